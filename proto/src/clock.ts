@@ -1,0 +1,31 @@
+// Time as the protocol sees it, passed in so that tests own it.
+
+/** A timer that was set and can be taken back. Clearing twice does no harm. */
+export interface Timer {
+  clear(): void
+}
+
+export interface Clock {
+  /** Milliseconds, monotonic, with fractions. */
+  now(): number
+  /** Calls once after `ms`; never sooner than the current turn's end. Does not keep the process alive by itself. */
+  after(ms: number, call: () => void): Timer
+  /** Calls before the event loop looks at I/O again. */
+  soon(call: () => void): void
+  /** Calls when the I/O that is ready now has been looked at. */
+  afterIo(call: () => void): void
+}
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms)
+    timer.unref()
+    return { clear: () => clearTimeout(timer) }
+  },
+  soon: call => process.nextTick(call),
+  afterIo: call => {
+    setImmediate(call)
+  },
+}

@@ -1,0 +1,64 @@
+// The one error of pbt: a code from a closed set, a text that reads well after a colon, the cause kept.
+import { Reason } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+
+/** Every code and the reason that stands for it on the wire. `docs/errors.md` lists them for users. */
+const REASON_OF_CODE = {
+  cancelled: Reason.CANCELLED,
+  'target-unreachable': Reason.TARGET_UNREACHABLE,
+  'target-broke': Reason.TARGET_BROKE,
+  'target-timeout': Reason.TARGET_TIMEOUT,
+  'link-lost': Reason.LINK_LOST,
+  'tunnel-closed': Reason.TUNNEL_CLOSED,
+  protocol: Reason.PROTOCOL,
+  'flow-control': Reason.FLOW_CONTROL,
+  limit: Reason.LIMIT,
+  internal: Reason.INTERNAL,
+  'connection-reset': Reason.CONNECTION_RESET,
+  shutdown: Reason.SHUTDOWN,
+  replaced: Reason.REPLACED,
+  killed: Reason.KILLED,
+  'token-refused': Reason.TOKEN_REFUSED,
+  'token-revoked': Reason.TOKEN_REVOKED,
+  version: Reason.VERSION,
+  'name-taken': Reason.NAME_TAKEN,
+  'name-reserved': Reason.NAME_RESERVED,
+  'name-invalid': Reason.NAME_INVALID,
+  unsupported: Reason.UNSUPPORTED,
+  silent: Reason.SILENT,
+  'not-allowed': Reason.NOT_ALLOWED,
+  limited: Reason.LIMITED,
+  'port-taken': Reason.PORT_TAKEN,
+  'port-invalid': Reason.PORT_INVALID,
+} as const
+
+export type ErrorCode = keyof typeof REASON_OF_CODE
+
+const CODE_OF_REASON: ReadonlyMap<number, ErrorCode> = new Map(
+  Object.entries(REASON_OF_CODE).map(([code, reason]) => [reason, code as ErrorCode]),
+)
+
+/** The longest message that goes over the link, in characters. */
+export const MAX_MESSAGE_CHARS = 500
+
+/** An expected failure. `message` says what was attempted, the value and the limit; `cure` what the owner can do. */
+export class PbtError extends Error {
+  readonly code: ErrorCode
+  readonly cure: string
+
+  constructor(code: ErrorCode, message: string, options: { cure?: string; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = 'PbtError'
+    this.code = code
+    this.cure = options.cure ?? ''
+  }
+}
+
+/** The wire's reason for a code. */
+export function reasonOf(code: ErrorCode): Reason {
+  return REASON_OF_CODE[code]
+}
+
+/** The code for a wire's reason; one this version does not know is `internal`. */
+export function codeOf(reason: Reason): ErrorCode {
+  return CODE_OF_REASON.get(reason) ?? 'internal'
+}

@@ -1,0 +1,73 @@
+// Every limit of the protocol, with its unit and its reason. proto/README.md repeats them; a test keeps both in step.
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+
+/** This protocol. A different major is refused; a lower minor is served. */
+export const PROTOCOL_MAJOR = 1
+export const PROTOCOL_MINOR = 0
+
+/** Most bytes in one data frame: what one read of a Node socket gives, so that no read is cut in two. */
+export const MAX_DATA_BYTES = 64 * KIB
+
+/** Most bytes in one datagram: what UDP over IPv4 can carry. */
+export const MAX_DATAGRAM_BYTES = 65_507
+
+/** Most bytes of an encoded head: 64 KiB from the visitor, the edge's own fields and framing. */
+export const MAX_HEAD_BYTES = 80 * KIB
+
+/** Most fields in one head or trailer: the visitor's 200 and the edge's own. */
+export const MAX_HEADER_FIELDS = 256
+
+/** A batch is closed for more frames once it has this many bytes. */
+export const BATCH_FULL_BYTES = 64 * KIB
+
+/** Most bytes of a batch: full less one byte, plus the largest frame. Set as gRPC's message limit too. */
+export const MAX_BATCH_BYTES = 256 * KIB
+
+/** Most frames in a batch: bounds the work one message can cause. */
+export const MAX_BATCH_FRAMES = 4096
+
+/** Most bytes of one control frame (hello, tunnels, reset): a tunnel with a long allowlist fits. */
+export const MAX_CONTROL_BYTES = 64 * KIB
+
+/** Credit of a new channel in each direction. Most answers fit without a grant. */
+export const INITIAL_CREDIT_BYTES = 256 * KIB
+
+/** A channel's window never grows beyond this: 16 MiB fill 1.3 Gbit/s at 100 ms. */
+export const MAX_CREDIT_BYTES = 16 * MIB
+
+/** Sum of the windows' growth beyond the initial credit in one session and direction. */
+export const SESSION_CREDIT_BYTES = 64 * MIB
+
+/** Channels of one session at once. */
+export const MAX_CHANNELS = 10_000
+
+/** Tunnels of one session. */
+export const MAX_TUNNELS = 256
+
+/** A writer is told to wait when a channel holds this much unsent, and to go on below half. */
+export const CHANNEL_QUEUE_BYTES = 256 * KIB
+
+/** Unsent datagrams of one channel; more are dropped and counted. */
+export const DATAGRAM_QUEUE_BYTES = 256 * KIB
+
+/** Bytes sent and not acknowledged, at most: they are kept for replay. */
+export const MAX_UNACKED_BYTES = 32 * MIB
+
+/** Batches sent and not acknowledged, at most: bounds what a peer that never acknowledges makes us keep. */
+export const MAX_UNACKED_BATCHES = 16_384
+
+/** An acknowledgement goes out after this many unacknowledged bytes received or after the delay, with whatever else goes. */
+export const ACK_EVERY_BYTES = 32 * KIB
+export const ACK_DELAY_MS = 5
+
+/** A ping goes out when nothing was heard for this long; the link is dead when nothing was heard for the second. */
+export const PING_INTERVAL_MS = 10_000
+export const LINK_SILENCE_MS = 15_000
+
+/** Time for hello or welcome after the call began. */
+export const HANDSHAKE_MS = 5_000
+
+/** How long a broken link may be resumed. */
+export const GRACE_MS = 30_000
