@@ -5,5 +5,5 @@ export { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from '.
 export type { ChannelKind, ChannelOpen, HeaderList, RequestHead, ResponseHead } from './heads.ts'
 export * from './limits.ts'
 export { type LinkStream, linkOf } from './link.ts'
-export { type Link, Mux, type MuxHandler, type MuxStats, type SessionFrame } from './mux.ts'
 export { decodeLinkFrames, encodeLinkFrame, type LinkFrame } from './link-frames.ts'
+export { type Link, Mux, type MuxHandler, type MuxStats, type SessionFrame } from './mux.ts'

@@ -25,7 +25,10 @@ export function decodeLinkFrames(batch: Uint8Array): LinkFrame[] {
   }
   return decoded.frames.map(frame => {
     if (decoded.number !== 0n || frame.channel !== 0n || !isLinkFrame(frame.body)) {
-      throw new PbtError('protocol', `handshake holds a frame "${frame.body.case ?? 'unknown'}" of channel ${frame.channel}`)
+      throw new PbtError(
+        'protocol',
+        `handshake holds a frame "${frame.body.case ?? 'unknown'}" of channel ${frame.channel}`,
+      )
     }
     return frame.body
   })

@@ -1,9 +1,21 @@
 // The multiplexer: channels of one session over whatever link is attached, at either end.
-import type { Frame } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { create } from '@bufbuild/protobuf'
+import { type Frame, GoAwaySchema, PingSchema, PongSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { Clock } from './clock.ts'
-import type { ErrorCode, PbtError } from './errors.ts'
-import type { ChannelOpen } from './heads.ts'
+import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
+import { BatchWriter, encodeControl, encodeOpen } from './encode.ts'
+import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
+import type { ChannelKind, ChannelOpen } from './heads.ts'
+import { ACK_DELAY_MS, ACK_EVERY_BYTES, KIB, MAX_CHANNELS, MAX_UNACKED_BATCHES, MAX_UNACKED_BYTES } from './limits.ts'
+import { Line } from './line.ts'
+import { encodeLinkFrame, type LinkFrame } from './link-frames.ts'
+import { Liveness } from './liveness.ts'
+import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
+import { Outbox } from './outbox.ts'
+import { Replay, type SentBatch } from './replay.ts'
+import type { SendQueue } from './send-queue.ts'
+import type { CreditPool } from './window.ts'
 
 /** A frame of the session itself, counted and replayed. */
 export type SessionFrame = Extract<
@@ -43,37 +55,463 @@ export interface MuxStats {
   roundTripMs: number
 }
 
-export interface Mux {
-  /** Highest number of a counted batch received: what resume tells the peer. */
-  readonly received: number
-  readonly isAttached: boolean
-  readonly isClosed: boolean
-  readonly stats: MuxStats
-  /**
-   * Starts or resumes on a link. `peerReceived`: what the peer says it has (0 for a new session); batches after it are
-   * sent again. Throws PbtError `protocol` when it cannot be so.
-   */
-  attach(link: Link, peerReceived: number): void
-  /** The link is gone; channels wait for the next one. Closes the link. Nothing when detached. */
-  detach(): void
-  /** One batch from the link. Never throws. */
-  receive(batch: Uint8Array): void
-  /** Opens a channel; `end`: with no body. Throws PbtError `limit` when the session has too many. Server only. */
-  open(open: ChannelOpen, end: boolean, handler: ChannelHandler): Channel
-  sendSessionFrame(frame: SessionFrame): void
-  /** Tells the peer to leave this link; does nothing when detached. */
-  goAway(code: ErrorCode, message: string, reconnect: boolean, reconnectAfterMs: number): void
-  /** The session is over: every channel is reset with the code, the link is flushed of what it can take and closed. */
-  close(code: ErrorCode, message: string): void
-}
-
 export interface MuxOptions {
   role: 'server' | 'client'
   clock: Clock
   handler: MuxHandler
 }
 
-export interface MuxConstructor {
-  new (options: MuxOptions): Mux
+/** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
+const PIPE_BYTES = 256 * KIB
+/** With this many frames waiting a batch goes out at once, so that the peer starts while this end goes on reading. */
+const LUMP_FRAMES = 16
+
+export class Mux implements ChannelHost {
+  readonly role: 'server' | 'client'
+  readonly pool: CreditPool = { grownBytes: 0 }
+  /** Highest number of a counted batch received: what resume tells the peer. */
+  received = 0
+  isClosed = false
+
+  private readonly clock: Clock
+  private readonly handler: MuxHandler
+  private readonly channels = new Map<number, MuxChannel>()
+  private lastChannel = 0
+
+  private link: Link | undefined
+  private line = new Line()
+  private readonly liveness: Liveness
+  private readonly reader = new BatchReader()
+  private readonly writer = new BatchWriter()
+  private readonly outbox = new Outbox()
+  private readonly replay = new Replay()
+  private sentNumber = 0
+  private pipeBytes = 0
+  private pingId = 0
+
+  private isFlushPlanned = false
+  private hasFlushedThisTurn = false
+  private readonly drainedChannels: MuxChannel[] = []
+
+  private ackOwedBytes = 0
+  private isAckTimerSet = false
+
+  private bytesSent = 0
+  private bytesReceived = 0
+  private droppedDatagrams = 0
+
+  constructor(options: MuxOptions) {
+    this.role = options.role
+    this.clock = options.clock
+    this.handler = options.handler
+    this.liveness = new Liveness(
+      options.clock,
+      () => this.sendLinkFrame({ case: 'ping', value: create(PingSchema, { id: BigInt(++this.pingId) }) }),
+      () => {
+        this.detach()
+        this.handler.onLinkSilent()
+      },
+    )
+  }
+
+  get isAttached(): boolean {
+    return this.link !== undefined
+  }
+
+  get roundTripMs(): number {
+    return this.line.roundTripMs
+  }
+
+  get stats(): MuxStats {
+    let queuedBytes = 0
+    for (const channel of this.channels.values()) queuedBytes += channel.queue.bytes
+    return {
+      channels: this.channels.size,
+      bytesSent: this.bytesSent,
+      bytesReceived: this.bytesReceived,
+      unackedBytes: this.replay.bytes,
+      queuedBytes,
+      datagramsDropped: this.droppedDatagrams,
+      roundTripMs: this.line.roundTripMs,
+    }
+  }
+
+  /**
+   * Starts or resumes on a link. `peerReceived`: what the peer says it has (0 for a new session); batches after it are
+   * sent again. Throws PbtError `protocol` when it claims what was never sent or lacks what is no longer kept.
+   */
+  attach(link: Link, peerReceived: number): void {
+    if (peerReceived < this.replay.acked) {
+      throw new PbtError('protocol', `peer lacks batch ${peerReceived + 1}, which it acknowledged before`)
+    }
+    this.replay.acknowledge(peerReceived)
+    this.detach()
+    this.link = link
+    this.line = new Line()
+    this.replay.rewind()
+    this.pipeBytes = 0
+    this.liveness.start()
+    this.planFlush()
+  }
+
+  /** The link is gone; channels wait for the next one. Closes the link. Nothing when detached. */
+  detach(): void {
+    const link = this.link
+    if (link === undefined) return
+    this.link = undefined
+    this.liveness.stop()
+    link.close()
+  }
+
+  /** One batch from the link. Never throws. */
+  receive(batch: Uint8Array): void {
+    if (this.isClosed || this.link === undefined) return
+    this.bytesReceived += batch.length
+    try {
+      this.process(batch)
+    } catch (error) {
+      this.violated(error)
+    }
+    this.reportDrained()
+  }
+
+  /** Opens a channel; `end`: with no body. Throws PbtError `limit` when the session has too many. Server only. */
+  open(open: ChannelOpen, end: boolean, handler: ChannelHandler): Channel {
+    if (this.isClosed) throw new PbtError('link-lost', 'the session is over')
+    if (this.channels.size >= MAX_CHANNELS) {
+      throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
+    }
+    const channel = new MuxChannel(this, ++this.lastChannel, open.kind, handler)
+    this.channels.set(channel.id, channel)
+    channel.sendFrame(encodeOpen(open), end)
+    return channel
+  }
+
+  sendSessionFrame(frame: SessionFrame): void {
+    if (this.isClosed) return
+    this.sendControl(0, encodeControl(frame))
+  }
+
+  /** Tells the peer to leave this link; does nothing when detached. */
+  goAway(code: ErrorCode, message: string, reconnect: boolean, reconnectAfterMs: number): void {
+    const value = create(GoAwaySchema, {
+      reason: reasonOf(code),
+      message: message.slice(0, MAX_MESSAGE_CHARS),
+      reconnect,
+      reconnectAfterMs,
+    })
+    this.sendLinkFrame({ case: 'goAway', value })
+  }
+
+  /** The session is over: every channel is reset with the code and the link closed after what it has taken. */
+  close(code: ErrorCode, message: string): void {
+    if (this.isClosed) return
+    if (this.link !== undefined) this.flush()
+    this.isClosed = true
+    this.detach()
+    this.replay.clear()
+    const error = new PbtError(code, message)
+    for (const channel of [...this.channels.values()]) channel.fail(error)
+  }
+
+  // ChannelHost, for the mux's own channels.
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  wake(queue: SendQueue): void {
+    this.outbox.ready(queue, this.clock.now())
+    this.planFlush()
+  }
+
+  sendControl(channel: number, body: string): void {
+    this.outbox.pushControl(channel, body)
+    this.planFlush()
+  }
+
+  drained(channel: MuxChannel): void {
+    this.drainedChannels.push(channel)
+  }
+
+  forget(channel: MuxChannel): void {
+    this.channels.delete(channel.id)
+  }
+
+  datagramDropped(): void {
+    this.droppedDatagrams++
+  }
+
+  // Receiving.
+
+  private process(batch: Uint8Array): void {
+    const { reader } = this
+    reader.read(batch)
+    if (reader.ack > 0) this.acknowledged(reader.ack)
+    const isCounted = reader.number > 0
+    if (isCounted) {
+      if (reader.number !== this.received + 1) {
+        throw new PbtError('protocol', `batch ${reader.number} came after batch ${this.received}`)
+      }
+      this.received = reader.number
+      this.oweAck(batch.length)
+    }
+    let ping: bigint | undefined
+    for (let index = 0; index < reader.frames && !this.isClosed; index++) {
+      reader.select(index)
+      if (reader.channel !== 0) {
+        if (!isCounted) throw new PbtError('protocol', `frame of channel ${reader.channel} in a batch without number`)
+        this.channelFrame(reader)
+      } else ping = this.sessionFrame(reader.control().body, isCounted) ?? ping
+    }
+    // One answer for all pings of a batch, so that a flood of them costs the sender more than us.
+    if (ping !== undefined) this.sendLinkFrame({ case: 'pong', value: create(PongSchema, { id: ping }) })
+  }
+
+  private channelFrame(reader: BatchReader): void {
+    const channel = this.channels.get(reader.channel)
+    if (channel === undefined) {
+      if (reader.channel > this.lastChannel) this.accept(reader)
+      return // otherwise a late frame of a channel that is over
+    }
+    switch (reader.body) {
+      case BODY_CREDIT:
+        channel.granted(reader.credit)
+        if (reader.end) channel.frame(reader)
+        return
+      case BODY_RESET: {
+        const { body } = reader.control()
+        if (body.case !== 'reset') return
+        const message = body.value.message.slice(0, MAX_MESSAGE_CHARS)
+        channel.fail(new PbtError(codeOf(body.value.reason), message))
+        return
+      }
+      case BODY_HTTP_REQUEST:
+      case BODY_TCP_OPEN:
+      case BODY_UDP_OPEN:
+        throw new PbtError('protocol', `channel ${reader.channel} was opened twice`)
+      default:
+        channel.frame(reader)
+    }
+  }
+
+  private accept(reader: BatchReader): void {
+    if (this.role === 'server') throw new PbtError('protocol', `channel ${reader.channel} was never opened`)
+    if (this.channels.size >= MAX_CHANNELS) throw new PbtError('limit', `more than ${MAX_CHANNELS} channels`)
+    const { channel: id, end } = reader
+    const kind = openKind(reader.body)
+    if (kind === undefined) throw new PbtError('protocol', `channel ${id} begins without being opened`)
+    this.lastChannel = id
+    const channel = new MuxChannel(this, id, kind, NO_HANDLER)
+    this.channels.set(id, channel)
+    let open: ChannelOpen
+    try {
+      open = kind === 'http' ? { kind, head: reader.requestHead() } : addressedOpen(reader)
+    } catch (error) {
+      if (!(error instanceof PbtError)) throw error
+      channel.reset('protocol', error.message)
+      return
+    }
+    this.handler.onOpen?.(channel, open, end)
+    if (channel.handler === NO_HANDLER) channel.reset('internal', 'nobody took the channel')
+    else if (end) channel.peerEnded()
+  }
+
+  /** The id of a ping to answer, undefined for every other frame. */
+  private sessionFrame(body: Frame['body'], isCounted: boolean): bigint | undefined {
+    switch (body.case) {
+      case 'ping':
+        return body.value.id
+      case 'pong':
+        this.liveness.proven(this.clock.now())
+        return undefined
+      case 'goAway': {
+        const { reason, message, reconnect, reconnectAfterMs } = body.value
+        this.handler.onGoAway?.({ code: codeOf(reason), message, reconnect, reconnectAfterMs })
+        return undefined
+      }
+      case 'openTunnel':
+      case 'tunnelOpened':
+      case 'tunnelRefused':
+      case 'closeTunnel':
+      case 'tunnelClosed':
+      case 'newToken':
+      case 'goodbye':
+        if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
+        this.handler.onSessionFrame(body)
+        return undefined
+      case undefined:
+        return undefined // a kind that a newer version knows
+      default:
+        throw new PbtError('protocol', `frame "${body.case}" does not belong here`)
+    }
+  }
+
+  private acknowledged(number: number): void {
+    const before = this.replay.bytes
+    const newest = this.replay.acknowledge(number)
+    if (newest === undefined) return
+    const now = this.clock.now()
+    this.line.acknowledged(newest, before - this.replay.bytes, now)
+    this.liveness.proven(now)
+    if (this.hasMore) this.planFlush()
+  }
+
+  private violated(cause: unknown): void {
+    const error = cause instanceof PbtError ? cause : new PbtError('internal', 'receiving a batch failed', { cause })
+    this.goAway(error.code, error.message, false, 0)
+    this.close(error.code, error.message)
+    this.handler.onViolation(error)
+  }
+
+  // Sending.
+
+  private oweAck(bytes: number): void {
+    this.ackOwedBytes += bytes
+    if (this.ackOwedBytes >= ACK_EVERY_BYTES) this.planFlush()
+    else if (!this.isAckTimerSet) {
+      this.isAckTimerSet = true
+      this.clock.after(ACK_DELAY_MS, () => {
+        this.isAckTimerSet = false
+        if (this.ackOwedBytes > 0) this.sendAck()
+      })
+    }
+  }
+
+  private sendAck(): void {
+    if (this.link === undefined) return
+    this.ackOwedBytes = 0
+    this.hand(this.writer.finish(this.received, 0))
+  }
+
+  /**
+   * The first flush of a turn comes before the loop looks at I/O again, so that a lone request never waits; later ones
+   * of the same turn come together after the I/O that is ready, or at once when a lump of frames has gathered.
+   */
+  private planFlush(): void {
+    if (this.link === undefined) return
+    if (this.outbox.waiting >= LUMP_FRAMES && this.hasFlushedThisTurn) {
+      this.flush()
+      return
+    }
+    if (this.isFlushPlanned) return
+    this.isFlushPlanned = true
+    if (this.hasFlushedThisTurn) this.clock.afterIo(this.plannedFlush)
+    else this.clock.soon(this.plannedFlush)
+  }
+
+  private readonly plannedFlush = (): void => {
+    this.isFlushPlanned = false
+    this.flush()
+    this.reportDrained()
+  }
+
+  private readonly turnEnded = (): void => {
+    this.hasFlushedThisTurn = false
+  }
+
+  private flush(): void {
+    if (this.link === undefined) return
+    if (!this.hasFlushedThisTurn) {
+      this.hasFlushedThisTurn = true
+      this.clock.afterIo(this.turnEnded)
+    }
+    const now = this.clock.now()
+    this.flushReplay(now)
+    while (this.mayWrite()) {
+      const spare = this.line.capBytes - this.line.inFlight
+      if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
+      this.outbox.fill(this.writer, spare, this.line.capBytes)
+      if (this.writer.frames === 0) break
+      this.sendBatch(now)
+    }
+    if (this.outbox.isEmpty && this.line.inFlight < this.line.capBytes) this.line.ranDry()
+    if (this.ackOwedBytes >= ACK_EVERY_BYTES) this.sendAck()
+  }
+
+  private get hasMore(): boolean {
+    return this.replay.isPending || !this.outbox.isEmpty
+  }
+
+  private mayWrite(): boolean {
+    return (
+      this.link !== undefined &&
+      !this.replay.isPending &&
+      this.pipeBytes < PIPE_BYTES &&
+      this.replay.bytes < MAX_UNACKED_BYTES &&
+      this.replay.length < MAX_UNACKED_BATCHES
+    )
+  }
+
+  private flushReplay(now: number): void {
+    while (this.link !== undefined && this.pipeBytes < PIPE_BYTES && this.line.inFlight < this.line.capBytes) {
+      const again = this.replay.resend()
+      if (again === undefined) return
+      this.line.sent(again, now)
+      this.hand(again.batch)
+    }
+  }
+
+  private sendBatch(now: number): void {
+    this.ackOwedBytes = 0
+    const batch = this.writer.finish(this.received, ++this.sentNumber)
+    const sent: SentBatch = {
+      number: this.sentNumber,
+      batch,
+      bytes: batch.length,
+      sentAt: 0,
+      delivered: 0,
+      deliveredAt: 0,
+      firstSentAt: 0,
+      isAppLimited: false,
+    }
+    this.line.sent(sent, now)
+    this.replay.push(sent)
+    this.hand(batch)
+  }
+
+  private hand(batch: Buffer): void {
+    const { link } = this
+    if (link === undefined) return
+    this.bytesSent += batch.length
+    this.pipeBytes += batch.length
+    link.write(batch, () => {
+      if (this.link !== link) return
+      const wasFull = this.pipeBytes >= PIPE_BYTES
+      this.pipeBytes -= batch.length
+      if (wasFull && this.hasMore) this.planFlush()
+    })
+  }
+
+  private sendLinkFrame(frame: LinkFrame): void {
+    if (this.link !== undefined) this.hand(encodeLinkFrame(frame))
+  }
+
+  /** Owners are told outside the writing of a batch, since they may write at once. */
+  private reportDrained(): void {
+    while (this.drainedChannels.length > 0) {
+      const channel = this.drainedChannels.pop()
+      if (channel?.isOpen) channel.handler.onDrain?.()
+    }
+  }
 }
-export declare const Mux: MuxConstructor
+
+function openKind(body: number): ChannelKind | undefined {
+  switch (body) {
+    case BODY_HTTP_REQUEST:
+      return 'http'
+    case BODY_TCP_OPEN:
+      return 'tcp'
+    case BODY_UDP_OPEN:
+      return 'udp'
+    default:
+      return undefined
+  }
+}
+
+function addressedOpen(reader: BatchReader): ChannelOpen {
+  const { body } = reader.control()
+  if (body.case !== 'tcpOpen' && body.case !== 'udpOpen') throw new PbtError('protocol', 'malformed open')
+  const { tunnel, visitor, local } = body.value
+  return { kind: body.case === 'tcpOpen' ? 'tcp' : 'udp', tunnel, visitor, local }
+}

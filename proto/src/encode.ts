@@ -1,0 +1,182 @@
+// Writes hot frames (heads, trailers, data, credit, end) by hand in the wire format of tunnel.proto.
+//
+// A frame's body waits in the outbox as latin1 text (heads, encoded when sent) or as the bytes of a data chunk, and is
+// written once, into the batch. Text, because joining strings and one latin1 write cost a fifth of writing each field
+// into a buffer. encode.test.ts proves the bytes equal to protobuf-es's.
+import { create, toBinary } from '@bufbuild/protobuf'
+import { type Frame, FrameSchema, ResetSchema, TcpOpenSchema, UdpOpenSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { type ErrorCode, MAX_MESSAGE_CHARS, reasonOf } from './errors.ts'
+import type { ChannelOpen, HeaderList, RequestHead, ResponseHead } from './heads.ts'
+import { varintSize, varintText, writeVarint } from './wire.ts'
+
+// Tags: field number << 3 | wire type.
+const ACK = 0x08
+const NUMBER = 0x10
+const FRAME = 0x1a
+const CHANNEL = 0x08
+const END = 0x10
+const DATA = 0x1a
+const DATAGRAM = 0x5a
+const HTTP_REQUEST = '\x22'
+const HTTP_RESPONSE = '\x2a'
+const HTTP_TRAILERS = '\x32'
+const CREDIT = '\x38'
+const RESET = '\x42'
+const TCP_OPEN = '\x4a'
+const UDP_OPEN = '\x52'
+
+/** A frame's body, ready for the batch: latin1 text, or the payload of a data frame or datagram. */
+export type Body = string | Uint8Array
+
+/** What a byte body is. */
+export type PayloadTag = typeof DATA | typeof DATAGRAM
+export const DATA_TAG: PayloadTag = DATA
+export const DATAGRAM_TAG: PayloadTag = DATAGRAM
+
+function field(tag: string, content: string): string {
+  return content === '' ? '' : tag + varintText(content.length) + content
+}
+
+function message(tag: string, content: string): string {
+  return tag + varintText(content.length) + content
+}
+
+function headerFields(tag: string, headers: HeaderList): string {
+  let text = ''
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    text += message(tag, field('\x0a', headers[index] ?? '') + field('\x12', headers[index + 1] ?? ''))
+  }
+  return text
+}
+
+export function encodeRequestHead(head: RequestHead): string {
+  return message(
+    HTTP_REQUEST,
+    (head.tunnel === 0 ? '' : `\x08${varintText(head.tunnel)}`) +
+      field('\x12', head.method) +
+      field('\x1a', head.target) +
+      headerFields('\x22', head.headers) +
+      field('\x2a', head.upgrade) +
+      field('\x32', head.visitor),
+  )
+}
+
+export function encodeResponseHead(head: ResponseHead): string {
+  return message(
+    HTTP_RESPONSE,
+    (head.status === 0 ? '' : `\x08${varintText(head.status)}`) +
+      field('\x12', head.reason) +
+      headerFields('\x1a', head.headers) +
+      field('\x22', head.upgrade),
+  )
+}
+
+export function encodeTrailers(trailers: HeaderList): string {
+  return message(HTTP_TRAILERS, headerFields('\x0a', trailers))
+}
+
+/** `bytes` below 2^28. */
+export function encodeCredit(bytes: number): string {
+  return CREDIT + varintText(bytes)
+}
+
+export function encodeReset(code: ErrorCode, text: string): string {
+  const reset = create(ResetSchema, { reason: reasonOf(code), message: text.slice(0, MAX_MESSAGE_CHARS) })
+  return message(RESET, latin1(toBinary(ResetSchema, reset)))
+}
+
+export function encodeOpen(open: ChannelOpen): string {
+  switch (open.kind) {
+    case 'http':
+      return encodeRequestHead(open.head)
+    case 'tcp':
+      return message(TCP_OPEN, latin1(toBinary(TcpOpenSchema, create(TcpOpenSchema, addresses(open)))))
+    case 'udp':
+      return message(UDP_OPEN, latin1(toBinary(UdpOpenSchema, create(UdpOpenSchema, addresses(open)))))
+  }
+}
+
+function addresses(open: { tunnel: number; visitor: string; local: string }) {
+  return { tunnel: open.tunnel, visitor: open.visitor, local: open.local }
+}
+
+/** A control frame's body, through protobuf-es. */
+export function encodeControl(body: Frame['body']): string {
+  return latin1(toBinary(FrameSchema, create(FrameSchema, { body })))
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
+/**
+ * One batch in the making: frames are noted, then written into one buffer of exactly their size. Reused for batch after
+ * batch; holds nothing between `finish` and the next `add`.
+ */
+export class BatchWriter {
+  private readonly channels: number[] = []
+  private readonly ends: boolean[] = []
+  private readonly bodies: Body[] = []
+  private readonly tags: PayloadTag[] = []
+  private readonly sizes: number[] = []
+  /** Frames noted. */
+  frames = 0
+  /** Bytes of the frames noted, with their framing. */
+  bytes = 0
+
+  /** Notes a frame. `tag` says what a byte body is; an empty text is no body. */
+  add(channel: number, end: boolean, body: Body, tag: PayloadTag = DATA_TAG): void {
+    let size = body.length
+    if (typeof body !== 'string') size += 1 + varintSize(body.length)
+    if (channel !== 0) size += 1 + varintSize(channel)
+    if (end) size += 2
+    const index = this.frames++
+    this.channels[index] = channel
+    this.ends[index] = end
+    this.bodies[index] = body
+    this.tags[index] = tag
+    this.sizes[index] = size
+    this.bytes += 1 + varintSize(size) + size
+  }
+
+  /** The batch of what was noted, with the acknowledgement and number (0 for none), and starts afresh. */
+  finish(ack: number, number: number): Buffer {
+    const head = (ack > 0 ? 1 + varintSize(ack) : 0) + (number > 0 ? 1 + varintSize(number) : 0)
+    const batch = Buffer.allocUnsafe(head + this.bytes)
+    let at = 0
+    if (ack > 0) {
+      batch[at++] = ACK
+      at = writeVarint(batch, at, ack)
+    }
+    if (number > 0) {
+      batch[at++] = NUMBER
+      at = writeVarint(batch, at, number)
+    }
+    for (let index = 0; index < this.frames; index++) at = this.writeFrame(batch, at, index)
+    this.frames = 0
+    this.bytes = 0
+    this.bodies.length = 0
+    return batch
+  }
+
+  private writeFrame(batch: Buffer, position: number, index: number): number {
+    const channel = this.channels[index] ?? 0
+    const body = this.bodies[index] ?? ''
+    let at = position
+    batch[at++] = FRAME
+    at = writeVarint(batch, at, this.sizes[index] ?? 0)
+    if (channel !== 0) {
+      batch[at++] = CHANNEL
+      at = writeVarint(batch, at, channel)
+    }
+    if (this.ends[index]) {
+      batch[at++] = END
+      batch[at++] = 1
+    }
+    if (typeof body === 'string') return at + batch.write(body, at, 'latin1')
+    batch[at++] = this.tags[index] ?? DATA_TAG
+    at = writeVarint(batch, at, body.length)
+    batch.set(body, at)
+    return at + body.length
+  }
+}

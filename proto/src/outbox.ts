@@ -1,0 +1,116 @@
+// What goes into the next batch: control first, then channels that sent little of late, then bulk in fair rounds.
+//
+// The rings are those of FQ-CoDel (RFC 8290 section 4.2) with time instead of one free quantum deciding who is new:
+// a channel stays ahead as long as it sends less than its allowance, which comes back with time.
+import type { BatchWriter } from './encode.ts'
+import { BATCH_FULL_BYTES, KIB, MAX_BATCH_FRAMES, MAX_DATA_BYTES } from './limits.ts'
+import type { SendQueue } from './send-queue.ts'
+
+/** A turn of a bulk channel: one read of a Node socket. */
+const TURN_BYTES = MAX_DATA_BYTES
+/** On a slow line a frame is an eighth of what may be under way, so that what comes next need not wait for more. */
+const SLICES = 8
+const MIN_SLICE_BYTES = 8 * KIB
+
+/** First in, first out, linked through `next`. */
+class QueueRing {
+  private first: SendQueue | undefined
+  private last: SendQueue | undefined
+
+  get isEmpty(): boolean {
+    return this.first === undefined
+  }
+
+  push(queue: SendQueue): void {
+    queue.next = undefined
+    if (this.last === undefined) this.first = queue
+    else this.last.next = queue
+    this.last = queue
+  }
+
+  shift(): SendQueue | undefined {
+    const queue = this.first
+    if (queue === undefined) return undefined
+    this.first = queue.next
+    if (this.first === undefined) this.last = undefined
+    queue.next = undefined
+    queue.ring = 'none'
+    return queue
+  }
+}
+
+export class Outbox {
+  private readonly channels: number[] = []
+  private readonly control: string[] = []
+  private readonly fresh = new QueueRing()
+  private readonly bulk = new QueueRing()
+  /** Queues that became ready since the last batch: how much a flush would bring. */
+  waiting = 0
+
+  /** Adds a frame that goes ahead of everything but other control. */
+  pushControl(channel: number, body: string): void {
+    this.channels.push(channel)
+    this.control.push(body)
+    this.waiting++
+  }
+
+  /** The queue has got something to send or credit to send it; nothing when it stands in a ring or is not ready. */
+  ready(queue: SendQueue, now: number): void {
+    if (queue.ring !== 'none' || !queue.isReady) return
+    this.enter(queue, queue.ringAt(now))
+    this.waiting++
+  }
+
+  /** Nothing waits that could go out. */
+  get isEmpty(): boolean {
+    return this.control.length === 0 && this.fresh.isEmpty && this.bulk.isEmpty
+  }
+
+  /** Nothing waits but bulk. */
+  get hasOnlyBulk(): boolean {
+    return this.control.length === 0 && this.fresh.isEmpty
+  }
+
+  /** Fills a batch: bulk up to `bulkBytes` and in slices that suit `capBytes`, the rest up to a full batch. */
+  fill(writer: BatchWriter, bulkBytes: number, capBytes: number): void {
+    this.waiting = 0
+    const slice = Math.max(MIN_SLICE_BYTES, Math.min(MAX_DATA_BYTES, capBytes / SLICES))
+    this.fillControl(writer)
+    while (hasRoom(writer)) {
+      const queue = this.fresh.shift()
+      if (queue === undefined) break
+      this.serve(queue, writer, slice)
+    }
+    while (hasRoom(writer) && writer.bytes < bulkBytes) {
+      const queue = this.bulk.shift()
+      if (queue === undefined) break
+      this.serve(queue, writer, slice)
+    }
+  }
+
+  private serve(queue: SendQueue, writer: BatchWriter, slice: number): void {
+    queue.take(writer, TURN_BYTES, slice)
+    if (queue.isReady) this.enter(queue, queue.isFresh ? 'fresh' : 'bulk')
+  }
+
+  private enter(queue: SendQueue, ring: 'fresh' | 'bulk'): void {
+    queue.ring = ring
+    this[ring].push(queue)
+  }
+
+  private fillControl(writer: BatchWriter): void {
+    let taken = 0
+    while (taken < this.control.length && hasRoom(writer)) {
+      writer.add(this.channels[taken] ?? 0, false, this.control[taken] ?? '')
+      taken++
+    }
+    if (taken === 0) return
+    this.channels.splice(0, taken)
+    this.control.splice(0, taken)
+  }
+}
+
+/** A queue's turn adds at most TURN_BYTES of data and a few frames, so that a batch stays below its limits. */
+function hasRoom(writer: BatchWriter): boolean {
+  return writer.bytes < BATCH_FULL_BYTES && writer.frames < MAX_BATCH_FRAMES / 2
+}

@@ -1,0 +1,3 @@
+// What tests of other rooms use of the protocol's own test tools.
+export { FakeClock } from './fake-clock.ts'
+export { type LineOptions, LinkPair } from './link-pair.ts'
