@@ -39,7 +39,7 @@ function victim(role: 'server' | 'client') {
     handler: {
       onOpen: channel => {
         opens++
-        channel.handler = { onReset: () => {} }
+        channel.handler = { onData: () => {}, onReset: () => {} }
       },
       onSessionFrame: () => {},
       onLinkSilent: () => {},
@@ -254,7 +254,7 @@ test('100,000 mutated frames end sessions with a code and nothing else', () => {
         for (let index = 0; index < count; index++) {
           const bodies: Body[] = [
             head(200, ['a', 'b']),
-            encodeOpen(random(2) ? TCP : HTTP),
+            encodeOpen(random(2) === 0 ? TCP : HTTP),
             encodeCredit(random(100_000)),
             encodeReset('cancelled', 'x'),
             Buffer.alloc(random(500)),
@@ -268,7 +268,7 @@ test('100,000 mutated frames end sessions with a code and nothing else', () => {
         mux.receive(batch)
         clock.settle()
       }
-      if (mux.isClosed) assert.ok(['protocol', 'flow-control', 'limit'].includes(code() ?? ''), code())
+      if (mux.isClosed) assert.ok(['protocol', 'flow-control', 'limit'].includes(code() ?? ''), String(code()))
     }
   }
 })
