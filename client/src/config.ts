@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { Failure } from './failure.ts'
 import { formatServer, parseServer, type ServerAddress } from './server-address.ts'
 import { readStored, type Stored } from './stored.ts'
@@ -115,6 +116,7 @@ function readCa(path: string, what: string): string {
   const pem = readText(path, what)
   try {
     new X509Certificate(pem)
+    createSecureContext({ ca: pem }) // also reads the certificates after the first
     return pem
   } catch (cause) {
     throw new Failure('usage', `${what} "${path}" is not a certificate in PEM form`, {

@@ -8,6 +8,14 @@ export type FailureCode = ErrorCode | 'usage' | 'not-configured' | 'unreachable'
 export const EXIT = { stopped: 0, failed: 1, usage: 2, tokenRefused: 3, notAvailable: 4 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
+/** What to do about a code wherever it comes from, unless that place knows better. */
+const CURES: Partial<Record<FailureCode, string>> = {
+  'token-refused': 'run "pbt init -" with the current token ("pbt-server token rotate" makes a new one)',
+  'token-revoked': 'run "pbt init -" with the new token',
+  replaced: 'stop the other pbt that serves the same target, or give each its own --domain',
+  version: 'run the same release of pbt and pbt-server',
+}
+
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` is what to do next, or ''. */
 export class Failure extends Error {
   readonly code: FailureCode
@@ -17,22 +25,15 @@ export class Failure extends Error {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'Failure'
     this.code = code
-    this.cure = options.cure ?? ''
+    this.cure = options.cure || (CURES[code] ?? '')
   }
-}
-
-const CURES: Partial<Record<FailureCode, string>> = {
-  'token-refused': 'run "pbt init -" with the current token ("pbt-server token rotate" makes a new one)',
-  'token-revoked': 'run "pbt init -" with the new token',
-  replaced: 'stop the other pbt that serves the same target, or give each its own --domain',
-  version: 'run the same release of pbt and pbt-server',
 }
 
 /** Whatever was thrown, as a failure; what nobody expected is `internal`. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof PbtError) {
-    return new Failure(error.code, error.message, { cure: error.cure || (CURES[error.code] ?? ''), cause: error })
+    return new Failure(error.code, error.message, { cure: error.cure, cause: error })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new Failure('internal', message, { cause: error })

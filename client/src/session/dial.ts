@@ -1,0 +1,230 @@
+// One link: a call to the server over its own gRPC connection, from the dial to the welcome to its end.
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  type ChannelOptions,
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  logVerbosity,
+  Metadata,
+  type StatusObject,
+  setLogVerbosity,
+  status,
+} from '@grpc/grpc-js'
+import {
+  type Clock,
+  codeOf,
+  decodeLinkFrames,
+  encodeLinkFrame,
+  HANDSHAKE_MS,
+  KIB,
+  type Link,
+  linkOf,
+  MAX_BATCH_BYTES,
+  MIB,
+  PbtError,
+  PROTOCOL_MAJOR,
+  type Timer,
+} from '@pbt/proto'
+import { HelloSchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import { Failure, failureOf } from '../failure.ts'
+import { dialTargets, linkName, type ServerAddress } from '../server-address.ts'
+import { whyEnded } from './ended.ts'
+import { widenFrames } from './frame-size.ts'
+
+/** Time for name, TCP and TLS. */
+export const CONNECT_MS = 10_000
+/** A call that this end has ended is cut when the server has not ended it as well by then. */
+const LINGER_MS = 1_000
+/** HTTP/2 windows of the connection and its one stream; the multiplexer's credit is what really limits. */
+const WINDOW_BYTES = 32 * MIB
+/** One batch fits into one HTTP/2 frame. */
+const FRAME_BYTES = 256 * KIB
+
+export const LINK_PATH = '/pbt.tunnel.v1.TunnelService/Link'
+
+/** GRPC_TRACE would print the token, and only output writes to the terminal. */
+setLogVerbosity(logVerbosity.NONE)
+
+export interface DialOptions {
+  readonly server: ServerAddress
+  readonly token: string
+  /** PEM of the only authority trusted; undefined: the usual ones. */
+  readonly ca: string | undefined
+  readonly clock: Clock
+}
+
+/** Called synchronously; must not throw. */
+export interface LineEvents {
+  /** The server took the call. Batches follow. */
+  onWelcome(welcome: Welcome, line: Line): void
+  onBatch(batch: Buffer): void
+  /** The line is over, or never came to be. Last call, at most once, and not after `hangUp`. */
+  onOver(failure: Failure): void
+}
+
+export type HelloInit = MessageInitShape<typeof HelloSchema>
+
+/** A call to the server. */
+export interface Line {
+  /** For the multiplexer, from `onWelcome` on. */
+  readonly link: Link
+  /** Ends the call after what was written; no event follows. Again: nothing. */
+  hangUp(): void
+}
+
+/** Dials the server and says hello. Each dial looks names up anew and has its own connection. */
+export function dial(options: DialOptions, hello: HelloInit, events: LineEvents): Line {
+  return new Call(options, encodeLinkFrame({ case: 'hello', value: create(HelloSchema, hello) }), events)
+}
+
+class Call implements Line {
+  private readonly options: DialOptions
+  private readonly hello: Buffer
+  private readonly events: LineEvents
+  private readonly targets: string[]
+  private client: Client | undefined
+  private stream: ClientDuplexStream<Buffer, Buffer> | undefined
+  private phase: 'connecting' | 'greeting' | 'open' | 'over' = 'connecting'
+  private timer: Timer | undefined
+  private stopWidening = () => {}
+
+  constructor(options: DialOptions, hello: Buffer, events: LineEvents) {
+    this.options = options
+    this.hello = hello
+    this.events = events
+    this.targets = [...dialTargets(options.server)]
+    this.timer = options.clock.after(CONNECT_MS, () => this.finish(this.tooLate('connect', CONNECT_MS)))
+    this.connect()
+  }
+
+  get link(): Link {
+    if (this.stream === undefined) throw new Error('a line has a link once it was dialled')
+    return linkOf(this.stream)
+  }
+
+  hangUp(): void {
+    if (this.phase === 'over') return
+    this.phase = 'over'
+    this.release()
+  }
+
+  private connect(): void {
+    const { server, token, ca } = this.options
+    const target = this.targets.shift() ?? ''
+    const metadata = new Metadata()
+    metadata.set('authorization', `Bearer ${token}`)
+    this.stopWidening = widenFrames(LINK_PATH, `Bearer ${token}`, FRAME_BYTES, () => this.connected())
+    const client = new Client(
+      target,
+      credentials.createSsl(ca === undefined ? null : Buffer.from(ca)),
+      channelOptions(linkName(server)),
+    )
+    const stream = client.makeBidiStreamRequest(LINK_PATH, asIs, asIs, metadata)
+    this.client = client
+    this.stream = stream
+    stream.on('data', (batch: Buffer) => this.received(batch))
+    // The status says how the call ended; `end` comes without it only when the connection was lost.
+    stream.on('status', (ended: StatusObject) => this.ended(stream, ended))
+    stream.on('error', () => {})
+    stream.write(this.hello)
+  }
+
+  /** The connection stands and the call is on it. */
+  private connected(): void {
+    if (this.phase !== 'connecting') return
+    this.phase = 'greeting'
+    this.timer?.clear()
+    this.timer = this.options.clock.after(HANDSHAKE_MS, () => this.finish(this.tooLate('answer', HANDSHAKE_MS)))
+  }
+
+  private received(batch: Buffer): void {
+    if (this.phase === 'open') this.events.onBatch(batch)
+    else if (this.phase !== 'over') this.greeted(batch)
+  }
+
+  private greeted(batch: Buffer): void {
+    try {
+      const [frame] = decodeLinkFrames(batch)
+      if (frame?.case === 'goAway') throw new PbtError(codeOf(frame.value.reason), frame.value.message)
+      if (frame?.case !== 'welcome') throw new PbtError('protocol', 'the server answered hello without a welcome')
+      const { major, agent } = frame.value
+      if (major !== PROTOCOL_MAJOR) {
+        const which = major < PROTOCOL_MAJOR ? 'pbt-server' : 'pbt'
+        const text = `the server (${agent}) speaks protocol ${major}, this pbt speaks ${PROTOCOL_MAJOR}: upgrade ${which}`
+        throw new PbtError('version', text)
+      }
+      this.phase = 'open'
+      this.timer?.clear()
+      this.events.onWelcome(frame.value, this)
+    } catch (error) {
+      this.finish(failureOf(error))
+    }
+  }
+
+  private ended(stream: ClientDuplexStream<Buffer, Buffer>, ended: StatusObject): void {
+    if (stream !== this.stream || this.phase === 'over') return
+    const failure = whyEnded(this.options.server, this.phase !== 'open', {
+      status: status[ended.code],
+      details: ended.details,
+    })
+    // Nobody listens there: the other loopback address may be the one.
+    if (ended.details.includes('ECONNREFUSED') && this.targets.length > 0) {
+      this.stopWidening()
+      this.client?.close()
+      this.connect()
+    } else this.finish(failure)
+  }
+
+  private tooLate(what: 'connect' | 'answer', limitMs: number): Failure {
+    const name = `${linkName(this.options.server)}:${this.options.server.port}`
+    return new Failure('unreachable', `${name} did not ${what} within ${limitMs / 1000} s`, {
+      cure: 'check that pbt-server runs there and that nothing between filters the port',
+    })
+  }
+
+  private finish(failure: Failure): void {
+    if (this.phase === 'over') return
+    this.phase = 'over'
+    this.release()
+    this.events.onOver(failure)
+  }
+
+  private release(): void {
+    this.timer?.clear()
+    this.stopWidening()
+    const { client, stream } = this
+    if (client === undefined || stream === undefined) return
+    const cut = () => {
+      stream.cancel()
+      client.close()
+    }
+    const linger = this.options.clock.after(LINGER_MS, cut)
+    stream.once('status', () => {
+      linger.clear()
+      client.close()
+    })
+    stream.end()
+  }
+}
+
+function asIs(batch: Buffer): Buffer {
+  return batch
+}
+
+function channelOptions(name: string): ChannelOptions {
+  return {
+    'grpc.ssl_target_name_override': name,
+    'grpc.default_authority': name,
+    'grpc-node.flow_control_window': WINDOW_BYTES,
+    'grpc.max_send_message_length': MAX_BATCH_BYTES,
+    'grpc.max_receive_message_length': MAX_BATCH_BYTES,
+    // Each dial is a new connection with fresh addresses; trying again is the agent's.
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_retries': 0,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.enable_channelz': 0,
+    // A proxy for the web in the environment is not meant for a link to one's own server.
+    'grpc.enable_http_proxy': 0,
+  }
+}

@@ -1,0 +1,75 @@
+// The one door where gRPC's statuses become failures that an owner understands.
+import { Failure } from '../failure.ts'
+import { linkName, type ServerAddress } from '../server-address.ts'
+
+/** How gRPC says that a call ended: the status by its name in the specification, and its text. */
+export interface Ended {
+  readonly status: string
+  readonly details: string
+}
+
+/** Why a call ended. `isConnecting`: before the server's welcome. */
+export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: Ended): Failure {
+  const name = `${linkName(server)}:${server.port}`
+  const cause = new Error(`gRPC status ${ended.status}: ${ended.details}`)
+  switch (ended.status) {
+    case 'UNAUTHENTICATED':
+      return isConnecting
+        ? new Failure('token-refused', `${server.base} refused the token`, { cause })
+        : new Failure('token-revoked', `${server.base} no longer takes the token`, { cause })
+    case 'RESOURCE_EXHAUSTED':
+      return new Failure('limited', `${server.base} limits this address: ${ended.details}`, {
+        cure: 'wait a minute; too many wrong tokens came from here',
+        cause,
+      })
+    case 'FAILED_PRECONDITION':
+      return new Failure('version', ended.details, { cause })
+    case 'UNIMPLEMENTED':
+      return new Failure('unreachable', `${name} is not a pbt-server`, {
+        cure: 'check the server given to "pbt init --server"',
+        cause,
+      })
+    case 'OK':
+      return new Failure('link-lost', 'the server ended the link', { cause })
+    default:
+      return isConnecting ? unreachable(server, name, ended.details, cause) : lost(ended.details, cause)
+  }
+}
+
+function lost(details: string, cause: Error): Failure {
+  return new Failure('link-lost', `the link broke: ${reasonIn(details)}`, { cause })
+}
+
+function unreachable(server: ServerAddress, name: string, details: string, cause: Error): Failure {
+  const reason = reasonIn(details)
+  if (/wrong version number|packet length too long/.test(reason)) {
+    const cure = 'check the port: it should be the one for https'
+    return new Failure('unreachable', `${name} does not speak TLS`, { cure, cause })
+  }
+  if (/certificate|altname|CERT_|self.signed|issuer|signature/i.test(reason)) {
+    return new Failure('untrusted', `the certificate of ${name} is not trusted: ${reason}`, {
+      cure: 'give the server\'s authority with "pbt init --ca FILE", or check the name of the server',
+      cause,
+    })
+  }
+  return new Failure('unreachable', `${name} cannot be reached: ${reason}`, { cure: cureOf(server, reason), cause })
+}
+
+function cureOf(server: ServerAddress, reason: string): string {
+  if (/ENOTFOUND|EAI_AGAIN|[Nn]ame resolution/.test(reason)) return `check the DNS records of *.${server.base}`
+  if (/ECONNREFUSED/.test(reason)) return 'check that pbt-server runs and listens on this port'
+  return 'check the network, the port and that pbt-server runs'
+}
+
+/** What matters in grpc-js's text: the last error, without its class, its time and its notes. */
+function reasonIn(details: string): string {
+  const [, last = details] = /Last error: (.*)$/s.exec(details) ?? []
+  return last
+    .replace(/\s*Resolution note:.*$/s, '')
+    .replace(/\s*\(\d{4}-\d\d-\d\dT[^)]*\)/g, '')
+    .replace(/^(?:\w*Error: )+/, '')
+    .replace(/; if the root CA is installed locally.*$/s, '')
+    .replace(/[.;]?\s*$/, '')
+    .split('\n', 1)
+    .join('')
+}

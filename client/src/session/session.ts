@@ -1,0 +1,206 @@
+// One session with the server: its multiplexer, its proof for resuming, and its tunnels, over one link after another.
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import {
+  type Channel,
+  type ChannelOpen,
+  type Clock,
+  codeOf,
+  type ErrorCode,
+  Mux,
+  type MuxStats,
+  PbtError,
+  type RequestHead,
+  type SessionFrame,
+  type Timer,
+} from '@pbt/proto'
+import {
+  GoodbyeSchema,
+  OpenTunnelSchema,
+  Reason,
+  type ResumeSchema,
+  TunnelKind,
+  type TunnelOpened,
+  type Welcome,
+} from '@pbt/proto/tunnel/v1'
+import type { Line } from './dial.ts'
+
+/** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
+export const OPEN_MS = 10_000
+
+/** Serves the channels of one tunnel. */
+export interface Forwarder {
+  /** A visitor's request came: sets `channel.handler` before it returns. Must not throw. */
+  accept(channel: Channel, head: RequestHead, last: boolean): void
+  /** The process ends: gives up what is kept for later, such as idle connections. */
+  close(): void
+}
+
+/** A tunnel as this process wants it. */
+export interface TunnelPlan {
+  /** Unique in the process; channels name it. */
+  readonly number: number
+  readonly kind: 'http'
+  /** The owner's name for it, '' for none. */
+  readonly name: string
+  readonly domains: readonly string[]
+  /** What is served, for people and for remembering names. */
+  readonly target: string
+  readonly forwarder: Forwarder
+}
+
+export interface TunnelEnd {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly cure: string
+}
+
+/** What the agent hears of a session. Called synchronously from the multiplexer; must not throw. */
+export interface SessionEvents {
+  onOpened(session: Session, plan: TunnelPlan, opened: TunnelOpened): void
+  onRefused(session: Session, plan: TunnelPlan, end: TunnelEnd): void
+  onClosed(session: Session, plan: TunnelPlan, end: TunnelEnd): void
+  onNewToken(token: string): void
+  onGoAway(
+    session: Session,
+    goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number },
+  ): void
+  /** The link said nothing for too long; the session can be resumed. */
+  onSilent(session: Session): void
+  /** The session cannot go on, for a reason other than its link. */
+  onBroken(session: Session, error: PbtError): void
+}
+
+export class Session {
+  /** How long a broken link may be resumed. */
+  readonly graceMs: number
+  private readonly mux: Mux
+  private readonly welcome: Welcome
+  private readonly clock: Clock
+  private readonly events: SessionEvents
+  private readonly plans: ReadonlyMap<number, TunnelPlan>
+  /** Tunnels that the server has not answered for. */
+  private readonly asked = new Set<number>()
+  private timer: Timer | undefined
+
+  constructor(welcome: Welcome, plans: ReadonlyMap<number, TunnelPlan>, clock: Clock, events: SessionEvents) {
+    this.welcome = welcome
+    this.graceMs = welcome.graceMs
+    this.plans = plans
+    this.clock = clock
+    this.events = events
+    this.mux = new Mux({
+      role: 'client',
+      clock,
+      handler: {
+        onOpen: (channel, open, last) => this.accept(channel, open, last),
+        onSessionFrame: frame => this.framed(frame),
+        onGoAway: goAway => this.events.onGoAway(this, goAway),
+        onLinkSilent: () => this.events.onSilent(this),
+        onViolation: error => this.events.onBroken(this, error),
+      },
+    })
+  }
+
+  get isOver(): boolean {
+    return this.mux.isClosed
+  }
+
+  get stats(): MuxStats {
+    return this.mux.stats
+  }
+
+  /** What proves to the server that this is the same session. */
+  get resume(): MessageInitShape<typeof ResumeSchema> {
+    return { sessionId: this.welcome.sessionId, secret: this.welcome.secret, received: BigInt(this.mux.received) }
+  }
+
+  /** One batch of the line that the session is attached to. */
+  receive(batch: Buffer): void {
+    this.mux.receive(batch)
+  }
+
+  /** The first link. Asks for the tunnels. */
+  begin(line: Line): void {
+    this.mux.attach(line.link, 0)
+    for (const plan of this.plans.values()) {
+      this.asked.add(plan.number)
+      const { number: tunnel, name, domains, target } = plan
+      const value = create(OpenTunnelSchema, { tunnel, kind: TunnelKind.HTTP, name, domains: [...domains], target })
+      this.mux.sendSessionFrame({ case: 'openTunnel', value })
+    }
+    this.expectAnswers()
+  }
+
+  /** A further link. Throws PbtError `protocol` when the server has lost what it said it had. */
+  goOn(line: Line, received: bigint): void {
+    this.timer?.clear()
+    this.mux.attach(line.link, Number(received))
+    this.expectAnswers()
+  }
+
+  /** The link is lost: channels wait, until `graceMs` have passed without a new one, then `expired`. */
+  wait(expired: () => void): void {
+    this.mux.detach()
+    this.timer?.clear()
+    this.timer = this.clock.after(this.graceMs, () => {
+      this.end('link-lost', `no link for ${Math.round(this.graceMs / 1000)} s`)
+      expired()
+    })
+  }
+
+  /** Tells the server that this is the end: it takes the tunnels offline at once and ends the line. */
+  sayGoodbye(message: string): void {
+    this.timer?.clear()
+    const value = create(GoodbyeSchema, { reason: Reason.SHUTDOWN, message })
+    this.mux.sendSessionFrame({ case: 'goodbye', value })
+  }
+
+  /** Ends it here: channels are reset with the code. Again: nothing. */
+  end(code: ErrorCode, message: string): void {
+    this.timer?.clear()
+    this.mux.close(code, message)
+  }
+
+  private expectAnswers(): void {
+    if (this.asked.size === 0) return
+    this.timer = this.clock.after(OPEN_MS, () => {
+      const error = new PbtError('silent', `the server did not answer for the tunnel within ${OPEN_MS / 1000} s`)
+      this.end(error.code, error.message)
+      this.events.onBroken(this, error)
+    })
+  }
+
+  private accept(channel: Channel, open: ChannelOpen, last: boolean): void {
+    const plan = this.plans.get(open.kind === 'http' ? open.head.tunnel : open.tunnel)
+    if (plan === undefined) channel.reset('tunnel-closed', 'the client does not have this tunnel')
+    else if (open.kind !== plan.kind) channel.reset('unsupported', `the tunnel does not take ${open.kind} channels`)
+    else plan.forwarder.accept(channel, open.head, last)
+  }
+
+  private framed(frame: SessionFrame): void {
+    switch (frame.case) {
+      case 'tunnelOpened':
+      case 'tunnelRefused':
+      case 'tunnelClosed': {
+        const plan = this.plans.get(frame.value.tunnel)
+        if (plan === undefined) return
+        if (this.asked.delete(plan.number) && this.asked.size === 0) this.timer?.clear()
+        if (frame.case === 'tunnelOpened') this.events.onOpened(this, plan, frame.value)
+        else if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
+        else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '' }))
+        return
+      }
+      case 'newToken':
+        this.events.onNewToken(frame.value.token)
+        return
+      case 'openTunnel':
+      case 'closeTunnel':
+      case 'goodbye':
+        return // only a client sends these
+    }
+  }
+}
+
+function endOf({ reason, message, cure }: { reason: Reason; message: string; cure: string }): TunnelEnd {
+  return { code: codeOf(reason), message, cure }
+}
