@@ -7,6 +7,7 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { type Frame, FrameSchema, ResetSchema, TcpOpenSchema, UdpOpenSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { type ErrorCode, MAX_MESSAGE_CHARS, reasonOf } from './errors.ts'
 import type { ChannelOpen, HeaderList, RequestHead, ResponseHead } from './heads.ts'
+import { KIB } from './limits.ts'
 import { varintSize, varintText, writeVarint } from './wire.ts'
 
 // Tags: field number << 3 | wire type.
@@ -110,7 +111,64 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /**
- * One batch in the making: frames are noted, then written into one buffer of exactly their size. Reused for batch after
+ * An encoded batch: what gRPC asks of a message, and no more. A large one is not one buffer but its framing and the
+ * chunks as they came, which `copy` joins in the buffer that gRPC allocates anyway: one copy and one allocation less.
+ */
+export interface Batch {
+  readonly length: number
+  readonly byteLength: number
+  /** Writes all of it into `target` from `start` on. */
+  copy(target: Uint8Array, start: number): void
+}
+
+/** Payloads below this are copied into the batch: a piece of its own costs more than the copy. */
+const GATHER_BYTES = 4 * KIB
+
+class GatheredBatch implements Batch {
+  readonly byteLength: number
+  private readonly framing: Buffer
+  /** For each payload: where in the framing it belongs. */
+  private readonly cuts: readonly number[]
+  private readonly payloads: readonly Uint8Array[]
+
+  constructor(framing: Buffer, cuts: readonly number[], payloads: readonly Uint8Array[]) {
+    this.framing = framing
+    this.cuts = cuts
+    this.payloads = payloads
+    this.byteLength = payloads.reduce((sum, payload) => sum + payload.length, framing.length)
+  }
+
+  get length(): number {
+    return this.byteLength
+  }
+
+  copy(target: Uint8Array, start: number): void {
+    let at = start
+    let from = 0
+    for (let index = 0; index < this.payloads.length; index++) {
+      const cut = this.cuts[index] ?? 0
+      const payload = this.payloads[index]
+      if (payload === undefined) continue
+      this.framing.copy(target, at, from, cut)
+      at += cut - from
+      target.set(payload, at)
+      at += payload.length
+      from = cut
+    }
+    this.framing.copy(target, at, from)
+  }
+}
+
+/** The batch as one buffer. */
+export function bufferOf(batch: Batch): Buffer {
+  if (Buffer.isBuffer(batch)) return batch
+  const buffer = Buffer.allocUnsafe(batch.length)
+  batch.copy(buffer, 0)
+  return buffer
+}
+
+/**
+ * One batch in the making: frames are noted, then written with exactly the memory they need. Reused for batch after
  * batch; holds nothing between `finish` and the next `add`.
  */
 export class BatchWriter {
@@ -123,11 +181,17 @@ export class BatchWriter {
   frames = 0
   /** Bytes of the frames noted, with their framing. */
   bytes = 0
+  private gatheredBytes = 0
+  private cuts: number[] = []
+  private payloads: Uint8Array[] = []
 
   /** Notes a frame. `tag` says what a byte body is; an empty text is no body. */
   add(channel: number, end: boolean, body: Body, tag: PayloadTag = DATA_TAG): void {
     let size = body.length
-    if (typeof body !== 'string') size += 1 + varintSize(body.length)
+    if (typeof body !== 'string') {
+      size += 1 + varintSize(body.length)
+      if (body.length >= GATHER_BYTES) this.gatheredBytes += body.length
+    }
     if (channel !== 0) size += 1 + varintSize(channel)
     if (end) size += 2
     const index = this.frames++
@@ -140,43 +204,57 @@ export class BatchWriter {
   }
 
   /** The batch of what was noted, with the acknowledgement and number (0 for none), and starts afresh. */
-  finish(ack: number, number: number): Buffer {
+  finish(ack: number, number: number): Batch {
     const head = (ack > 0 ? 1 + varintSize(ack) : 0) + (number > 0 ? 1 + varintSize(number) : 0)
-    const batch = Buffer.allocUnsafe(head + this.bytes)
+    const framing = Buffer.allocUnsafe(head + this.bytes - this.gatheredBytes)
     let at = 0
     if (ack > 0) {
-      batch[at++] = ACK
-      at = writeVarint(batch, at, ack)
+      framing[at++] = ACK
+      at = writeVarint(framing, at, ack)
     }
     if (number > 0) {
-      batch[at++] = NUMBER
-      at = writeVarint(batch, at, number)
+      framing[at++] = NUMBER
+      at = writeVarint(framing, at, number)
     }
-    for (let index = 0; index < this.frames; index++) at = this.writeFrame(batch, at, index)
-    this.frames = 0
-    this.bytes = 0
-    this.bodies.length = 0
+    for (let index = 0; index < this.frames; index++) at = this.writeFrame(framing, at, index)
+    const batch = this.gatheredBytes === 0 ? framing : new GatheredBatch(framing, this.cuts, this.payloads)
+    this.clear()
     return batch
   }
 
-  private writeFrame(batch: Buffer, position: number, index: number): number {
+  private clear(): void {
+    this.frames = 0
+    this.bytes = 0
+    this.bodies.length = 0
+    if (this.gatheredBytes === 0) return
+    this.gatheredBytes = 0
+    this.cuts = []
+    this.payloads = []
+  }
+
+  private writeFrame(framing: Buffer, position: number, index: number): number {
     const channel = this.channels[index] ?? 0
     const body = this.bodies[index] ?? ''
     let at = position
-    batch[at++] = FRAME
-    at = writeVarint(batch, at, this.sizes[index] ?? 0)
+    framing[at++] = FRAME
+    at = writeVarint(framing, at, this.sizes[index] ?? 0)
     if (channel !== 0) {
-      batch[at++] = CHANNEL
-      at = writeVarint(batch, at, channel)
+      framing[at++] = CHANNEL
+      at = writeVarint(framing, at, channel)
     }
     if (this.ends[index]) {
-      batch[at++] = END
-      batch[at++] = 1
+      framing[at++] = END
+      framing[at++] = 1
     }
-    if (typeof body === 'string') return at + batch.write(body, at, 'latin1')
-    batch[at++] = this.tags[index] ?? DATA_TAG
-    at = writeVarint(batch, at, body.length)
-    batch.set(body, at)
+    if (typeof body === 'string') return at + framing.write(body, at, 'latin1')
+    framing[at++] = this.tags[index] ?? DATA_TAG
+    at = writeVarint(framing, at, body.length)
+    if (body.length >= GATHER_BYTES) {
+      this.cuts.push(at)
+      this.payloads.push(body)
+      return at
+    }
+    framing.set(body, at)
     return at + body.length
   }
 }

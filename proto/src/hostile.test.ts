@@ -4,8 +4,10 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { type Frame, HelloSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import {
+  type Batch,
   BatchWriter,
   type Body,
+  bufferOf,
   DATA_TAG,
   encodeControl,
   encodeCredit,
@@ -47,8 +49,8 @@ function victim(role: 'server' | 'client') {
     },
   })
   const link = {
-    write: (batch: Uint8Array, taken: () => void) => {
-      sent.push(Buffer.from(batch))
+    write: (batch: Batch, taken: () => void) => {
+      sent.push(Buffer.from(bufferOf(batch)))
       clock.soon(taken)
     },
     close: () => {
@@ -60,7 +62,7 @@ function victim(role: 'server' | 'client') {
   const say = (fill: (writer: BatchWriter) => void, overrides: { ack?: number; number?: number } = {}) => {
     const writer = new BatchWriter()
     fill(writer)
-    mux.receive(writer.finish(overrides.ack ?? 0, overrides.number ?? ++number))
+    mux.receive(bufferOf(writer.finish(overrides.ack ?? 0, overrides.number ?? ++number)))
     clock.settle()
   }
   const code = () => violations[0]?.code
@@ -263,7 +265,7 @@ test('100,000 mutated frames end sessions with a code and nothing else', () => {
           const body: Body = bodies[random(bodies.length)] ?? ''
           writer.add(random(40), random(8) === 0, body)
         }
-        const batch = writer.finish(random(3), number)
+        const batch = bufferOf(writer.finish(random(3), number))
         if (random(4) === 0) for (let hit = random(4); hit >= 0; hit--) batch[random(batch.length)] = random(256)
         mux.receive(batch)
         clock.settle()

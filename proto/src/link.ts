@@ -1,4 +1,5 @@
 // A gRPC stream as the multiplexer's link, the same at both ends.
+import type { Batch } from './encode.ts'
 import type { Link } from './mux.ts'
 
 /** What is needed of a gRPC stream: grpc-js's ClientDuplexStream and ServerDuplexStream both have it. */
@@ -11,8 +12,16 @@ export interface LinkStream {
 export function linkOf(stream: LinkStream): Link {
   return {
     write: (batch, taken) => {
-      stream.write(batch as Buffer, taken)
+      stream.write(asMessage(batch), taken)
     },
     close: () => stream.end(),
   }
+}
+
+/**
+ * grpc-js 1.14 asks of a message only `length`, `byteLength` and `copy(target, start)`, all of which a batch has
+ * (compression-filter.js writeMessage, server-interceptors.js serializeMessage); link.test.ts holds it to that.
+ */
+function asMessage(batch: Batch): Buffer {
+  return batch as Buffer
 }

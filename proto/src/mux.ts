@@ -4,7 +4,7 @@ import { type Frame, GoAwaySchema, PingSchema, PongSchema } from '../gen/pbt/tun
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { Clock } from './clock.ts'
 import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
-import { BatchWriter, encodeControl, encodeOpen } from './encode.ts'
+import { type Batch, BatchWriter, encodeControl, encodeOpen } from './encode.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
 import type { ChannelKind, ChannelOpen } from './heads.ts'
 import { ACK_DELAY_MS, ACK_EVERY_BYTES, KIB, MAX_CHANNELS, MAX_UNACKED_BATCHES, MAX_UNACKED_BYTES } from './limits.ts'
@@ -26,7 +26,7 @@ export type SessionFrame = Extract<
 /** One gRPC stream, or a test's stand-in for it. */
 export interface Link {
   /** Takes an encoded batch; calls `taken` once it no longer waits in the process. Must not throw. */
-  write(batch: Uint8Array, taken: () => void): void
+  write(batch: Batch, taken: () => void): void
   /** Ends the stream; no more calls of `taken` are needed. */
   close(): void
 }
@@ -470,7 +470,7 @@ export class Mux implements ChannelHost {
     this.hand(batch)
   }
 
-  private hand(batch: Buffer): void {
+  private hand(batch: Batch): void {
     const { link } = this
     if (link === undefined) return
     this.bytesSent += batch.length

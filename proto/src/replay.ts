@@ -1,10 +1,11 @@
 // Counted batches that were sent and not acknowledged, kept in order so that a new link can send them again.
+import type { Batch } from './encode.ts'
 import { PbtError } from './errors.ts'
 import type { SentRecord } from './line.ts'
 
 export interface SentBatch extends SentRecord {
   readonly number: number
-  readonly batch: Buffer
+  readonly batch: Batch
 }
 
 /*

@@ -1,4 +1,5 @@
 // Two muxes joined by a simulated line: one rate and FIFO a direction, one-way delay, cuts and black holes.
+import { bufferOf } from '../encode.ts'
 import type { Link, Mux } from '../mux.ts'
 import type { FakeClock } from './fake-clock.ts'
 
@@ -50,7 +51,7 @@ export class LinkPair {
       write: (batch, taken) => {
         const now = this.clock.now()
         busyUntil = Math.max(now, busyUntil) + batch.length / bytesPerMs
-        const copy = Buffer.from(batch)
+        const copy = Buffer.from(bufferOf(batch))
         this.clock.after(busyUntil - now + delayMs, () => {
           if (!this.isCut && !this.isBlackHole) peer.receive(copy)
         })
