@@ -1,0 +1,6 @@
+// The settings of pbt-server, for everybody outside config/.
+
+export { type PortRange, showPortRange } from './config/kinds.ts'
+export { defaultConfigFile, loadConfig } from './config/load.ts'
+export { ConfigError, type ConfigProblem, sentenceOf } from './config/problems.ts'
+export { type Config, DEVELOPMENT_DOMAIN, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config/settings.ts'

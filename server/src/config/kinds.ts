@@ -1,0 +1,117 @@
+// The kinds of value a setting can have: what is right, and how text or YAML becomes a value.
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { domainToASCII } from 'node:url'
+
+export interface Kind<T> {
+  /** Ends the sentence "must be …". */
+  readonly expected: string
+  /** The value, or undefined when it is not right. Takes text (environment, flags) and whatever YAML holds. */
+  read(value: unknown): T | undefined
+  /** The value as YAML. */
+  show(value: T): string
+}
+
+export interface PortRange {
+  readonly first: number
+  readonly last: number
+}
+
+const MAX_PORT = 65_535
+
+/** Longest domain name and label, octets (RFC 1035, 2.3.4). */
+const MAX_DOMAIN = 253
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+export const domain: Kind<string> = {
+  expected: 'a domain name, for example tunnel.example.com',
+  read: value => {
+    if (typeof value !== 'string') return undefined
+    const name = domainToASCII(value.trim().replace(/\.$/, '')).toLowerCase()
+    if (name === '' || name.length > MAX_DOMAIN || isIP(name) !== 0) return undefined
+    return name.split('.').every(label => LABEL.test(label)) ? name : undefined
+  },
+  show: String,
+}
+
+/** Made absolute from the working directory. */
+export const path: Kind<string> = {
+  expected: 'a path',
+  read: value => {
+    const text = textOf(value)
+    return text === undefined ? undefined : resolve(text)
+  },
+  show: quoted,
+}
+
+export const port: Kind<number> = wholeNumber(0, MAX_PORT, 'a port from 0 to 65535 (0 chooses one)')
+
+export function wholeNumber(least: number, most: number, expected: string): Kind<number> {
+  return {
+    expected,
+    read: value => {
+      const text = typeof value === 'number' ? String(value) : textOf(value)
+      if (text === undefined || !/^[0-9]{1,15}$/.test(text)) return undefined
+      const number = Number(text)
+      return number >= least && number <= most ? number : undefined
+    },
+    show: String,
+  }
+}
+
+export const portRange: Kind<PortRange> = {
+  expected: 'two ports from 1 to 65535, the lower one first, for example 20000-40000',
+  read: value => {
+    const match = /^([0-9]{1,5})-([0-9]{1,5})$/.exec(textOf(value) ?? '')
+    if (match === null) return undefined
+    const first = Number(match[1])
+    const last = Number(match[2])
+    return first >= 1 && first <= last && last <= MAX_PORT ? { first, last } : undefined
+  },
+  show: showPortRange,
+}
+
+export function showPortRange({ first, last }: PortRange): string {
+  return `${first}-${last}`
+}
+
+export const address: Kind<string> = {
+  expected: 'an IPv4 or IPv6 address',
+  read: value => {
+    const text = textOf(value)
+    return text !== undefined && isIP(text) !== 0 ? text : undefined
+  },
+  show: quoted,
+}
+
+export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
+  return {
+    expected: `one of ${values.join(', ')}`,
+    read: value => values.find(known => known === textOf(value)),
+    show: String,
+  }
+}
+
+/** Several values: a YAML list, or text with commas between. */
+export function listOf<T>(kind: Kind<T>): Kind<readonly T[]> {
+  return {
+    expected: `a list, each ${kind.expected}`,
+    read: value => {
+      const parts = Array.isArray(value) ? value : textOf(value)?.split(',')
+      if (parts === undefined) return undefined
+      const values = parts.map(part => kind.read(part))
+      return values.every(item => item !== undefined) ? values : undefined
+    },
+    show: values => `[${values.map(value => kind.show(value)).join(', ')}]`,
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const text = value.trim()
+  return text === '' ? undefined : text
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text)
+}

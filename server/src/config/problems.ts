@@ -1,0 +1,30 @@
+// What is wrong with the settings, all of it, in words that say what would be right.
+
+export interface ConfigProblem {
+  /** '' when the file as a whole is not right. */
+  readonly key: string
+  readonly value: string
+  /** `server.yaml:3`, `PBT_SERVER_HTTPS_PORT`, `--https-port` or `default`. */
+  readonly source: string
+  /** What would be right. */
+  readonly expected: string
+  /** No setting has this key. */
+  readonly isUnknown?: boolean
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(sentenceOf).join('; '))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** One problem as a sentence. */
+export function sentenceOf({ key, value, source, expected, isUnknown }: ConfigProblem): string {
+  if (isUnknown) return `${source}: unknown setting "${key}" (value "${value}"); "pbt-server start --help" lists all`
+  if (key === '') return `${source}: must be ${expected}`
+  return `${source}: ${key} is "${value}" but must be ${expected}`
+}

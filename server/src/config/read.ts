@@ -1,0 +1,163 @@
+// Reads the settings from file, environment and flags, the later winning, and reports every problem at once.
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { ConfigError, type ConfigProblem } from './problems.ts'
+import {
+  type Config,
+  DEVELOPMENT_DOMAIN,
+  keyOf,
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+  variableOf,
+} from './settings.ts'
+
+export interface Sources {
+  /** The text of the configuration file and the name to report problems with. */
+  readonly file?: { readonly name: string; readonly text: string }
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Flags by key, as given. */
+  readonly flags: Readonly<Record<string, unknown>>
+  /** The user's home directory. */
+  readonly home: string
+}
+
+/** Names the configuration file; not a setting itself. */
+export const CONFIG_VARIABLE = 'PBT_SERVER_CONFIG'
+
+const VARIABLE_PREFIX = 'PBT_SERVER_'
+
+/** A value as it was given, and where. */
+interface Given {
+  readonly value: unknown
+  readonly source: string
+}
+
+/** The settings. Throws ConfigError with every problem there is. */
+export function readConfig(sources: Sources): Config {
+  const problems: ConfigProblem[] = []
+  const given = new Map<SettingName, Given>()
+  if (sources.file !== undefined) readFile(sources.file, given, problems)
+  readEnvironment(sources.environment, given, problems)
+  readFlags(sources.flags, given, problems)
+
+  const values = new Map<SettingName, unknown>()
+  for (const name of SETTING_NAMES) values.set(name, settingValue(name, given.get(name), sources, values, problems))
+  const config = asConfig(values)
+  if (problems.length === 0) checkTogether(config, given, problems)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+function readFile(
+  file: { name: string; text: string },
+  given: Map<SettingName, Given>,
+  problems: ConfigProblem[],
+): void {
+  const lines = new LineCounter()
+  const document = parseDocument(file.text, { lineCounter: lines, prettyErrors: false })
+  const sourceAt = (offset: number | undefined) =>
+    offset === undefined ? file.name : `${file.name}:${lines.linePos(offset).line}`
+  for (const error of document.errors) {
+    problems.push({ key: '', value: '', source: sourceAt(error.pos[0]), expected: `YAML: ${error.message}` })
+  }
+  if (document.errors.length > 0 || document.contents === null) return
+  if (!isMap(document.contents)) {
+    problems.push({ key: '', value: '', source: file.name, expected: 'lines of "key: value"' })
+    return
+  }
+  for (const pair of document.contents.items) {
+    const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key)
+    const source = sourceAt(isScalar(pair.key) ? pair.key.range?.[0] : undefined)
+    const name = SETTING_NAMES.find(name => keyOf(name) === key)
+    const value = isScalar(pair.value) ? pair.value.value : document.get(key)
+    if (name === undefined) problems.push(unknownKey(key, value, source))
+    // A key without a value is as good as a comment.
+    else if (value !== null && value !== undefined) given.set(name, { value: plain(value), source })
+  }
+}
+
+function readEnvironment(
+  environment: Sources['environment'],
+  given: Map<SettingName, Given>,
+  problems: ConfigProblem[],
+): void {
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(VARIABLE_PREFIX) || variable === CONFIG_VARIABLE || value === undefined) continue
+    const name = SETTING_NAMES.find(name => variableOf(name) === variable)
+    if (name === undefined) problems.push(unknownKey(variable, value, 'the environment'))
+    else given.set(name, { value, source: variable })
+  }
+}
+
+function readFlags(flags: Sources['flags'], given: Map<SettingName, Given>, problems: ConfigProblem[]): void {
+  for (const [key, value] of Object.entries(flags)) {
+    if (value === undefined) continue
+    const name = SETTING_NAMES.find(name => keyOf(name) === key)
+    if (name === undefined) problems.push(unknownKey(key, value, `--${key}`))
+    else given.set(name, { value, source: `--${key}` })
+  }
+}
+
+function settingValue(
+  name: SettingName,
+  given: Given | undefined,
+  sources: Sources,
+  values: ReadonlyMap<SettingName, unknown>,
+  problems: ConfigProblem[],
+): unknown {
+  const setting = SETTINGS[name]
+  if (given === undefined) {
+    const baseDomain = values.get('baseDomain')
+    return setting.default({
+      environment: sources.environment,
+      home: sources.home,
+      baseDomain: typeof baseDomain === 'string' ? baseDomain : DEVELOPMENT_DOMAIN,
+    })
+  }
+  const value = setting.kind.read(given.value)
+  if (value === undefined) {
+    problems.push({
+      key: keyOf(name),
+      value: shown(given.value),
+      source: given.source,
+      expected: setting.kind.expected,
+    })
+  }
+  return value
+}
+
+/** What no single value can break. */
+function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, problems: ConfigProblem[]): void {
+  const report = (name: SettingName, value: string, expected: string) =>
+    problems.push({ key: keyOf(name), value, source: given.get(name)?.source ?? 'default', expected })
+  if (config.httpsPort !== 0 && config.httpsPort === config.httpPort) {
+    report('httpPort', String(config.httpPort), 'another port than https-port')
+  }
+  if (config.tlsCert.length !== config.tlsKey.length) {
+    report('tlsKey', config.tlsKey.join(','), `one key for each of the ${config.tlsCert.length} files of tls-cert`)
+  } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN) {
+    report('tlsCert', '', `certificate files for ${config.baseDomain} and *.${config.baseDomain}, with tls-key`)
+  }
+  if (config.bindAddress.length === 0) report('bindAddress', '', 'at least one address')
+}
+
+function unknownKey(key: string, value: unknown, source: string): ConfigProblem {
+  return { key, value: shown(value), source, expected: '', isUnknown: true }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function plain(value: unknown): unknown {
+  // Lists and maps of the yaml library know how to become plain values.
+  return typeof value === 'object' && value !== null && 'toJSON' in value && typeof value.toJSON === 'function'
+    ? value.toJSON()
+    : value
+}
+
+function asConfig(values: ReadonlyMap<SettingName, unknown>): Config {
+  // Each value comes from its own setting's kind or default, so the record has the type that the table gives it.
+  // A value that is not right has left a problem, and the record is never handed out.
+  return Object.fromEntries(values) as Config
+}

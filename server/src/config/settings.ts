@@ -1,0 +1,132 @@
+// Every setting once: kind, default, unit and a line of documentation. The file, the environment, the flags and the example come from here.
+import * as nodePath from 'node:path'
+import { address, domain, type Kind, listOf, oneOf, path, port, portRange, wholeNumber } from './kinds.ts'
+
+/** What defaults may depend on: nothing else of the environment is read. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The user's home directory. */
+  readonly home: string
+  readonly baseDomain: string
+}
+
+export interface Setting<T> {
+  readonly kind: Kind<T>
+  readonly default: (surroundings: Surroundings) => T
+  /** How the default reads in documentation, where it is not the same everywhere. */
+  readonly defaultText?: string
+  /** '' for values without a unit. */
+  readonly unit: '' | 'seconds' | 'connections' | 'connections a second'
+  readonly doc: string
+}
+
+/** The base domain with which everything works on one machine alone, with certificates of an own authority. */
+export const DEVELOPMENT_DOMAIN = 'localhost'
+
+const DAY_SECONDS = 86_400
+
+export const SETTINGS = {
+  baseDomain: setting({
+    kind: domain,
+    default: () => DEVELOPMENT_DOMAIN,
+    unit: '',
+    doc: 'tunnels are served as https://<name>.<base-domain>; localhost needs nothing from outside and makes its own certificates',
+  }),
+  dataDir: setting({
+    kind: path,
+    default: defaultDataDir,
+    defaultText: '$STATE_DIRECTORY under systemd, otherwise $XDG_DATA_HOME/pbt-server or ~/.local/share/pbt-server',
+    unit: '',
+    doc: 'the directory of the database and the keys, made by "pbt-server init"',
+  }),
+  bindAddress: setting({
+    kind: listOf(address),
+    default: ({ baseDomain }) => (baseDomain === DEVELOPMENT_DOMAIN ? ['127.0.0.1', '::1'] : ['::']),
+    defaultText: '["::"] (every address, IPv4 too); with base-domain localhost ["127.0.0.1", "::1"]',
+    unit: '',
+    doc: 'the addresses of this machine to listen on',
+  }),
+  httpsPort: setting({
+    kind: port,
+    default: () => 8443,
+    unit: '',
+    doc: 'the port of visitors and of the client link, usually 443; 0 chooses one',
+  }),
+  httpPort: setting({
+    kind: port,
+    default: () => 8080,
+    unit: '',
+    doc: 'the port that sends visitors on to https, usually 80; with base-domain localhost it serves tunnels; 0 chooses one',
+  }),
+  portRange: setting({
+    kind: portRange,
+    default: () => ({ first: 20_000, last: 40_000 }),
+    unit: '',
+    doc: 'the ports kept for TCP and UDP tunnels; "ready" tells them',
+  }),
+  publicAddress: setting({
+    kind: listOf(address),
+    default: () => [],
+    unit: '',
+    doc: 'the addresses under which this machine is reached from outside; "start" prints the DNS records for them',
+  }),
+  tlsCert: setting({
+    kind: listOf(path),
+    default: () => [],
+    unit: '',
+    doc: 'certificate chains in PEM, for <base-domain>, *.<base-domain> and custom domains; read again when they change',
+  }),
+  tlsKey: setting({
+    kind: listOf(path),
+    default: () => [],
+    unit: '',
+    doc: 'the private keys in PEM, in the order of tls-cert',
+  }),
+  responseTimeoutSeconds: setting({
+    kind: wholeNumber(0, DAY_SECONDS, 'seconds from 0 to 86400 (0 is no limit)'),
+    default: () => 0,
+    unit: 'seconds',
+    doc: 'how long a target may take to begin its answer; 0 is no limit',
+  }),
+  drainSeconds: setting({
+    kind: wholeNumber(0, 3_600, 'seconds from 0 to 3600'),
+    default: () => 30,
+    unit: 'seconds',
+    doc: 'how long requests in flight may take to end when the server stops',
+  }),
+  logLevel: setting({
+    kind: oneOf('error', 'warn', 'info', 'debug'),
+    default: () => 'info' as const,
+    unit: '',
+    doc: 'the least important log line that is written: error, warn, info or debug',
+  }),
+} satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof SETTINGS
+
+/** Every setting with its value. */
+export type Config = { readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never }
+
+/** The name in files and, with two dashes, on the command line. */
+export function keyOf(name: SettingName): string {
+  return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+}
+
+/** The name in the environment. */
+export function variableOf(name: SettingName): string {
+  return `PBT_SERVER_${keyOf(name).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** In the order of the table. */
+export const SETTING_NAMES = Object.keys(SETTINGS).filter((name): name is SettingName => name in SETTINGS)
+
+function setting<T>(described: Setting<T>): Setting<T> {
+  return described
+}
+
+function defaultDataDir({ environment, home }: Surroundings): string {
+  // systemd may name several directories with a colon between; the first is the unit's own.
+  const state = environment.STATE_DIRECTORY?.split(':')[0]
+  if (state) return state
+  return nodePath.join(environment.XDG_DATA_HOME || nodePath.join(home, '.local', 'share'), 'pbt-server')
+}
