@@ -1,0 +1,104 @@
+// Which tunnel a host name leads to, in memory: what the edge asks for each request.
+import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
+
+/** A tunnel whose client is there, or expected back within the grace time of its session. */
+export interface LiveTunnel {
+  readonly name: string
+  /** Requests opened so far. */
+  readonly requests: number
+  /**
+   * Opens a channel for a request; `head.tunnel` is filled in. Throws PbtError `limit` when the session has too many
+   * channels and `link-lost` when it is over.
+   */
+  open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel
+}
+
+export type Lookup =
+  | { readonly state: 'online'; readonly tunnel: LiveTunnel }
+  /** The client was online when the server stopped and may come back any moment: `whenKnown` tells. */
+  | { readonly state: 'awaited' }
+  | { readonly state: 'offline'; readonly retryAfterSeconds: number }
+  | { readonly state: 'unknown' }
+
+const UNKNOWN: Lookup = { state: 'unknown' }
+const AWAITED: Lookup = { state: 'awaited' }
+/** What visitors of an offline name are told: about how long a restart of the client takes. */
+const OFFLINE: Lookup = { state: 'offline', retryAfterSeconds: 10 }
+
+/** Visitors who wait for clients that are expected back; more are turned away. */
+const MAX_WAITERS = 1_000
+
+interface Entry {
+  lookup: Lookup
+  waiters: Set<(lookup: Lookup) => void>
+}
+
+export class Registry {
+  private readonly clock: Clock
+  private readonly hosts = new Map<string, Entry>()
+  private waiting = 0
+  private readonly timers = new Set<Timer>()
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** `host`: lower-case, no port, no trailing dot. */
+  lookup(host: string): Lookup {
+    return this.hosts.get(host)?.lookup ?? UNKNOWN
+  }
+
+  /** The name leads to this tunnel from now on; those who waited for it are told. */
+  setOnline(host: string, tunnel: LiveTunnel): void {
+    this.set(host, { state: 'online', tunnel })
+  }
+
+  /** The name is kept for its owner, nobody serves it. `tunnel`: only if it is still this one's. */
+  setOffline(host: string, tunnel?: LiveTunnel): void {
+    const lookup = this.hosts.get(host)?.lookup
+    if (tunnel !== undefined && !(lookup?.state === 'online' && lookup.tunnel === tunnel)) return
+    this.set(host, OFFLINE)
+  }
+
+  /** The name's client was online when the server stopped: it is awaited for `ms`, then offline. */
+  setAwaited(host: string, ms: number): void {
+    this.set(host, AWAITED)
+    const timer = this.clock.after(ms, () => {
+      this.timers.delete(timer)
+      if (this.hosts.get(host)?.lookup === AWAITED) this.setOffline(host)
+    })
+    this.timers.add(timer)
+  }
+
+  /**
+   * Calls once, when an awaited name is online or has been given up, and returns how to stop waiting. Undefined when
+   * too many wait already. What it calls must not throw.
+   */
+  whenKnown(host: string, call: (lookup: Lookup) => void): (() => void) | undefined {
+    const entry = this.hosts.get(host)
+    if (entry?.lookup.state !== 'awaited' || this.waiting >= MAX_WAITERS) return undefined
+    entry.waiters.add(call)
+    this.waiting++
+    return () => {
+      if (entry.waiters.delete(call)) this.waiting--
+    }
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    for (const timer of this.timers) timer.clear()
+    this.timers.clear()
+    for (const host of [...this.hosts.keys()]) if (this.lookup(host) === AWAITED) this.setOffline(host)
+  }
+
+  private set(host: string, lookup: Lookup): void {
+    const entry = this.hosts.get(host) ?? { lookup, waiters: new Set() }
+    entry.lookup = lookup
+    this.hosts.set(host, entry)
+    if (lookup === AWAITED) return
+    const waiters = [...entry.waiters]
+    entry.waiters.clear()
+    this.waiting -= waiters.length
+    for (const call of waiters) call(lookup)
+  }
+}

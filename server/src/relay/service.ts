@@ -1,0 +1,221 @@
+// The link's gRPC service, and the only file that knows grpc-js: from a TLS socket to a session's link and back.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { create } from '@bufbuild/protobuf'
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  status,
+} from '@grpc/grpc-js'
+import {
+  type Clock,
+  encodeLinkFrame,
+  HANDSHAKE_MS,
+  KIB,
+  linkOf,
+  MAX_BATCH_BYTES,
+  MIB,
+  PbtError,
+  reasonOf,
+  type Timer,
+} from '@pbt/proto'
+import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
+import type { Log } from '../observe/log.ts'
+import { readHello } from './handshake.ts'
+import type { Session, SessionLink } from './session.ts'
+import type { Joined } from './sessions.ts'
+
+/** Windows of the connection and its stream; grpc-js has no option for them. Credit is what really limits. */
+const WINDOW_BYTES = 32 * MIB
+/** One batch fits into one HTTP/2 frame. */
+const FRAME_BYTES = 256 * KIB
+/** Connections that have not shown a token yet, in all and from one address. */
+const MAX_UNPROVEN = 64
+const MAX_UNPROVEN_PER_ADDRESS = 8
+/** A connection has one call; a few more for a client that retries before the old one is gone. */
+const MAX_STREAMS = 8
+/** A peer that has been told that its call is over may end its side until then. */
+const LINGER_MS = 1_000
+
+const passThrough = (message: Buffer): Buffer => message
+
+const SERVICE = {
+  Link: {
+    path: '/pbt.tunnel.v1.TunnelService/Link',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: passThrough,
+    requestDeserialize: passThrough,
+    responseSerialize: passThrough,
+    responseDeserialize: passThrough,
+  },
+} satisfies ServiceDefinition
+
+type Call = ServerDuplexStream<Buffer, Buffer>
+
+export type TokenCheck =
+  | { readonly verdict: 'accepted'; readonly tokenId: number }
+  | { readonly verdict: 'refused' }
+  | { readonly verdict: 'limited' }
+
+export interface LinkServiceOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Judges the values of the authorization metadata from this address; does no I/O. */
+  readonly checkToken: (authorization: readonly string[], address: string) => TokenCheck
+  /** The session for a hello that was accepted. Throws PbtError. */
+  readonly join: (hello: ReturnType<typeof readHello>, tokenId: number) => Joined
+}
+
+interface Connection {
+  readonly socket: Socket
+  readonly address: string
+  /** Runs until a hello was accepted. */
+  deadline: Timer | undefined
+}
+
+export class LinkService {
+  private readonly options: LinkServiceOptions
+  private readonly server: Server
+  private readonly injector: { injectConnection(socket: Socket): void }
+  /** By the peer's address and port, as grpc-js tells it of a call. */
+  private readonly connections = new Map<string, Connection>()
+  private unproven = 0
+  private isClosed = false
+
+  constructor(options: LinkServiceOptions) {
+    this.options = options
+    this.server = new Server({
+      'grpc.max_receive_message_length': MAX_BATCH_BYTES,
+      'grpc.max_send_message_length': MAX_BATCH_BYTES,
+      'grpc.max_concurrent_streams': MAX_STREAMS,
+    })
+    this.server.addService(SERVICE, { Link: (call: Call) => this.serve(call) })
+    this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure())
+    subscribe('http2.server.stream.created', this.widen)
+  }
+
+  /** Takes over a TLS connection that came for the link. */
+  accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? ''
+    if (this.isClosed || !this.mayBegin(address)) {
+      socket.destroy()
+      return
+    }
+    const key = keyOf(socket)
+    this.unproven++
+    const deadline = this.options.clock.after(HANDSHAKE_MS, () => socket.destroy())
+    const connection: Connection = { socket, address, deadline }
+    this.connections.set(key, connection)
+    socket.once('close', () => {
+      this.proven(connection)
+      if (this.connections.get(key) === connection) this.connections.delete(key)
+    })
+    this.injector.injectConnection(socket)
+  }
+
+  /** Cuts every connection. Sessions have been closed before. */
+  close(): void {
+    this.isClosed = true
+    unsubscribe('http2.server.stream.created', this.widen)
+    this.server.forceShutdown()
+    for (const { socket } of this.connections.values()) socket.destroy()
+  }
+
+  private mayBegin(address: string): boolean {
+    if (this.unproven >= MAX_UNPROVEN) return false
+    let same = 0
+    for (const connection of this.connections.values()) {
+      if (connection.deadline !== undefined && connection.address === address) same++
+    }
+    return same < MAX_UNPROVEN_PER_ADDRESS
+  }
+
+  private proven(connection: Connection | undefined): void {
+    if (connection?.deadline === undefined) return
+    connection.deadline.clear()
+    connection.deadline = undefined
+    this.unproven--
+  }
+
+  private readonly widen = (message: unknown): void => {
+    const session = http2SessionOf(message)
+    const socket = session?.socket
+    if (session === undefined || socket === undefined || !this.connections.has(keyOf(socket))) return
+    if (session.localSettings.initialWindowSize === WINDOW_BYTES) return
+    session.setLocalWindowSize(WINDOW_BYTES)
+    session.settings({ initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
+  }
+
+  private serve(call: Call): void {
+    const peer = call.getPeer()
+    const connection = this.connections.get(peer)
+    const check = this.options.checkToken(authorization(call.metadata), connection?.address ?? '')
+    if (check.verdict !== 'accepted') {
+      this.refuseToken(call, check.verdict)
+      return
+    }
+    let session: Session | undefined
+    const link: SessionLink = { ...linkOf(call), drop: () => connection?.socket.destroy() }
+    link.close = () => {
+      call.end()
+      this.options.clock.after(LINGER_MS, link.drop)
+    }
+    call.on('data', (batch: Buffer) => {
+      if (session !== undefined) {
+        session.mux.receive(batch)
+        return
+      }
+      session = this.welcome(call, link, batch, check.tokenId)
+      if (session !== undefined) this.proven(connection)
+    })
+    // Whichever comes first; grpc-js emits `end` also when the connection broke, so none of them means a clean end.
+    const lost = () => session?.linkLost(link)
+    for (const event of ['end', 'cancelled', 'close', 'error']) call.on(event, lost)
+  }
+
+  private welcome(call: Call, link: SessionLink, batch: Buffer, tokenId: number): Session | undefined {
+    try {
+      const { session, welcome, peerReceived } = this.options.join(readHello(batch), tokenId)
+      call.write(encodeLinkFrame(welcome))
+      session.attach(link, peerReceived)
+      return session
+    } catch (error) {
+      if (!(error instanceof PbtError)) throw error
+      this.options.log.warn('link refused', { peer: call.getPeer(), code: error.code, reason: error.message })
+      const value = create(GoAwaySchema, { reason: reasonOf(error.code), message: error.message })
+      call.write(encodeLinkFrame({ case: 'goAway', value }))
+      link.close()
+      return undefined
+    }
+  }
+
+  private refuseToken(call: Call, verdict: 'refused' | 'limited'): void {
+    const failure =
+      verdict === 'refused'
+        ? { code: status.UNAUTHENTICATED, details: 'the token is not valid here' }
+        : { code: status.RESOURCE_EXHAUSTED, details: 'too many wrong tokens from this address, try again in a minute' }
+    this.options.log.warn('token refused', { peer: call.getPeer(), verdict })
+    call.on('error', () => {})
+    call.emit('error', failure)
+  }
+}
+
+function authorization(metadata: Metadata): string[] {
+  return metadata.get('authorization').map(value => value.toString())
+}
+
+function keyOf(socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
+  const { remoteAddress = '', remotePort = 0 } = socket
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+}
+
+/** The message of the diagnostics channel is untyped; its documentation promises `stream`. */
+function http2SessionOf(message: unknown): ServerHttp2Session | undefined {
+  const { session } = (message as { stream: ServerHttp2Stream }).stream
+  return session as ServerHttp2Session | undefined
+}

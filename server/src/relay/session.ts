@@ -1,0 +1,283 @@
+// One connected client: its multiplexer, its tunnels, and whether it has a link at the moment.
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { create } from '@bufbuild/protobuf'
+import {
+  type Channel,
+  type ChannelHandler,
+  type Clock,
+  type ErrorCode,
+  GRACE_MS,
+  type Link,
+  MAX_TUNNELS,
+  Mux,
+  PbtError,
+  type RequestHead,
+  reasonOf,
+  type SessionFrame,
+  type Timer,
+} from '@pbt/proto'
+import {
+  type Hello,
+  type OpenTunnel,
+  TunnelClosedSchema,
+  TunnelKind,
+  TunnelOpenedSchema,
+  TunnelRefusedSchema,
+} from '@pbt/proto/tunnel/v1'
+import type { Log } from '../observe/log.ts'
+import type { Hostname } from './names.ts'
+import type { Holder, NameOwner, Reservations } from './reservations.ts'
+
+/** The link of a session, as the service hands it over. */
+export interface SessionLink extends Link {
+  /** Drops the connection below: the peer is silent. */
+  drop(): void
+}
+
+/** What sessions have in common. */
+export interface SessionContext {
+  readonly clock: Clock
+  readonly log: Log
+  readonly reservations: Reservations
+  /** The public address of a name, for example `https://myapp.localhost:8443`. */
+  readonly urlOf: (host: string) => string
+  /** The session is over. */
+  readonly ended: (session: Session) => void
+}
+
+type State =
+  | { readonly kind: 'detached'; readonly timer: Timer }
+  | { readonly kind: 'attached'; readonly link: SessionLink }
+  | { readonly kind: 'closed' }
+
+const NAME_CHARS = 100
+
+export class Session {
+  readonly id = randomBytes(16)
+  readonly secret = randomBytes(32)
+  readonly clientId: string
+  readonly machineId: string
+  readonly generation: bigint
+  readonly label: string
+  readonly tokenId: number
+  readonly mux: Mux
+
+  private readonly context: SessionContext
+  private readonly log: Log
+  private state: State
+  private readonly tunnels = new Map<number, Tunnel>()
+
+  constructor(context: SessionContext, hello: Hello, tokenId: number) {
+    this.context = context
+    this.clientId = hello.clientId
+    this.machineId = hello.machineId
+    this.generation = hello.generation
+    this.label = hello.label === '' ? 'a client without a name' : hello.label
+    this.tokenId = tokenId
+    this.log = context.log.child({ session: this.id.toString('hex').slice(0, 8), client: this.label })
+    this.mux = new Mux({
+      role: 'server',
+      clock: context.clock,
+      handler: {
+        onSessionFrame: frame => this.frame(frame),
+        onLinkSilent: () => this.silent(),
+        onViolation: error => {
+          this.log.warn('client broke the protocol', { code: error.code, reason: error.message })
+          this.over(error.code, error.message)
+        },
+      },
+    })
+    this.state = { kind: 'detached', timer: this.grace() }
+  }
+
+  get isAttached(): boolean {
+    return this.state.kind === 'attached'
+  }
+
+  get isClosed(): boolean {
+    return this.state.kind === 'closed'
+  }
+
+  /** Whether this is the proof that the session was given; in constant time. */
+  isProvenBy(secret: Uint8Array): boolean {
+    return secret.length === this.secret.length && timingSafeEqual(secret, this.secret)
+  }
+
+  /** Goes on over this link. Throws PbtError `protocol` when the client claims what cannot be. */
+  attach(link: SessionLink, peerReceived: number): void {
+    const before = this.state
+    if (before.kind === 'closed') throw new PbtError('link-lost', 'the session is over')
+    this.mux.attach(link, peerReceived)
+    if (before.kind === 'detached') before.timer.clear()
+    else before.link.drop()
+    this.state = { kind: 'attached', link }
+  }
+
+  /** The link is gone; nothing when the session has another one by now. */
+  linkLost(link: SessionLink): void {
+    if (this.state.kind !== 'attached' || this.state.link !== link) return
+    this.state = { kind: 'detached', timer: this.grace() }
+    this.mux.detach()
+    this.log.info('link lost', { resumableMs: GRACE_MS })
+  }
+
+  /** Asks the client to leave this link; the session stays until it does or the grace time passes. */
+  goAway(code: ErrorCode, message: string, reconnectAfterMs: number): void {
+    this.mux.goAway(code, message, true, reconnectAfterMs)
+  }
+
+  /** Ends the session for good and tells the client why. */
+  close(code: ErrorCode, message: string): void {
+    if (this.state.kind === 'closed') return
+    this.mux.goAway(code, message, false, 0)
+    this.over(code, message)
+  }
+
+  private grace(): Timer {
+    return this.context.clock.after(GRACE_MS, () => this.over('link-lost', 'the client did not come back in time'))
+  }
+
+  private silent(): void {
+    if (this.state.kind !== 'attached') return
+    const { link } = this.state
+    this.log.warn('link is silent')
+    this.linkLost(link)
+    link.drop()
+  }
+
+  private over(code: ErrorCode, message: string): void {
+    const before = this.state
+    if (before.kind === 'closed') return
+    this.state = { kind: 'closed' }
+    if (before.kind === 'detached') before.timer.clear()
+    this.mux.close(code, message)
+    // After a restart of the server the client is expected back: its names stay marked as online.
+    const isComingBack = code === 'shutdown'
+    for (const tunnel of this.tunnels.values()) tunnel.close(isComingBack)
+    this.tunnels.clear()
+    this.log.info('session over', { code, reason: message })
+    this.context.ended(this)
+  }
+
+  private frame(frame: SessionFrame): void {
+    switch (frame.case) {
+      case 'openTunnel':
+        this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value.tunnel, error))
+        return
+      case 'closeTunnel':
+        this.tunnels.get(frame.value.tunnel)?.close(false)
+        this.tunnels.delete(frame.value.tunnel)
+        return
+      case 'goodbye':
+        this.over('tunnel-closed', 'the client ended the session')
+        return
+      case 'newToken':
+      case 'tunnelOpened':
+      case 'tunnelRefused':
+      case 'tunnelClosed':
+        throw new PbtError('protocol', `frame "${frame.case}" does not come from a client`)
+    }
+  }
+
+  private async openTunnel(open: OpenTunnel): Promise<void> {
+    if (this.tunnels.has(open.tunnel)) throw new PbtError('protocol', `tunnel ${open.tunnel} is open already`)
+    if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
+    if (open.kind !== TunnelKind.HTTP) {
+      throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
+    }
+    const tunnel = new Tunnel(this, open)
+    this.tunnels.set(open.tunnel, tunnel)
+    try {
+      tunnel.names = await this.context.reservations.claim(tunnel, this.clientId, open.domains)
+    } catch (error) {
+      this.tunnels.delete(open.tunnel)
+      throw error
+    }
+    if (this.tunnels.get(open.tunnel) !== tunnel) {
+      tunnel.close(false) // closed, or the session over, while the names were written
+      return
+    }
+    const [first] = tunnel.names
+    tunnel.name = open.name.slice(0, NAME_CHARS) || first?.label || first?.host || ''
+    const urls = tunnel.names.map(({ host }) => this.context.urlOf(host))
+    this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls })
+    const value = create(TunnelOpenedSchema, { tunnel: open.tunnel, name: tunnel.name, urls })
+    this.mux.sendSessionFrame({ case: 'tunnelOpened', value })
+  }
+
+  private refuse(tunnel: number, cause: unknown): void {
+    const error =
+      cause instanceof PbtError
+        ? cause
+        : new PbtError('internal', 'the server could not remember the tunnel', {
+            cause,
+            cure: 'look at the log of pbt-server: its disk may be full',
+          })
+    this.log.warn('tunnel refused', { code: error.code, reason: error.message, cause: String(error.cause ?? '') })
+    const value = create(TunnelRefusedSchema, {
+      tunnel,
+      reason: reasonOf(error.code),
+      message: error.message,
+      cure: error.cure,
+    })
+    this.mux.sendSessionFrame({ case: 'tunnelRefused', value })
+  }
+
+  // For the session's tunnels.
+
+  closeNames(tunnel: Tunnel, isComingBack: boolean): void {
+    const failed = (error: unknown) =>
+      this.log.error('could not write that a tunnel is offline', { error: String(error) })
+    void this.context.reservations.close(tunnel, tunnel.names, isComingBack, failed)
+  }
+
+  /** Somebody else took the tunnel's last name. */
+  lost(tunnel: Tunnel, host: string): void {
+    this.tunnels.delete(tunnel.index)
+    tunnel.close(false)
+    const value = create(TunnelClosedSchema, {
+      tunnel: tunnel.index,
+      reason: reasonOf('replaced'),
+      message: `another tunnel of this machine took ${host}`,
+    })
+    this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
+  }
+}
+
+/** A tunnel of a session. */
+class Tunnel implements Holder {
+  readonly index: number
+  readonly owner: NameOwner
+  readonly description: string
+  names: readonly Hostname[] = []
+  name = ''
+  requests = 0
+  private readonly session: Session
+
+  constructor(session: Session, open: OpenTunnel) {
+    this.session = session
+    this.index = open.tunnel
+    this.owner = { machineId: session.machineId, kind: 'http', target: open.target.slice(0, 500) }
+    this.description = `${session.label} (target ${open.target.slice(0, 100)})`
+  }
+
+  open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {
+    this.requests++
+    head.tunnel = this.index
+    return this.session.mux.open({ kind: 'http', head }, end, handler)
+  }
+
+  yieldsTo(owner: NameOwner, clientId: string): boolean {
+    if (this.session.isClosed || this.session.clientId === clientId) return true
+    return !this.session.isAttached && this.owner.machineId === owner.machineId
+  }
+
+  lose(host: string): void {
+    this.names = this.names.filter(name => name.host !== host)
+    if (this.names.length === 0) this.session.lost(this, host)
+  }
+
+  close(isComingBack: boolean): void {
+    this.session.closeNames(this, isComingBack)
+  }
+}

@@ -1,0 +1,111 @@
+// All sessions: who joins, who resumes, who is replaced, and how all of them end.
+import { create } from '@bufbuild/protobuf'
+import { GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import { type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import { Session, type SessionContext } from './session.ts'
+
+/** Sessions at once, resumable ones too: one owner's machines. */
+const MAX_SESSIONS = 1_000
+
+export interface Joined {
+  readonly session: Session
+  readonly welcome: LinkFrame
+  /** For `session.attach`, once the welcome is written. */
+  readonly peerReceived: number
+}
+
+export interface SessionsOptions extends Omit<SessionContext, 'ended'> {
+  readonly baseDomain: string
+  /** The program and version, for the welcome. */
+  readonly agent: string
+}
+
+export class Sessions {
+  private readonly options: SessionsOptions
+  private readonly byId = new Map<string, Session>()
+  private readonly byClient = new Map<string, Session>()
+
+  constructor(options: SessionsOptions) {
+    this.options = options
+  }
+
+  /** Sessions at the moment, resumable ones too. */
+  get size(): number {
+    return this.byId.size
+  }
+
+  /** Requests, connections and flows under way in all sessions. */
+  get channels(): number {
+    let channels = 0
+    for (const session of this.byId.values()) channels += session.mux.stats.channels
+    return channels
+  }
+
+  /**
+   * The session for a hello: the one it proves to own, or a new one, which replaces an older one of the same client.
+   * Throws PbtError `replaced` for an older generation and `limit` when there are too many.
+   */
+  join(hello: Hello, tokenId: number): Joined {
+    const resumed = this.resumable(hello, tokenId)
+    if (resumed !== undefined) return this.joined(resumed, true, Number(hello.resume?.received ?? 0n))
+    const older = this.byClient.get(hello.clientId)
+    if (older !== undefined) {
+      if (older.generation > hello.generation) {
+        throw new PbtError('replaced', `a newer process of this client is connected (${older.label})`)
+      }
+      older.close('replaced', 'a newer process of this client took over')
+    }
+    if (this.byId.size >= MAX_SESSIONS) {
+      throw new PbtError('limit', `the server has ${MAX_SESSIONS} sessions, as many as can be`)
+    }
+    const session = new Session({ ...this.options, ended: over => this.forget(over) }, hello, tokenId)
+    this.byId.set(session.id.toString('hex'), session)
+    this.byClient.set(session.clientId, session)
+    return this.joined(session, false, 0)
+  }
+
+  /** Ends all sessions of a token at once. */
+  revoke(tokenId: number): void {
+    for (const session of [...this.byId.values()]) {
+      if (session.tokenId === tokenId) session.close('token-revoked', 'the token was revoked')
+    }
+  }
+
+  /** Asks all clients to come back on another link, spread over `spreadMs` so that they do not come all at once. */
+  goAway(message: string, spreadMs: number): void {
+    for (const session of this.byId.values()) session.goAway('shutdown', message, Math.round(Math.random() * spreadMs))
+  }
+
+  /** Ends all sessions. */
+  close(message: string): void {
+    for (const session of [...this.byId.values()]) session.close('shutdown', message)
+  }
+
+  /** A wrong id or secret, another token or another client: as if nothing were claimed; the hello gets a new session. */
+  private resumable(hello: Hello, tokenId: number): Session | undefined {
+    if (hello.resume === undefined) return undefined
+    const session = this.byId.get(Buffer.from(hello.resume.sessionId).toString('hex'))
+    if (session === undefined || !session.isProvenBy(hello.resume.secret)) return undefined
+    return session.tokenId === tokenId && session.clientId === hello.clientId ? session : undefined
+  }
+
+  private joined(session: Session, resumed: boolean, peerReceived: number): Joined {
+    const value = create(WelcomeSchema, {
+      major: PROTOCOL_MAJOR,
+      minor: PROTOCOL_MINOR,
+      agent: this.options.agent,
+      sessionId: session.id,
+      secret: session.secret,
+      resumed,
+      received: BigInt(session.mux.received),
+      graceMs: GRACE_MS,
+      baseDomain: this.options.baseDomain,
+    })
+    return { session, welcome: { case: 'welcome', value }, peerReceived }
+  }
+
+  private forget(session: Session): void {
+    this.byId.delete(session.id.toString('hex'))
+    if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
+  }
+}
