@@ -58,6 +58,7 @@ export class Agent {
   private readonly draining = new Map<Session, { line: Line; timer: Timer }>()
   private state: State = { name: 'idle' }
   private isOffline = false
+  private hasConnected = false
   private endedBytesIn = 0
   private endedBytesOut = 0
   private resolve: (exitCode: ExitCode) => void = () => {}
@@ -115,6 +116,9 @@ export class Agent {
         onWelcome: (welcome, line) => {
           attached = this.attach(welcome, line, kept)
           if (attached === undefined) return
+          // Success after the start: the first loss is tried at once. Later ones have to be stable before.
+          if (!this.hasConnected) this.backoff.reset()
+          this.hasConnected = true
           const timer = clock.after(STABLE_MS, () => this.backoff.reset())
           this.enter({ name: 'linked', session: attached, line, timer })
         },

@@ -1,0 +1,396 @@
+// The agent against real multiplexers, over a line that the test cuts, in virtual time.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import {
+  type Channel,
+  type ErrorCode,
+  GRACE_MS,
+  type Link,
+  Mux,
+  type PbtError,
+  reasonOf,
+  type SessionFrame,
+} from '@pbt/proto'
+import { FakeClock } from '@pbt/proto/testing'
+import { TunnelClosedSchema, TunnelOpenedSchema, TunnelRefusedSchema, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import { Agent } from './agent.ts'
+import type { ClientEvent } from './events.ts'
+import { type ExitCode, Failure } from './failure.ts'
+import type { HelloInit, LineEvents } from './session/dial.ts'
+
+const DELAY_MS = 1
+const HEAD = { tunnel: 1, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '203.0.113.7:50123' }
+
+/** One dial of the agent, as the server sees it. */
+class Call {
+  readonly hello: HelloInit
+  readonly frames: SessionFrame[] = []
+  mux: Mux
+  isHungUp = false
+  private readonly clock: FakeClock
+  private readonly events: LineEvents
+  private isCut = false
+
+  constructor(clock: FakeClock, hello: HelloInit, events: LineEvents) {
+    this.clock = clock
+    this.hello = hello
+    this.events = events
+    this.mux = this.newMux()
+  }
+
+  readonly line = {
+    link: this.linkTo(bytes => this.mux.receive(bytes)),
+    hangUp: () => {
+      this.isHungUp = true
+      this.isCut = true
+    },
+  }
+
+  /** The server takes the client; with a mux it resumes that session. */
+  welcome(resumed?: Mux): void {
+    if (resumed !== undefined) this.mux = resumed
+    const received = resumed?.received ?? 0
+    const value = create(WelcomeSchema, {
+      major: 1,
+      agent: 'pbt-server/test',
+      sessionId: new Uint8Array([1]),
+      secret: new Uint8Array([2]),
+      resumed: resumed !== undefined,
+      received: BigInt(received),
+      graceMs: GRACE_MS,
+    })
+    this.events.onWelcome(value, this.line)
+    const peerHas = Number(this.hello.resume?.received ?? 0)
+    this.mux.attach(
+      this.linkTo(bytes => this.events.onBatch(bytes)),
+      resumed === undefined ? 0 : peerHas,
+    )
+  }
+
+  /** The call ends, and with it the server's link. */
+  end(code: Failure['code'], message = 'gone'): void {
+    this.isCut = true
+    this.mux.detach()
+    this.events.onOver(new Failure(code, message))
+  }
+
+  private newMux(): Mux {
+    const handler = {
+      onSessionFrame: (frame: SessionFrame) => this.frames.push(frame),
+      onLinkSilent: () => {},
+      onViolation: (error: PbtError) => assert.fail(error),
+    }
+    return new Mux({ role: 'server', clock: this.clock, handler })
+  }
+
+  private linkTo(deliver: (bytes: Buffer) => void): Link {
+    return {
+      write: (batch, taken) => {
+        const bytes = Buffer.alloc(batch.length)
+        batch.copy(bytes, 0)
+        this.clock.after(DELAY_MS, () => {
+          if (!this.isCut) deliver(bytes)
+          taken()
+        })
+      },
+      close: () => {},
+    }
+  }
+}
+
+function start() {
+  const clock = new FakeClock()
+  const calls: Call[] = []
+  const events: ClientEvent[] = []
+  const accepted: Channel[] = []
+  const resets: PbtError[] = []
+  const tokens: string[] = []
+  const ended: { exitCode?: ExitCode } = {}
+  const forwarder = {
+    accept: (channel: Channel) => {
+      channel.handler = { onReset: error => resets.push(error) }
+      accepted.push(channel)
+    },
+    close: () => {},
+  }
+  const agent = new Agent({
+    clock,
+    random: () => 0.5,
+    server: 'localhost:8443',
+    identity: { agent: 'pbt/test', machineId: 'm', clientId: 'm.1', generation: 7, label: 'test' },
+    tunnels: [{ number: 1, kind: 'http', name: '', domains: ['app'], target: '127.0.0.1:3000', forwarder }],
+    dial: (hello, lineEvents) => {
+      const call = new Call(clock, hello, lineEvents)
+      calls.push(call)
+      return call.line
+    },
+    onEvent: event => events.push(event),
+    onNewToken: token => tokens.push(token),
+  })
+  void agent.finished.then(exitCode => {
+    ended.exitCode = exitCode
+  })
+  agent.start()
+  return {
+    agent,
+    clock,
+    events,
+    accepted,
+    resets,
+    ended,
+    call: (index: number): Call => {
+      const call = calls.at(index)
+      assert(call !== undefined, `dialled ${calls.length} times`)
+      return call
+    },
+    dials: () => calls.length,
+    names: () => events.map(({ event }) => event),
+  }
+}
+
+type Run = ReturnType<typeof start>
+
+/** Up to the tunnel being online. */
+function online(): Run {
+  const run = start()
+  run.call(0).welcome()
+  run.clock.advance(10)
+  opened(run.call(0))
+  run.clock.advance(10)
+  return run
+}
+
+function opened(call: Call): void {
+  const value = create(TunnelOpenedSchema, { tunnel: 1, name: 'app', urls: ['https://app.localhost:8443'] })
+  call.mux.sendSessionFrame({ case: 'tunnelOpened', value })
+}
+
+function refused(call: Call, code: ErrorCode): void {
+  const value = create(TunnelRefusedSchema, {
+    tunnel: 1,
+    reason: reasonOf(code),
+    message: 'held by desk',
+    cure: 'other',
+  })
+  call.mux.sendSessionFrame({ case: 'tunnelRefused', value })
+}
+
+function closed(call: Call, code: ErrorCode): void {
+  const value = create(TunnelClosedSchema, { tunnel: 1, reason: reasonOf(code), message: 'by hand' })
+  call.mux.sendSessionFrame({ case: 'tunnelClosed', value })
+}
+
+/** Lets the promise of the end be seen. */
+async function exitCodeOf(run: Run): Promise<ExitCode> {
+  run.clock.advance(2_000)
+  assert.equal(await Promise.race([run.agent.finished, Promise.resolve('running')]), run.ended.exitCode ?? 'running')
+  return run.agent.finished
+}
+
+test('a tunnel is asked for and online with what the server gave it', () => {
+  const run = online()
+  const [frame] = run.call(0).frames
+  assert(frame?.case === 'openTunnel')
+  assert.deepEqual([frame.value.tunnel, frame.value.domains, frame.value.target], [1, ['app'], '127.0.0.1:3000'])
+  assert.deepEqual(run.events, [
+    { event: 'connected', server: 'localhost:8443' },
+    { event: 'online', tunnel: 'app', kind: 'http', urls: ['https://app.localhost:8443'], target: '127.0.0.1:3000' },
+  ])
+})
+
+test('a server that cannot be reached is tried for ever, with longer and longer waits', () => {
+  const run = start()
+  for (let failures = 0; failures < 20; failures++) {
+    run.call(-1).end('unreachable', 'nobody there')
+    run.clock.advance(30_000)
+  }
+  assert.equal(run.dials(), 21)
+  assert.equal(run.events[0]?.event, 'offline')
+  const waits = run.events.flatMap(event => (event.event === 'reconnecting' ? [event.retryInMs] : []))
+  assert.deepEqual(waits.slice(0, 8), [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+})
+
+test('a lost link is dialled again at once and the session goes on', () => {
+  const run = online()
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.clock.advance(10)
+  run.call(0).end('link-lost')
+  run.clock.advance(1)
+  const { resume } = run.call(1).hello
+  assert.deepEqual([resume?.sessionId, resume?.secret], [new Uint8Array([1]), new Uint8Array([2])])
+  run.call(1).welcome(run.call(0).mux)
+  run.clock.advance(10)
+  assert.deepEqual(run.names(), ['connected', 'online', 'reconnecting', 'resumed'])
+  assert.equal(run.accepted.length, 1)
+  assert.equal(run.accepted[0]?.isOpen, true)
+  assert.deepEqual(run.resets, [])
+})
+
+test('a link that breaks again and again is dialled with longer and longer waits', () => {
+  const run = online()
+  for (let index = 0; index < 5; index++) {
+    run.call(index).end('link-lost')
+    run.clock.advance(5_000)
+    run.call(index + 1).welcome(run.call(0).mux)
+    run.clock.advance(10)
+  }
+  const waits = run.events.flatMap(event => (event.event === 'reconnecting' ? [event.retryInMs] : []))
+  assert.deepEqual(waits, [0, 500, 1000, 2000, 4000])
+})
+
+test('a session that the server no longer has is begun anew', () => {
+  const run = online()
+  run.clock.advance(30_000)
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.clock.advance(10)
+  run.call(0).end('link-lost')
+  run.clock.advance(1)
+  run.call(1).welcome()
+  run.clock.advance(10)
+  assert.deepEqual(
+    run.resets.map(({ code }) => code),
+    ['link-lost'],
+  )
+  assert.equal(run.call(1).frames[0]?.case, 'openTunnel')
+  opened(run.call(1))
+  run.clock.advance(10)
+  assert.deepEqual(run.names(), ['connected', 'online', 'reconnecting', 'connected', 'online'])
+})
+
+test('what is open is given up after the grace time, and the dialling goes on without it', () => {
+  const run = online()
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.clock.advance(10)
+  run.call(0).end('link-lost')
+  while (run.resets.length === 0) {
+    run.clock.advance(500)
+    if (!run.call(-1).isHungUp && run.call(-1) !== run.call(0)) run.call(-1).end('unreachable')
+  }
+  assert.equal(run.resets[0]?.code, 'link-lost')
+  assert.equal(run.names().filter(name => name === 'offline').length, 1)
+  run.clock.advance(60_000)
+  assert.equal(run.call(-1).hello.resume, undefined)
+})
+
+test('a link that says nothing is dropped and the session resumed', () => {
+  const run = online()
+  run.call(0).mux.detach()
+  run.clock.advance(16_000)
+  assert.equal(run.call(0).isHungUp, true)
+  assert.equal(run.dials(), 2)
+  assert(run.call(1).hello.resume !== undefined)
+})
+
+test('a name that is not available ends with 4 and says what to do', async () => {
+  const run = start()
+  run.call(0).welcome()
+  run.clock.advance(10)
+  refused(run.call(0), 'name-taken')
+  run.clock.advance(10)
+  assert.deepEqual(run.events.at(-1), { event: 'error', code: 'name-taken', message: 'held by desk', cure: 'other' })
+  assert.equal(run.call(0).frames.at(-1)?.case, 'goodbye')
+  assert.equal(await exitCodeOf(run), 4)
+})
+
+test('a refusal that may pass is tried again', () => {
+  const run = start()
+  run.call(0).welcome()
+  run.clock.advance(10)
+  refused(run.call(0), 'limit')
+  run.clock.advance(1000)
+  assert.equal(run.dials(), 2)
+  assert.equal(run.call(0).isHungUp, true)
+})
+
+test('a server that does not answer for a tunnel is dialled again', () => {
+  const run = start()
+  run.call(0).welcome()
+  run.clock.advance(11_000)
+  assert.equal(run.dials(), 2)
+})
+
+test('a refused token ends with 3 without another try', async () => {
+  const run = start()
+  run.call(0).end('token-refused', 'no')
+  assert.equal(await exitCodeOf(run), 3)
+  assert.equal(run.dials(), 1)
+  assert.match(JSON.stringify(run.events), /"code":"token-refused".*pbt init/)
+})
+
+test('a token that is revoked in mid-session ends with 3', async () => {
+  const run = online()
+  run.call(0).mux.goAway('token-revoked', 'rotated', false, 0)
+  assert.equal(await exitCodeOf(run), 3)
+})
+
+test('a tunnel closed by hand is told and not opened again', async () => {
+  const run = online()
+  closed(run.call(0), 'killed')
+  run.clock.advance(10)
+  assert.deepEqual(run.events.at(-1), { event: 'closed', tunnel: 'app', code: 'killed', reason: 'by hand' })
+  assert.equal(await exitCodeOf(run), 1)
+  assert.equal(run.dials(), 1)
+})
+
+test('a client that is replaced does not fight', async () => {
+  const run = online()
+  run.call(0).mux.goAway('replaced', 'a newer one came', false, 0)
+  assert.equal(await exitCodeOf(run), 1)
+  assert.deepEqual(run.events.at(-1), { event: 'closed', tunnel: 'app', code: 'replaced', reason: 'a newer one came' })
+  assert.equal(run.dials(), 1)
+})
+
+test('when the server goes down what is in flight is finished while a new session is sought', () => {
+  const run = online()
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.call(0).mux.goAway('shutdown', 'restarting', true, 2_000)
+  run.clock.advance(1_000)
+  assert.equal(run.dials(), 1)
+  assert.equal(run.call(0).isHungUp, false)
+  run.clock.advance(1_100)
+  assert.equal(run.dials(), 2)
+  assert.equal(run.call(1).hello.resume, undefined)
+  run.call(1).welcome()
+  run.clock.advance(10)
+  opened(run.call(1))
+  run.clock.advance(10)
+  assert.equal(run.accepted[0]?.isOpen, true)
+  run.call(0).end('link-lost')
+  assert.equal(run.accepted[0]?.isOpen, false)
+  assert.deepEqual(run.names(), ['connected', 'online', 'reconnecting', 'connected', 'online'])
+})
+
+test('stopping says goodbye and waits for the server to end the line, but not for long', async () => {
+  const run = online()
+  run.agent.stop()
+  run.clock.advance(10)
+  assert.equal(run.call(0).frames.at(-1)?.case, 'goodbye')
+  assert.equal(run.ended.exitCode, undefined)
+  run.call(0).end('link-lost')
+  assert.equal(await exitCodeOf(run), 0)
+
+  const slow = online()
+  slow.agent.stop()
+  assert.equal(await exitCodeOf(slow), 0)
+})
+
+test('stopping while the server is away ends at once', async () => {
+  const run = start()
+  run.call(0).end('unreachable')
+  run.agent.stop()
+  assert.equal(await run.agent.finished, 0)
+  run.clock.advance(60_000)
+  assert.equal(run.dials(), 1)
+})
+
+test('bytes are counted over sessions', () => {
+  const run = online()
+  const before = run.agent.traffic
+  assert(before.bytesIn > 0 && before.bytesOut > 0)
+  run.call(0).end('link-lost')
+  run.clock.advance(600)
+  run.call(1).welcome()
+  run.clock.advance(10)
+  assert(run.agent.traffic.bytesIn >= before.bytesIn)
+})

@@ -1,0 +1,92 @@
+// The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
+import { systemClock } from '@pbt/proto'
+import type { ClientEvent, Traffic } from './events.ts'
+import { Lines } from './output/lines.ts'
+import { Live } from './output/live.ts'
+import type { RequestRecord } from './output/requests.ts'
+import { sentence } from './output/sentence.ts'
+
+export type { RequestRecord } from './output/requests.ts'
+
+/** What a command tells. */
+export interface Output {
+  event(event: ClientEvent): void
+  /** A request is over. Cheap: nothing is written before the next drawing. */
+  request(record: RequestRecord): void
+  /** Words that belong to no event, for people. */
+  say(text: string): void
+  /** Stops the live view, writes what waits and gives the terminal back. Again: nothing. */
+  close(): void
+}
+
+export interface OutputOptions {
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  readonly isJson: boolean
+  /** The user does not want colours, or the terminal has none. */
+  readonly isColored: boolean
+}
+
+/** For a command that does one thing and ends. */
+export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
+  if (isJson) return jsonOutput(stdout, stderr)
+  return {
+    event: event => (event.event === 'error' ? stderr : stdout).write(`pbt: ${sentence(event)}\n`),
+    request: () => {},
+    say: text => stderr.write(`${text}\n`),
+    close: () => {},
+  }
+}
+
+/** For a command that goes on: a live view in a terminal that can show it, otherwise lines. */
+export function runningOutput(options: OutputOptions, server: string, traffic: () => Traffic): Output {
+  const { stdout, stderr, isJson, isColored } = options
+  if (isJson) return jsonOutput(stdout, stderr)
+  return stdout.isTTY ? liveOutput(stdout, isColored, server, traffic) : linesOutput(stdout, stderr)
+}
+
+function jsonOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Output {
+  return {
+    event: ({ event, ...fields }) =>
+      stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`),
+    request: () => {},
+    say: text => stderr.write(`${text}\n`),
+    close: () => {},
+  }
+}
+
+function linesOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Output {
+  const lines = new Lines(systemClock, Date.now, text => stdout.write(text))
+  return {
+    event: event => {
+      if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
+      else lines.event(event)
+    },
+    request: record => lines.request(record),
+    say: text => stderr.write(`${text}\n`),
+    close: () => lines.flush(),
+  }
+}
+
+function liveOutput(screen: NodeJS.WriteStream, isColored: boolean, server: string, traffic: () => Traffic): Output {
+  const live = new Live({ clock: systemClock, server, screen, isColored, traffic })
+  // Ctrl-Z: the shell gets its screen back until the process goes on.
+  const stopped = () => {
+    live.pause()
+    process.kill(process.pid, 'SIGSTOP')
+  }
+  const goesOn = () => live.open()
+  process.on('SIGTSTP', stopped)
+  process.on('SIGCONT', goesOn)
+  live.open()
+  return {
+    event: event => live.event(event),
+    request: record => live.request(record),
+    say: () => {},
+    close: () => {
+      process.off('SIGTSTP', stopped)
+      process.off('SIGCONT', goesOn)
+      live.close()
+    },
+  }
+}

@@ -1,0 +1,111 @@
+// What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
+import type { Traffic } from '../events.ts'
+import type { RequestRecord } from './requests.ts'
+import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
+
+export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
+
+export interface View {
+  readonly server: string
+  readonly state: LinkState
+  /** Why it is not online, '' when it is. */
+  readonly reason: string
+  /** Until the next try, undefined when none is planned. */
+  readonly retryInMs: number | undefined
+  readonly tunnels: readonly { name: string; urls: readonly string[]; target: string }[]
+  readonly traffic: Traffic
+  readonly bytesInPerSecond: number
+  readonly bytesOutPerSecond: number
+  readonly requests: number
+  readonly requestsPerSecond: number
+  /** Newest first. */
+  readonly recent: readonly RequestRecord[]
+}
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+/** Safe text in one style. */
+export type Span = readonly [text: string, style?: Style]
+
+const SGR: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
+const STATE_STYLE: Record<LinkState, Style> = {
+  connecting: 'yellow',
+  online: 'green',
+  reconnecting: 'yellow',
+  offline: 'red',
+}
+/** A request's line shows its size only when this many columns are there. */
+const WIDE_COLUMNS = 64
+
+/** The lines of the view, at most `rows`, each at most `columns` cells wide; `isColored`: with SGR sequences. */
+export function frame(view: View, columns: number, rows: number, isColored: boolean): string[] {
+  const lines: Span[][] = [
+    [
+      ['pbt', 'bold'],
+      ['  Ctrl-C ends it', 'dim'],
+    ],
+    [],
+    [label('State'), [view.state, STATE_STYLE[view.state]], [stateNote(view), 'dim']],
+  ]
+  for (const { urls, target } of view.tunnels) {
+    for (const [index, url] of urls.entries()) lines.push([label(index === 0 ? 'Address' : ''), [safe(url), 'bold']])
+    lines.push([label('Target'), [safe(target)]])
+  }
+  lines.push([label('Traffic'), [traffic(view)]])
+  lines.push([label('Requests'), [`${view.requests}  ${view.requestsPerSecond}/s  ${view.traffic.open} open`]])
+  const isWide = columns >= WIDE_COLUMNS
+  if (view.recent.length > 0) lines.push([], [[requestHead(isWide), 'dim']])
+  for (const record of view.recent.slice(0, Math.max(0, rows - lines.length))) lines.push(requestSpans(record, isWide))
+  return lines.slice(0, rows).map(line => render(line, columns, isColored))
+}
+
+/** One line of spans, cut to the columns; SGR sequences take no cells. */
+export function render(line: readonly Span[], columns: number, isColored: boolean): string {
+  let left = columns
+  let text = ''
+  for (const [part, style] of line) {
+    const fitting = clip(part, left)
+    left -= cellsOf(fitting)
+    text += isColored && style !== undefined && fitting !== '' ? `\x1b[${SGR[style]}m${fitting}\x1b[0m` : fitting
+  }
+  return text
+}
+
+function label(text: string): Span {
+  return [text.padEnd(10), 'dim']
+}
+
+function stateNote({ state, server, reason, retryInMs, traffic }: View): string {
+  const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
+  if (state === 'online') return `  ${safe(server)}${trip}`
+  const retry =
+    retryInMs === undefined ? '' : `  next try ${retryInMs < 100 ? 'now' : `in ${formatDuration(retryInMs)}`}`
+  return `  ${safe(reason || server)}${retry}`
+}
+
+function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPerSecond }: View): string {
+  const arrow = (name: string, bytes: number, rate: number) => `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`
+  return `${arrow('in', bytesIn, bytesInPerSecond)}   ${arrow('out', bytesOut, bytesOutPerSecond)}`
+}
+
+function requestHead(isWide: boolean): string {
+  return `${'Time'.padEnd(10)}${'Method'.padEnd(8)}Status${'Duration'.padStart(11)}${isWide ? 'Bytes'.padStart(9) : ''}  Path`
+}
+
+function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
+  const { startedAt, method, status, durationMs, bytesOut, path, fault } = record
+  return [
+    [formatTime(startedAt).padEnd(10), 'dim'],
+    [`${clip(safeOctets(method), 7).padEnd(8)}`],
+    [(status === 0 ? '-' : String(status)).padEnd(6), statusStyle(status)],
+    [formatDuration(durationMs).padStart(11)],
+    [isWide ? formatBytes(bytesOut).padStart(9) : ''],
+    [`  ${safeOctets(path)}`],
+    [fault === '' ? '' : `  ${safe(fault)}`, 'red'],
+  ]
+}
+
+function statusStyle(status: number): Style {
+  if (status === 0 || status >= 500) return 'red'
+  if (status >= 400) return 'yellow'
+  return status >= 300 ? 'cyan' : 'green'
+}

@@ -1,0 +1,62 @@
+// Output without a terminal: a line an event, and requests as far as anybody could read them.
+import type { Clock } from '@pbt/proto'
+import type { ClientEvent } from '../events.ts'
+import { type RequestRecord, RequestRing } from './requests.ts'
+import { sentence } from './sentence.ts'
+import { formatBytes, formatDuration, safe, safeOctets } from './text.ts'
+
+/** Requests are written together this often, so that a busy tunnel spends nothing on them. */
+const REQUESTS_EVERY_MS = 1_000
+/** More in one go are only counted. */
+const REQUESTS_AT_ONCE = 20
+
+export class Lines {
+  private readonly clock: Clock
+  private readonly write: (text: string) => void
+  private readonly wallTime: () => number
+  private readonly ring = new RequestRing()
+  private written = 0
+  private isPlanned = false
+
+  constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
+    this.clock = clock
+    this.wallTime = wallTime
+    this.write = write
+  }
+
+  event(event: ClientEvent): void {
+    this.flush()
+    const [line = '', ...cures] = sentence(event).split('\n')
+    this.write([`${this.stamp(this.wallTime())} ${line}`, ...cures, ''].join('\n'))
+  }
+
+  request(record: RequestRecord): void {
+    this.ring.push(record)
+    if (this.isPlanned) return
+    this.isPlanned = true
+    this.clock.after(REQUESTS_EVERY_MS, () => this.flush())
+  }
+
+  /** Writes what waits. */
+  flush(): void {
+    this.isPlanned = false
+    const { count } = this.ring
+    if (count === this.written) return
+    const shown = this.ring.newest(REQUESTS_AT_ONCE, this.written).reverse()
+    const more = count - this.written - shown.length
+    this.written = count
+    const lines = shown.map(record => `${this.stamp(record.startedAt)} ${requestLine(record)}\n`)
+    if (more > 0) lines.unshift(`${this.stamp(this.wallTime())} ${more} more requests\n`)
+    this.write(lines.join(''))
+  }
+
+  private stamp(epochMs: number): string {
+    return new Date(epochMs).toISOString()
+  }
+}
+
+function requestLine({ method, path, status, durationMs, bytesOut, fault }: RequestRecord): string {
+  const result = status === 0 ? 'no response' : String(status)
+  const end = fault === '' ? '' : ` (${safe(fault)})`
+  return `${safeOctets(method)} ${safeOctets(path)} ${result} ${formatDuration(durationMs)} ${formatBytes(bytesOut)}${end}`
+}

@@ -1,0 +1,190 @@
+// The live view in a terminal: collects what happens and draws it, at most ten times a second.
+import type { Clock, Timer } from '@pbt/proto'
+import type { ClientEvent, Traffic } from '../events.ts'
+import { frame, type LinkState, type View } from './frame.ts'
+import { type RequestRecord, RequestRing } from './requests.ts'
+import { sentence } from './sentence.ts'
+import { formatBytes } from './text.ts'
+
+/** No two drawings are closer. */
+const DRAW_EVERY_MS = 100
+/** Rates, waits and ages move on this often when nothing happens. */
+const TICK_MS = 1_000
+
+const ENTER = '\x1b[?1049h\x1b[?25l' // alternate screen, no cursor
+const LEAVE = '\x1b[?25h\x1b[?1049l'
+const BEGIN = '\x1b[?2026h\x1b[H' // synchronised update where it is known, then home
+const END = '\x1b[J\x1b[?2026l'
+
+/** What is needed of a terminal; `process.stdout` has it. */
+export interface Screen {
+  readonly columns?: number
+  readonly rows?: number
+  readonly writableNeedDrain: boolean
+  write(text: string): unknown
+  on(event: 'resize', listener: () => void): unknown
+  off(event: 'resize', listener: () => void): unknown
+}
+
+export interface LiveOptions {
+  readonly clock: Clock
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly screen: Screen
+  readonly isColored: boolean
+  readonly traffic: () => Traffic
+}
+
+interface Sample {
+  readonly at: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly requests: number
+}
+
+export class Live {
+  private readonly options: LiveOptions
+  private readonly ring = new RequestRing()
+  private state: LinkState = 'connecting'
+  private reason = ''
+  private retryAt: number | undefined
+  private readonly tunnels = new Map<string, View['tunnels'][number]>()
+  /** Told after the view has gone, on the screen that stays. */
+  private readonly lastWords: string[] = []
+  private drawTimer: Timer | undefined
+  private tickTimer: Timer | undefined
+  private drawnAt = Number.NEGATIVE_INFINITY
+  private shown = ''
+  private isOpen = false
+  private samples: [Sample, Sample]
+
+  constructor(options: LiveOptions) {
+    this.options = options
+    const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0 }
+    this.samples = [none, none]
+  }
+
+  /** Takes the screen; also after the process was stopped and goes on. */
+  open(): void {
+    this.options.screen.write(ENTER)
+    this.shown = ''
+    if (!this.isOpen) {
+      this.isOpen = true
+      this.options.screen.on('resize', this.resized)
+      this.tick()
+    }
+    this.changed()
+  }
+
+  /** Gives the screen back for as long as the process is stopped. */
+  pause(): void {
+    if (this.isOpen) this.options.screen.write(LEAVE)
+  }
+
+  /** Gives the screen back and leaves there what should not be lost. Again: nothing. */
+  close(): void {
+    if (!this.isOpen) return
+    this.isOpen = false
+    this.drawTimer?.clear()
+    this.tickTimer?.clear()
+    this.options.screen.off('resize', this.resized)
+    const { bytesIn, bytesOut } = this.options.traffic()
+    const sum = `${this.ring.count} requests, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    this.options.screen.write(`${LEAVE}${[...this.lastWords, sum].join('\n')}\n`)
+  }
+
+  event(event: ClientEvent): void {
+    switch (event.event) {
+      case 'connected':
+      case 'resumed':
+        this.enter('online', '')
+        break
+      case 'online': {
+        const { tunnel: name, urls, target } = event
+        this.tunnels.set(name, { name, urls, target })
+        break
+      }
+      case 'reconnecting':
+        this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
+        this.retryAt = this.options.clock.now() + event.retryInMs
+        break
+      case 'offline':
+        this.enter('offline', event.reason)
+        break
+      case 'closed':
+        this.tunnels.delete(event.tunnel)
+        this.lastWords.push(sentence(event))
+        break
+      case 'error':
+        this.lastWords.push(sentence(event))
+        break
+      case 'stored':
+        break
+    }
+    this.changed()
+  }
+
+  request(record: RequestRecord): void {
+    this.ring.push(record)
+    if (this.drawTimer === undefined) this.changed()
+  }
+
+  private enter(state: LinkState, reason: string): void {
+    this.state = state
+    this.reason = reason
+    this.retryAt = undefined
+  }
+
+  private changed(): void {
+    if (!this.isOpen || this.drawTimer !== undefined) return
+    const { clock } = this.options
+    this.drawTimer = clock.after(Math.max(0, this.drawnAt + DRAW_EVERY_MS - clock.now()), () => {
+      this.drawTimer = undefined
+      this.draw()
+    })
+  }
+
+  private readonly resized = (): void => {
+    this.shown = ''
+    this.changed()
+  }
+
+  private tick(): void {
+    const { bytesIn, bytesOut } = this.options.traffic()
+    this.samples = [this.samples[1], { at: this.options.clock.now(), bytesIn, bytesOut, requests: this.ring.count }]
+    this.tickTimer = this.options.clock.after(TICK_MS, () => this.tick())
+    this.changed()
+  }
+
+  private draw(): void {
+    const { clock, screen, isColored } = this.options
+    if (screen.writableNeedDrain) return // a slow terminal gets the next tick's picture
+    this.drawnAt = clock.now()
+    // The last column stays free: text in it makes terminals disagree about where the line ends.
+    const columns = Math.max(1, (screen.columns ?? 80) - 1)
+    const rows = Math.max(1, screen.rows ?? 24)
+    const picture = frame(this.view(rows), columns, rows, isColored).join('\x1b[K\r\n')
+    if (picture === this.shown) return
+    this.shown = picture
+    screen.write(`${BEGIN}${picture}\x1b[K${END}`)
+  }
+
+  private view(rows: number): View {
+    const [before, after] = this.samples
+    const seconds = Math.max(0.001, (after.at - before.at) / 1000)
+    const rate = (from: number, to: number) => Math.round((to - from) / seconds)
+    return {
+      server: this.options.server,
+      state: this.state,
+      reason: this.reason,
+      retryInMs: this.retryAt === undefined ? undefined : Math.max(0, this.retryAt - this.options.clock.now()),
+      tunnels: [...this.tunnels.values()],
+      traffic: this.options.traffic(),
+      bytesInPerSecond: rate(before.bytesIn, after.bytesIn),
+      bytesOutPerSecond: rate(before.bytesOut, after.bytesOut),
+      requests: this.ring.count,
+      requestsPerSecond: rate(before.requests, after.requests),
+      recent: this.ring.newest(rows),
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// The last requests, kept in a ring: what the hot path pays for being shown is one store.
+
+/** One request that is over. */
+export interface RequestRecord {
+  /** Milliseconds since the epoch when it began. */
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly method: string
+  /** Octets as the visitor sent them: unsafe to print. */
+  readonly path: string
+  /** 0 when no response head was sent. */
+  readonly status: number
+  /** Body bytes from and to the visitor. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Why it did not end well; '' when it did. */
+  readonly fault: string
+}
+
+/** As many as the tallest terminal shows. */
+const KEPT = 256
+
+export class RequestRing {
+  /** Requests ever seen. */
+  count = 0
+  private readonly ring: (RequestRecord | undefined)[] = new Array(KEPT).fill(undefined)
+
+  push(record: RequestRecord): void {
+    this.ring[this.count++ % KEPT] = record
+  }
+
+  /** Up to `most` records after the first `seen` ones, newest first. */
+  newest(most: number, seen = 0): RequestRecord[] {
+    const records: RequestRecord[] = []
+    const oldest = Math.max(seen, this.count - Math.min(most, KEPT))
+    for (let index = this.count - 1; index >= oldest; index--) {
+      const record = this.ring[index % KEPT]
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  }
+}

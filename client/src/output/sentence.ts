@@ -1,0 +1,29 @@
+// Events in words, one line each.
+import type { ClientEvent } from '../events.ts'
+import { formatDuration, safe } from './text.ts'
+
+/** Safe to print. Errors have a second line with the cure. */
+export function sentence(event: ClientEvent): string {
+  switch (event.event) {
+    case 'stored':
+      return safe(`${event.server} took the token; it is stored`)
+    case 'connected':
+      return safe(`connected to ${event.server}`)
+    case 'online':
+      return safe(`online: ${event.urls.join(' ')} -> ${event.target}`)
+    case 'reconnecting':
+      return safe(
+        `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
+      )
+    case 'resumed':
+      return 'resumed: nothing was lost'
+    case 'offline':
+      return safe(`offline: ${event.reason}`)
+    case 'closed':
+      return safe(`closed ${event.tunnel}: ${event.reason} (${event.code})`)
+    case 'error':
+      return (
+        safe(`error: ${event.message} (${event.code})`) + (event.cure === '' ? '' : `\n  to do: ${safe(event.cure)}`)
+      )
+  }
+}
