@@ -1,0 +1,37 @@
+// A failure as the owner of pbt-server meets it: a code for programs, a sentence, and a cure.
+
+/** Every code that an error of pbt-server's command line can have. */
+export type FailureCode =
+  | 'usage'
+  | 'config-invalid'
+  | 'not-initialised'
+  | 'already-initialised'
+  | 'data-dir'
+  | 'database-locked'
+  | 'database-broken'
+  | 'database-newer'
+  | 'database-read-only'
+  | 'disk-full'
+  | 'certificate'
+  | 'port-taken'
+  | 'port-denied'
+  | 'address-unavailable'
+  | 'internal'
+
+/** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */
+export class Failure extends Error {
+  readonly code: FailureCode
+  readonly cure: string
+
+  constructor(code: FailureCode, message: string, options: { cure: string; cause?: unknown }) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = 'Failure'
+    this.code = code
+    this.cure = options.cure
+  }
+}
+
+/** The code of an error of the system (`ENOENT`) or of SQLite (`SQLITE_FULL`), or ''. */
+export function systemCodeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

@@ -1,0 +1,66 @@
+// The one door to the database: makes it, opens it, and hands out what can be remembered.
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
+import { Failure } from '../failure.ts'
+import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
+import { databaseFailure } from './failures.ts'
+import { PrismaClient } from './generated/client.ts'
+import { BUSY_TIMEOUT_MS, migrate } from './migrate.ts'
+import { Names } from './names.ts'
+import { Tokens } from './tokens.ts'
+
+const DATABASE_FILE = 'pbt.db'
+const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
+
+export interface Store {
+  readonly tokens: Tokens
+  readonly names: Names
+  /** Migrations applied when it was opened. */
+  readonly applied: readonly string[]
+  close(): Promise<void>
+}
+
+/** Makes the data directory and the database where they are missing, and opens it. Throws Failure. */
+export function makeStore(dataDir: string): Promise<Store> {
+  makeDataDir(dataDir)
+  const file = join(dataDir, DATABASE_FILE)
+  // Made empty and private first: SQLite gives its journal files the same permissions.
+  if (!isThere(file)) closeSync(openSync(file, 'a', 0o600))
+  return open(file)
+}
+
+/** Opens a database that is there. Throws Failure; `not-initialised` when there is none. */
+export async function openStore(dataDir: string): Promise<Store> {
+  const file = join(dataDir, DATABASE_FILE)
+  if (!isThere(file)) throw notInitialised(dataDir)
+  const store = await open(file)
+  if ((await store.tokens.live()).length > 0) return store
+  await store.close()
+  throw notInitialised(dataDir)
+}
+
+function notInitialised(dataDir: string): Failure {
+  return new Failure('not-initialised', `no server is set up in ${dataDir}`, {
+    cure: 'run "pbt-server init" with the same settings, or name the right directory with --data-dir',
+  })
+}
+
+async function open(file: string): Promise<Store> {
+  try {
+    const applied = migrate(file, MIGRATIONS)
+    makePrivate(file)
+    const adapter = new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS })
+    const prisma = new PrismaClient({ adapter })
+    // What was acknowledged survives a power cut; better-sqlite3's own default with WAL is NORMAL, which does not.
+    await prisma.$queryRawUnsafe('PRAGMA synchronous = FULL')
+    return {
+      tokens: new Tokens(prisma),
+      names: new Names(prisma),
+      applied,
+      close: () => prisma.$disconnect(),
+    }
+  } catch (error) {
+    throw databaseFailure(error, file)
+  }
+}
