@@ -1,0 +1,209 @@
+// A link over real TLS and gRPC, with a server that behaves well and badly.
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import type { ServerHttp2Stream } from 'node:http2'
+import { connect, createServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { Metadata, status } from '@grpc/grpc-js'
+import { type Clock, encodeLinkFrame, type LinkFrame, reasonOf, systemClock } from '@pbt/proto'
+import { FakeClock } from '@pbt/proto/testing'
+import { GoAwaySchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import type { Failure } from '../failure.ts'
+import { dial, type Line } from './dial.ts'
+import { TEST_CERTIFICATE } from './testing/certificate.ts'
+import { type LinkCall, startLinkServer, welcomeBatch } from './testing/link-server.ts'
+
+const HELLO = { major: 1, minor: 0, agent: 'pbt/test', machineId: 'm', clientId: 'm.1', generation: 7n, label: 'test' }
+
+const LAST = Buffer.from('last')
+
+interface Greeted {
+  welcome: Welcome
+  line: Line
+}
+
+/** Dials; `greeted`, `over` and `last` (all batches up to LAST) settle with what comes. */
+function dialTo(t: TestContext, port: number, options: { isTrusting?: boolean; clock?: Clock } = {}) {
+  const greeted = Promise.withResolvers<Greeted>()
+  const over = Promise.withResolvers<Failure>()
+  const last = Promise.withResolvers<string[]>()
+  const batches: string[] = []
+  const { isTrusting = true, clock = systemClock } = options
+  const ca = isTrusting ? TEST_CERTIFICATE : undefined
+  const server = { base: 'localhost', port }
+  const line = dial({ server, token: 'secret', ca, clock }, HELLO, {
+    onWelcome: (welcome, line) => greeted.resolve({ welcome, line }),
+    onBatch: batch => {
+      batches.push(String(batch))
+      if (batch.equals(LAST)) last.resolve(batches)
+    },
+    onOver: over.resolve,
+  })
+  t.after(() => line.hangUp())
+  return { greeted: greeted.promise, over: over.promise, last: last.promise, line }
+}
+
+async function serve(t: TestContext, onHello: (call: LinkCall, hello: LinkFrame, metadata: Metadata) => void) {
+  const server = await startLinkServer(onHello)
+  t.after(() => server.close())
+  return server
+}
+
+/** What the documentation of diagnostics_channel gives for the server's streams. */
+function asStream(value: unknown): ServerHttp2Stream {
+  return value as ServerHttp2Stream
+}
+
+function fail(call: LinkCall, code: status, details: string): void {
+  call.emit('error', { code, details, metadata: new Metadata() })
+}
+
+test('the server gets token and hello, the client the welcome and what follows', async t => {
+  const seen = Promise.withResolvers<unknown>()
+  const { port } = await serve(t, (call, hello, metadata) => {
+    seen.resolve([hello.case, metadata.get('authorization')])
+    call.write(welcomeBatch())
+    call.write(Buffer.from('more'))
+    call.once('data', (batch: Buffer) => call.write(batch))
+  })
+  const { greeted, last } = dialTo(t, port)
+  const { welcome, line } = await greeted
+  assert.equal(welcome.agent, 'pbt-server/test')
+  assert.deepEqual(await seen.promise, ['hello', ['Bearer secret']])
+  line.link.write(LAST, () => {})
+  assert.deepEqual(await last, ['more', 'last'])
+})
+
+test('the windows and frames of the connection are wide', async t => {
+  const streams: ServerHttp2Stream[] = []
+  const onStream = (message: unknown) => {
+    if (typeof message === 'object' && message !== null && 'stream' in message) streams.push(asStream(message.stream))
+  }
+  subscribe('http2.server.stream.created', onStream)
+  t.after(() => unsubscribe('http2.server.stream.created', onStream))
+  const { port } = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.on('data', (batch: Buffer) => call.write(batch))
+  })
+  const { greeted, last } = dialTo(t, port)
+  const { line } = await greeted
+  line.link.write(LAST, () => {})
+  await last
+  const settings = streams[0]?.session?.remoteSettings
+  assert.deepEqual([settings?.initialWindowSize, settings?.maxFrameSize], [32 * 1024 * 1024, 256 * 1024])
+})
+
+test('a refused token is told apart from one that is revoked later', async t => {
+  const refusing = await serve(t, call => fail(call, status.UNAUTHENTICATED, 'no'))
+  const refused = await dialTo(t, refusing.port).over
+  assert.equal(refused.code, 'token-refused')
+  assert.match(refused.cure, /pbt init/)
+
+  const revoking = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.once('data', () => fail(call, status.UNAUTHENTICATED, 'no'))
+  })
+  const { greeted, over } = dialTo(t, revoking.port)
+  const { line } = await greeted
+  line.link.write(LAST, () => {})
+  assert.equal((await over).code, 'token-revoked')
+})
+
+test('another protocol version says which side to upgrade', async t => {
+  const newer = await serve(t, call => call.write(welcomeBatch(2)))
+  const failure = await dialTo(t, newer.port).over
+  assert.equal(failure.code, 'version')
+  assert.match(failure.message, /upgrade pbt$/)
+
+  const refusing = await serve(t, call => {
+    const value = create(GoAwaySchema, { reason: reasonOf('version'), message: 'upgrade pbt to 9' })
+    call.write(encodeLinkFrame({ case: 'goAway', value }))
+    call.end()
+  })
+  const refused = await dialTo(t, refusing.port).over
+  assert.deepEqual([refused.code, refused.message], ['version', 'upgrade pbt to 9'])
+})
+
+test('a server that dies is a lost link', async t => {
+  const server = await serve(t, call => call.write(welcomeBatch()))
+  const { greeted, over } = dialTo(t, server.port)
+  await greeted
+  server.close()
+  assert.equal((await over).code, 'link-lost')
+})
+
+test('a server that ends the call is a lost link too', async t => {
+  const { port } = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.end()
+  })
+  assert.equal((await dialTo(t, port).over).code, 'link-lost')
+})
+
+test('a server that does not answer hello is given up', async t => {
+  const clock = new FakeClock()
+  const heard = Promise.withResolvers<void>()
+  const { port } = await serve(t, () => heard.resolve())
+  const { over } = dialTo(t, port, { clock })
+  await heard.promise
+  clock.advance(5_001)
+  const failure = await over
+  assert.equal(failure.code, 'unreachable')
+  assert.match(failure.message, /did not answer within 5 s/)
+})
+
+test('a port that takes connections and says nothing is given up', async t => {
+  const clock = new FakeClock()
+  const server = createServer(socket => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const address = server.address()
+  assert(address !== null && typeof address === 'object')
+  const { over } = dialTo(t, address.port, { clock })
+  const [socket] = await once(server, 'connection')
+  clock.advance(10_001)
+  assert.match((await over).message, /did not connect within 10 s/)
+  socket.destroy()
+})
+
+test('a certificate of an unknown authority is not trusted, and the cure is named', async t => {
+  const { port } = await serve(t, () => assert.fail('reached the server'))
+  const failure = await dialTo(t, port, { isTrusting: false }).over
+  assert.equal(failure.code, 'untrusted')
+  assert.match(failure.cure, /--ca FILE/)
+})
+
+test('a port where nobody listens is refused on both loopback addresses', async t => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert(address !== null && typeof address === 'object')
+  server.close()
+  await once(server, 'close')
+  const failure = await dialTo(t, address.port).over
+  assert.equal(failure.code, 'unreachable')
+  assert.match(failure.message, /ECONNREFUSED/)
+})
+
+test('after hanging up nothing is told, and the server sees the end', async t => {
+  const ended = Promise.withResolvers<void>()
+  const { port } = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.on('data', () => {})
+    call.once('end', () => {
+      ended.resolve()
+      call.end()
+    })
+  })
+  const { greeted, over, line } = dialTo(t, port)
+  await greeted
+  line.hangUp()
+  line.hangUp()
+  await ended.promise
+  const other = connect(port, '127.0.0.1')
+  await once(other, 'connect')
+  other.destroy()
+  assert.equal(await Promise.race([over, Promise.resolve('silent')]), 'silent')
+})
