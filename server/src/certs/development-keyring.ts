@@ -1,0 +1,95 @@
+// Certificates for base domain localhost: one made for each name when it is first asked for, because no program
+// accepts a wildcard directly below a top-level name.
+import { generateKeyPairSync } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { leafCertificate } from './certificate.ts'
+import type { DevelopmentAuthority } from './development-authority.ts'
+import { type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
+
+/** Contexts kept at once; the one not used for longest makes room. One is about 100 KiB. */
+export const MAX_CONTEXTS = 500
+
+const DAY_MS = 24 * 3_600_000
+
+/** The longest life that browsers accept, less than 398 days; made anew long before. */
+const LEAF_MS = 397 * DAY_MS
+const RENEW_MS = 30 * DAY_MS
+
+/** A name below localhost, at most as long as a common name may be (RFC 5280, appendix A). */
+const NAME = /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*localhost$/
+const MAX_NAME = 64
+
+interface Kept {
+  readonly context: SecureContext
+  readonly renewAt: number
+}
+
+export class DevelopmentKeyring implements Keyring {
+  private readonly authority: DevelopmentAuthority
+  /** One key for all leaves: what differs is the name. */
+  private readonly key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  private readonly keyPem = this.key.privateKey.export({ type: 'pkcs8', format: 'pem' })
+  /** In the order of the last use. */
+  private readonly kept = new Map<string, Kept>()
+
+  constructor(authority: DevelopmentAuthority) {
+    this.authority = authority
+  }
+
+  get authorityFile(): string {
+    return this.authority.file
+  }
+
+  /** Contexts kept at the moment. */
+  get size(): number {
+    return this.kept.size
+  }
+
+  contextFor(servername: string | undefined, call: ContextCallback): void {
+    // A peer that names nobody has dialled an address: the certificate for localhost holds for loopback.
+    const name = servername ?? 'localhost'
+    if (!isBelowLocalhost(name)) {
+      call(null)
+      return
+    }
+    try {
+      call(null, this.context(name))
+    } catch (error) {
+      call(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /** Stands in for a wildcard: every name that gets a certificate here is covered by any of them. */
+  covers(servername: string | undefined, host: string): boolean {
+    return isBelowLocalhost(servername ?? 'localhost') && isBelowLocalhost(host)
+  }
+
+  reload(): void {}
+
+  close(): void {
+    this.kept.clear()
+  }
+
+  private context(name: string): SecureContext {
+    const now = Date.now()
+    const before = this.kept.get(name)
+    const kept = before !== undefined && now < before.renewAt ? before : this.make(name, now)
+    this.kept.delete(name)
+    this.kept.set(name, kept)
+    if (this.kept.size > MAX_CONTEXTS) {
+      const [oldest] = this.kept.keys()
+      if (oldest !== undefined) this.kept.delete(oldest)
+    }
+    return kept.context
+  }
+
+  private make(name: string, now: number): Kept {
+    const leaf = leafCertificate(this.authority, name, this.key.publicKey, new Date(now + LEAF_MS))
+    const context = createSecureContext({ cert: leaf, key: this.keyPem, minVersion: MIN_TLS_VERSION })
+    return { context, renewAt: now + RENEW_MS }
+  }
+}
+
+function isBelowLocalhost(name: string): boolean {
+  return name.length <= MAX_NAME && NAME.test(name)
+}
