@@ -1,0 +1,203 @@
+// Who arrives: the TLS port, told apart by server name, and the plain port.
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type SecureContext, type TLSSocket } from 'node:tls'
+import type { Log } from '../observe/log.ts'
+import { Connections } from './connections.ts'
+import { hostName, type Visitor, visitorOf } from './headers.ts'
+import { createHttp1 } from './http1.ts'
+import { createHttp2 } from './http2.ts'
+import { Router, type Tunnels } from './router.ts'
+
+/** A visitor shakes hands within this. */
+const TLS_HANDSHAKE_MS = 10_000
+/** Connections that wait for the process to take them. */
+const BACKLOG = 4_096
+/** TCP notices a dead visitor after this much silence. */
+const KEEPALIVE_MS = 30_000
+
+/** Certificates by server name. */
+export interface Keyring {
+  /** Calls back, at once if it can, with the context for a name, or with why there is none. */
+  contextFor(serverName: string | undefined, call: (error: Error | null, context?: SecureContext) => void): void
+  /** Whether the certificate shown for `serverName` also covers `host`. */
+  covers(serverName: string, host: string): boolean
+}
+
+export interface EdgeOptions {
+  readonly baseDomain: string
+  readonly tunnels: Tunnels
+  readonly keyring: Keyring
+  /** Takes a TLS connection that came for the link. */
+  readonly acceptLink: (socket: TLSSocket) => void
+  /** Whether the plain port serves tunnels instead of sending visitors to https. */
+  readonly servesPlainHttp: boolean
+  /** 0 for none. */
+  readonly responseTimeoutMs: number
+  readonly log: Log
+}
+
+export interface Listen {
+  readonly port: number
+  readonly addresses: readonly string[]
+}
+
+export class Edge {
+  private readonly options: EdgeOptions
+  private readonly connections = new Connections()
+  private readonly servers: Server[] = []
+  private readonly visitors = new WeakMap<Socket, Visitor>()
+  private readonly http1: ReturnType<typeof createHttp1>
+  private readonly plain: ReturnType<typeof createHttp1>
+  private readonly http2: ReturnType<typeof createHttp2>
+  private isDraining = false
+  private httpsPort = 443
+
+  constructor(options: EdgeOptions) {
+    this.options = options
+    const router = new Router({
+      baseDomain: options.baseDomain,
+      tunnels: options.tunnels,
+      covers: (serverName, host) => options.keyring.covers(serverName, host),
+    })
+    const common = {
+      router,
+      visitorOf: (socket: Socket) => this.visitorOf(socket),
+      serverNameOf,
+      responseTimeoutMs: options.responseTimeoutMs,
+      isDraining: () => this.isDraining,
+    }
+    this.http1 = createHttp1(common)
+    this.plain = createHttp1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
+    this.http2 = createHttp2(common)
+    // Servers that are handed their connections start their timers by this event only.
+    this.http1.emit('listening')
+    this.plain.emit('listening')
+  }
+
+  /** Opens the ports and resolves with the numbers bound; nothing is served before `serve`. */
+  async listen(https: Listen, http: Listen): Promise<{ https: number; http: number }> {
+    const tls = () =>
+      createTlsServer({
+        allowHalfOpen: true,
+        handshakeTimeout: TLS_HANDSHAKE_MS,
+        minVersion: 'TLSv1.2',
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEPALIVE_MS,
+        SNICallback: (name, call) => this.contextFor(name, call),
+        ALPNCallback: ({ protocols }) => ['h2', 'http/1.1'].find(protocol => protocols.includes(protocol)),
+      })
+        .on('secureConnection', socket => this.secured(socket))
+        .on('tlsClientError', (_error, socket) => socket.destroy())
+    const plain = () =>
+      createNetServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }).on(
+        'connection',
+        socket => {
+          if (this.connections.admit(socket)) this.plain.emit('connection', guarded(socket))
+        },
+      )
+    this.httpsPort = await this.bind(https, () =>
+      tls().on('connection', socket => this.connections.admit(guarded(socket))),
+    )
+    return { https: this.httpsPort, http: await this.bind(http, plain) }
+  }
+
+  /** Connections of visitors and links at the moment. */
+  get connectionCount(): number {
+    return this.connections.size
+  }
+
+  /** Takes no more connections, closes idle ones and lets answers under way end theirs. */
+  drain(): void {
+    this.isDraining = true
+    for (const server of this.servers) server.close()
+    this.http1.closeIdleConnections()
+    this.plain.closeIdleConnections()
+    this.http2.drain()
+  }
+
+  /** Cuts what is left. */
+  async close(): Promise<void> {
+    if (!this.isDraining) this.drain()
+    this.http2.destroy()
+    this.http1.closeAllConnections()
+    this.plain.closeAllConnections()
+    this.connections.destroy()
+    // Their timers run on although they never listened themselves.
+    this.http1.close(() => {})
+    this.plain.close(() => {})
+    await Promise.all(this.servers.map(server => (server.listening ? once(server, 'close') : undefined)))
+  }
+
+  private async bind({ port, addresses }: Listen, create: () => Server): Promise<number> {
+    let bound = port
+    for (const address of addresses) {
+      const server = create()
+      server.listen({ port: bound, host: address, backlog: BACKLOG })
+      try {
+        await once(server, 'listening')
+      } catch (error) {
+        // A machine without IPv6 can do without the second loopback address.
+        if (isMissingAddress(error) && address !== addresses[0]) continue
+        throw error
+      }
+      this.servers.push(server)
+      bound = (server.address() as AddressInfo).port
+    }
+    return bound
+  }
+
+  private contextFor(name: string, call: (error: Error | null, context?: SecureContext) => void): void {
+    try {
+      this.options.keyring.contextFor(name.toLowerCase(), call)
+    } catch (error) {
+      this.options.log.error('certificate could not be chosen', { name, error: String(error) })
+      call(error instanceof Error ? error : new Error('no certificate'))
+    }
+  }
+
+  private secured(socket: TLSSocket): void {
+    socket.on('error', () => socket.destroy())
+    if (serverNameOf(socket) === `link.${this.options.baseDomain}`) this.options.acceptLink(socket)
+    else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
+    else this.http1.emit('connection', socket)
+  }
+
+  private visitorOf(socket: Socket): Visitor {
+    const known = this.visitors.get(socket)
+    if (known !== undefined) return known
+    const { remoteAddress, remotePort, localPort } = socket
+    const visitor = visitorOf(remoteAddress, remotePort, localPort, 'encrypted' in socket ? 'https' : 'http')
+    this.visitors.set(socket, visitor)
+    return visitor
+  }
+
+  /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
+  private readonly redirect = (request: IncomingMessage, response: ServerResponse): void => {
+    const host = hostName(request.headers.host ?? '')
+    const path = request.url?.startsWith('/') ? request.url : '/'
+    if (host === undefined) {
+      response.writeHead(400, ['pbt-error', 'bad-request', 'content-length', '0', 'connection', 'close']).end()
+      return
+    }
+    const port = this.httpsPort === 443 ? '' : `:${this.httpsPort}`
+    response.writeHead(308, ['location', `https://${host}${port}${path}`, 'content-length', '0']).end()
+  }
+}
+
+/** A connection that breaks is its own business. */
+function guarded(socket: Socket): Socket {
+  socket.on('error', () => socket.destroy())
+  return socket
+}
+
+function serverNameOf(socket: Socket): string | undefined {
+  const { servername } = socket as { servername?: string | false }
+  return typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined
+}
+
+function isMissingAddress(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')
+}

@@ -1,0 +1,246 @@
+// What a visitor's request and a target's answer may carry through the edge: rules for hosts, targets and fields.
+import type { HeaderList } from '@pbt/proto'
+
+/** Why a request is refused before it is routed. */
+export interface Refusal {
+  readonly status: 400 | 417 | 431 | 501
+  readonly reason: string
+}
+
+/** What the connection says of a visitor; made once a connection. */
+export interface Visitor {
+  /** As a socket tells it, IPv4-mapped addresses as IPv4. */
+  readonly address: string
+  /** `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+  readonly endpoint: string
+  readonly scheme: 'http' | 'https'
+  /** The port of the edge that was dialled. */
+  readonly port: string
+  /** Value of the Forwarded field's `for` (RFC 7239 section 6). */
+  readonly forwardedFor: string
+}
+
+export function visitorOf(
+  remoteAddress: string | undefined,
+  remotePort: number | undefined,
+  localPort: number | undefined,
+  scheme: Visitor['scheme'],
+): Visitor {
+  const address = (remoteAddress ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  const isIpv6 = address.includes(':')
+  return {
+    address,
+    endpoint: `${isIpv6 ? `[${address}]` : address}:${remotePort ?? 0}`,
+    scheme,
+    port: String(localPort ?? 0),
+    forwardedFor: isIpv6 ? `"[${address}]"` : address,
+  }
+}
+
+/** A host of letters, digits, hyphens, underscores and dots, or an address literal, with an optional port. */
+const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
+const MAX_HOST_CHARS = 253 + 6
+
+/** The name a Host field or authority means: lower-case, no port, no trailing dot; undefined when it is malformed. */
+export function hostName(authority: string): string | undefined {
+  if (authority.length > MAX_HOST_CHARS) return undefined
+  const match = HOST.exec(authority)
+  if (match === null) return undefined
+  const name = (match[1] ?? '').toLowerCase()
+  return name.endsWith('.') ? name.slice(0, -1) : name
+}
+
+/** What becomes of a request field. */
+type Treatment = 'drop' | 'te' | 'connection' | 'expect'
+
+/** Hop-by-hop (RFC 9110 section 7.6.1), or said by the edge alone. */
+const REQUEST_FIELDS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>([
+  ['connection', 'connection'],
+  ['te', 'te'],
+  ['expect', 'expect'],
+  ['keep-alive', 'drop'],
+  ['proxy-connection', 'drop'],
+  ['proxy-authenticate', 'drop'],
+  ['proxy-authorization', 'drop'],
+  ['trailer', 'drop'],
+  ['transfer-encoding', 'drop'],
+  ['upgrade', 'drop'],
+  ['http2-settings', 'drop'],
+  ['forwarded', 'drop'],
+  ['x-real-ip', 'drop'],
+  ['client-cert', 'drop'],
+  ['client-cert-chain', 'drop'],
+  ['pbt-error', 'drop'],
+])
+
+/** Fields that Connection may not take away: they decide where a request goes and where it ends. */
+const KEPT_FROM_CONNECTION = new Set(['host', 'content-length', 'content-type', 'authorization', 'cookie', 'expect'])
+
+/** A field with which a visitor could pass for a proxy, in any spelling that some target reads alike. */
+function isForwardingField(lowerName: string): boolean {
+  const name = lowerName.includes('_') ? lowerName.replaceAll('_', '-') : lowerName
+  return name.startsWith('x-forwarded') || (name !== lowerName && REQUEST_FIELDS.get(name) !== undefined)
+}
+
+/**
+ * The fields that go to the target: the visitor's end-to-end fields in their order, then the edge's own. `raw` is in
+ * Node's flat form; pseudo-fields of HTTP/2 are passed over, `Host` first when `host` is given.
+ */
+export function requestHeaders(raw: readonly string[], visitor: Visitor, authority: string, host?: string): HeaderList {
+  const headers: HeaderList = host === undefined ? [] : ['host', host]
+  let named: Set<string> | undefined
+  let cookieAt = -1
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const value = raw[index + 1] ?? ''
+    if (name.charCodeAt(0) === 0x3a) continue
+    const lower = name.toLowerCase()
+    switch (REQUEST_FIELDS.get(lower)) {
+      case undefined:
+        break
+      case 'connection':
+        named = connectionNames(value, named)
+        continue
+      case 'te':
+        if (!/(^|,)\s*trailers\s*(;|,|$)/i.test(value)) continue
+        headers.push(name, 'trailers')
+        continue
+      case 'expect':
+        if (value.toLowerCase() === '100-continue') headers.push(name, value)
+        continue
+      case 'drop':
+        continue
+    }
+    if (isForwardingField(lower)) continue
+    if (host !== undefined) {
+      if (lower === 'host') continue
+      // HTTP/2 may split Cookie; HTTP/1 may not (RFC 9113 section 8.2.3).
+      if (lower === 'cookie') {
+        if (cookieAt >= 0) {
+          headers[cookieAt] += `; ${value}`
+          continue
+        }
+        cookieAt = headers.length + 1
+      }
+    }
+    headers.push(name, value)
+  }
+  const kept = named === undefined ? headers : without(headers, named)
+  kept.push('X-Forwarded-For', visitor.address, 'X-Forwarded-Proto', visitor.scheme, 'X-Forwarded-Host', authority)
+  kept.push('X-Forwarded-Port', visitor.port, 'X-Real-IP', visitor.address)
+  kept.push('Forwarded', `for=${visitor.forwardedFor};host="${authority}";proto=${visitor.scheme}`)
+  return kept
+}
+
+function connectionNames(value: string, named: Set<string> | undefined): Set<string> | undefined {
+  const lower = value.toLowerCase()
+  if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return named
+  const names = named ?? new Set<string>()
+  for (const name of lower.split(',')) {
+    const trimmed = name.trim()
+    if (!KEPT_FROM_CONNECTION.has(trimmed)) names.add(trimmed)
+  }
+  return names
+}
+
+function without(headers: HeaderList, names: ReadonlySet<string>): HeaderList {
+  const kept: HeaderList = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    if (!names.has(name.toLowerCase()) || name.toLowerCase() === 'te') kept.push(name, headers[index + 1] ?? '')
+  }
+  return kept
+}
+
+const RESPONSE_DROPPED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'pbt-error',
+])
+
+/** What is known of an answer besides its fields. */
+export interface AnswerFields {
+  readonly headers: HeaderList
+  /** Content-Length, -1 for none. */
+  readonly contentLength: number
+}
+
+/**
+ * The fields of an answer that go to the visitor, in their order; undefined when its Content-Length makes no sense
+ * (RFC 9112 section 6.3). Names and octets have been checked by the codec.
+ */
+export function answerFields(raw: HeaderList): AnswerFields | undefined {
+  let headers: HeaderList = []
+  let named: Set<string> | undefined
+  let contentLength = -1
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const value = raw[index + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (RESPONSE_DROPPED.has(lower)) {
+      if (lower === 'connection') named = connectionNames(value, named)
+      continue
+    }
+    if (lower === 'content-length') {
+      if (contentLength >= 0 || !/^\d{1,15}$/.test(value)) return undefined
+      contentLength = Number(value)
+    }
+    headers.push(name, value)
+  }
+  if (named !== undefined) headers = without(headers, named)
+  return { headers, contentLength }
+}
+
+/** Trailers that may not change how a message is read (RFC 9110 section 6.5.1). */
+const FORBIDDEN_TRAILERS = new Set([
+  ...RESPONSE_DROPPED,
+  ...REQUEST_FIELDS.keys(),
+  'content-length',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'host',
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'cache-control',
+])
+
+/** The trailers that may go on. */
+export function trailerFields(raw: readonly string[]): HeaderList {
+  const headers: HeaderList = []
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    if (!name.startsWith(':') && !FORBIDDEN_TRAILERS.has(name.toLowerCase())) headers.push(name, raw[index + 1] ?? '')
+  }
+  return headers
+}
+
+/** The values of a field in Node's flat form. */
+export function valuesOf(raw: readonly string[], lowerName: string): string[] {
+  const values: string[] = []
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) values.push(raw[index + 1] ?? '')
+  }
+  return values
+}
+
+/** A flat list as Node's object form: lower-case names, values of the same name together. */
+export function fieldObject(headers: HeaderList): Record<string, string | string[]> {
+  const object: Record<string, string | string[]> = Object.create(null)
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = (headers[index] ?? '').toLowerCase()
+    const value = headers[index + 1] ?? ''
+    const before = object[name]
+    object[name] = before === undefined ? value : [before, value].flat()
+  }
+  return object
+}

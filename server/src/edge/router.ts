@@ -1,0 +1,68 @@
+// Which tunnel a request is for: by its host, and by whether its connection may speak for that host.
+import type { LiveTunnel, Lookup } from '../relay/registry.ts'
+import type { ReplyCode, ReplyOptions } from './replies.ts'
+
+/** What the router asks of the relay. */
+export interface Tunnels {
+  lookup(host: string): Lookup
+  whenKnown(host: string, call: (lookup: Lookup) => void): (() => void) | undefined
+}
+
+export type Route =
+  | { readonly kind: 'tunnel'; readonly tunnel: LiveTunnel }
+  | { readonly kind: 'reply'; readonly code: ReplyCode; readonly options: ReplyOptions }
+  /** Calls once with another route; undefined from `wait` means that it cannot. */
+  | { readonly kind: 'wait'; readonly wait: (call: (route: Route) => void) => (() => void) | undefined }
+
+export interface RouterOptions {
+  readonly baseDomain: string
+  readonly tunnels: Tunnels
+  /** Whether the certificate shown for a server name also covers a host, so that connections may be shared. */
+  readonly covers: (serverName: string, host: string) => boolean
+}
+
+export class Router {
+  private readonly options: RouterOptions
+  private readonly adminHost: string
+
+  constructor(options: RouterOptions) {
+    this.options = options
+    this.adminHost = `admin.${options.baseDomain}`
+  }
+
+  /** `serverName`: of the TLS connection, lower-case; undefined on plain HTTP or when the visitor sent none. */
+  route(host: string, serverName: string | undefined): Route {
+    if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
+      return reply('misdirected', { detail: `the connection was made for ${serverName}, the request is for ${host}` })
+    }
+    return this.routeOf(host, this.options.tunnels.lookup(host))
+  }
+
+  private mayShare(serverName: string, host: string): boolean {
+    if (serverName === this.adminHost || host === this.adminHost) return false
+    return this.options.covers(serverName, host)
+  }
+
+  private routeOf(host: string, lookup: Lookup): Route {
+    switch (lookup.state) {
+      case 'online':
+        return { kind: 'tunnel', tunnel: lookup.tunnel }
+      case 'offline':
+        return reply('offline', {
+          detail: `no client is connected for ${host}`,
+          retryAfterSeconds: lookup.retryAfterSeconds,
+        })
+      case 'unknown':
+        return reply('unknown-host', { detail: `nobody has opened a tunnel for ${host}` })
+      case 'awaited':
+        return {
+          kind: 'wait',
+          wait: call => this.options.tunnels.whenKnown(host, known => call(this.routeOf(host, known))),
+        }
+    }
+  }
+}
+
+function reply(code: ReplyCode, options: ReplyOptions): Route {
+  return { kind: 'reply', code, options }
+}
