@@ -33,6 +33,7 @@ const STATE_STYLE: Record<LinkState, Style> = {
   reconnecting: 'yellow',
   offline: 'red',
 }
+const LABEL_CELLS = 10
 /** A request's line shows its size only when this many columns are there. */
 const WIDE_COLUMNS = 64
 
@@ -47,7 +48,12 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
     [label('State'), [view.state, STATE_STYLE[view.state]], [stateNote(view), 'dim']],
   ]
   for (const { urls, target } of view.tunnels) {
-    for (const [index, url] of urls.entries()) lines.push([label(index === 0 ? 'Address' : ''), [safe(url), 'bold']])
+    for (const [index, url] of urls.entries()) {
+      const address = safe(url)
+      // An address is there to be copied: in a narrow terminal it gets the whole line.
+      if (LABEL_CELLS + cellsOf(address) > columns) lines.push([[address, 'bold']])
+      else lines.push([label(index === 0 ? 'Address' : ''), [address, 'bold']])
+    }
     lines.push([label('Target'), [safe(target)]])
   }
   lines.push([label('Traffic'), [traffic(view)]])
@@ -71,7 +77,7 @@ export function render(line: readonly Span[], columns: number, isColored: boolea
 }
 
 function label(text: string): Span {
-  return [text.padEnd(10), 'dim']
+  return [text.padEnd(LABEL_CELLS), 'dim']
 }
 
 function stateNote({ state, server, reason, retryInMs, traffic }: View): string {
@@ -79,7 +85,7 @@ function stateNote({ state, server, reason, retryInMs, traffic }: View): string 
   if (state === 'online') return `  ${safe(server)}${trip}`
   const retry =
     retryInMs === undefined ? '' : `  next try ${retryInMs < 100 ? 'now' : `in ${formatDuration(retryInMs)}`}`
-  return `  ${safe(reason || server)}${retry}`
+  return `${retry}  ${safe(reason || server)}`
 }
 
 function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPerSecond }: View): string {

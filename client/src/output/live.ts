@@ -89,7 +89,7 @@ export class Live {
     this.tickTimer?.clear()
     this.options.screen.off('resize', this.resized)
     const { bytesIn, bytesOut } = this.options.traffic()
-    const sum = `${this.ring.count} requests, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    const sum = `pbt: ${this.ring.count} requests, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     this.options.screen.write(`${LEAVE}${[...this.lastWords, sum].join('\n')}\n`)
   }
 
@@ -113,10 +113,10 @@ export class Live {
         break
       case 'closed':
         this.tunnels.delete(event.tunnel)
-        this.lastWords.push(sentence(event))
+        this.lastWords.push(`pbt: ${sentence(event)}`)
         break
       case 'error':
-        this.lastWords.push(sentence(event))
+        this.lastWords.push(`pbt: ${sentence(event)}`)
         break
       case 'stored':
         break
@@ -132,7 +132,7 @@ export class Live {
   private enter(state: LinkState, reason: string): void {
     this.state = state
     this.reason = reason
-    this.retryAt = undefined
+    if (state === 'online') this.retryAt = undefined
   }
 
   private changed(): void {
