@@ -1,0 +1,118 @@
+// The command line: which commands there are, how their options are read, and what is said about wrong ones.
+import yargs, { type Argv } from 'yargs'
+import type { Command, CommandOptions, Context } from './commands/command.ts'
+import { init } from './commands/init.ts'
+import { start } from './commands/start.ts'
+import { ConfigError, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config.ts'
+import { Failure, type FailureCode } from './failure.ts'
+import { jsonOutput, type Output, plainOutput } from './output.ts'
+import { VERSION } from './version.ts'
+
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+const COMMANDS: readonly Command[] = [init, start]
+
+const WIDTH_COLUMNS = 110
+
+const SETTINGS_HELP = `Every setting can also stand in the configuration file (YAML, "https-port: 443") or in the environment
+(${variableOf('httpsPort')}=443); a flag comes before the environment, the environment before the file.
+
+Exit codes: 0 done or stopped, 1 failed, 2 wrong usage or settings`
+
+/** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
+export async function runCli(args: readonly string[], context: Context): Promise<ExitCode> {
+  // Asked before parsing, so that also wrong usage is told to programs in their form.
+  const output = args.includes('--json') ? jsonOutput(context) : plainOutput(context)
+  try {
+    await parse(args, output, context)
+    return EXIT.done
+  } catch (error) {
+    return report(error, output)
+  }
+}
+
+async function parse(args: readonly string[], output: Output, context: Context): Promise<void> {
+  let running: Promise<void> | undefined
+  const parser = yargs()
+    .scriptName('pbt-server')
+    .usage('$0 <command>\n\nThe public end of pbt: visitors arrive here and reach the services of your machines.')
+  for (const command of COMMANDS) {
+    parser.command(command.name, command.summary, withSettings, options => {
+      running = command.run(optionsOf(options), output, context)
+    })
+  }
+  await parser
+    .demandCommand(1, 'which command? "pbt-server --help" lists them')
+    .strict()
+    .parserConfiguration({
+      'greedy-arrays': false,
+      'parse-numbers': false,
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+    })
+    .help()
+    .alias('help', 'h')
+    .version(VERSION)
+    .wrap(WIDTH_COLUMNS)
+    .exitProcess(false)
+    .fail((message, cause) => {
+      throw new Failure('usage', inOneLine(message ?? cause.message), { cure: 'see "pbt-server --help"', cause })
+    })
+    .parseAsync([...args])
+  await running
+}
+
+function withSettings(parser: Argv): Argv {
+  for (const name of SETTING_NAMES) {
+    const { doc, defaultText } = SETTINGS[name]
+    parser.option(keyOf(name), {
+      type: 'string',
+      requiresArg: true,
+      group: 'Settings:',
+      describe: defaultText === undefined ? doc : `${doc} [default: ${defaultText}]`,
+    })
+  }
+  return parser
+    .option('config', { type: 'string', requiresArg: true, describe: 'the configuration file' })
+    .option('json', { type: 'boolean', describe: 'one JSON object a line' })
+    .epilogue(SETTINGS_HELP)
+}
+
+function optionsOf(parsed: Readonly<Record<string, unknown>>): CommandOptions {
+  const { config } = parsed
+  if (Array.isArray(config)) {
+    throw new Failure('usage', '--config is given more than once', { cure: 'see "pbt-server --help"' })
+  }
+  const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), parsed[keyOf(name)]]))
+  return { config: typeof config === 'string' ? config : undefined, flags }
+}
+
+/** Tells an expected failure; anything else is thrown on. */
+function report(error: unknown, output: Output): ExitCode {
+  if (error instanceof ConfigError) {
+    const { message } = error
+    const problems = error.problems.map(({ key, value, source, expected }) => ({ key, value, source, expected }))
+    output({
+      event: 'error',
+      code: 'config-invalid',
+      message,
+      cure: '"pbt-server start --help" explains all settings',
+      problems,
+    })
+    return EXIT.usage
+  }
+  if (!(error instanceof Failure)) throw error
+  output({ event: 'error', code: error.code, message: error.message, cure: error.cure })
+  return exitCodeOf(error.code)
+}
+
+function exitCodeOf(code: FailureCode): ExitCode {
+  return code === 'usage' || code === 'config-invalid' ? EXIT.usage : EXIT.failed
+}
+
+/** What yargs says, as a text that reads on after a colon. */
+function inOneLine(text: string): string {
+  return (text.charAt(0).toLowerCase() + text.slice(1)).replace(/\s+/g, ' ')
+}

@@ -1,0 +1,25 @@
+// What a command is, and what it is given.
+import type { Output, OutputStreams } from '../output.ts'
+
+/** The process as commands see it. */
+export interface Context extends OutputStreams {
+  /** stderr is a terminal. */
+  readonly isTerminal: boolean
+  /** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process at once. */
+  readonly onStopSignal: (stop: () => void) => void
+  /** Calls `reload` at each SIGHUP. */
+  readonly onReloadSignal: (reload: () => void) => void
+}
+
+export interface CommandOptions {
+  readonly config: string | undefined
+  /** Settings by key, as given. */
+  readonly flags: Readonly<Record<string, unknown>>
+}
+
+/** A command as a value. Throws Failure and ConfigError for what the user can mend. */
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  readonly run: (options: CommandOptions, output: Output, context: Context) => Promise<void>
+}

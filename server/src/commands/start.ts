@@ -1,0 +1,33 @@
+// `pbt-server start`: runs the server in the foreground until it is told to stop.
+import { systemClock } from '@pbt/proto'
+import { loadConfig, showPortRange } from '../config.ts'
+import { openLog } from '../observe/log.ts'
+import { startServer } from '../server.ts'
+import type { Command } from './command.ts'
+
+export const start: Command = {
+  name: 'start',
+  summary: 'run the server in the foreground',
+  run: async ({ config: file, flags }, output, context) => {
+    const config = loadConfig(file, flags)
+    const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })
+    // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
+    const told = new Promise<void>(resolve => context.onStopSignal(resolve))
+    const server = await startServer({ config, log, clock: systemClock })
+    context.onReloadSignal(() => server.reload())
+    const { baseDomain, portRange, publicAddress } = config
+    output({
+      event: 'ready',
+      baseDomain,
+      ...server.ports,
+      dns: 0,
+      portRange: showPortRange(portRange),
+      ...(server.authorityFile === undefined ? {} : { ca: server.authorityFile }),
+      ...(publicAddress.length === 0 ? {} : { publicAddress }),
+    })
+    await told
+    output({ event: 'stopping' })
+    await server.stop()
+    output({ event: 'stopped' })
+  },
+}

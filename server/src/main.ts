@@ -1,0 +1,41 @@
+// The process of pbt-server: signals, last resorts and the exit code. Everything else is the command line's.
+import { EXIT, runCli } from './cli.ts'
+import type { Context } from './commands/command.ts'
+import { redact } from './observe/redact.ts'
+
+process.title = 'pbt-server'
+// Whatever this process makes is for its user alone: the database, its journal, keys.
+process.umask(0o077)
+
+const context: Context = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  isTerminal: process.stderr.isTTY === true,
+  onStopSignal,
+  onReloadSignal: reload => process.on('SIGHUP', reload),
+}
+
+process.on('uncaughtException', fatal)
+process.on('unhandledRejection', fatal)
+// Nobody reads what is written any more; the server goes on without them.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+runCli(process.argv.slice(2), context).then(code => process.exit(code), fatal)
+
+function onStopSignal(stop: () => void): void {
+  let isStopping = false
+  const onSignal = () => {
+    if (isStopping) process.exit(EXIT.failed)
+    isStopping = true
+    stop()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+}
+
+/** What nobody expected. The process does not go on: its state is not known any more; the supervisor starts it anew. */
+function fatal(error: unknown): void {
+  const line = { level: 'error', message: 'fault of pbt-server', error: redact('error', error), timestamp: new Date() }
+  process.stderr.write(`${JSON.stringify(line)}\n`)
+  process.exit(EXIT.failed)
+}

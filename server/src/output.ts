@@ -1,0 +1,94 @@
+// The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
+import type { FailureCode } from './failure.ts'
+
+/** What pbt-server tells programs; the fields are a promise. */
+export type ServerEvent =
+  | { readonly event: 'initialised'; readonly token: string; readonly dataDir: string; readonly ca?: string }
+  | Ready
+  | { readonly event: 'stopping' }
+  | { readonly event: 'stopped' }
+  | {
+      readonly event: 'error'
+      readonly code: FailureCode
+      readonly message: string
+      readonly cure: string
+      /** One for each setting that is not right. */
+      readonly problems?: readonly { key: string; value: string; source: string; expected: string }[]
+    }
+
+export interface Ready {
+  readonly event: 'ready'
+  readonly baseDomain: string
+  /** The ports that are bound; 0: none. */
+  readonly https: number
+  readonly http: number
+  readonly dns: number
+  readonly portRange: string
+  /** The file of the development authority, when there is one. */
+  readonly ca?: string
+  readonly publicAddress?: readonly string[]
+}
+
+export type Output = (event: ServerEvent) => void
+
+export interface OutputStreams {
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+}
+
+/** One JSON object a line on stdout. */
+export function jsonOutput({ stdout }: OutputStreams): Output {
+  return ({ event, ...fields }) => {
+    stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`)
+  }
+}
+
+/** For people: errors go to stderr. */
+export function plainOutput({ stdout, stderr }: OutputStreams): Output {
+  return event => (event.event === 'error' ? stderr : stdout).write(`${textOf(event)}\n`)
+}
+
+function textOf(event: ServerEvent): string {
+  switch (event.event) {
+    case 'initialised':
+      return `pbt-server is set up in ${event.dataDir}
+
+Your token, shown only this once:
+
+  ${event.token}
+
+Next: pbt-server start`
+    case 'ready':
+      return readyText(event)
+    case 'stopping':
+      return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
+    case 'stopped':
+      return 'pbt-server: stopped'
+    case 'error': {
+      const causes = event.problems?.map(problem => problem.source) ?? []
+      const message = causes.length > 1 ? `\n  ${event.message.replaceAll('; ', '\n  ')}` : ` ${event.message}`
+      return `pbt-server:${message}${event.cure === '' ? '' : `\n  ${event.cure}`}`
+    }
+  }
+}
+
+function readyText({ baseDomain, https, http, ca, publicAddress }: Ready): string {
+  const authority = ca === undefined ? '' : ` --ca ${ca}`
+  const lines = [
+    `pbt-server is ready: tunnels appear as https://<name>.${baseDomain}${https === 443 ? '' : `:${https}`}`,
+    '',
+    'On the machine with your service:',
+    `  pbt init <token> --server ${baseDomain}:${https}${authority}`,
+    '  pbt tunnel http 3000 --domain myapp',
+  ]
+  if (ca !== undefined) {
+    lines.push('', `Without certificates: http://<name>.${baseDomain}:${http}`, `For browsers and curl: ${ca}`)
+  } else if (publicAddress !== undefined && publicAddress.length > 0) {
+    lines.push('', 'DNS records for it:')
+    for (const address of publicAddress) {
+      const type = address.includes(':') ? 'AAAA' : 'A'
+      lines.push(`  ${baseDomain}. ${type} ${address}`, `  *.${baseDomain}. ${type} ${address}`)
+    }
+  }
+  return lines.join('\n')
+}
