@@ -6,12 +6,10 @@ import { Backoff, STABLE_MS } from './backoff.ts'
 import type { ClientEvent, Traffic } from './events.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from './failure.ts'
 import type { Line, LineEvents } from './session/dial.ts'
-import { Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
+import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
 
 /** What a server that goes down may take to finish what is in flight on its old link. */
 const DRAIN_MS = 35_000
-/** The server ends the line after a goodbye; it is not waited for longer. */
-const GOODBYE_MS = 1_000
 
 /** Who this process is for the server; `proto/README.md` says what each is for. */
 export interface Identity {

@@ -26,6 +26,8 @@ import type { Line } from './dial.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
 export const OPEN_MS = 10_000
+/** The server ends the line after a goodbye; it is not waited for longer. */
+export const GOODBYE_MS = 1_000
 
 /** Serves the channels of one tunnel. */
 export interface Forwarder {

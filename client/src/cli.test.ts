@@ -1,0 +1,183 @@
+// The program as a user starts it: what wrong usage and missing settings say, and the exit codes.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Metadata, status } from '@grpc/grpc-js'
+import { TEST_CERTIFICATE } from './session/testing/certificate.ts'
+import { type LinkCall, startLinkServer, welcomeBatch } from './session/testing/link-server.ts'
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
+/** A start of Node and everything after it takes less, even on a busy machine. */
+const LIMIT_MS = 30_000
+
+function makeHome(t: TestContext): string {
+  const home = mkdtempSync(join(tmpdir(), 'pbt-cli-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  return home
+}
+
+function begin(t: TestContext, home: string, args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env.PATH, HOME: home, PBT_HOME: join(home, 'pbt'), ...env },
+    timeout: LIMIT_MS,
+  })
+  t.after(() => child.kill('SIGKILL'))
+  return child
+}
+
+async function run(
+  t: TestContext,
+  args: readonly string[],
+  options: { home?: string; env?: Record<string, string>; input?: string } = {},
+) {
+  const child = begin(t, options.home ?? makeHome(t), args, options.env)
+  child.stdin.end(options.input ?? '')
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { stdout, stderr, exitCode: child.exitCode }
+}
+
+/** The only JSON line. */
+function onlyLine(stdout: string): Record<string, unknown> {
+  const lines = stdout.trimEnd().split('\n')
+  assert.equal(lines.length, 1, stdout)
+  const value: unknown = JSON.parse(lines[0] ?? '')
+  assert(typeof value === 'object' && value !== null)
+  return { ...value }
+}
+
+async function serve(t: TestContext, onHello: (call: LinkCall) => void): Promise<string> {
+  const server = await startLinkServer(onHello)
+  t.after(() => server.close())
+  return `localhost:${server.port}`
+}
+
+function storeCa(home: string): string {
+  const path = join(home, 'ca.pem')
+  writeFileSync(path, TEST_CERTIFICATE)
+  return path
+}
+
+test('help names the commands, the variables and the exit codes', async t => {
+  const { stdout, exitCode } = await run(t, ['--help'])
+  assert.equal(exitCode, 0)
+  for (const part of ['pbt init', 'pbt http', 'PBT_TOKEN_FILE', 'Exit codes']) assert(stdout.includes(part), part)
+})
+
+const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
+  ['', /which command/],
+  ['bogus', /unknown command: bogus/],
+  ['http', /argument is missing/],
+  ['tunnel', /which kind/],
+  ['tunnel ftp 3000', /ftp/],
+  ['http 3000 --bogus', /unknown argument: bogus/],
+  ['http 3000 4000', /4000/],
+  ['http 3000 --name a --name b', /--name is given more than once/],
+  ['http 3000 --target-protocol spdy', /spdy/],
+  ['init a b', /b/],
+]
+
+for (const [args, says] of WRONG) {
+  test(`wrong usage "pbt ${args}" is told in words and ends with 2`, async t => {
+    const { stdout, stderr, exitCode } = await run(t, args.split(' ').filter(Boolean))
+    assert.equal(exitCode, 2)
+    assert.match(stderr, says)
+    assert.match(stderr, /pbt --help/)
+    assert.equal(stdout, '')
+  })
+}
+
+test('wrong usage with --json is one object on stdout', async t => {
+  const { stdout, stderr, exitCode } = await run(t, ['http', '3000', '--json', '--bogus'])
+  assert.equal(exitCode, 2)
+  const { event, code, time } = onlyLine(stdout)
+  assert.deepEqual([event, code, stderr], ['error', 'usage', ''])
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+})
+
+test('without settings it says what to run', async t => {
+  const { stderr, exitCode } = await run(t, ['http', '3000'])
+  assert.equal(exitCode, 2)
+  assert.match(stderr, /no server is known; no token is known/)
+  assert.match(stderr, /pbt init/)
+})
+
+test('init stores what the server took, for the owner only', async t => {
+  const home = makeHome(t)
+  const server = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.once('data', () => call.end())
+  })
+  const args = ['init', '-', '--server', server, '--ca', storeCa(home), '--json']
+  const { stdout, exitCode } = await run(t, args, { home, input: 'the-token\n' })
+  assert.equal(exitCode, 0)
+  const { event, server: stored } = onlyLine(stdout)
+  assert.deepEqual([event, stored], ['stored', server])
+  const file = join(home, 'pbt', 'config.json')
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { server, token: 'the-token', ca: TEST_CERTIFICATE })
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  assert.equal(statSync(join(home, 'pbt')).mode & 0o777, 0o700)
+})
+
+test('init stores nothing that the server refuses, ends with 3 and never shows the token', async t => {
+  const home = makeHome(t)
+  const server = await serve(t, call =>
+    call.emit('error', { code: status.UNAUTHENTICATED, details: 'no', metadata: new Metadata() }),
+  )
+  const { stdout, stderr, exitCode } = await run(
+    t,
+    ['init', 'wrong-token', '--server', server, '--ca', storeCa(home)],
+    { home },
+  )
+  assert.equal(exitCode, 3)
+  assert.match(stderr, /refused the token/)
+  assert(!`${stdout}${stderr}`.includes('wrong-token'))
+  assert(!readdirSync(join(home, 'pbt')).includes('config.json'))
+})
+
+test('init says when the server cannot be reached, and stores nothing', async t => {
+  const home = makeHome(t)
+  const { stderr, exitCode } = await run(t, ['init', 'token', '--server', 'localhost:1'], { home })
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /localhost:1 cannot be reached/)
+  assert(!readdirSync(join(home, 'pbt')).includes('config.json'))
+})
+
+test('a tunnel keeps trying a server that is not there, and a signal ends it with 0', async t => {
+  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', '3000', '--json'], env)
+  const events: string[] = []
+  for await (const part of child.stdout.setEncoding('utf8')) {
+    for (const line of String(part).trimEnd().split('\n')) events.push(JSON.parse(line).event)
+    if (events.filter(event => event === 'reconnecting').length === 2) child.kill('SIGTERM')
+  }
+  if (child.exitCode === null) await once(child, 'close')
+  assert.deepEqual([child.exitCode, events], [0, ['offline', 'reconnecting', 'reconnecting']])
+})
+
+test('a refused token ends a tunnel with 3', async t => {
+  const home = makeHome(t)
+  const server = await serve(t, call =>
+    call.emit('error', { code: status.UNAUTHENTICATED, details: 'no', metadata: new Metadata() }),
+  )
+  const env = { PBT_SERVER: server, PBT_TOKEN: 'wrong-token', PBT_CA: storeCa(home) }
+  const { stdout, exitCode } = await run(t, ['tunnel', 'http', '3000', '--json'], { home, env })
+  assert.equal(exitCode, 3)
+  const { event, code, cure } = onlyLine(stdout)
+  assert.deepEqual([event, code], ['error', 'token-refused'])
+  assert.match(String(cure), /pbt init/)
+})
+
+test('a reader that goes away ends the tunnel', async t => {
+  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', '3000', '--json'], env)
+  await once(child.stdout, 'data')
+  child.stdout.destroy()
+  await once(child, 'close')
+  assert.deepEqual([child.exitCode, child.signalCode], [1, null])
+})

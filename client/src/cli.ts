@@ -1,0 +1,99 @@
+// The command line: which commands there are, how their options are read, and what is said about wrong ones.
+import yargs, { type Argv } from 'yargs'
+import type { Command, Context } from './commands/command.ts'
+import { http } from './commands/http.ts'
+import { init } from './commands/init.ts'
+import { outputOptions } from './commands/output-options.ts'
+import { EXIT, type ExitCode, exitCodeOf, Failure } from './failure.ts'
+import { plainOutput } from './output.ts'
+import { VERSION } from './version.ts'
+
+const WIDTH_COLUMNS = 100
+
+const FILES = `Files:
+  $XDG_CONFIG_HOME/pbt/ (~/.config/pbt/)   what init stored, for the owner only
+
+Variables, which come before what is stored:
+  PBT_SERVER       HOST[:PORT] of the server
+  PBT_TOKEN        the token
+  PBT_TOKEN_FILE   a file that holds the token
+  PBT_CA           PEM file of the only authority to trust for the server
+  PBT_HOME         another directory for the files
+
+Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available`
+
+/** Besides `_`, which holds the commands. */
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain'])
+
+/** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
+export async function runCli(args: readonly string[], context: Context): Promise<ExitCode> {
+  // Asked before parsing, so that also wrong usage is told to programs in their form.
+  const isJson = args.includes('--json')
+  try {
+    return await parse(args, context)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    const { code, message, cure } = error
+    plainOutput(outputOptions(isJson, context)).event({ event: 'error', code, message, cure })
+    return exitCodeOf(code)
+  }
+}
+
+async function parse(args: readonly string[], context: Context): Promise<ExitCode> {
+  let exitCode: Promise<ExitCode> | undefined
+  const add = <Options>(parser: Argv, command: Command<Options>): Argv =>
+    parser.command(
+      command.usage,
+      command.summary,
+      builder => command.build(builder.usage(`$0 ${command.usage}\n\n${command.summary}`).epilogue('')),
+      options => {
+        exitCode = command.run(options, context)
+      },
+    )
+
+  const parser = yargs()
+    .scriptName('pbt')
+    .usage('$0 <command>\n\nPuts what runs on this machine on the public internet, through a server of your own.')
+  add(parser, init)
+  parser.command('tunnel', 'open a tunnel; "pbt http" is short for "pbt tunnel http"', builder =>
+    add(builder.usage('$0 tunnel <kind>'), http).demandCommand(1, 'which kind of tunnel? Try "pbt tunnel http 3000"'),
+  )
+  add(parser, http)
+  await parser
+    .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
+    .example('$0 http 3000 --domain myapp', 'https://myapp.tunnel.example.com reaches port 3000')
+    .epilogue(FILES)
+    .demandCommand(1, 'which command? "pbt --help" lists them')
+    .strict()
+    .strictCommands()
+    .check(options => {
+      for (const [name, value] of Object.entries(options)) {
+        if (Array.isArray(value) && !REPEATABLE.has(name)) throw new Error(`--${name} is given more than once`)
+      }
+      return true
+    })
+    .parserConfiguration({
+      'greedy-arrays': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'boolean-negation': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': true,
+    })
+    .help()
+    .alias('help', 'h')
+    .version(VERSION)
+    .wrap(Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS))
+    .exitProcess(false)
+    .fail((message, cause) => {
+      throw new Failure('usage', inOneLine(message ?? cause.message), { cure: 'see "pbt --help"', cause })
+    })
+    .parseAsync([...args])
+  return (await exitCode) ?? EXIT.stopped
+}
+
+/** What yargs says, as a text that reads on after a colon. */
+function inOneLine(text: string): string {
+  if (/^Not enough non-option arguments/.test(text)) return 'an argument is missing'
+  return (text.charAt(0).toLowerCase() + text.slice(1)).replace(/\s+/g, ' ')
+}

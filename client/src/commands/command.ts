@@ -1,0 +1,26 @@
+// What a command is, and what it is given.
+import type { ArgumentsCamelCase, Argv } from 'yargs'
+import type { Environment } from '../config.ts'
+import type { ExitCode } from '../failure.ts'
+
+/** The process as commands see it. */
+export interface Context {
+  readonly env: Environment
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  /** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process at once. Returns what stops it. */
+  readonly onStopSignal: (stop: () => void) => () => void
+  /** Has the terminal given back whatever happens; `release` is called at most once. */
+  readonly atExit: (release: () => void) => void
+}
+
+/** A command as a value. `Options`: the names as on the command line. */
+export interface Command<Options> {
+  /** As in the help: the name and the positional arguments. */
+  readonly usage: string
+  readonly summary: string
+  readonly build: (yargs: Argv) => Argv<Options>
+  /** Throws Failure for what the user can mend. */
+  readonly run: (options: ArgumentsCamelCase<Options>, context: Context) => Promise<ExitCode>
+}

@@ -1,0 +1,81 @@
+// Runs tunnels until they end: what every command that serves has in common.
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import { systemClock } from '@pbt/proto'
+import { Agent } from '../agent.ts'
+import { readSettings, type Settings } from '../config.ts'
+import { type ExitCode, failureOf } from '../failure.ts'
+import { type Output, runningOutput } from '../output.ts'
+import { formatServer } from '../server-address.ts'
+import { dial } from '../session/dial.ts'
+import type { TunnelPlan } from '../session/session.ts'
+import { machineId, readStored, writeStored } from '../stored.ts'
+import { AGENT } from '../version.ts'
+import type { Context } from './command.ts'
+import { outputOptions } from './output-options.ts'
+
+/** A plan, made once the output is there that its requests are told to. */
+export type MakePlan = (output: Output) => TunnelPlan
+
+/** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
+export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
+  const settings = readSettings(context.env)
+  const id = machineId(settings.home)
+  const server = formatServer(settings.server)
+  let { token } = settings
+  let agent: Agent | undefined
+  const output = runningOutput(outputOptions(isJson, context), server, () => agent?.traffic ?? NO_TRAFFIC)
+  context.atExit(() => output.close())
+  const tunnels = makePlans.map(makePlan => makePlan(output))
+  const identity = {
+    agent: AGENT,
+    machineId: id,
+    clientId: `${id}.${digest(tunnels)}`,
+    generation: Date.now(),
+    label: hostname(),
+  }
+  agent = new Agent({
+    clock: systemClock,
+    random: Math.random,
+    server,
+    identity,
+    tunnels,
+    dial: (hello, events) =>
+      dial({ server: settings.server, token, ca: settings.ca, clock: systemClock }, hello, events),
+    onEvent: event => output.event(event),
+    onNewToken: newToken => {
+      token = newToken
+      keepToken(settings, newToken, output)
+    },
+  })
+  const ignoreSignals = context.onStopSignal(() => agent?.stop())
+  agent.start()
+  try {
+    return await agent.finished
+  } finally {
+    ignoreSignals()
+    output.close()
+  }
+}
+
+const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
+
+/** The same for a restart of the same command, another for a different one on this machine. */
+function digest(tunnels: readonly TunnelPlan[]): string {
+  const served = tunnels.map(({ kind, target, domains }) => [kind, target, ...[...domains].sort()])
+  return createHash('sha256').update(JSON.stringify(served.sort())).digest('hex').slice(0, 12)
+}
+
+/** Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. */
+function keepToken({ home, isTokenStored }: Settings, token: string, output: Output): void {
+  if (!isTokenStored) {
+    output.say('pbt: the server has a new token; replace the one in PBT_TOKEN or PBT_TOKEN_FILE')
+    return
+  }
+  try {
+    const stored = readStored(home)
+    if (stored !== undefined) writeStored(home, { ...stored, token })
+  } catch (error) {
+    output.say(`pbt: the server's new token could not be stored: ${failureOf(error).message}`)
+  }
+}

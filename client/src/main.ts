@@ -1,0 +1,60 @@
+// The process of pbt: signals, last resorts and the exit code. Everything else is the command line's.
+import { runCli } from './cli.ts'
+import type { Context } from './commands/command.ts'
+import { EXIT } from './failure.ts'
+
+// The token may be an argument of `init`: from here on it is not seen in the process list any more.
+process.title = 'pbt'
+
+/** Timers of the protocol do not keep the process alive; a command that runs does. */
+const alive = setInterval(() => {}, 2 ** 30)
+const releases: (() => void)[] = []
+
+const context: Context = {
+  env: { ...process.env },
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  onStopSignal,
+  atExit: release => releases.push(release),
+}
+
+process.on('uncaughtException', fatal)
+process.on('unhandledRejection', fatal)
+// Nobody reads what is written any more (`pbt … | head`): there is nothing left to do for them.
+process.stdout.on('error', () => exit(EXIT.failed))
+process.stderr.on('error', () => {})
+
+runCli(process.argv.slice(2), context).then(exit, fatal)
+
+function onStopSignal(stop: () => void): () => void {
+  let isStopping = false
+  const onSignal = () => {
+    if (isStopping) exit(EXIT.stopped)
+    isStopping = true
+    stop()
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, onSignal)
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+}
+
+/** What nobody expected. The process does not go on: its state is not known any more. */
+function fatal(error: unknown): void {
+  release()
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`pbt: this is a fault of pbt: ${text.replaceAll('\n', ' | ')}\n`)
+  exit(EXIT.failed)
+}
+
+function release(): void {
+  for (const one of releases.splice(0)) one()
+}
+
+function exit(code: number): void {
+  release()
+  clearInterval(alive)
+  process.exit(code)
+}
