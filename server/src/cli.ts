@@ -92,8 +92,7 @@ function optionsOf(parsed: Readonly<Record<string, unknown>>): CommandOptions {
 /** Tells an expected failure; anything else is thrown on. */
 function report(error: unknown, output: Output): ExitCode {
   if (error instanceof ConfigError) {
-    const { message } = error
-    const problems = error.problems.map(({ key, value, source, expected }) => ({ key, value, source, expected }))
+    const { message, problems } = error
     output({
       event: 'error',
       code: 'config-invalid',

@@ -1,4 +1,5 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
+import { type ConfigProblem, sentenceOf } from './config.ts'
 import type { FailureCode } from './failure.ts'
 
 /** What pbt-server tells programs; the fields are a promise. */
@@ -13,7 +14,7 @@ export type ServerEvent =
       readonly message: string
       readonly cure: string
       /** One for each setting that is not right. */
-      readonly problems?: readonly { key: string; value: string; source: string; expected: string }[]
+      readonly problems?: readonly ConfigProblem[]
     }
 
 export interface Ready {
@@ -65,9 +66,8 @@ Next: pbt-server start`
     case 'stopped':
       return 'pbt-server: stopped'
     case 'error': {
-      const causes = event.problems?.map(problem => problem.source) ?? []
-      const message = causes.length > 1 ? `\n  ${event.message.replaceAll('; ', '\n  ')}` : ` ${event.message}`
-      return `pbt-server:${message}${event.cure === '' ? '' : `\n  ${event.cure}`}`
+      const message = event.problems === undefined ? [event.message] : event.problems.map(sentenceOf)
+      return [`pbt-server: ${message.join('\n  ')}`, event.cure].filter(line => line !== '').join('\n  ')
     }
   }
 }

@@ -6,9 +6,8 @@ export interface ConfigProblem {
   readonly value: string
   /** `server.yaml:3`, `PBT_SERVER_HTTPS_PORT`, `--https-port` or `default`. */
   readonly source: string
-  /** What would be right. */
+  /** What would be right. For a key that no setting has: the keys there are. */
   readonly expected: string
-  /** No setting has this key. */
   readonly isUnknown?: boolean
 }
 
@@ -24,7 +23,7 @@ export class ConfigError extends Error {
 
 /** One problem as a sentence. */
 export function sentenceOf({ key, value, source, expected, isUnknown }: ConfigProblem): string {
-  if (isUnknown) return `${source}: unknown setting "${key}" (value "${value}"); "pbt-server start --help" lists all`
+  if (isUnknown) return `${source}: ${key} is no setting (its value is "${value}")`
   if (key === '') return `${source}: must be ${expected}`
   return `${source}: ${key} is "${value}" but must be ${expected}`
 }

@@ -142,7 +142,8 @@ function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, p
 }
 
 function unknownKey(key: string, value: unknown, source: string): ConfigProblem {
-  return { key, value: shown(value), source, expected: '', isUnknown: true }
+  const expected = `one of ${SETTING_NAMES.map(keyOf).join(', ')}`
+  return { key, value: shown(value), source, expected, isUnknown: true }
 }
 
 function shown(value: unknown): string {

@@ -1,0 +1,31 @@
+// Why a port cannot be had, as a failure with a cure.
+import type { Config } from './config.ts'
+import { Failure, systemCodeOf } from './failure.ts'
+
+/** The failure for an error of listening; whatever else was thrown stays as it is. */
+export function bindFailure(error: unknown, config: Config): unknown {
+  const port = error instanceof Error && 'port' in error ? Number(error.port) : 0
+  const address = error instanceof Error && 'address' in error ? String(error.address) : config.bindAddress.join(', ')
+  const setting = port === config.httpPort ? 'http-port' : 'https-port'
+  const where = `${address} port ${port} (${setting})`
+  switch (systemCodeOf(error)) {
+    case 'EADDRINUSE':
+      return new Failure('port-taken', `cannot listen on ${where}: another program does`, {
+        cure: `end that program, or choose another port with --${setting}`,
+        cause: error,
+      })
+    case 'EACCES':
+      return new Failure('port-denied', `cannot listen on ${where}: not permitted`, {
+        cure: `let the program use ports below 1024 (deploy/README.md), or choose one above with --${setting}`,
+        cause: error,
+      })
+    case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+      return new Failure('address-unavailable', `cannot listen on ${where}: this machine has no such address`, {
+        cure: 'name addresses of this machine with --bind-address, for example 0.0.0.0 where there is no IPv6',
+        cause: error,
+      })
+    default:
+      return error
+  }
+}

@@ -1,0 +1,132 @@
+// The composition root: the only place where the rooms meet, with the order of start and stop and its reasons.
+import type { Clock } from '@pbt/proto'
+import { GRACE_MS } from '@pbt/proto'
+import { TokenCheck } from './access/token-check.ts'
+import { TokenBook } from './access/tokens.ts'
+import { bindFailure } from './bind-failure.ts'
+import { openKeyring } from './certs/open.ts'
+import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
+import { Edge } from './edge/edge.ts'
+import type { Log } from './observe/log.ts'
+import { Registry } from './relay/registry.ts'
+import { Reservations } from './relay/reservations.ts'
+import { LinkService } from './relay/service.ts'
+import { Sessions } from './relay/sessions.ts'
+import { openStore } from './store/store.ts'
+import { AGENT } from './version.ts'
+
+/** How often a stopping server looks whether everything in flight has ended, milliseconds. */
+const DRAIN_LOOK_MS = 50
+
+/** Clients told to come back do so within this, each at a moment of its own, so that they do not all come at once. */
+const RECONNECT_SPREAD_MS = 1_000
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+}
+
+export interface RunningServer {
+  /** The ports that are bound. */
+  readonly ports: { readonly https: number; readonly http: number }
+  /** The certificate of the development authority. */
+  readonly authorityFile: string | undefined
+  /** Reads the certificate files again. */
+  reload(): void
+  /** Ends in order: what is in flight may end within `drain-seconds`. */
+  stop(): Promise<void>
+}
+
+/** Starts the server; it serves when this resolves. Rejects with Failure, and then nothing is left open. */
+export async function startServer({ config, log, clock }: ServerOptions): Promise<RunningServer> {
+  const { baseDomain, dataDir } = config
+  // What was started, to be ended in the opposite order.
+  const ends: (() => void | Promise<void>)[] = []
+  const endAll = async () => {
+    for (const end of ends.reverse()) await end()
+  }
+  try {
+    // The database first: everything else stands on it, and most of what can be wrong is wrong there.
+    const store = await openStore(dataDir)
+    ends.push(() => store.close())
+    if (store.applied.length > 0) log.info('database migrated', { migrations: store.applied })
+
+    const keyring = openKeyring(config, log.child({ room: 'certs' }))
+    ends.push(() => keyring.close())
+
+    // Names before anybody can ask for one: an unknown name is answered with 404, a remembered one is awaited.
+    const registry = new Registry(clock)
+    ends.push(() => registry.close())
+    const reservations = new Reservations(baseDomain, registry, store.names)
+    await reservations.load(GRACE_MS)
+
+    const ports = { https: 0, http: 0 }
+    const sessions = new Sessions({
+      clock,
+      log: log.child({ room: 'relay' }),
+      reservations,
+      urlOf: host => `https://${host}${ports.https === 443 ? '' : `:${ports.https}`}`,
+      baseDomain,
+      agent: AGENT,
+    })
+    const tokens = new TokenCheck(new TokenBook(await store.tokens.live()), clock)
+    const links = new LinkService({
+      clock,
+      log: log.child({ room: 'relay' }),
+      checkToken: (authorization, address) => tokens.check(authorization, address),
+      join: (hello, tokenId) => sessions.join(hello, tokenId),
+    })
+    ends.push(() => links.close())
+    ends.push(() => sessions.close('the server stopped'))
+
+    const edge = new Edge({
+      baseDomain,
+      tunnels: registry,
+      keyring,
+      acceptLink: socket => links.accept(socket),
+      servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
+      responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
+      log: log.child({ room: 'edge' }),
+    })
+    ends.push(() => edge.close())
+    // The ports last: whoever reaches them finds everything behind them.
+    const addresses = config.bindAddress
+    const bound = await edge
+      .listen({ port: config.httpsPort, addresses }, { port: config.httpPort, addresses })
+      .catch((error: unknown) => {
+        throw bindFailure(error, config)
+      })
+    Object.assign(ports, bound)
+    log.info('ready', { baseDomain, ...ports })
+
+    return {
+      ports,
+      authorityFile: keyring.authorityFile,
+      reload: () => keyring.reload(),
+      stop: async () => {
+        // No new visitors; those who are here get their answers.
+        edge.drain()
+        // Clients finish what they have and look for the next server.
+        sessions.goAway('the server is stopping', RECONNECT_SPREAD_MS)
+        await drained(clock, config.drainSeconds * 1_000, () => edge.connectionCount === 0)
+        await endAll()
+      },
+    }
+  } catch (error) {
+    await endAll()
+    throw error
+  }
+}
+
+/** Resolves when everything has ended, at the latest after `limitMs`. */
+function drained(clock: Clock, limitMs: number, isOver: () => boolean): Promise<void> {
+  const end = clock.now() + limitMs
+  return new Promise(resolve => {
+    const look = () => {
+      if (isOver() || clock.now() >= end) resolve()
+      else clock.after(DRAIN_LOOK_MS, look)
+    }
+    look()
+  })
+}
