@@ -1,0 +1,115 @@
+// Connects to a target: TCP, TLS or a unix socket, one address after the other.
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type Clock, PbtError } from '@pbt/proto'
+import type { Target } from '../target.ts'
+
+/** Time for name, TCP and TLS together. */
+export const DIAL_MS = 10_000
+/** TCP notices a target that vanished after this much silence. */
+const KEEPALIVE_MS = 30_000
+
+export interface Dialer {
+  readonly target: Target
+  /** Check the certificate of a TLS target on this machine too; elsewhere it always is. */
+  readonly isVerified: boolean
+  readonly alpn: string
+  readonly clock: Clock
+}
+
+export interface DialEvents {
+  onConnected(socket: Socket): void
+  /** Code `target-unreachable`. */
+  onFailed(error: PbtError): void
+}
+
+/** Dials; one of the events follows, never at once. Returns what gives up, and then none does. */
+export function dial(dialer: Dialer, events: DialEvents): () => void {
+  const { target, clock } = dialer
+  const hosts = target.endpoint.kind === 'tcp' ? target.endpoint.hosts : ['']
+  let socket: Socket | undefined
+  let isOver = false
+  const over = () => {
+    isOver = true
+    timer.clear()
+  }
+  const timer = clock.after(DIAL_MS, () => {
+    over()
+    socket?.destroy()
+    events.onFailed(unreachable(target, `no connection within ${DIAL_MS / 1000} s`))
+  })
+  const attempt = (index: number) => {
+    const current = open(dialer, hosts[index] ?? '')
+    socket = current
+    const failed = (error: Error) => {
+      current.destroy()
+      if (isOver) return
+      if (index + 1 < hosts.length) attempt(index + 1)
+      else {
+        over()
+        events.onFailed(unreachable(target, reasonOf(error), error))
+      }
+    }
+    current.once('error', failed)
+    current.once(target.isTls ? 'secureConnect' : 'connect', () => {
+      if (isOver) return
+      over()
+      current.off('error', failed)
+      events.onConnected(current)
+    })
+  }
+  attempt(0)
+  return () => {
+    if (isOver) return
+    over()
+    socket?.on('error', () => {})
+    socket?.destroy()
+  }
+}
+
+function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
+  const { endpoint } = target
+  if (endpoint.kind === 'unix') return connectTcp({ path: endpoint.path, allowHalfOpen: true })
+  const where = {
+    host,
+    port: endpoint.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MS,
+  }
+  if (!target.isTls) return connectTcp(where)
+  return connectTls({
+    ...where,
+    ...(target.serverName === '' ? {} : { servername: target.serverName }),
+    rejectUnauthorized: isVerified || !target.isLoopback,
+    ALPNProtocols: [alpn],
+  })
+}
+
+function unreachable(target: Target, reason: string, cause?: unknown): PbtError {
+  return new PbtError('target-unreachable', `could not connect to ${target.label}: ${reason}`, { cause })
+}
+
+function reasonOf(error: Error): string {
+  const code = 'code' in error ? error.code : undefined
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ENOTFOUND':
+      return 'the name is not known'
+    case 'EAI_AGAIN':
+      return 'the name could not be looked up'
+    case 'ENOENT':
+      return 'there is no such socket'
+    case 'EACCES':
+      return 'permission denied'
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'no route to the host'
+    case 'ECONNRESET':
+      return 'connection reset'
+    default:
+      return error.message
+  }
+}

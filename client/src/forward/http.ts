@@ -1,0 +1,45 @@
+// Forwards the requests of one HTTP tunnel to its target.
+import { type Channel, type RequestHead, systemClock } from '@pbt/proto'
+import type { Target } from '../target.ts'
+import { Http1Exchange } from './exchange.ts'
+import { createHttp2Forwarder } from './http2.ts'
+import { Pool } from './pool.ts'
+import type { OnRequest } from './record.ts'
+import type { HostHeader } from './request-text.ts'
+
+export interface HttpForwarderOptions {
+  readonly target: Target
+  /** What the target sees as Host: `preserve`, `rewrite` or a value. */
+  readonly hostHeader: string
+  readonly protocol: 'http1' | 'h2c'
+  /** Check the certificate of an https target on this machine too. */
+  readonly isVerified: boolean
+  /** Told of every request at its end. Must not throw. */
+  readonly onRequest: OnRequest
+}
+
+export interface HttpForwarder {
+  /** Takes a channel that was just opened. Never throws. */
+  accept(channel: Channel, head: RequestHead, last: boolean): void
+  /** Gives up idle connections; requests under way go on. */
+  close(): void
+}
+
+/** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
+export function createHttpForwarder(options: HttpForwarderOptions): HttpForwarder {
+  const { target, protocol, isVerified, onRequest } = options
+  const host = hostHeaderOf(options.hostHeader, target)
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, onRequest })
+  const pool = new Pool({ target, isVerified, alpn: 'http/1.1', clock: systemClock })
+  return {
+    accept: (channel, head, last) => {
+      new Http1Exchange(channel, head, last, pool, host, onRequest)
+    },
+    close: () => pool.close(),
+  }
+}
+
+function hostHeaderOf(option: string, target: Target): HostHeader {
+  if (option === 'preserve') return { kind: 'preserve' }
+  return { kind: 'value', value: option === 'rewrite' ? target.authority : option }
+}
