@@ -73,8 +73,6 @@ export function createHttp1(options: Http1Options): Server<typeof EdgeRequest, t
 }
 
 function serveRequest(options: Http1Options, request: EdgeRequest, response: EdgeResponse): void {
-  // The target's Date goes on; an edge that adds its own would contradict it.
-  response.sendDate = false
   if (options.redirect !== undefined) {
     options.redirect(request, response)
     return

@@ -1,0 +1,50 @@
+// Starts a program of the workspace under a Node that can run it: this one, or the packaged one. Plain JavaScript for
+// every Node, since it runs before that choice.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+/** Below it Node has known holes in what faces strangers, and cannot run the sources. */
+const OLDEST = [24, 18, 1]
+
+/** The packaged Node; undefined when it is not installed. */
+export function packagedNode() {
+  const name = process.platform === 'win32' ? 'node.exe' : 'node'
+  for (const path of [`../node_modules/.bin/${name}`]) {
+    const file = fileURLToPath(new URL(path, import.meta.url))
+    if (existsSync(file)) return file
+  }
+  return undefined
+}
+
+/** Whether this Node can run the sources. */
+export function isNewEnough() {
+  const version = process.versions.node.split('.').map(Number)
+  for (const [index, least] of OLDEST.entries()) {
+    if (version[index] !== least) return version[index] > least
+  }
+  return true
+}
+
+/** Runs the file of sources as if it were this process: arguments, streams, signals and exit code. */
+export async function launch(entry) {
+  if (isNewEnough()) {
+    await import(entry.href)
+    return
+  }
+  const node = packagedNode()
+  if (node === undefined) {
+    process.stderr.write(
+      `pbt: Node ${process.versions.node} is too old and the packaged one is not installed: run "npm ci" in the checkout\n`,
+    )
+    process.exit(1)
+  }
+  const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', error => {
+    process.stderr.write(`pbt: the packaged Node does not start: ${error.message}\n`)
+    process.exit(1)
+  })
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
+}
