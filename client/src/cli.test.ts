@@ -79,6 +79,8 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['http 3000 4000', /4000/],
   ['http 3000 --name a --name b', /--name is given more than once/],
   ['http 3000 --target-protocol spdy', /spdy/],
+  ['http foo', /target "foo"/],
+  ['http https://x.example --target-protocol h2c', /is https/],
   ['init a b', /b/],
 ]
 

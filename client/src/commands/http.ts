@@ -1,4 +1,5 @@
 // `pbt http`: puts a local HTTP service on a public address.
+import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
 import { parseTarget } from '../target.ts'
 import type { Command } from './command.ts'
@@ -50,8 +51,18 @@ export const http: Command<HttpOptions> = {
       .example('$0 http 3000', 'port 3000 of this machine, under the name it had last time')
       .example('$0 http 3000 --domain app --domain app.mine.uk', 'two addresses of the same service')
       .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network'),
-  run: (options, context) => {
+  run: async (options, context) => {
     const target = parseTarget(options.target ?? '')
+    if (target.isTls && options.targetProtocol === 'h2c') {
+      throw new Failure('usage', `target "${target.label}" is https, and h2c is HTTP/2 without TLS`, {
+        cure: 'leave out --target-protocol h2c, or give the target as http://',
+      })
+    }
+    if (!/^[\x21-\x7e]+$/.test(options.hostHeader)) {
+      throw new Failure('usage', `--host-header ${JSON.stringify(options.hostHeader)} cannot be a Host field`, {
+        cure: 'give preserve, rewrite or a host name',
+      })
+    }
     return runTunnels(
       [
         output => ({
