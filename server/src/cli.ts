@@ -3,7 +3,7 @@ import yargs, { type Argv } from 'yargs'
 import type { Command, CommandOptions, Context } from './commands/command.ts'
 import { init } from './commands/init.ts'
 import { start } from './commands/start.ts'
-import { ConfigError, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config.ts'
+import { ConfigError, defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config.ts'
 import { Failure, type FailureCode } from './failure.ts'
 import { jsonOutput, type Output, plainOutput } from './output.ts'
 import { VERSION } from './version.ts'
@@ -66,12 +66,11 @@ async function parse(args: readonly string[], output: Output, context: Context):
 
 function withSettings(parser: Argv): Argv {
   for (const name of SETTING_NAMES) {
-    const { doc, defaultText } = SETTINGS[name]
     parser.option(keyOf(name), {
       type: 'string',
       requiresArg: true,
       group: 'Settings:',
-      describe: defaultText === undefined ? doc : `${doc} [default: ${defaultText}]`,
+      describe: `${SETTINGS[name].doc} [default: ${defaultTextOf(name)}]`,
     })
   }
   return parser

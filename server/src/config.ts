@@ -3,4 +3,12 @@
 export { type PortRange, showPortRange } from './config/kinds.ts'
 export { defaultConfigFile, loadConfig } from './config/load.ts'
 export { ConfigError, type ConfigProblem, sentenceOf } from './config/problems.ts'
-export { type Config, DEVELOPMENT_DOMAIN, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config/settings.ts'
+export {
+  type Config,
+  DEVELOPMENT_DOMAIN,
+  defaultTextOf,
+  keyOf,
+  SETTING_NAMES,
+  SETTINGS,
+  variableOf,
+} from './config/settings.ts'

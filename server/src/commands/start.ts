@@ -15,12 +15,12 @@ export const start: Command = {
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     const server = await startServer({ config, log, clock: systemClock })
     context.onReloadSignal(() => server.reload())
-    const { baseDomain, portRange, publicAddress } = config
+    const { baseDomain, dnsPort, portRange, publicAddress } = config
     output({
       event: 'ready',
       baseDomain,
       ...server.ports,
-      dns: 0,
+      dns: dnsPort,
       portRange: showPortRange(portRange),
       ...(server.authorityFile === undefined ? {} : { ca: server.authorityFile }),
       ...(publicAddress.length === 0 ? {} : { publicAddress }),

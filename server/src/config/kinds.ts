@@ -26,8 +26,10 @@ const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 export const domain: Kind<string> = {
   expected: 'a domain name, for example tunnel.example.com',
   read: value => {
-    if (typeof value !== 'string') return undefined
-    const name = domainToASCII(value.trim().replace(/\.$/, '')).toLowerCase()
+    const text = textOf(value)
+    // domainToASCII takes the beginning of what is a URL's authority; a name has none of these.
+    if (text === undefined || /[\s/?#@:%[\]\\]/.test(text)) return undefined
+    const name = domainToASCII(text.replace(/\.$/, ''))
     if (name === '' || name.length > MAX_DOMAIN || isIP(name) !== 0) return undefined
     return name.split('.').every(label => LABEL.test(label)) ? name : undefined
   },

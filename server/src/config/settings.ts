@@ -58,6 +58,12 @@ export const SETTINGS = {
     unit: '',
     doc: 'the port that sends visitors on to https, usually 80; with base-domain localhost it serves tunnels; 0 chooses one',
   }),
+  dnsPort: setting({
+    kind: wholeNumber(0, 0, '0 (off): the DNS responder comes with certificates by ACME'),
+    default: () => 0,
+    unit: '',
+    doc: 'the port of the DNS responder; this version has none, so only 0 (off) is right',
+  }),
   portRange: setting({
     kind: portRange,
     default: () => ({ first: 20_000, last: 40_000 }),
@@ -115,6 +121,12 @@ export function keyOf(name: SettingName): string {
 /** The name in the environment. */
 export function variableOf(name: SettingName): string {
   return `PBT_SERVER_${keyOf(name).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** The default as documentation shows it. */
+export function defaultTextOf(name: SettingName): string {
+  const { kind, default: defaultOf, defaultText }: Setting<unknown> = SETTINGS[name]
+  return defaultText ?? kind.show(defaultOf({ environment: {}, home: '~', baseDomain: DEVELOPMENT_DOMAIN }))
 }
 
 /** In the order of the table. */

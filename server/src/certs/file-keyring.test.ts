@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { Failure } from '../failure.ts'
+import { openLog } from '../observe/log.ts'
+import { type Authority, leafCertificate } from './certificate.ts'
+import { type CertificateFiles, FileKeyring } from './file-keyring.ts'
+import { handshake } from './handshake.test-support.ts'
+
+const DAY_MS = 24 * 3_600_000
+const inDays = (days: number) => new Date(Date.now() + days * DAY_MS)
+
+// Without name constraints and self-signed chains in the way: the tests look only at what is shown for which name.
+const authority: Authority = { name: 'test', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) }
+
+function setUp(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'pbt-files-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const stream = new PassThrough()
+  const log = openLog({ level: 'info', stream, isForPeople: false })
+  const write = (file: string, name: string, notAfter = inDays(90)): CertificateFiles => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const files = { certificate: join(directory, `${file}.pem`), key: join(directory, `${file}.key`) }
+    writeFileSync(files.certificate, leafCertificate(authority, name, publicKey, notAfter))
+    writeFileSync(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    return files
+  }
+  const open = (files: CertificateFiles[]) => {
+    const keyring = new FileKeyring(files, 'pbt.test', log)
+    t.after(() => keyring.close())
+    return keyring
+  }
+  return { directory, write, open, logged: () => String(stream.read() ?? '') }
+}
+
+function serves(keyring: FileKeyring, name: string | undefined): boolean {
+  let found = false
+  keyring.contextFor(name, (error, context) => {
+    assert.equal(error, null)
+    found = context !== undefined
+  })
+  return found
+}
+
+test('each name is served by the first certificate that holds for it', t => {
+  const { write, open } = setUp(t)
+  const keyring = open([write('base', '*.pbt.test'), write('custom', 'app.mine.test')])
+  for (const name of ['link.pbt.test', 'myapp.pbt.test', 'app.mine.test', undefined])
+    assert.ok(serves(keyring, name), String(name))
+  for (const name of ['a.b.pbt.test', 'pbt.test', 'notpbt.test', 'mine.test', ''])
+    assert.ok(!serves(keyring, name), name)
+})
+
+test('a connection may be shared by the names of its certificate', t => {
+  const { write, open } = setUp(t)
+  const keyring = open([write('base', '*.pbt.test'), write('custom', 'app.mine.test')])
+  assert.ok(keyring.covers('a.pbt.test', 'b.pbt.test'))
+  assert.ok(!keyring.covers('a.pbt.test', 'app.mine.test'))
+  assert.ok(!keyring.covers('app.mine.test', 'a.pbt.test'))
+  assert.ok(!keyring.covers('example.com', 'a.pbt.test'))
+  assert.ok(keyring.covers(undefined, 'a.pbt.test'))
+})
+
+test('what is wrong with a pair is said at start', t => {
+  const { directory, write, open } = setUp(t)
+  const good = write('good', '*.pbt.test')
+  const other = write('other', '*.pbt.test')
+  const nonsense = join(directory, 'nonsense')
+  writeFileSync(nonsense, 'nonsense')
+  const wrong: [CertificateFiles, RegExp][] = [
+    [{ ...good, key: other.key }, /belongs to another certificate/],
+    [{ ...good, key: join(directory, 'none') }, /ENOENT.*none/],
+    [{ ...good, certificate: nonsense }, /cannot be used/],
+    [{ ...good, key: nonsense }, /cannot be used/],
+    [write('old', '*.pbt.test', inDays(-0.1)), /expired on/],
+    [write('elsewhere', '*.other.test'), /no certificate holds for link.pbt.test.*other.test/],
+  ]
+  for (const [files, message] of wrong) {
+    assert.throws(
+      () => open([files]),
+      (error: unknown) => error instanceof Failure && error.code === 'certificate' && message.test(error.message),
+      String(message),
+    )
+  }
+})
+
+test('files that were replaced are served after a reload, without the old ones failing in between', async t => {
+  const { write, open, logged } = setUp(t)
+  const files = write('base', '*.pbt.test')
+  const keyring = open([files])
+  writeFileSync(files.certificate, 'half written')
+  keyring.reload()
+  assert.match(logged(), /former ones go on/)
+  assert.ok(serves(keyring, 'myapp.pbt.test'))
+  write('base', 'link.pbt.test')
+  keyring.reload()
+  assert.match(logged(), /certificates read again/)
+  assert.ok(!serves(keyring, 'myapp.pbt.test'))
+  assert.equal(await handshake(t, keyring, 'link.pbt.test', ''), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
+})
+
+test('a certificate that ends soon is mentioned', t => {
+  const { write, open, logged } = setUp(t)
+  open([write('base', '*.pbt.test', inDays(10))])
+  assert.match(logged(), /certificate ends soon/)
+})

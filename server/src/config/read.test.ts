@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigError } from './problems.ts'
+import { readConfig, type Sources } from './read.ts'
+import { keyOf, SETTING_NAMES, variableOf } from './settings.ts'
+
+const NOTHING: Sources = { environment: {}, flags: {}, home: '/home/ada' }
+
+function problemsOf(sources: Partial<Sources>): Record<string, string> {
+  try {
+    readConfig({ ...NOTHING, ...sources })
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return Object.fromEntries(error.problems.map(({ key, source, value }) => [key, `${source} ${value}`]))
+  }
+  assert.fail('the settings were accepted')
+}
+
+test('without any setting everything works on one machine alone', () => {
+  const config = readConfig(NOTHING)
+  assert.equal(config.baseDomain, 'localhost')
+  assert.equal(config.httpsPort, 8443)
+  assert.equal(config.httpPort, 8080)
+  assert.equal(config.dataDir, '/home/ada/.local/share/pbt-server')
+  assert.deepEqual(config.bindAddress, ['127.0.0.1', '::1'])
+  assert.deepEqual(config.portRange, { first: 20_000, last: 40_000 })
+})
+
+test('the data directory is what systemd or the desktop says', () => {
+  const dataDir = (environment: Sources['environment']) => readConfig({ ...NOTHING, environment }).dataDir
+  assert.equal(dataDir({ XDG_DATA_HOME: '/data' }), '/data/pbt-server')
+  assert.equal(dataDir({ XDG_DATA_HOME: '/data', STATE_DIRECTORY: '/var/lib/pbt-server' }), '/var/lib/pbt-server')
+  assert.equal(dataDir({ STATE_DIRECTORY: '/var/lib/pbt-server:/var/lib/other' }), '/var/lib/pbt-server')
+})
+
+test('a flag comes before the environment, and the environment before the file', () => {
+  const config = readConfig({
+    ...NOTHING,
+    file: { name: 's.yaml', text: 'https-port: 1\nhttp-port: 2\ndrain-seconds: 3\n' },
+    environment: { PBT_SERVER_HTTPS_PORT: '11', PBT_SERVER_HTTP_PORT: '12', PBT_SERVER: 'the client reads this' },
+    flags: { 'https-port': '21', 'log-level': undefined },
+  })
+  assert.deepEqual([config.httpsPort, config.httpPort, config.drainSeconds], [21, 12, 3])
+})
+
+test('every setting can be given in all three ways', () => {
+  const values: Record<string, string> = {
+    'base-domain': 'Tünnel.Example.com.',
+    'data-dir': '/d',
+    'bind-address': '0.0.0.0, ::1',
+    'https-port': '443',
+    'http-port': '80',
+    'dns-port': '0',
+    'port-range': '5000-6000',
+    'public-address': '203.0.113.7',
+    'tls-cert': '/a.pem,/b.pem',
+    'tls-key': '/a.key,/b.key',
+    'response-timeout-seconds': '60',
+    'drain-seconds': '5',
+    'log-level': 'debug',
+  }
+  assert.deepEqual(Object.keys(values), SETTING_NAMES.map(keyOf))
+  const text = Object.entries(values)
+    .map(([key, value]) => `${key}: "${value}"\n`)
+    .join('')
+  const fromFile = readConfig({ ...NOTHING, file: { name: 's.yaml', text } })
+  const environment = Object.fromEntries(SETTING_NAMES.map(name => [variableOf(name), values[keyOf(name)]]))
+  assert.deepEqual(readConfig({ ...NOTHING, environment }), fromFile)
+  assert.deepEqual(readConfig({ ...NOTHING, flags: values }), fromFile)
+  assert.equal(fromFile.baseDomain, 'xn--tnnel-kva.example.com')
+  assert.deepEqual(fromFile.bindAddress, ['0.0.0.0', '::1'])
+  assert.deepEqual(fromFile.tlsKey, ['/a.key', '/b.key'])
+})
+
+test('YAML values have their own types', () => {
+  const text = 'https-port: 443\nbind-address: ["::1"]\nlog-level: # nothing\ndrain-seconds: 0\n'
+  const config = readConfig({ ...NOTHING, file: { name: 's.yaml', text } })
+  assert.deepEqual(
+    [config.httpsPort, config.bindAddress, config.logLevel, config.drainSeconds],
+    [443, ['::1'], 'info', 0],
+  )
+})
+
+test('an empty file is a file without settings', () => {
+  assert.equal(readConfig({ ...NOTHING, file: { name: 's.yaml', text: '# nothing yet\n' } }).httpsPort, 8443)
+})
+
+test('all problems are reported at once, each with its place and value', () => {
+  const problems = problemsOf({
+    file: { name: 's.yaml', text: '# ports\nhttps-port: 70000\nhtps-port: 1\nbase-domain: a_b\n' },
+    environment: { PBT_SERVER_DRAIN_SECONDS: '-1', PBT_SERVER_COLOUR: 'red', PBT_SERVER_CONFIG: 's.yaml' },
+    flags: { 'port-range': '9-1', 'bind-address': '::1,localhost', 'http-port': ['1', '2'] },
+  })
+  assert.deepEqual(problems, {
+    'https-port': 's.yaml:2 70000',
+    'htps-port': 's.yaml:3 1',
+    'base-domain': 's.yaml:4 a_b',
+    'drain-seconds': 'PBT_SERVER_DRAIN_SECONDS -1',
+    PBT_SERVER_COLOUR: 'the environment red',
+    'port-range': '--port-range 9-1',
+    'bind-address': '--bind-address ::1,localhost',
+    'http-port': '--http-port ["1","2"]',
+  })
+})
+
+test('a key that stands twice and a file that is no map are refused', () => {
+  assert.match(problemsOf({ file: { name: 's.yaml', text: 'http-port: 1\nhttp-port: 2\n' } })[''] ?? '', /^s.yaml:2/)
+  assert.match(problemsOf({ file: { name: 's.yaml', text: '- http-port\n' } })[''] ?? '', /^s.yaml/)
+})
+
+test('what does not fit together is refused', () => {
+  assert.deepEqual(Object.keys(problemsOf({ flags: { 'https-port': '99', 'http-port': '99' } })), ['http-port'])
+  assert.deepEqual(Object.keys(problemsOf({ flags: { 'tls-cert': 'a.pem' } })), ['tls-key'])
+  assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': 'example.com' } })), ['tls-cert'])
+  assert.deepEqual(Object.keys(problemsOf({ file: { name: 's.yaml', text: 'bind-address: []' } })), ['bind-address'])
+})
+
+test('a base domain is a domain name and nothing else', () => {
+  for (const domain of ['', '127.0.0.1', '::1', 'a..b', '-a.b', 'a b', 'a/b', `${'a'.repeat(64)}.b`, 'a.b:443']) {
+    assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': domain } })), ['base-domain'], domain)
+  }
+})
