@@ -10,6 +10,9 @@ import { BUSY_TIMEOUT_MS, migrate } from './migrate.ts'
 import { Names } from './names.ts'
 import { Tokens } from './tokens.ts'
 
+/** The number of `PRAGMA synchronous = FULL`. */
+const SYNCHRONOUS_FULL = 2
+
 const DATABASE_FILE = 'pbt.db'
 const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
 
@@ -22,7 +25,7 @@ export interface Store {
 }
 
 /** Makes the data directory and the database where they are missing, and opens it. Throws Failure. */
-export function makeStore(dataDir: string): Promise<Store> {
+export async function makeStore(dataDir: string): Promise<Store> {
   makeDataDir(dataDir)
   const file = join(dataDir, DATABASE_FILE)
   // Made empty and private first: SQLite gives its journal files the same permissions.
@@ -52,8 +55,7 @@ async function open(file: string): Promise<Store> {
     makePrivate(file)
     const adapter = new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS })
     const prisma = new PrismaClient({ adapter })
-    // What was acknowledged survives a power cut; better-sqlite3's own default with WAL is NORMAL, which does not.
-    await prisma.$queryRawUnsafe('PRAGMA synchronous = FULL')
+    await makeDurable(prisma)
     return {
       tokens: new Tokens(prisma),
       names: new Names(prisma),
@@ -63,4 +65,12 @@ async function open(file: string): Promise<Store> {
   } catch (error) {
     throw databaseFailure(error, file)
   }
+}
+
+/** What was acknowledged survives a power cut; better-sqlite3's own default with WAL is NORMAL, which does not. */
+async function makeDurable(prisma: PrismaClient): Promise<void> {
+  await prisma.$queryRawUnsafe('PRAGMA synchronous = FULL')
+  // A pragma that cannot be set says nothing, and the adapter might open another connection some day.
+  const [row] = await prisma.$queryRaw<{ synchronous: bigint }[]>`PRAGMA synchronous`
+  if (Number(row?.synchronous) !== SYNCHRONOUS_FULL) throw new Error('the database does not write through to the disk')
 }

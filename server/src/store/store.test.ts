@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import { Failure, type FailureCode } from '../failure.ts'
+import { makeStore, openStore, type Store } from './store.ts'
+
+const OWNER = { machineId: 'machine', kind: 'http', target: '127.0.0.1:3000' }
+
+function directory(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'pbt-store-'))
+  t.after(() => rmSync(path, { recursive: true, force: true }))
+  return join(path, 'data')
+}
+
+async function setUp(t: TestContext): Promise<{ dataDir: string; file: string; store: Store }> {
+  const dataDir = directory(t)
+  const store = await makeStore(dataDir)
+  t.after(() => store.close())
+  await store.tokens.addFirst(Buffer.alloc(32, 1), 'first')
+  return { dataDir, file: join(dataDir, 'pbt.db'), store }
+}
+
+function failsWith(code: FailureCode) {
+  return (error: unknown) => {
+    assert.ok(error instanceof Failure, String(error))
+    assert.equal(error.code, code)
+    assert.notEqual(error.cure, '')
+    return true
+  }
+}
+
+test('what is made is for the owner alone', async t => {
+  const { dataDir, file } = await setUp(t)
+  assert.equal(statSync(dataDir).mode & 0o777, 0o700)
+  for (const part of ['', '-wal', '-shm']) assert.equal(statSync(file + part).mode & 0o777, 0o600, part)
+})
+
+test('a directory without a server is not a server', async t => {
+  const dataDir = directory(t)
+  await assert.rejects(openStore(dataDir), failsWith('not-initialised'))
+  await (await makeStore(dataDir)).close()
+  // The program was ended between making the database and the token: nobody has seen a token.
+  await assert.rejects(openStore(dataDir), failsWith('not-initialised'))
+})
+
+test('what is acknowledged is there after opening again', async t => {
+  const { dataDir, store } = await setUp(t)
+  assert.deepEqual(store.applied.length, 1)
+  await store.names.claim(OWNER, ['myapp'])
+  await store.close()
+  const again = await openStore(dataDir)
+  t.after(() => again.close())
+  assert.deepEqual(again.applied, [])
+  assert.deepEqual(await again.tokens.live(), [{ id: 1, hash: Buffer.alloc(32, 1) }])
+  assert.deepEqual(await again.names.load(), [{ ...OWNER, label: 'myapp', isOnline: true }])
+})
+
+test('there is only one first token', async t => {
+  const { store } = await setUp(t)
+  assert.equal(await store.tokens.addFirst(Buffer.alloc(32, 2), 'second'), false)
+  assert.equal((await store.tokens.live()).length, 1)
+})
+
+test('the database keeps a write-ahead log', async t => {
+  const { file } = await setUp(t)
+  const db = new Database(file)
+  t.after(() => db.close())
+  assert.equal(db.pragma('journal_mode', { simple: true }), 'wal')
+})
+
+test('several starts at once all succeed, and one of them migrates', { timeout: 60_000 }, async t => {
+  const dataDir = directory(t)
+  const module = JSON.stringify(new URL('./store.ts', import.meta.url).href)
+  const script = `const { makeStore } = await import(${module}); const s = await makeStore(process.argv[1]);
+    const isFirst = await s.tokens.addFirst(Buffer.alloc(32, process.pid), 'first');
+    process.stdout.write(s.applied.length + ' ' + isFirst + '\\n'); await s.close()`
+  const run = promisify(execFile)
+  const starts = Array.from({ length: 4 }, () => run(process.execPath, ['--input-type=module', '-e', script, dataDir]))
+  const lines = (await Promise.all(starts)).map(({ stdout }) => stdout.trim())
+  assert.equal(lines.filter(line => line.startsWith('1')).length, 1, lines.join())
+  assert.equal(lines.filter(line => line.endsWith('true')).length, 1, lines.join())
+})
+
+test('a database of a newer version is refused and left alone', async t => {
+  const { dataDir, file, store } = await setUp(t)
+  await store.close()
+  const db = new Database(file)
+  db.exec(`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'y', '29990101000000_later')`)
+  db.close()
+  await assert.rejects(openStore(dataDir), failsWith('database-newer'))
+})
+
+test('a damaged database is refused and never made anew', async t => {
+  for (const damage of [
+    (file: string) => writeFileSync(file, 'this is no database, it only lies where one should be'),
+    (file: string) => truncateSync(file, 8_192),
+  ]) {
+    const { dataDir, file, store } = await setUp(t)
+    await store.close()
+    damage(file)
+    const before = readFileSync(file)
+    await assert.rejects(openStore(dataDir), failsWith('database-broken'))
+    await assert.rejects(makeStore(dataDir), failsWith('database-broken'))
+    assert.deepEqual(readFileSync(file), before)
+  }
+})
+
+test('a database that another program keeps locked is refused after a while', { timeout: 30_000 }, async t => {
+  const { dataDir, file, store } = await setUp(t)
+  await store.close()
+  const other = new Database(file)
+  t.after(() => other.close())
+  other.pragma('locking_mode = EXCLUSIVE')
+  other.exec('BEGIN EXCLUSIVE')
+  await assert.rejects(openStore(dataDir), failsWith('database-locked'))
+})
+
+test('a place where nothing can be made is refused', async t => {
+  const dataDir = directory(t)
+  writeFileSync(dataDir, 'a file')
+  await assert.rejects(makeStore(dataDir), failsWith('data-dir'))
+  const other = directory(t)
+  mkdirSync(join(other, 'pbt.db'), { recursive: true })
+  await assert.rejects(makeStore(other), failsWith('data-dir'))
+})
