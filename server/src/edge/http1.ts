@@ -22,6 +22,9 @@ const MAX_FIELDS = 201
 /** After an early answer the visitor may go on sending this long; it is read and thrown away (RFC 9112 section 9.6). */
 const LINGER_MS = 10_000
 
+/** A whole body up to this size goes out in one piece with its head. */
+const JOINED_BYTES = 4 * 1024
+
 export interface Http1Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
@@ -134,6 +137,8 @@ class Http1Exchange extends Exchange {
   private readonly request: EdgeRequest
   private readonly response: EdgeResponse
   private isDrainAwaited = false
+  /** The head is no longer waiting for the body's first bytes. */
+  private isHeadFlushed = false
 
   constructor(options: Http1Options, request: EdgeRequest, response: EdgeResponse, method: string, isWhole: boolean) {
     super(method, isWhole)
@@ -162,15 +167,26 @@ class Http1Exchange extends Exchange {
     }
     response.writeHead(head.status, head.reason, head.status === 204 ? withoutLength(headers) : headers)
     // A small answer's body comes in the same batch and takes the head along; otherwise nobody waits for it.
-    if (!isBodyless) process.nextTick(flushHead, response)
+    if (!isBodyless) process.nextTick(flushHead, this)
+  }
+
+  /** Sends the head if nothing of the body has taken it along. */
+  flushHead(): void {
+    const { response } = this
+    if (this.isHeadFlushed || response.writableEnded || response.destroyed) return
+    this.isHeadFlushed = true
+    response.flushHeaders()
   }
 
   protected sendData(chunk: Buffer, last: boolean): boolean {
     const { response } = this
     if (last) {
-      response.end(chunk)
+      // Node joins a text with the head into one write; a buffer costs it a second one.
+      if (chunk.length <= JOINED_BYTES && !this.isHeadFlushed) response.end(chunk.toString('latin1'), 'latin1')
+      else response.end(chunk)
       return true
     }
+    this.isHeadFlushed = true
     if (response.write(chunk)) return true
     if (!this.isDrainAwaited) {
       this.isDrainAwaited = true
@@ -222,8 +238,8 @@ class Http1Exchange extends Exchange {
   }
 }
 
-function flushHead(response: EdgeResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
+function flushHead(exchange: Http1Exchange): void {
+  exchange.flushHead()
 }
 
 function pairs(headers: HeaderList): [string, string][] {
