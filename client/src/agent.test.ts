@@ -184,6 +184,20 @@ test('when the server goes down what is in flight is finished while a new sessio
   assert.deepEqual(run.names(), ['connected', 'online', 'reconnecting', 'connected', 'online'])
 })
 
+test('a link with nothing in flight is left soon after the server asked for it', () => {
+  const run = online()
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.clock.advance(10)
+  run.call(0).mux.goAway('shutdown', 'restarting', true, 60_000)
+  run.clock.advance(1_000)
+  assert.equal(run.call(0).isHungUp, false)
+  run.accepted[0]?.sendHead({ status: 204, reason: '', headers: [], upgrade: '' })
+  run.accepted[0]?.end()
+  run.clock.advance(300)
+  assert.equal(run.call(0).isHungUp, true)
+  assert.deepEqual(run.resets, [])
+})
+
 test('stopping says goodbye and waits for the server to end the line, but not for long', async () => {
   const run = online()
   run.agent.stop()

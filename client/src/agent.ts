@@ -10,6 +10,8 @@ import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './sess
 
 /** What a server that goes down may take to finish what is in flight on its old link. */
 const DRAIN_MS = 35_000
+/** How often it is looked whether everything in flight has ended: the server waits for the link to be left. */
+const DRAIN_LOOK_MS = 100
 
 /** Who this process is for the server; `proto/README.md` says what each is for. */
 export interface Identity {
@@ -252,8 +254,14 @@ export class Agent {
 
   /** The server goes down: its link finishes what is in flight while a new session is sought elsewhere. */
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
-    const timer = this.options.clock.after(DRAIN_MS, () => this.drained(session))
-    this.draining.set(session, { line, timer })
+    const { clock } = this.options
+    const end = clock.now() + DRAIN_MS
+    const look = () => {
+      const { channels, unackedBytes } = session.stats
+      if ((channels === 0 && unackedBytes === 0) || clock.now() >= end) this.drained(session)
+      else this.draining.set(session, { line, timer: clock.after(DRAIN_LOOK_MS, look) })
+    }
+    this.draining.set(session, { line, timer: clock.after(DRAIN_LOOK_MS, look) })
     this.retry(failure, undefined, reconnectAfterMs)
   }
 
