@@ -1,7 +1,8 @@
 // Forwards the requests of one HTTP tunnel to its target.
-import { type Channel, type RequestHead, systemClock } from '@pbt/proto'
+import { systemClock } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { Http1Exchange } from './exchange.ts'
+import type { HttpForwarder } from './forwarder.ts'
 import { createHttp2Forwarder } from './http2.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
@@ -16,13 +17,6 @@ export interface HttpForwarderOptions {
   readonly isVerified: boolean
   /** Told of every request at its end. Must not throw. */
   readonly onRequest: OnRequest
-}
-
-export interface HttpForwarder {
-  /** Takes a channel that was just opened. Never throws. */
-  accept(channel: Channel, head: RequestHead, last: boolean): void
-  /** Gives up idle connections; requests under way go on. */
-  close(): void
 }
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */

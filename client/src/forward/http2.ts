@@ -21,7 +21,7 @@ import {
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { dial } from './dial.ts'
-import type { HttpForwarder } from './http.ts'
+import type { HttpForwarder } from './forwarder.ts'
 import { type OnRequest, Recorder } from './record.ts'
 import type { HostHeader } from './request-text.ts'
 

@@ -1,0 +1,125 @@
+// Who may import whom, and who owns which library: the rules of the house, held against every import.
+import { readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+
+/** A room and what it may import besides itself; the first pattern that fits a file names its room. */
+const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: readonly string[]])[] = [
+  ['proto/gen', /^proto\/gen\//, []],
+  ['proto/testing', /^proto\/src\/testing\//, ['proto']],
+  ['proto', /^proto\/src\//, ['proto/gen']],
+  ['server/edge', /^server\/src\/edge\//, ['server/relay', 'server/access', 'server/observe', 'proto']],
+  [
+    'server/certs',
+    /^server\/src\/certs\//,
+    ['server/relay', 'server/access', 'server/observe', 'server/config', 'server/failure', 'proto'],
+  ],
+  ['server/relay', /^server\/src\/relay\//, ['server/access', 'server/observe', 'proto', 'proto/gen']],
+  ['server/access', /^server\/src\/access\//, ['proto']],
+  ['server/store', /^server\/src\/store\//, ['server/relay', 'server/access', 'server/failure', 'server/observe']],
+  ['server/observe', /^server\/src\/observe\//, []],
+  ['server/config', /^server\/src\/config(\/|\.ts$)/, ['server/failure']],
+  ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
+  ['server', /^server\/src\//, ['server/*', 'proto', 'proto/gen']],
+  ['client/forward', /^client\/src\/forward\//, ['client/target', 'client/output', 'client/failure', 'proto']],
+  ['client/target', /^client\/src\/target\.ts$/, ['client/failure']],
+  ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
+  ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'proto']],
+  ['client', /^client\/src\//, ['client/*', 'proto', 'proto/gen']],
+  ['scripts', /^scripts\//, ['server/config', 'server', 'client', 'proto']],
+  ['bench', /^bench\//, ['proto']],
+  ['system tests', /^server\/test\//, ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'scripts']],
+]
+
+/** Libraries with one owner: the files that may import them. */
+const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
+  [/^@prisma\/|^better-sqlite3$/, /^server\/src\/store\/|^scripts\/migrate\.mjs$/],
+  [/^@grpc\/grpc-js$/, /^server\/src\/relay\/service\.ts$|^client\/src\/session\//],
+  [/^winston$/, /^server\/src\/observe\//],
+  [/^@opentelemetry\//, /^server\/src\/observe\//],
+  [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
+  [/^@peculiar\/x509$/, /^server\/src\/certs\//],
+  [/^yaml$/, /^server\/src\/config\//],
+  [/^@bufbuild\/protobuf/, /^proto\/|^server\/src\/relay\/|^client\/src\/(session\/|agent\.ts)/],
+]
+
+/** Parts of Node that the protocol does without: it is arithmetic, and runs anywhere. */
+const FORBIDDEN_IN_PROTO = /^node:(fs|net|tls|http|http2|https|child_process|process|os|dgram|dns|worker_threads)/
+
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g
+
+/** The names a source text imports. */
+export function importsOf(source: string): string[] {
+  return [...source.matchAll(IMPORT)].map(match => match[1] ?? match[2] ?? match[3] ?? '')
+}
+
+/** What is wrong with the imports of these files, one line each; none when all is well. Paths from the root. */
+export function findFaults(files: readonly string[], read = (file: string) => readFileSync(file, 'utf8')): string[] {
+  const faults: string[] = []
+  const graph = new Map<string, string[]>()
+  for (const file of files) {
+    const isTest = /\.test\.ts$|\/testing\//.test(file)
+    const targets: string[] = []
+    for (const name of importsOf(read(file))) {
+      const target = resolve(file, name)
+      if (target === undefined) {
+        if (!isTest) faults.push(...foreignFaults(file, name))
+        continue
+      }
+      if (!name.startsWith('@')) targets.push(target)
+      if (!isTest && !mayImport(file, target))
+        faults.push(`${file} must not import ${target} (${roomOf(file)} -> ${roomOf(target)})`)
+    }
+    graph.set(file, targets)
+  }
+  return [...faults, ...findCycles(graph)]
+}
+
+function resolve(file: string, name: string): string | undefined {
+  if (name.startsWith('.')) return normalize(join(dirname(file), name))
+  if (name === '@pbt/proto') return 'proto/src/index.ts'
+  if (name === '@pbt/proto/testing') return 'proto/src/testing/index.ts'
+  if (name.startsWith('@pbt/proto/')) return 'proto/gen/'
+  return undefined
+}
+
+function foreignFaults(file: string, name: string): string[] {
+  const faults: string[] = []
+  for (const [library, owner] of OWNERS) {
+    if (library.test(name) && !owner.test(file)) faults.push(`${file} must not import ${name}: it has one owner`)
+  }
+  if (file.startsWith('proto/src/') && FORBIDDEN_IN_PROTO.test(name)) faults.push(`${file} must not import ${name}`)
+  return faults
+}
+
+function roomOf(file: string): string {
+  return ROOMS.find(([, pattern]) => pattern.test(file))?.[0] ?? 'elsewhere'
+}
+
+function mayImport(file: string, target: string): boolean {
+  const from = roomOf(file)
+  const to = roomOf(target)
+  if (from === to || from === 'elsewhere') return true
+  const allowed = ROOMS.find(([room]) => room === from)?.[2] ?? []
+  return allowed.some(each => each === to || (each.endsWith('/*') && to.startsWith(each.slice(0, -1))))
+}
+
+function findCycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>()
+  const path: string[] = []
+  const cycles: string[] = []
+  const visit = (file: string) => {
+    const at = path.indexOf(file)
+    if (at >= 0) {
+      cycles.push(`import cycle: ${[...path.slice(at), file].join(' -> ')}`)
+      return
+    }
+    if (done.has(file)) return
+    path.push(file)
+    for (const target of graph.get(file) ?? []) visit(target)
+    path.pop()
+    done.add(file)
+  }
+  for (const file of graph.keys()) visit(file)
+  return cycles
+}
