@@ -109,7 +109,9 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
         edge.drain()
         // Clients finish what they have and look for the next server.
         sessions.goAway('the server is stopping', RECONNECT_SPREAD_MS)
-        await drained(clock, config.drainSeconds * 1_000, () => edge.connectionCount === 0)
+        // Visitors only: clients keep their links until the server closes them.
+        const isOver = () => edge.connectionCount <= links.connectionCount
+        await drained(clock, config.drainSeconds * 1_000, isOver)
         await endAll()
       },
     }

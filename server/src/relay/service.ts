@@ -118,6 +118,11 @@ export class LinkService {
     this.injector.injectConnection(socket)
   }
 
+  /** Connections at the moment, also those that have not shown a token. */
+  get connectionCount(): number {
+    return this.connections.size
+  }
+
   /** Cuts every connection. Sessions have been closed before. */
   close(): void {
     this.isClosed = true
