@@ -18,6 +18,9 @@ import { AGENT } from './version.ts'
 /** How often a stopping server looks whether everything in flight has ended, milliseconds. */
 const DRAIN_LOOK_MS = 50
 
+/** How long a link may take to deliver its last frames, milliseconds; then its connection is cut. */
+const LAST_WORDS_MS = 1_500
+
 /** Clients told to come back do so within this, each at a moment of its own, so that they do not all come at once. */
 const RECONNECT_SPREAD_MS = 1_000
 
@@ -78,7 +81,6 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
       join: (hello, tokenId) => sessions.join(hello, tokenId),
     })
     ends.push(() => links.close())
-    ends.push(() => sessions.close('the server stopped'))
 
     const edge = new Edge({
       baseDomain,
@@ -110,8 +112,10 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
         // Clients finish what they have and look for the next server.
         sessions.goAway('the server is stopping', RECONNECT_SPREAD_MS)
         // Visitors only: clients keep their links until the server closes them.
-        const isOver = () => edge.connectionCount <= links.connectionCount
-        await drained(clock, config.drainSeconds * 1_000, isOver)
+        await until(() => edge.connectionCount <= links.connectionCount, clock, config.drainSeconds * 1_000)
+        // What is left of the visitors breaks off, and each link ends after what it still has to say.
+        sessions.close('the server stopped')
+        await until(() => links.connectionCount === 0, clock, LAST_WORDS_MS)
         await endAll()
       },
     }
@@ -121,12 +125,12 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
   }
 }
 
-/** Resolves when everything has ended, at the latest after `limitMs`. */
-function drained(clock: Clock, limitMs: number, isOver: () => boolean): Promise<void> {
+/** Resolves when the condition holds, at the latest after `limitMs`. */
+function until(holds: () => boolean, clock: Clock, limitMs: number): Promise<void> {
   const end = clock.now() + limitMs
   return new Promise(resolve => {
     const look = () => {
-      if (isOver() || clock.now() >= end) resolve()
+      if (holds() || clock.now() >= end) resolve()
       else clock.after(DRAIN_LOOK_MS, look)
     }
     look()
