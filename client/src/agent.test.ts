@@ -96,6 +96,23 @@ test('what is open is given up after the grace time, and the dialling goes on wi
   assert.equal(run.call(-1).hello.resume, undefined)
 })
 
+test('an outage that ends within the grace time costs nothing', () => {
+  for (const outageMs of [3_000, 12_000, 20_000, 24_000]) {
+    const run = online()
+    run.call(0).end('link-lost')
+    const end = run.clock.now() + outageMs
+    while (run.events.at(-1)?.event !== 'resumed') {
+      run.clock.advance(100)
+      const call = run.call(-1)
+      if (call === run.call(0) || call.isHungUp) continue
+      if (run.clock.now() < end) call.end('unreachable')
+      else call.welcome(run.call(0).mux)
+      call.isHungUp = true
+    }
+    assert(run.clock.now() < end + 6_000, `${run.clock.now() - end} ms after ${outageMs} ms`)
+  }
+})
+
 test('a link that says nothing is dropped and the session resumed', () => {
   const run = online()
   run.call(0).mux.detach()

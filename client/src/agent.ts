@@ -2,7 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { type Clock, type ErrorCode, PROTOCOL_MAJOR, PROTOCOL_MINOR, type Timer } from '@pbt/proto'
 import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
-import { Backoff, STABLE_MS } from './backoff.ts'
+import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import type { ClientEvent, Traffic } from './events.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from './failure.ts'
 import type { Line, LineEvents } from './session/dial.ts'
@@ -74,7 +74,7 @@ export class Agent {
 
   /** Dials for the first time. Once. */
   start(): void {
-    this.backoff.next()
+    this.backoff.next(MAX_DELAY_MS)
     this.dial(undefined)
   }
 
@@ -177,7 +177,10 @@ export class Agent {
   private retry(failure: Failure, kept: Session | undefined, minimumMs = 0): void {
     const resumable = kept?.isOver === false ? kept : undefined
     if (resumable === undefined && this.draining.size === 0) this.offline(failure.message)
-    const retryInMs = Math.max(minimumMs, this.backoff.next())
+    const retryInMs = Math.max(
+      minimumMs,
+      this.backoff.next(resumable === undefined ? MAX_DELAY_MS : MAX_RESUMABLE_DELAY_MS),
+    )
     this.options.onEvent({ event: 'reconnecting', reason: failure.message, retryInMs })
     const timer = this.options.clock.after(retryInMs, () => this.dial(resumable))
     this.enter({ name: 'waiting', kept: resumable, timer })

@@ -1,10 +1,10 @@
 // Waits between tries, with a known random.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Backoff } from './backoff.ts'
+import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS } from './backoff.ts'
 
 function waits(backoff: Backoff, count: number): number[] {
-  return Array.from({ length: count }, () => backoff.next())
+  return Array.from({ length: count }, () => backoff.next(MAX_DELAY_MS))
 }
 
 test('the first try is at once, then the wait doubles from 0.5 s to 30 s', () => {
@@ -15,6 +15,12 @@ test('the first try is at once, then the wait doubles from 0.5 s to 30 s', () =>
 test('waits are spread by a fifth either way', () => {
   assert.deepEqual(waits(new Backoff(() => 0), 3), [0, 400, 800])
   assert.deepEqual(waits(new Backoff(() => 1), 3), [0, 600, 1200])
+})
+
+test('while a session can be resumed no wait is longer than five seconds', () => {
+  const backoff = new Backoff(() => 0.5)
+  waits(backoff, 10)
+  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 5_000)
 })
 
 test('after a stable link the next try is at once again', () => {

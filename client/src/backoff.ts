@@ -4,6 +4,8 @@
 export const FIRST_DELAY_MS = 500
 /** No wait is longer: a server that is back is found within half a minute. */
 export const MAX_DELAY_MS = 30_000
+/** No wait is longer while a session can be resumed: several tries have to fit into its grace time. */
+export const MAX_RESUMABLE_DELAY_MS = 5_000
 /** A link that lasted this long was a success: the next loss is tried again at once. */
 export const STABLE_MS = 30_000
 /** Each wait is longer or shorter by up to this part, so that clients of a restarted server spread. */
@@ -18,11 +20,11 @@ export class Backoff {
     this.random = random
   }
 
-  /** Milliseconds to wait before the next try. */
-  next(): number {
+  /** Milliseconds to wait before the next try, about `maximumMs` at most. */
+  next(maximumMs: number): number {
     const tries = this.tries++
     if (tries === 0) return 0
-    const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1))
+    const delayMs = Math.min(maximumMs, FIRST_DELAY_MS * 2 ** (tries - 1))
     return Math.round(delayMs * (1 + JITTER * (2 * this.random() - 1)))
   }
 

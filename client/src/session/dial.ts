@@ -32,8 +32,8 @@ import { dialTargets, linkName, type ServerAddress } from '../server-address.ts'
 import { whyEnded } from './ended.ts'
 import { widenFrames } from './frame-size.ts'
 
-/** Time for name, TCP and TLS. */
-export const CONNECT_MS = 10_000
+/** Time for name, TCP and TLS: two lost SYNs, and still several tries within the grace time. */
+export const CONNECT_MS = 6_000
 /** A call that this end has ended is cut when the server has not ended it as well by then. */
 const LINGER_MS = 1_000
 /** HTTP/2 windows of the connection and its one stream; the multiplexer's credit is what really limits. */
