@@ -7,6 +7,9 @@ process.title = 'pbt-server'
 // Whatever this process makes is for its user alone: the database, its journal, keys.
 process.umask(0o077)
 
+/** Timers of the server do not keep the process alive; a command that runs does. */
+setInterval(() => {}, 2 ** 30)
+
 const context: Context = {
   stdout: process.stdout,
   stderr: process.stderr,
