@@ -37,6 +37,12 @@ export interface Http1Options {
   readonly redirect?: (request: IncomingMessage, response: ServerResponse) => void
 }
 
+/**
+ * Connections with a refused request: what follows it may be part of it, so nothing of it is read as a request. Node goes
+ * on parsing what it has got until the connection is closed.
+ */
+const refused = new WeakSet<Socket>()
+
 class EdgeRequest extends IncomingMessage {
   exchange: Http1Exchange | undefined
 }
@@ -68,7 +74,7 @@ export function createHttp1(options: Http1Options): Server<typeof EdgeRequest, t
     writeReply(request, response, 'bad-request', { status: 417, detail: 'the expectation is not known' })
   })
   server.on('upgrade', (request: EdgeRequest, socket, head) => {
-    serveUpgrade(options, request, asSocket(socket), head)
+    if (!refused.has(request.socket)) serveUpgrade(options, request, asSocket(socket), head)
   })
   server.on('connect', (_request: EdgeRequest, socket) => refuseRaw(asSocket(socket), 400, 'Bad Request'))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBroken(error, asSocket(socket)))
@@ -76,12 +82,14 @@ export function createHttp1(options: Http1Options): Server<typeof EdgeRequest, t
 }
 
 function serveRequest(options: Http1Options, request: EdgeRequest, response: EdgeResponse): void {
+  if (refused.has(request.socket)) return
   if (options.redirect !== undefined) {
     options.redirect(request, response)
     return
   }
   const { refusal, destination } = checkRequest(request)
   if (refusal !== undefined || destination === undefined) {
+    refused.add(request.socket)
     response.shouldKeepAlive = false
     writeReply(request, response, 'bad-request', { status: refusal?.status ?? 400, detail: refusal?.reason ?? '' })
     return

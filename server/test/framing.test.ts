@@ -1,0 +1,138 @@
+// Requests that two servers could read in two ways never reach a target; those that are right do, octet for octet.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startPbt } from './support/programs.ts'
+import { rawTarget } from './support/targets.ts'
+import { rawRequest, rawVisitor } from './support/visitors.ts'
+
+/** A target that notes everything it gets. */
+async function noting(t: Parameters<typeof rawTarget>[0]) {
+  const seen = { text: '', requests: 0 }
+  const port = await rawTarget(t, socket => {
+    socket.on('data', chunk => {
+      seen.text += chunk.toString('latin1')
+      seen.requests += chunk.toString('latin1').split(' HTTP/1.1\r\n').length - 1
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    })
+  })
+  return { seen, port }
+}
+
+const HOST = 'Host: app.localhost\r\n'
+/** What follows would be a second request if the first were read another way. */
+const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
+
+const REFUSED: readonly (readonly [name: string, request: string])[] = [
+  ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
+  ['empty Host', 'GET / HTTP/1.1\r\nHost:\r\n\r\n'],
+  ['two Hosts', `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
+  ['a list of Hosts', 'GET / HTTP/1.1\r\nHost: app.localhost, b\r\n\r\n'],
+  ['userinfo in Host', 'GET / HTTP/1.1\r\nHost: a@app.localhost\r\n\r\n'],
+  ['path in Host', 'GET / HTTP/1.1\r\nHost: app.localhost/x\r\n\r\n'],
+  ['space in Host', 'GET / HTTP/1.1\r\nHost: app. localhost\r\n\r\n'],
+  ['port that is none', 'GET / HTTP/1.1\r\nHost: app.localhost:x\r\n\r\n'],
+  ['long Host', `GET / HTTP/1.1\r\nHost: ${'a'.repeat(300)}\r\n\r\n`],
+  ['absolute form with another host', `GET http://b.localhost/x HTTP/1.1\r\n${HOST}\r\n`],
+  ['another scheme', `GET ftp://app.localhost/ HTTP/1.1\r\n${HOST}\r\n`],
+  ['star with GET', `GET * HTTP/1.1\r\n${HOST}\r\n`],
+  ['no leading slash', `GET x HTTP/1.1\r\n${HOST}\r\n`],
+  ['TRACE', `TRACE / HTTP/1.1\r\n${HOST}\r\n`],
+  ['CONNECT', 'CONNECT app.localhost:80 HTTP/1.1\r\nHost: app.localhost:80\r\n\r\n'],
+  ['length and coding', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+  ['two lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde`],
+  ['signed length', `POST / HTTP/1.1\r\n${HOST}Content-Length: +4\r\n\r\nabcd`],
+  ['hexadecimal length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0x4\r\n\r\nabcd`],
+  ['list of lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4, 4\r\n\r\nabcd`],
+  ['unknown coding', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+  ['two codings', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+  [
+    'coding twice',
+    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
+  ],
+  ['coding with HTTP/1.0', `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+  ['space before the colon', `GET / HTTP/1.1\r\n${HOST}a : b\r\n\r\n`],
+  ['folded field', `GET / HTTP/1.1\r\n${HOST}a: b\r\n c\r\n\r\n`],
+  ['bare LF', `GET / HTTP/1.1\n${HOST}\n`],
+  ['NUL in a value', `GET / HTTP/1.1\r\n${HOST}a: b\0c\r\n\r\n`],
+  ['bare CR in a value', `GET / HTTP/1.1\r\n${HOST}a: b\rc\r\n\r\n`],
+  ['HTTP/2.0 in text', `GET / HTTP/2.0\r\n${HOST}\r\n`],
+  ['bad chunk size', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n`],
+  ['upgrade with HTTP/1.0', `GET / HTTP/1.0\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
+  ['WebSocket with POST', `POST / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
+  [
+    'upgrade with a body',
+    `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nabcd`,
+  ],
+  ['too many fields', `GET / HTTP/1.1\r\n${HOST}${'a: b\r\n'.repeat(250)}\r\n`],
+  ['too large a head', `GET / HTTP/1.1\r\n${HOST}a: ${'b'.repeat(90_000)}\r\n\r\n`],
+]
+
+test('requests that cannot be forwarded safely are refused and their connection closed', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  for (const [name, request] of REFUSED) {
+    const answer = await rawRequest(t, server, request + SMUGGLED)
+    assert.match(answer, /^HTTP\/1\.1 (400|404|413|431|501) /, `${name}: ${answer.slice(0, 100)}`)
+    assert.equal(answer.match(/HTTP\/1\.1 \d/g)?.length, 1, `${name}: one answer, then the end`)
+    assert.doesNotMatch(seen.text, /smuggled/, name)
+  }
+  assert.match(await rawRequest(t, server, `GET /fine HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`), /200 OK/)
+})
+
+test('the request target and the fields reach the target octet for octet and in order', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  const path = '/%2F//a/../b;x=1?q=%20&{}|"\'`^<>[]\\'
+  const fields = 'X-One: 1\r\nx-two: \xe9\xff\r\nX-One: 3\r\nCookie: a=b\r\nEmpty:\r\n'
+  await rawRequest(t, server, `GET ${path} HTTP/1.1\r\n${HOST}${fields}Connection: close\r\n\r\n`)
+  assert.equal(seen.text.split('\r\n')[0], `GET ${path} HTTP/1.1`)
+  const names = seen.text.split('\r\n').slice(2, 7)
+  assert.deepEqual(names, ['X-One: 1', 'x-two: \xe9\xff', 'X-One: 3', 'Cookie: a=b', 'Empty: '])
+})
+
+test('what a visitor says of where it comes from is replaced by what the connection says', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  const spoofed =
+    'X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: gopher\r\n'
+  const named =
+    'Connection: close, X-Forwarded-For, X-Gone\r\nX-Gone: 1\r\nTE: trailers, deflate\r\nUpgrade-Insecure-Requests: 1\r\n'
+  await rawRequest(t, server, `GET / HTTP/1.1\r\n${HOST}${spoofed}${named}\r\n`)
+  assert.doesNotMatch(seen.text, /6\.6\.6\.6|gopher|x-gone|deflate/i)
+  assert.match(seen.text, /X-Forwarded-For: 127\.0\.0\.1\r\n/)
+  assert.match(seen.text, /X-Forwarded-Proto: http\r\nX-Forwarded-Host: app\.localhost\r\nX-Forwarded-Port: \d+\r\n/)
+  assert.match(seen.text, /Forwarded: for=127\.0\.0\.1;host="app\.localhost";proto=http\r\n/)
+  assert.match(seen.text, /TE: trailers\r\n/)
+  assert.equal(seen.text.match(/x-forwarded-for/gi)?.length, 1)
+})
+
+test('pipelined requests are answered in order, and HTTP/1.0 gets its answer', async t => {
+  const { port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  const visitor = await rawVisitor(t, server)
+  visitor.send(`GET /1 HTTP/1.1\r\n${HOST}\r\nGET /2 HTTP/1.1\r\n${HOST}\r\nGET /3 HTTP/1.1\r\n${HOST}\r\n`)
+  await visitor.until(/(ok[\s\S]*){3}$/)
+  assert.equal(visitor.text.match(/HTTP\/1\.1 200 OK/g)?.length, 3)
+  const old = await rawRequest(t, server, `GET /old HTTP/1.0\r\n${HOST}\r\n`)
+  assert.match(old, /^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nok$/)
+})
+
+test('50 KB of headers and two Set-Cookie pass', async t => {
+  const big = `x: ${'y'.repeat(50_000)}`
+  const port = await rawTarget(t, socket => {
+    let text = ''
+    socket.on('data', chunk => {
+      text += chunk.toString('latin1')
+      if (!text.includes('\r\n\r\n')) return
+      const isWhole = text.includes(big)
+      text = ''
+      socket.write(
+        `HTTP/1.1 200 OK\r\nset-cookie: a=1\r\n${big}\r\nset-cookie: b=2\r\ncontent-length: 4\r\n\r\n${isWhole}`,
+      )
+    })
+  })
+  const { server } = await startPbt(t, port)
+  const answer = await rawRequest(t, server, `GET / HTTP/1.1\r\n${HOST}${big}\r\nConnection: close\r\n\r\n`)
+  assert.match(answer, /set-cookie: a=1\r\nx: y+\r\nset-cookie: b=2\r\n/)
+  assert.match(answer, /\r\n\r\ntrue$/)
+})

@@ -1,0 +1,191 @@
+// The real programs as child processes, watched through their JSON events; whoever starts them here ends them here.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+export const SERVER = join(ROOT, 'server/src/main.ts')
+export const CLIENT = join(ROOT, 'client/src/main.ts')
+
+/** Long enough for a machine that is busy with other tests; only a failure ever waits for it. */
+const EVENT_MS = 60_000
+
+export type ProgramEvent = Readonly<Record<string, unknown>> & { readonly event: string }
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** One program and what it said. */
+export class Program {
+  readonly child: ChildProcess
+  readonly events: ProgramEvent[] = []
+  stderr = ''
+  readonly exited: Promise<Exit>
+  private readonly name: string
+  private waiting: (() => void)[] = []
+  private exit: Exit | undefined
+
+  constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv, input?: string) {
+    this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
+    this.child = spawn(process.execPath, [file, ...args], { env: { ...process.env, ...env }, stdio: 'pipe' })
+    this.child.stdin?.end(input ?? '')
+    this.child.stderr?.on('data', chunk => {
+      this.stderr += chunk
+    })
+    const lines = createInterface({ input: this.child.stdout ?? process.stdin })
+    lines.on('line', line => {
+      if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
+      this.wake()
+    })
+    this.exited = Promise.all([once(this.child, 'close'), once(lines, 'close')]).then(([[code, signal]]) => {
+      this.exit = { code, signal }
+      this.wake()
+      return this.exit
+    })
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
+  /** The first event with this name after the first `skip` events; rejects when the program ends without it. */
+  async event(name: string, skip = 0): Promise<ProgramEvent> {
+    return await this.until(
+      () => this.events.slice(skip).find(event => event.event === name),
+      `an event "${name}" of ${this.name}`,
+    )
+  }
+
+  /** Waits until `find` finds something in what the program says. */
+  async until<T>(find: () => T | undefined, what: string): Promise<T> {
+    const deadline = AbortSignal.timeout(EVENT_MS)
+    for (;;) {
+      const found = find()
+      if (found !== undefined) return found
+      if (this.exit !== undefined || deadline.aborted) {
+        const why =
+          this.exit === undefined ? 'did not come' : `cannot come, the program ended (${JSON.stringify(this.exit)})`
+        throw new Error(`${what} ${why}\n${JSON.stringify(this.events)}\n${this.stderr}`)
+      }
+      await new Promise<void>(resolve => {
+        this.waiting.push(resolve)
+        deadline.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  /** Ends it with the signal and waits until it has ended. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
+    if (this.exit === undefined) this.child.kill(signal)
+    return await this.exited
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+}
+
+/** A directory for the test, removed after it. */
+export function scratch(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'pbt-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A program that the test leaves to be ended after it. */
+export function program(
+  t: TestContext,
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input?: string,
+) {
+  const started = new Program(file, args, env, input)
+  t.after(() => started.end('SIGKILL'))
+  return started
+}
+
+export interface ServerOptions {
+  readonly dataDir?: string
+  readonly ports?: { readonly https: number; readonly http: number }
+  readonly args?: readonly string[]
+}
+
+export interface RunningServer {
+  readonly program: Program
+  readonly dataDir: string
+  readonly token: string
+  readonly https: number
+  readonly http: number
+  readonly ca: string
+}
+
+/** A server with a data directory of its own, ready. */
+export async function startServer(t: TestContext, options: ServerOptions = {}): Promise<RunningServer> {
+  const dataDir = options.dataDir ?? join(scratch(t), 'data')
+  const init = program(t, SERVER, ['init', '--json', '--data-dir', dataDir])
+  const { token } = await init.event('initialised')
+  await init.exited
+  return await restartServer(t, { dataDir, token: String(token) }, options)
+}
+
+/** A server on a data directory that is there. */
+export async function restartServer(
+  t: TestContext,
+  { dataDir, token }: { dataDir: string; token: string },
+  { ports, args = [] }: ServerOptions = {},
+): Promise<RunningServer> {
+  const server = program(t, SERVER, [
+    ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
+    ...['--http-port', String(ports?.http ?? 0), ...args],
+  ])
+  const ready = await server.event('ready')
+  return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
+}
+
+export interface TunnelOptions {
+  readonly domain?: string | undefined
+  /** The port of the server as the client sees it: that of a relay, perhaps. */
+  readonly linkPort?: number
+  readonly args?: readonly string[]
+  /** The client's home; the same one is the same machine. */
+  readonly home?: string
+}
+
+/** The environment of a client of this server. */
+export function clientEnv(t: TestContext, server: RunningServer, options: TunnelOptions = {}): NodeJS.ProcessEnv {
+  return {
+    PBT_HOME: options.home ?? join(scratch(t), 'client'),
+    PBT_SERVER: `localhost:${options.linkPort ?? server.https}`,
+    PBT_TOKEN: server.token,
+    PBT_CA: server.ca,
+  }
+}
+
+/** A client with one HTTP tunnel, online. */
+export async function startTunnel(
+  t: TestContext,
+  server: RunningServer,
+  target: number | string,
+  options: TunnelOptions = {},
+): Promise<Program> {
+  const domain = options.domain === undefined ? [] : ['--domain', options.domain]
+  const args = ['http', String(target), '--json', ...domain, ...(options.args ?? [])]
+  const client = program(t, CLIENT, args, clientEnv(t, server, options))
+  await client.event('online')
+  return client
+}
+
+/** Server, client and one tunnel named `app`. */
+export async function startPbt(t: TestContext, target: number | string, options: TunnelOptions & ServerOptions = {}) {
+  const server = await startServer(t, options)
+  const client = await startTunnel(t, server, target, { domain: 'app', ...options })
+  return { server, client }
+}

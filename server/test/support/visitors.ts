@@ -1,0 +1,162 @@
+// Visitors from outside: exact bytes over TCP or TLS, and Node's own clients, always with an end.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { connect as connectTcp, type Socket } from 'node:net'
+import type { TestContext } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import type { RunningServer } from './programs.ts'
+
+const HOST = 'app.localhost'
+const WAIT_MS = 60_000
+
+/** A connection on which a test writes and reads exact bytes. */
+export class RawVisitor {
+  readonly socket: Socket
+  text = ''
+  bytes = 0
+  isEnded = false
+  error: Error | undefined
+  private waiting: (() => void)[] = []
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', chunk => {
+      this.bytes += chunk.length
+      this.text += chunk.toString('latin1')
+      this.wake()
+    })
+    socket.on('end', () => {
+      this.isEnded = true
+      this.wake()
+    })
+    socket.on('error', error => {
+      this.error = error
+      this.wake()
+    })
+    socket.on('close', () => this.wake())
+  }
+
+  send(text: string | Buffer): void {
+    if (typeof text === 'string') this.socket.write(text, 'latin1')
+    else this.socket.write(text)
+  }
+
+  /** Waits until what came so far matches. */
+  async until(pattern: RegExp | (() => boolean)): Promise<string> {
+    const holds = typeof pattern === 'function' ? pattern : () => pattern.test(this.text)
+    await this.waitFor(holds, String(pattern))
+    return this.text
+  }
+
+  /** Waits until the connection is over and tells how: `end` is a clean one. */
+  async over(): Promise<'end' | 'cut'> {
+    await this.waitFor(() => this.isEnded || this.socket.destroyed, 'the end')
+    return this.isEnded && this.error === undefined ? 'end' : 'cut'
+  }
+
+  private async waitFor(holds: () => boolean, what: string): Promise<void> {
+    const deadline = AbortSignal.timeout(WAIT_MS)
+    while (!holds()) {
+      if (this.socket.destroyed && !holds())
+        throw new Error(`connection over before ${what}: ${this.text.slice(0, 500)}`)
+      if (deadline.aborted) throw new Error(`no ${what} within ${WAIT_MS} ms: ${this.text.slice(0, 500)}`)
+      await new Promise<void>(resolve => {
+        this.waiting.push(resolve)
+        deadline.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+}
+
+/** A raw connection to the plain port. */
+export async function rawVisitor(t: TestContext, server: RunningServer): Promise<RawVisitor> {
+  const socket = connectTcp({ port: server.http, host: '127.0.0.1', allowHalfOpen: true })
+  t.after(() => socket.destroy())
+  await once(socket, 'connect')
+  return new RawVisitor(socket)
+}
+
+/** A raw connection to the TLS port. */
+export async function rawTlsVisitor(t: TestContext, server: RunningServer, servername = HOST): Promise<RawVisitor> {
+  const socket = connectTls({
+    port: server.https,
+    host: '127.0.0.1',
+    servername,
+    ca: readFileSync(server.ca),
+    ALPNProtocols: ['http/1.1'],
+  })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return new RawVisitor(socket)
+}
+
+/** One HTTP/1.1 request on a connection of its own, and everything that came. */
+export async function rawRequest(t: TestContext, server: RunningServer, text: string): Promise<string> {
+  const visitor = await rawVisitor(t, server)
+  visitor.send(text)
+  await visitor.over()
+  visitor.socket.destroy()
+  return visitor.text
+}
+
+/** A connection of an HTTP/2 visitor, closed after the test. */
+export async function http2Visitor(t: TestContext, server: RunningServer, host = HOST): Promise<ClientHttp2Session> {
+  const session = connectHttp2(`https://${host}:${server.https}`, {
+    ca: readFileSync(server.ca),
+    lookup: (_name, _options, call) => call(null, [{ address: '127.0.0.1', family: 4 }]),
+    settings: { initialWindowSize: 1 << 20 },
+  })
+  t.after(() => session.destroy())
+  await once(session, 'connect')
+  return session
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly rawHeaders: readonly string[]
+  readonly trailers: Readonly<Record<string, unknown>>
+  readonly interim: readonly number[]
+  readonly body: Buffer
+}
+
+/** One HTTP/2 request with its whole answer; rejects when the stream was cut. */
+export async function http2Request(
+  session: ClientHttp2Session,
+  headers: Readonly<Record<string, string | string[]>>,
+  body?: Buffer,
+  trailers?: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const stream = session.request(
+    { ':method': 'GET', ':path': '/', ...headers },
+    { endStream: body === undefined, waitForTrailers: trailers !== undefined },
+  )
+  if (trailers !== undefined) stream.on('wantTrailers', () => stream.sendTrailers(trailers))
+  if (body !== undefined) stream.end(body)
+  return await new Promise<Answer>((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const interim: number[] = []
+    let answer: Pick<Answer, 'status' | 'headers' | 'rawHeaders'> | undefined
+    let received: Answer['trailers'] = {}
+    stream.setTimeout(WAIT_MS, () => stream.destroy(new Error('no answer in time')))
+    stream.on('headers', found => interim.push(Number(found[':status'])))
+    stream.on('response', (found, _flags, rawHeaders) => {
+      answer = { status: Number(found[':status']), headers: found, rawHeaders }
+    })
+    stream.on('trailers', found => {
+      received = found
+    })
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('error', reject)
+    stream.on('close', () => {
+      if (answer === undefined || stream.aborted || stream.rstCode !== 0) {
+        reject(new Error(`stream was cut with code ${stream.rstCode}`))
+      } else resolve({ ...answer, trailers: received, interim, body: Buffer.concat(chunks) })
+    })
+  })
+}
