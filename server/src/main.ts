@@ -29,7 +29,10 @@ runCli(process.argv.slice(2), context).then(code => process.exit(code), fatal)
 function onStopSignal(stop: () => void): void {
   let isStopping = false
   const onSignal = () => {
-    if (isStopping) process.exit(EXIT.failed)
+    if (isStopping) {
+      process.stderr.write('pbt-server: a second signal, stopped at once\n')
+      process.exit(EXIT.failed)
+    }
     isStopping = true
     stop()
   }
