@@ -111,6 +111,8 @@ export async function http2Visitor(t: TestContext, server: RunningServer, host =
     lookup: (_name, _options, call) => call(null, [{ address: '127.0.0.1', family: 4 }]),
     settings: { initialWindowSize: 1 << 20 },
   })
+  // A server that is killed after the test resets it.
+  session.on('error', () => {})
   t.after(() => session.destroy())
   await once(session, 'connect')
   return session
