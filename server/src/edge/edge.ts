@@ -160,6 +160,8 @@ export class Edge {
 
   private secured(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
+    // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
+    if (socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
     if (serverNameOf(socket) === `link.${this.options.baseDomain}`) this.options.acceptLink(socket)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
     else this.http1.emit('connection', socket)
