@@ -3,7 +3,15 @@ import yargs, { type Argv } from 'yargs'
 import type { Command, CommandOptions, Context } from './commands/command.ts'
 import { init } from './commands/init.ts'
 import { start } from './commands/start.ts'
-import { ConfigError, defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './config.ts'
+import {
+  ConfigError,
+  DEFAULT_CONFIG_TEXT,
+  defaultTextOf,
+  keyOf,
+  SETTING_NAMES,
+  SETTINGS,
+  variableOf,
+} from './config.ts'
 import { Failure, type FailureCode } from './failure.ts'
 import { jsonOutput, type Output, plainOutput } from './output.ts'
 import { VERSION } from './version.ts'
@@ -74,7 +82,11 @@ function withSettings(parser: Argv): Argv {
     })
   }
   return parser
-    .option('config', { type: 'string', requiresArg: true, describe: 'the configuration file' })
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      describe: `the configuration file [default: ${DEFAULT_CONFIG_TEXT}]`,
+    })
     .option('json', { type: 'boolean', describe: 'one JSON object a line' })
     .epilogue(SETTINGS_HELP)
 }

@@ -1,7 +1,7 @@
 // The settings of pbt-server, for everybody outside config/.
 
-export { type PortRange, showPortRange } from './config/kinds.ts'
-export { defaultConfigFile, loadConfig } from './config/load.ts'
+export { showPortRange } from './config/kinds.ts'
+export { DEFAULT_CONFIG_TEXT, loadConfig } from './config/load.ts'
 export { ConfigError, type ConfigProblem, sentenceOf } from './config/problems.ts'
 export {
   type Config,

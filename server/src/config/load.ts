@@ -6,6 +6,10 @@ import { ConfigError } from './problems.ts'
 import { CONFIG_VARIABLE, readConfig } from './read.ts'
 import type { Config } from './settings.ts'
 
+/** `defaultConfigFile`, as documentation shows it. */
+export const DEFAULT_CONFIG_TEXT =
+  '$CONFIGURATION_DIRECTORY/server.yaml under systemd, otherwise $XDG_CONFIG_HOME/pbt-server/server.yaml or ~/.config/pbt-server/server.yaml'
+
 /** Where the file is looked for when nobody names one: systemd's directory for the unit, otherwise the user's. */
 export function defaultConfigFile(environment: NodeJS.ProcessEnv, home: string): string {
   const configured = environment.CONFIGURATION_DIRECTORY?.split(':')[0]

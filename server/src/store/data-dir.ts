@@ -34,7 +34,18 @@ export function isThere(file: string): boolean {
   }
 }
 
-/** Takes others' access to the file away. */
+/**
+ * Takes others' access to the file away. Throws Failure `database-read-only` when the server itself cannot write it:
+ * SQLite would open it all the same, and fail only at the first change.
+ */
 export function makePrivate(file: string): void {
-  chmodSync(file, PRIVATE_FILE)
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK)
+    chmodSync(file, PRIVATE_FILE)
+  } catch (cause) {
+    throw new Failure('database-read-only', `the database cannot be written: ${file} (${systemCodeOf(cause)})`, {
+      cure: 'give the user that runs pbt-server write access to the data directory, or mount its disk writable',
+      cause,
+    })
+  }
 }

@@ -51,8 +51,8 @@ function notInitialised(dataDir: string): Failure {
 
 async function open(file: string): Promise<Store> {
   try {
-    const applied = migrate(file, MIGRATIONS)
     makePrivate(file)
+    const applied = migrate(file, MIGRATIONS)
     const adapter = new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS })
     const prisma = new PrismaClient({ adapter })
     await makeDurable(prisma)
