@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startSample } from './demo-sample.ts'
+import { NODE_FLAGS } from './launch.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const HOME = process.env.PBT_DEMO_HOME ?? join(ROOT, '.pbt-demo')
@@ -44,13 +45,13 @@ async function run(): Promise<void> {
   mkdirSync(HOME, { recursive: true, mode: 0o700 })
   const token = await firstToken()
   const sample = await startSample()
-  const server = program('server/src/main.ts', [
+  const server = program('server/bin/pbt-server.js', [
     ...['start', '--json', '--data-dir', DATA, '--log-level', 'warn'],
     ...['--https-port', values['https-port'], '--http-port', values['http-port']],
   ])
   const ready = await server.event('ready')
   const ca = String(ready.ca)
-  const client = program('client/src/main.ts', ['http', String(sample.port), '--domain', 'demo', '--json'], {
+  const client = program('client/bin/pbt.js', ['http', String(sample.port), '--domain', 'demo', '--json'], {
     PBT_SERVER: `localhost:${ready.https}`,
     PBT_TOKEN_FILE: TOKEN_FILE,
     PBT_CA: ca,
@@ -83,7 +84,7 @@ async function run(): Promise<void> {
 async function firstToken(): Promise<string> {
   if (existsSync(TOKEN_FILE) && existsSync(DATA)) return readFileSync(TOKEN_FILE, 'utf8').trim()
   rmSync(DATA, { recursive: true, force: true })
-  const init = program('server/src/main.ts', ['init', '--json', '--data-dir', DATA])
+  const init = program('server/bin/pbt-server.js', ['init', '--json', '--data-dir', DATA])
   const { token } = await init.event('initialised')
   await init.ended
   writeFileSync(TOKEN_FILE, `${token}\n`, { mode: 0o600 })
@@ -91,7 +92,7 @@ async function firstToken(): Promise<string> {
 }
 
 function program(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [join(ROOT, file), ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, join(ROOT, file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
     // Ctrl-C reaches the whole group; the order of ending is this process's business.

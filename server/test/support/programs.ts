@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from '../../../scripts/launch.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-export const SERVER = join(ROOT, 'server/src/main.ts')
-export const CLIENT = join(ROOT, 'client/src/main.ts')
+export const SERVER = join(ROOT, 'server/bin/pbt-server.js')
+export const CLIENT = join(ROOT, 'client/bin/pbt.js')
 
 /** Long enough for a machine that is busy with other tests; only a failure ever waits for it. */
 const EVENT_MS = 60_000
@@ -34,7 +35,10 @@ export class Program {
 
   constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv, input?: string) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    this.child = spawn(process.execPath, [file, ...args], { env: { ...process.env, ...env }, stdio: 'pipe' })
+    this.child = spawn(process.execPath, [...NODE_FLAGS, file, ...args], {
+      env: { ...process.env, ...env },
+      stdio: 'pipe',
+    })
     this.child.stdin?.end(input ?? '')
     this.child.stderr?.on('data', chunk => {
       this.stderr += chunk
