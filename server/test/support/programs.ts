@@ -119,7 +119,7 @@ export function program(
 export interface ServerOptions {
   readonly dataDir?: string
   readonly ports?: { readonly https: number; readonly http: number }
-  readonly args?: readonly string[]
+  readonly serverArgs?: readonly string[]
 }
 
 export interface RunningServer {
@@ -144,11 +144,11 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
 export async function restartServer(
   t: TestContext,
   { dataDir, token }: { dataDir: string; token: string },
-  { ports, args = [] }: ServerOptions = {},
+  { ports, serverArgs = [] }: ServerOptions = {},
 ): Promise<RunningServer> {
   const server = program(t, SERVER, [
     ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
-    ...['--http-port', String(ports?.http ?? 0), ...args],
+    ...['--http-port', String(ports?.http ?? 0), ...serverArgs],
   ])
   const ready = await server.event('ready')
   return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
