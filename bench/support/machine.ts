@@ -1,0 +1,139 @@
+// Processes of a benchmark: pinned to cores where there are four, their CPU time and memory read from the system.
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+/** Which core each kind of process gets. */
+export const CORES = { load: 0, edge: 1, client: 2, origin: 3 } as const
+export type Role = keyof typeof CORES
+
+const IS_PINNED = cpus().length >= 4 && spawnSync('taskset', ['--version']).status === 0
+const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+const START_MS = 20_000
+
+const children = new Set<ChildProcess>()
+export const SCRATCH = mkdtempSync(join(tmpdir(), 'pbt-bench-'))
+
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(SCRATCH, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
+export interface Running {
+  readonly pid: number
+  /** The first line of stdout that fits, within 20 s. */
+  line(fits?: (text: string) => boolean): Promise<string>
+  stop(): Promise<void>
+}
+
+/** Starts a program on the core of its role. */
+export function start(role: Role, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
+  const [program, ...rest] = IS_PINNED ? ['taskset', '-c', String(CORES[role]), command, ...args] : [command, ...args]
+  const child = spawn(program ?? '', rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  children.add(child)
+  const lines: string[] = []
+  let stderr = ''
+  const waiting = new Set<() => void>()
+  const wake = () => {
+    for (const call of waiting) call()
+  }
+  createInterface({ input: child.stdout }).on('line', line => {
+    lines.push(line)
+    wake()
+  })
+  child.stderr.on('data', chunk => {
+    stderr = (stderr + chunk).slice(-2000)
+  })
+  const ended = new Promise<void>(resolve => {
+    child.once('exit', () => {
+      children.delete(child)
+      resolve()
+      wake()
+    })
+  })
+  return {
+    pid: child.pid ?? 0,
+    line: (fits = () => true) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(
+          () => reject(new Error(`${command} ${args.join(' ')} says nothing: ${stderr}`)),
+          START_MS,
+        )
+        const look = () => {
+          const found = lines.find(fits)
+          if (found === undefined && children.has(child)) return
+          waiting.delete(look)
+          clearTimeout(timer)
+          if (found === undefined) reject(new Error(`${command} ${args.join(' ')} ended: ${stderr}`))
+          else resolve(found)
+        }
+        waiting.add(look)
+        look()
+      }),
+    stop: async () => {
+      child.kill('SIGTERM')
+      const killer = setTimeout(() => child.kill('SIGKILL'), 3_000)
+      await ended
+      clearTimeout(killer)
+    },
+  }
+}
+
+/** A Node program of bench/support. */
+export function startNode(role: Role, file: string, args: readonly string[], flags: readonly string[] = []): Running {
+  return start(role, process.execPath, [...flags, join(ROOT, file), ...args])
+}
+
+/** CPU seconds that processes have used, threads and children that ended included. */
+export function cpuSeconds(pids: readonly number[]): number {
+  let ticks = 0
+  for (const pid of pids) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    ticks += Number(fields[11]) + Number(fields[12])
+  }
+  return ticks / TICKS_PER_SECOND
+}
+
+/** Proportional set size of a process in KiB. */
+export function memoryKib(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
+}
+
+/** Processes below this one, itself included. */
+export function family(pid: number): number[] {
+  const all = [pid]
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim()
+    for (const child of children === '' ? [] : children.split(' ')) all.push(...family(Number(child)))
+  }
+  return all
+}
+
+export function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+/** The path of a program, undefined when it is not installed. BENCH_PEERS_PATH is looked in first. */
+export function find(program: string): string | undefined {
+  const paths = `${process.env.BENCH_PEERS_PATH ?? ''}:${process.env.PATH}:/usr/sbin`.split(':')
+  return paths.map(path => join(path, program)).find(file => existsSync(file))
+}
+
+export function describeMachine(): string {
+  const [first] = cpus()
+  const pinned = IS_PINNED ? 'each process on a core of its own' : 'not pinned'
+  return `${cpus().length} cores (${first?.model ?? 'unknown'}), Node ${process.versions.node}, ${pinned}`
+}

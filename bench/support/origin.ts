@@ -1,0 +1,36 @@
+// The service behind everything that is measured: HTTP/1.1 by hand, so that it costs next to nothing.
+//
+// GET /down sends without end, POST /up reads without end, anything else gets 200 bytes.
+import { createServer, type Socket } from 'node:net'
+
+const SMALL = Buffer.from(
+  `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 200\r\n\r\n${'small body, '.repeat(17).slice(0, 200)}`,
+)
+const ENDLESS = `HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: ${10 ** 14}\r\n\r\n`
+const PIECE = Buffer.alloc(64 * 1024, 'x')
+
+const server = createServer({ noDelay: true }, serve)
+server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
+  process.stdout.write(`${JSON.stringify(server.address())}\n`)
+})
+
+function serve(socket: Socket): void {
+  let isReading = false
+  socket.on('error', () => {})
+  socket.on('data', chunk => {
+    if (isReading) return
+    const text = chunk.toString('latin1', 0, 16)
+    if (text.startsWith('GET /down')) {
+      socket.write(ENDLESS)
+      const go = () => {
+        while (!socket.destroyed && socket.write(PIECE));
+      }
+      socket.on('drain', go)
+      go()
+    } else if (text.startsWith('POST /up')) isReading = true
+    else {
+      // One answer for each request of a pipelined lump.
+      for (let at = chunk.indexOf('\r\n\r\n'); at >= 0; at = chunk.indexOf('\r\n\r\n', at + 4)) socket.write(SMALL)
+    }
+  })
+}

@@ -1,0 +1,62 @@
+// What every benchmark does: start the systems, go through its loads in rounds so that drift hits all alike, stop all.
+import { parseArgs } from 'node:util'
+import { type Load, type Measured, measure, medians } from './measure.ts'
+import { type MakeSystem, type System, startOrigin } from './systems.ts'
+
+export interface Options {
+  readonly seconds: number
+  readonly rounds: number
+  /** Names of systems; empty for all. */
+  readonly only: readonly string[]
+}
+
+/** `--seconds N`, `--rounds N`, `--only pbt,ssh`, `--quick`. */
+export function readOptions(seconds: number, rounds: number): Options {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+      quick: { type: 'boolean' },
+    },
+  })
+  return {
+    seconds: Number(values.seconds ?? (values.quick ? 2 : seconds)),
+    rounds: Number(values.rounds ?? (values.quick ? 1 : rounds)),
+    only: values.only?.split(',') ?? [],
+  }
+}
+
+/** The systems that are installed and wanted, each with an origin of all in common. */
+export async function startSystems(
+  makers: readonly MakeSystem[],
+  options: Options,
+): Promise<{ systems: System[]; stop(): Promise<void> }> {
+  const origin = await startOrigin()
+  const systems: System[] = []
+  for (const make of makers) {
+    const system = await make(origin.port)
+    if (system === undefined) continue
+    if (options.only.length === 0 || options.only.some(name => system.name.includes(name))) systems.push(system)
+    else await system.stop()
+  }
+  return {
+    systems,
+    stop: async () => {
+      for (const system of systems) await system.stop()
+      await origin.running.stop()
+    },
+  }
+}
+
+/** Medians over the rounds, by system; a system that cannot do it is left out. */
+export async function compare(systems: readonly System[], load: Load, rounds: number): Promise<Map<string, Measured>> {
+  const all = new Map<string, Measured[]>()
+  for (let round = 0; round < rounds; round++) {
+    for (const system of systems) {
+      const measured = await measure(system, load)
+      if (measured !== undefined) all.set(system.name, [...(all.get(system.name) ?? []), measured])
+    }
+  }
+  return new Map([...all].map(([name, measured]) => [name, medians(measured)]))
+}
