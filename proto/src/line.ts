@@ -32,8 +32,8 @@ const CRUISE_GAIN = 1.1
 const PROBE_GAIN = 1.3
 const DRAIN_GAIN = 0.85
 const PROBE_ROUNDS = 8
-/** On lines shorter than this the scheduling of processes decides, not the line. */
-const MIN_ROUND_TRIP_MS = 1
+/** On lines shorter than this the scheduling of two processes decides: less leaves one of them waiting for the other. */
+const MIN_ROUND_TRIP_MS = 4
 /** Lets one batch be written, one acknowledged and one delayed beyond the product. */
 const SLACK_BYTES = 128 * KIB
 /** The cap before the first samples: TCP's initial window would be 14 KiB, ours counts on TCP's own below. */
