@@ -62,7 +62,7 @@ export interface MuxOptions {
 }
 
 /** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
-const PIPE_BYTES = 512 * KIB
+const PIPE_BYTES = 256 * KIB
 /** With this many frames waiting a batch goes out at once, so that the peer starts while this end goes on reading. */
 const LUMP_FRAMES = 16
 
