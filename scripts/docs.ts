@@ -1,0 +1,113 @@
+// Writes the pages of docs/ that list things, from the things themselves: `node scripts/docs.ts`. docs.test.ts compares.
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
+import { replyFor } from '../server/src/edge/replies.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/** Each page and how it reads now. */
+export function pages(): ReadonlyMap<string, string> {
+  return new Map([
+    ['docs/settings.md', settings()],
+    ['docs/commands.md', commands()],
+    ['docs/errors.md', errors()],
+  ])
+}
+
+function settings(): string {
+  const rows = SETTING_NAMES.map(name => {
+    const { doc, unit } = SETTINGS[name]
+    return `| \`${keyOf(name)}\` | \`${variableOf(name)}\` | ${defaultTextOf(name)} | ${unit} | ${doc} |`
+  })
+  return `# Settings of pbt-server
+
+From one YAML file (\`--config FILE\`), then variables, then flags (\`--base-domain …\`); the later ones win. A key that is not in
+this list is an error, and all problems are reported at once. [server.example.yaml](../deploy/server.example.yaml) is a
+file to begin with.
+
+| key | variable | default | unit | what it does |
+|---|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = [
+  ['client/src/main.ts', ['--help']],
+  ['client/src/main.ts', ['init', '--help']],
+  ['client/src/main.ts', ['tunnel', 'http', '--help']],
+  ['server/src/main.ts', ['--help']],
+  ['server/src/main.ts', ['init', '--help']],
+  ['server/src/main.ts', ['start', '--help']],
+]
+
+function commands(): string {
+  const texts = COMMANDS.map(([file, args]) => {
+    const { stdout } = spawnSync(process.execPath, [file, ...args], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: plainEnvironment(),
+    })
+    const name = file.startsWith('client') ? 'pbt' : 'pbt-server'
+    return `## \`${[name, ...args.slice(0, -1)].join(' ')}\`\n\n\`\`\`\n${stdout.trimEnd()}\n\`\`\`\n`
+  })
+  return `# Commands
+
+What the programs themselves say with \`--help\`. With \`--json\` every command writes one JSON object a line to stdout, each
+with \`event\` and \`time\`, and words for people to stderr.
+
+${texts.join('\n')}`
+}
+
+function plainEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, HOME: '/home/you', COLUMNS: '100', NO_COLOR: '1', LANG: 'C.UTF-8' }
+}
+
+function errors(): string {
+  const source = readFileSync(`${ROOT}server/src/edge/replies.ts`, 'utf8')
+  const codes = [...(/WORDING[\s\S]*?\n}\n/.exec(source)?.[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?: \{/gm)].map(
+    match => match[1] ?? '',
+  )
+  const edge = codes.map(code => {
+    const { status, body } = replyFor(code as Parameters<typeof replyFor>[0], { accept: 'application/json' })
+    const { title, cure } = JSON.parse(body.toString())
+    return `| \`${code}\` | ${status} | ${title} | ${cure} |`
+  })
+  const link = codesIn('proto/src/errors.ts', /REASON_OF_CODE = \{([\s\S]*?)\n\}/, /^ {2}'?([a-z-]+)'?:/gm)
+  const client = codesIn('client/src/failure.ts', /FailureCode = ([^\n]*)/, /'([a-z-]+)'/g)
+  const server = codesIn('server/src/failure.ts', /FailureCode =([\s\S]*?)\n\n/, /'([a-z-]+)'/g)
+  return `# Errors
+
+## Answers of the edge
+
+They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. After an
+answer's head has gone out a failure is never a clean end: the connection or stream is cut.
+
+| code | status | what it says | what to do |
+|---|---|---|---|
+${edge.join('\n')}
+
+## Codes of the link
+
+In \`closed\` and \`error\` events and in the live view: ${list(link)}.
+
+## Codes of the programs
+
+\`pbt\` adds ${list(client)}. Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not
+available.
+
+\`pbt-server\` has ${list(server)}. Exit codes: 0 stopped, 1 failed, 2 wrong usage or settings.
+`
+}
+
+function codesIn(file: string, section: RegExp, code: RegExp): string[] {
+  const text = section.exec(readFileSync(`${ROOT}${file}`, 'utf8'))?.[1] ?? ''
+  return [...text.matchAll(code)].map(match => match[1] ?? '')
+}
+
+function list(codes: readonly string[]): string {
+  return codes.map(code => `\`${code}\``).join(', ')
+}
+
+if (import.meta.main) for (const [file, text] of pages()) writeFileSync(`${ROOT}${file}`, text)
