@@ -26,16 +26,19 @@ const FULL_ROUNDS = 3
 /** Or when the round trip has risen by this much: a queue stands already. */
 const RISE_FACTOR = 1.25
 const RISE_MS = 4
-/** Above 1 so that a faster line is found; the surplus is a queue of a tenth of a round trip. */
-const CRUISE_GAIN = 1.1
+/**
+ * Above 1 so that a faster line is found and acknowledgements that come in lumps leave no gap; the surplus is a queue of
+ * a quarter of a round trip.
+ */
+const CRUISE_GAIN = 1.25
 /** One round in PROBE_ROUNDS asks for more, the next drains what that queued, so that the lowest round trip stays true. */
-const PROBE_GAIN = 1.3
+const PROBE_GAIN = 1.5
 const DRAIN_GAIN = 0.85
 const PROBE_ROUNDS = 8
 /** On lines shorter than this the scheduling of two processes decides: less leaves one of them waiting for the other. */
 const MIN_ROUND_TRIP_MS = 4
-/** Lets one batch be written, one acknowledged and one delayed beyond the product. */
-const SLACK_BYTES = 128 * KIB
+/** Lets batches be written, read and acknowledged while others are on the line: four of them. */
+const SLACK_BYTES = 256 * KIB
 /** The cap before the first samples: TCP's initial window would be 14 KiB, ours counts on TCP's own below. */
 export const INITIAL_CAP_BYTES = 512 * KIB
 /** The rate window turns over after this many rounds, but not sooner than RATE_WINDOW_MS. */
@@ -171,7 +174,7 @@ export class Line {
   private cap(): number {
     const product = this.rate * Math.max(this.roundTripMs, MIN_ROUND_TRIP_MS)
     const cap = GAIN[this.phase] * product + SLACK_BYTES
-    const floor = this.phase === 'startup' ? INITIAL_CAP_BYTES : SLACK_BYTES * 2
+    const floor = this.phase === 'startup' ? INITIAL_CAP_BYTES : SLACK_BYTES
     return Math.min(Math.max(cap, floor), MAX_UNACKED_BYTES)
   }
 }

@@ -317,7 +317,7 @@ test('small things go ahead of bulk and bulk fills the line at 20, 40 and 100 ms
     const kept = (bulk.bytes - before) / rate / (clock.now() - 3000)
     times.sort((left, right) => left - right)
     assert.ok(kept > 0.95, `bulk keeps ${kept} of a line of ${roundTrip} ms`)
-    assert.ok((times[49] ?? 0) < roundTrip * 1.1 + 8, `worst of ${times} at ${roundTrip} ms`)
+    assert.ok((times[49] ?? 0) < roundTrip * 1.5 + 10, `worst of ${times} at ${roundTrip} ms`)
   }
 })
 
