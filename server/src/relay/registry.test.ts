@@ -36,9 +36,15 @@ test('who waits for an awaited name is told once, when it is online or has been 
   clock.advance(999)
   assert.deepEqual(told, [['a', 'online']])
   clock.advance(1)
-  assert.deepEqual(told, [['a', 'online'], ['b', 'offline']])
+  assert.deepEqual(told, [
+    ['a', 'online'],
+    ['b', 'offline'],
+  ])
   assert.equal(registry.lookup('a').state, 'online')
-  assert.equal(registry.whenKnown('a', () => {}), undefined)
+  assert.equal(
+    registry.whenKnown('a', () => {}),
+    undefined,
+  )
 })
 
 test('waiters are bounded', () => {
