@@ -36,7 +36,7 @@ const PROBE_GAIN = 1.5
 const DRAIN_GAIN = 0.85
 const PROBE_ROUNDS = 8
 /** On lines shorter than this the scheduling of two processes decides: less leaves one of them waiting for the other. */
-const MIN_ROUND_TRIP_MS = 4
+const MIN_ROUND_TRIP_MS = 2
 /** Lets batches be written, read and acknowledged while others are on the line: four of them. */
 const SLACK_BYTES = 256 * KIB
 /** The cap before the first samples: TCP's initial window would be 14 KiB, ours counts on TCP's own below. */

@@ -9,9 +9,9 @@ export interface CreditPool {
 
 /** A grant is worth a frame once this part of the window was read: four grants a window. */
 const GRANT_PART = 4
-/** A window read within this many round trips was too small for the line. */
-const GROWTH_ROUND_TRIPS = 2
-const MIN_ROUND_TRIP_MS = 1
+/** A window read within this many round trips was too small for the line; twice as much would wait in this process. */
+const GROWTH_ROUND_TRIPS = 1.5
+const MIN_ROUND_TRIP_MS = 0.5
 
 export class ReceiveWindow {
   private size = INITIAL_CREDIT_BYTES
