@@ -11,6 +11,8 @@ import { acceptOf, FrameReader, frame } from './support/websocket.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
 const ASSETS = 50
+/** Installing the browser may take this long. */
+const INSTALL_MS = 480_000
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 
 /** Installs Debian's when this user may; whether there is one then. */
@@ -32,7 +34,7 @@ socket.onopen = () => socket.send(new Uint8Array([104, 105]))
 socket.onmessage = event => { window.echoed = new TextDecoder().decode(event.data) }
 </script>`
 
-test('Chromium loads 50 assets, a WebSocket and an event stream', async t => {
+test('Chromium loads 50 assets, a WebSocket and an event stream', { timeout: INSTALL_MS }, async t => {
   if (!hasChromium()) {
     t.skip('chromium is not installed: apt-get install chromium')
     return
