@@ -78,6 +78,7 @@ export function findFaults(files: readonly string[], read = (file: string) => re
 function resolve(file: string, name: string): string | undefined {
   if (name.startsWith('.')) return normalize(join(dirname(file), name))
   if (name === '@pbt/proto') return 'proto/src/index.ts'
+  if (name === '@pbt/proto/http1') return 'proto/src/http1/index.ts'
   if (name === '@pbt/proto/testing') return 'proto/src/testing/index.ts'
   if (name.startsWith('@pbt/proto/')) return 'proto/gen/'
   return undefined

@@ -11,9 +11,9 @@ const OLDEST = [24, 18, 1]
 /**
  * A small young generation: what passes through lives in buffers outside the heap, which are freed with the small
  * objects that hold them. With Node's default of 32 MiB a gigabyte leaves 80 MiB of garbage between collections and
- * every other one is of the whole heap; with 1 MiB it is 20 MiB, and bulk is faster (bench/README.md).
+ * every other one is of the whole heap; with 1 MiB requests under way are moved about all the time (bench/README.md).
  */
-export const NODE_FLAGS = ['--max-semi-space-size=1']
+export const NODE_FLAGS = ['--max-semi-space-size=4']
 
 /** The packaged Node; undefined when it is not installed. */
 export function packagedNode() {

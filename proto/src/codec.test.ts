@@ -35,7 +35,7 @@ import { varintSize, varintText, WireReader, writeVarint } from './wire.ts'
 const token = fc.stringMatching(/^[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,30}$/)
 const octets = fc
   .array(
-    fc.integer({ min: 1, max: 255 }).filter(octet => octet !== 10 && octet !== 13),
+    fc.integer({ min: 32, max: 255 }).filter(octet => octet !== 127),
     { maxLength: 200 },
   )
   .map(list => String.fromCharCode(...list))
@@ -294,7 +294,7 @@ test('sizes are checked before anything is taken apart', () => {
 
 test('octets that could split a head are refused', () => {
   const reader = new BatchReader()
-  for (const value of ['a\r\nb', 'a\0', '\n']) {
+  for (const value of ['a\r\nb', 'a\0', '\n', '\x01', '\x7f']) {
     const writer = new BatchWriter()
     writer.add(1, false, encodeResponseHead({ status: 200, reason: '', headers: ['x', value], upgrade: '' }))
     reader.read(bufferOf(writer.finish(0, 1)))

@@ -188,7 +188,7 @@ export class BatchReader {
     const from = reader.position - this.bodyStart
     reader.position += length
     const value = text.slice(from, from + length)
-    if (FORBIDDEN.test(value)) throw new PbtError('protocol', 'head with CR, LF or NUL in a value')
+    if (FORBIDDEN.test(value)) throw new PbtError('protocol', 'head with a control octet in a value')
     return value
   }
 
@@ -216,7 +216,8 @@ export class BatchReader {
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** A target has at least one octet, none of them white space or control (RFC 9112 section 3.2). */
 const TARGET = /^[^\0-\x20\x7f]+$/
-const FORBIDDEN = /[\0\r\n]/
+/** Control octets but for the tab (RFC 9110 section 5.5). */
+const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/
 
 function checkedTag(tag: number): number {
   if (tag >>> 3 === 0 || tag > 0xffffffff) throw new PbtError('protocol', `malformed batch: field tag ${tag}`)

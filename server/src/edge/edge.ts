@@ -1,12 +1,11 @@
 // Who arrives: the TLS port, told apart by server name, and the plain port.
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Log } from '../observe/log.ts'
 import { Connections } from './connections.ts'
-import { hostName, type Visitor, visitorOf } from './headers.ts'
-import { createHttp1 } from './http1.ts'
+import { type Visitor, visitorOf } from './headers.ts'
+import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { Router, type Tunnels } from './router.ts'
 
@@ -48,8 +47,8 @@ export class Edge {
   private readonly connections = new Connections()
   private readonly servers: Server[] = []
   private readonly visitors = new WeakMap<Socket, Visitor>()
-  private readonly http1: ReturnType<typeof createHttp1>
-  private readonly plain: ReturnType<typeof createHttp1>
+  private readonly http1: Http1
+  private readonly plain: Http1
   private readonly http2: ReturnType<typeof createHttp2>
   private isDraining = false
   private httpsPort = 443
@@ -68,12 +67,9 @@ export class Edge {
       responseTimeoutMs: options.responseTimeoutMs,
       isDraining: () => this.isDraining,
     }
-    this.http1 = createHttp1(common)
-    this.plain = createHttp1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
+    this.http1 = new Http1(common)
+    this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
     this.http2 = createHttp2(common)
-    // Servers that are handed their connections start their timers by this event only.
-    this.http1.emit('listening')
-    this.plain.emit('listening')
   }
 
   /** Opens the ports and resolves with the numbers bound; nothing is served before `serve`. */
@@ -95,7 +91,7 @@ export class Edge {
       createNetServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }).on(
         'connection',
         socket => {
-          if (this.connections.admit(socket)) this.plain.emit('connection', guarded(socket))
+          if (this.connections.admit(socket)) this.plain.accept(guarded(socket))
         },
       )
     this.httpsPort = await this.bind(https, () =>
@@ -113,8 +109,6 @@ export class Edge {
   drain(): void {
     this.isDraining = true
     for (const server of this.servers) server.close()
-    this.http1.closeIdleConnections()
-    this.plain.closeIdleConnections()
     this.http2.drain()
   }
 
@@ -122,12 +116,9 @@ export class Edge {
   async close(): Promise<void> {
     if (!this.isDraining) this.drain()
     this.http2.destroy()
-    this.http1.closeAllConnections()
-    this.plain.closeAllConnections()
+    this.http1.close()
+    this.plain.close()
     this.connections.destroy()
-    // Their timers run on although they never listened themselves.
-    this.http1.close(() => {})
-    this.plain.close(() => {})
     await Promise.all(this.servers.map(server => (server.listening ? once(server, 'close') : undefined)))
   }
 
@@ -164,7 +155,7 @@ export class Edge {
     if (socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
     if (serverNameOf(socket) === `link.${this.options.baseDomain}`) this.options.acceptLink(socket)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
-    else this.http1.emit('connection', socket)
+    else this.http1.accept(socket)
   }
 
   private visitorOf(socket: Socket): Visitor {
@@ -177,15 +168,9 @@ export class Edge {
   }
 
   /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
-  private readonly redirect = (request: IncomingMessage, response: ServerResponse): void => {
-    const host = hostName(request.headers.host ?? '')
-    const path = request.url?.startsWith('/') ? request.url : '/'
-    if (host === undefined) {
-      response.writeHead(400, ['pbt-error', 'bad-request', 'content-length', '0', 'connection', 'close']).end()
-      return
-    }
+  private readonly redirect = (host: string, target: string): string => {
     const port = this.httpsPort === 443 ? '' : `:${this.httpsPort}`
-    response.writeHead(308, ['location', `https://${host}${port}${path}`, 'content-length', '0']).end()
+    return `https://${host}${port}${target.startsWith('/') ? target : '/'}`
   }
 }
 

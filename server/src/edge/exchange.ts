@@ -60,8 +60,13 @@ export abstract class Exchange implements ChannelHandler {
   protected abstract readBody(): void
   protected abstract pauseBody(): void
   protected abstract resumeBody(): void
-  /** The answer is out, the request may not be: sees to the rest of the visitor's bytes. */
+  /** The answer is out, or the exchange over; the request may not be: sees to the rest of the visitor's bytes. */
   protected abstract finished(): void
+
+  /** Some of an answer has gone out. */
+  get hasAnswered(): boolean {
+    return this.phase !== 'waiting'
+  }
 
   // The way of a request.
 
@@ -103,6 +108,7 @@ export abstract class Exchange implements ChannelHandler {
     this.phase = 'done'
     this.sendReply(code, options)
     this.release()
+    this.finished()
   }
 
   /** A piece of the request's body. */
@@ -154,7 +160,7 @@ export abstract class Exchange implements ChannelHandler {
     try {
       this.sendHead(head, fields.headers, this.hasNoBody || last, fields.contentLength)
     } catch {
-      // Node refuses the head (ERR_INVALID_CHAR and the like) before it has written anything.
+      // Node's HTTP/2 refuses the head (ERR_HTTP2_INVALID_CONNECTION_HEADERS and the like) before it has written anything.
       this.phase = 'waiting'
       this.broke('the answer has fields that cannot be passed on')
     }

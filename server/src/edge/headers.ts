@@ -1,12 +1,6 @@
 // What a visitor's request and a target's answer may carry through the edge: rules for hosts, targets and fields.
 import type { HeaderList } from '@pbt/proto'
 
-/** Why a request is refused before it is routed. */
-export interface Refusal {
-  readonly status: 400 | 417 | 431 | 501
-  readonly reason: string
-}
-
 /** What the connection says of a visitor; made once a connection. */
 export interface Visitor {
   /** As a socket tells it, IPv4-mapped addresses as IPv4. */

@@ -210,7 +210,6 @@ class Http2Exchange extends Exchange {
     const isBodyless = this.headers[':method'] === 'HEAD'
     stream.respond([':status', String(status), ...headers], { endStream: isBodyless })
     if (!isBodyless) stream.end(body)
-    if (!this.isRequestWhole) this.finished()
   }
 
   protected cut(): void {

@@ -1,51 +1,45 @@
 // Upgrades, WebSocket among them: the target accepts or refuses, and then bytes pass both ways untouched.
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelHandler, type HeaderList, PbtError, type ResponseHead } from '@pbt/proto'
+import { headText } from './answer-text.ts'
 import { replyCodeOf } from './exchange.ts'
 import { answerFields, requestHeaders, type Visitor, valuesOf } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
-import { checkRequest } from './request-line.ts'
+import { destinationOf, RefusedRequest } from './request-line.ts'
+import { hasOption, type IncomingRequest } from './request-parser.ts'
+import { resetSocket } from './reset.ts'
 import type { Route, Router } from './router.ts'
 
 export interface UpgradeOptions {
   readonly router: Router
-  readonly visitorOf: (socket: Socket) => Visitor
-  readonly serverNameOf: (socket: Socket) => string | undefined
+  readonly visitor: Visitor
+  readonly serverName: string | undefined
 }
 
-/** Serves a request with an Upgrade field; `glued`: what the visitor sent right behind it. */
-export function serveUpgrade(options: UpgradeOptions, request: IncomingMessage, socket: Socket, glued: Buffer): void {
+/** Serves a request with an Upgrade field on a paused socket; `glued`: what the visitor sent right behind it. */
+export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, socket: Socket, glued: Buffer): void {
   const upgrade = new UpgradeExchange(request, socket, glued)
-  const { refusal, destination } = checkRequest(request)
-  const reason = refusal?.reason ?? refusalOf(request)
-  if (reason !== undefined || destination === undefined) {
-    upgrade.reply('bad-request', { status: refusal?.status ?? 400, detail: reason ?? '' })
-    return
+  const { router, visitor, serverName } = options
+  const { method, fields } = request
+  try {
+    checkUpgrade(request)
+    const { authority, host, target } = destinationOf(method, request.target, request.host)
+    const headers = requestHeaders(fields, visitor, authority)
+    const head = { tunnel: 0, method, target, headers, upgrade: request.upgrade, visitor: visitor.endpoint }
+    upgrade.start(router.route(host, serverName), head)
+  } catch (error) {
+    if (!(error instanceof RefusedRequest)) throw error
+    upgrade.reply('bad-request', { status: error.status, detail: error.message })
   }
-  const visitor = options.visitorOf(socket)
-  const { authority, host, target } = destination
-  const head = {
-    tunnel: 0,
-    method: request.method ?? '',
-    target,
-    headers: requestHeaders(request.rawHeaders, visitor, authority),
-    upgrade: valuesOf(request.rawHeaders, 'upgrade').join(', '),
-    visitor: visitor.endpoint,
-  }
-  upgrade.start(options.router.route(host, options.serverNameOf(socket)), head)
 }
 
-/** An upgrade with a body would have to be read twice; Node hands the body over as if it were the new protocol. */
-function refusalOf(request: IncomingMessage): string | undefined {
-  const { rawHeaders, method, httpVersionMinor, headers } = request
-  if (httpVersionMinor === 0) return 'HTTP/1.0 has no Upgrade'
-  if (/(^|,)\s*websocket\s*(,|$)/i.test(headers.upgrade ?? '') && method !== 'GET') return 'a WebSocket begins with GET'
-  const lengths = valuesOf(rawHeaders, 'content-length')
-  if (valuesOf(rawHeaders, 'transfer-encoding').length > 0 || lengths.some(length => length !== '0')) {
-    return 'an upgrade cannot have a body'
+/** Throws RefusedRequest. What follows an upgrade could be its body or the new protocol: so it has none. */
+function checkUpgrade(request: IncomingRequest): void {
+  if (request.minor === 0) throw new RefusedRequest('HTTP/1.0 has no Upgrade')
+  if (request.method !== 'GET' && hasOption(request.upgrade.toLowerCase(), 'websocket')) {
+    throw new RefusedRequest('a WebSocket begins with GET')
   }
-  return undefined
+  if (!request.hasNoBody) throw new RefusedRequest('an upgrade cannot have a body')
 }
 
 /*
@@ -56,7 +50,7 @@ function refusalOf(request: IncomingMessage): string | undefined {
 type Phase = 'waiting' | 'open' | 'answering' | 'over'
 
 class UpgradeExchange implements ChannelHandler {
-  private readonly request: IncomingMessage
+  private readonly request: IncomingRequest
   private readonly socket: Socket
   private glued: Buffer
   private channel: Channel | undefined
@@ -66,12 +60,10 @@ class UpgradeExchange implements ChannelHandler {
   private left = -1
   private stopWaiting: (() => void) | undefined
 
-  constructor(request: IncomingMessage, socket: Socket, glued: Buffer) {
+  constructor(request: IncomingRequest, socket: Socket, glued: Buffer) {
     this.request = request
     this.socket = socket
     this.glued = glued
-    socket.setTimeout(0)
-    socket.setNoDelay(true)
     socket.on('error', () => this.lost())
     socket.on('close', () => this.lost())
     socket.on('drain', () => this.taken())
@@ -99,7 +91,7 @@ class UpgradeExchange implements ChannelHandler {
   reply(code: ReplyCode, options: ReplyOptions): void {
     if (this.phase !== 'waiting') return
     this.phase = 'over'
-    const { status, headers, body } = replyFor(code, { ...options, accept: this.request.headers.accept })
+    const { status, headers, body } = replyFor(code, { ...options, accept: valuesOf(this.request.fields, 'accept')[0] })
     this.socket.end(
       Buffer.concat([Buffer.from(headText(status, '', [...headers, 'connection', 'close']), 'latin1'), body]),
     )
@@ -198,7 +190,7 @@ class UpgradeExchange implements ChannelHandler {
   /** The visitor sees that something is missing. */
   private cut(): void {
     this.phase = 'over'
-    if (!this.socket.destroyed) resetSocket(this.socket)
+    resetSocket(this.socket)
   }
 
   private lost(): void {
@@ -208,16 +200,4 @@ class UpgradeExchange implements ChannelHandler {
     this.channel?.reset('connection-reset', 'the visitor went away')
     this.socket.destroy()
   }
-}
-
-/** With RST where the system has it (not on TLS, where the missing close_notify tells), so that it is no clean end. */
-function resetSocket(socket: Socket): void {
-  if ('encrypted' in socket) socket.destroy()
-  else socket.resetAndDestroy()
-}
-
-function headText(status: number, reason: string, headers: HeaderList): string {
-  let text = `HTTP/1.1 ${status} ${reason}\r\n`
-  for (let index = 0; index + 1 < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`
-  return `${text}\r\n`
 }

@@ -1,0 +1,123 @@
+// How long a visitor's connection is waited for, and how it ends: real sockets, the clock by hand.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { visitorOf } from './headers.ts'
+import { Http1Connection } from './http1-connection.ts'
+import { Router } from './router.ts'
+
+const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
+
+/** A connection of an edge that knows no tunnel, its visitor's socket, and what the visitor got. */
+async function visited(t: TestContext) {
+  const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const visitor = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  t.after(() => {
+    visitor.destroy()
+    socket.destroy()
+    server.close()
+  })
+  const state = { tick: 0, isDraining: false, text: '' }
+  visitor.on('data', chunk => {
+    state.text += chunk.toString('latin1')
+  })
+  const ended = once(visitor, 'close')
+  const router = new Router({
+    baseDomain: 'localhost',
+    tunnels: { lookup: () => ({ state: 'unknown' }), whenKnown: () => undefined },
+    covers: () => true,
+  })
+  const options = {
+    router,
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
+    serverNameOf: () => undefined,
+    responseTimeoutMs: 0,
+    isDraining: () => state.isDraining,
+    tick: () => state.tick,
+  }
+  const connection = new Http1Connection(socket, options, 0, () => {})
+  const pass = (ticks: number) => {
+    for (let count = 0; count < ticks; count++) connection.tick(++state.tick)
+  }
+  const arrived = async (text: string) => {
+    visitor.write(text)
+    await once(socket, 'data')
+  }
+  const answered = async (times: number) => {
+    while ((state.text.match(/HTTP\/1\.1 404/g)?.length ?? 0) < times) await once(visitor, 'data')
+  }
+  return { visitor, socket, state, ended, pass, arrived, answered }
+}
+
+test('a head that does not come in time is answered with 408 and the end', async t => {
+  const { state, ended, pass, arrived } = await visited(t)
+  await arrived('GET / HTTP/1.1\r\nHost:')
+  pass(10)
+  assert.equal(state.text, '')
+  pass(1)
+  await ended
+  assert.match(state.text, /^HTTP\/1\.1 408 [\s\S]*connection: close\r\n/)
+})
+
+test('a connection without a byte is closed without a word', async t => {
+  const { state, ended, pass } = await visited(t)
+  pass(11)
+  await ended
+  assert.equal(state.text, '')
+})
+
+test('an idle connection is kept 65 s after an answer, and each answer begins that anew', async t => {
+  const { visitor, ended, pass, answered } = await visited(t)
+  visitor.write(REQUEST)
+  await answered(1)
+  pass(60)
+  visitor.write(REQUEST)
+  await answered(2)
+  pass(65)
+  assert.ok(!visitor.readableEnded)
+  pass(1)
+  await ended
+})
+
+test('a draining server answers what is on its way, says that it was the last, and ends', async t => {
+  const { visitor, state, ended, answered } = await visited(t)
+  visitor.write(REQUEST)
+  await answered(1)
+  state.isDraining = true
+  visitor.write(REQUEST)
+  await ended
+  assert.equal(state.text.match(/HTTP\/1\.1 404 /g)?.length, 2)
+  assert.equal(state.text.match(/connection: close/g)?.length, 1)
+})
+
+test('a draining server lets idle connections go after two seconds', async t => {
+  const { visitor, state, ended, pass, answered } = await visited(t)
+  visitor.write(REQUEST)
+  await answered(1)
+  state.isDraining = true
+  pass(2)
+  assert.ok(!visitor.readableEnded)
+  pass(1)
+  await ended
+})
+
+test('a visitor who keeps its side open after the last answer is cut in the end', async t => {
+  const { visitor, socket, state, pass } = await visited(t)
+  visitor.allowHalfOpen = true
+  visitor.write(REQUEST.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+  await once(visitor, 'end')
+  const closed = once(socket, 'close')
+  pass(12)
+  await closed
+  assert.equal(state.text.match(/HTTP\/1\.1/g)?.length, 1)
+})
+
+test('a hundred pipelined requests are answered in order without a stack as deep', async t => {
+  const { visitor, answered, state } = await visited(t)
+  visitor.write(REQUEST.repeat(100))
+  await answered(100)
+  assert.equal(state.text.match(/HTTP\/1\.1 404/g)?.length, 100)
+})
