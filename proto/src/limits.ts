@@ -58,9 +58,14 @@ export const MAX_UNACKED_BYTES = 32 * MIB
 /** Batches sent and not acknowledged, at most: bounds what a peer that never acknowledges makes us keep. */
 export const MAX_UNACKED_BATCHES = 16_384
 
-/** An acknowledgement goes out after this many unacknowledged bytes received or after the delay, with whatever else goes. */
+/**
+ * An acknowledgement goes out after this many unacknowledged bytes received or after the delay, with whatever else goes;
+ * on its own not sooner after the last than the interval, unless that many bytes have come meanwhile.
+ */
 export const ACK_EVERY_BYTES = 32 * KIB
 export const ACK_DELAY_MS = 5
+export const ACK_INTERVAL_MS = 1
+export const ACK_AT_MOST_BYTES = 256 * KIB
 
 /** A ping goes out when nothing was heard for this long; the link is dead when nothing was heard for the second. */
 export const PING_INTERVAL_MS = 10_000

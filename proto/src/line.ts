@@ -26,19 +26,26 @@ const FULL_ROUNDS = 3
 /** Or when the round trip has risen by this much: a queue stands already. */
 const RISE_FACTOR = 1.25
 const RISE_MS = 4
-/**
- * Above 1 so that a faster line is found and acknowledgements that come in lumps leave no gap; the surplus is a queue of
- * a quarter of a round trip.
- */
-const CRUISE_GAIN = 1.25
-/** One round in PROBE_ROUNDS asks for more, the next drains what that queued, so that the lowest round trip stays true. */
-const PROBE_GAIN = 1.5
+/** What is beyond the product is for the slack to decide; this covers a rate measured a little low. */
+const CRUISE_GAIN = 1.05
+/** One round in so many goes out below the product and without slack: it empties the queue, so the lowest round trip stays true. */
 const DRAIN_GAIN = 0.85
-const PROBE_ROUNDS = 8
-/** On lines shorter than this the scheduling of two processes decides: less leaves one of them waiting for the other. */
-const MIN_ROUND_TRIP_MS = 2
-/** Lets batches be written, read and acknowledged while others are on the line: four of them. */
-const SLACK_BYTES = 256 * KIB
+const CRUISE_ROUNDS = 16
+/** Below this the clock of acknowledgements, not the line, makes the round trip. */
+const MIN_ROUND_TRIP_MS = 1
+/**
+ * Beyond the product goes the slack: it lets batches be written, read and acknowledged while others are on the line, and
+ * finds a faster line. How much that takes depends on how both processes are scheduled, which no model tells, so it is
+ * steered: more while even the quickest batch of a round met a shorter queue than the target, less while all met a longer
+ * one (the idea of TCP Vegas and LEDBAT, RFC 6817 section 2.4.2). The least is one batch under way and one being read.
+ */
+const QUEUE_TARGET_MS = 4
+const FIRST_SLACK_BYTES = 256 * KIB
+const MIN_SLACK_BYTES = 64 * KIB
+const MAX_SLACK_BYTES = 4 * 1024 * KIB
+/** Part of the distance to the target that one round covers, and the most by which it changes the slack. */
+const STEP_PART = 0.5
+const MAX_STEP = 1.5
 /** The cap before the first samples: TCP's initial window would be 14 KiB, ours counts on TCP's own below. */
 export const INITIAL_CAP_BYTES = 512 * KIB
 /** The rate window turns over after this many rounds, but not sooner than RATE_WINDOW_MS. */
@@ -46,13 +53,18 @@ const RATE_ROUNDS = 5
 const RATE_WINDOW_MS = 500
 const ROUND_TRIP_WINDOW_MS = 10_000
 
-type Phase = 'startup' | 'cruise' | 'probe' | 'drain'
+const SMOOTHING = 1 / 8
+const DEVIATION_SMOOTHING = 1 / 4
+
+type Phase = 'startup' | 'cruise' | 'drain'
 
 export class Line {
   /** Bytes that may be unacknowledged before bulk has to wait. */
   capBytes = INITIAL_CAP_BYTES
   /** Lowest recent round trip in ms, 0 before the first sample. */
   roundTripMs = 0
+  /** The usual round trip in ms, with the queues it met (RFC 6298, section 2); 0 before the first sample. */
+  smoothedRoundTripMs = 0
   /** Highest recent delivery rate in bytes per ms. */
   rate = 0
 
@@ -68,6 +80,11 @@ export class Line {
   private round = 0
   private roundEndsAt = 0
   private phaseRound = 0
+  /** How far round trips lie from the usual one: waiting that is no queue of the line. */
+  private roundTripDeviationMs = 0
+  /** Lowest round trip of this round. */
+  private roundTripOfRound = Number.POSITIVE_INFINITY
+  private slackBytes = FIRST_SLACK_BYTES
   private fullRate = 0
   private fullRounds = 0
 
@@ -106,6 +123,7 @@ export class Line {
     this.deliveredAt = now
     const roundTrip = now - newest.sentAt
     this.sampleRoundTrip(roundTrip, now)
+    if (roundTrip < this.roundTripOfRound) this.roundTripOfRound = roundTrip
     const elapsed = Math.max(newest.sentAt - newest.firstSentAt, now - newest.deliveredAt)
     this.firstSentAt = newest.sentAt
     if (elapsed > 0 && elapsed >= this.roundTripMs) {
@@ -116,11 +134,18 @@ export class Line {
       this.roundEndsAt = this.delivered
       this.round++
       this.endRound(roundTrip, newest.isAppLimited)
+      this.roundTripOfRound = Number.POSITIVE_INFINITY
     }
     this.capBytes = this.cap()
   }
 
   private sampleRoundTrip(roundTrip: number, now: number): void {
+    const error = roundTrip - this.smoothedRoundTripMs
+    if (this.smoothedRoundTripMs === 0) this.smoothedRoundTripMs = roundTrip
+    else {
+      this.smoothedRoundTripMs += error * SMOOTHING
+      this.roundTripDeviationMs += (Math.abs(error) - this.roundTripDeviationMs) * DEVIATION_SMOOTHING
+    }
     if (now - this.tripTurnAt > ROUND_TRIP_WINDOW_MS / 2) {
       this.tripTurnAt = now
       this.tripBefore = this.tripNow
@@ -149,10 +174,8 @@ export class Line {
         this.enter('cruise')
         return
       case 'cruise':
-        if (rounds >= PROBE_ROUNDS) this.enter('probe')
-        return
-      case 'probe':
-        this.enter('drain')
+        this.steerSlack(isAppLimited)
+        if (rounds >= CRUISE_ROUNDS) this.enter('drain')
     }
   }
 
@@ -166,6 +189,15 @@ export class Line {
     return ++this.fullRounds >= FULL_ROUNDS
   }
 
+  /** A round with too little to send says nothing about how much the line could have held. */
+  private steerSlack(isAppLimited: boolean): void {
+    const surplusMs = this.roundTripOfRound - this.roundTripMs - this.roundTripDeviationMs - QUEUE_TARGET_MS
+    if (isAppLimited && surplusMs < 0) return
+    const wanted = this.slackBytes - STEP_PART * this.rate * surplusMs
+    const step = Math.min(Math.max(wanted, this.slackBytes / MAX_STEP), this.slackBytes * MAX_STEP)
+    this.slackBytes = Math.min(Math.max(step, MIN_SLACK_BYTES), MAX_SLACK_BYTES)
+  }
+
   private enter(phase: Phase): void {
     this.phase = phase
     this.phaseRound = this.round
@@ -173,15 +205,14 @@ export class Line {
 
   private cap(): number {
     const product = this.rate * Math.max(this.roundTripMs, MIN_ROUND_TRIP_MS)
-    const cap = GAIN[this.phase] * product + SLACK_BYTES
-    const floor = this.phase === 'startup' ? INITIAL_CAP_BYTES : SLACK_BYTES
-    return Math.min(Math.max(cap, floor), MAX_UNACKED_BYTES)
+    const slack = this.phase === 'drain' ? 0 : this.slackBytes
+    const floor = this.phase === 'startup' ? INITIAL_CAP_BYTES : MIN_SLACK_BYTES
+    return Math.min(Math.max(GAIN[this.phase] * product + slack, floor), MAX_UNACKED_BYTES)
   }
 }
 
 const GAIN: Readonly<Record<Phase, number>> = {
   startup: STARTUP_GAIN,
   cruise: CRUISE_GAIN,
-  probe: PROBE_GAIN,
   drain: DRAIN_GAIN,
 }

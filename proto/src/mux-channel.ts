@@ -12,7 +12,7 @@ import { type CreditPool, ReceiveWindow } from './window.ts'
 export interface ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool
-  readonly roundTripMs: number
+  readonly usualRoundTripMs: number
   now(): number
   /** The channel has something to send. */
   wake(queue: SendQueue): void
@@ -117,7 +117,7 @@ export class MuxChannel implements Channel {
 
   consumed(bytes: number): void {
     if (this.isOver || this.isPeerEnded) return
-    const grant = this.window.consumed(bytes, this.host.now(), this.host.roundTripMs)
+    const grant = this.window.consumed(bytes, this.host.now(), this.host.usualRoundTripMs)
     if (grant > 0) this.host.sendControl(this.id, encodeCredit(grant))
   }
 

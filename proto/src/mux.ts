@@ -7,7 +7,16 @@ import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN,
 import { type Batch, BatchWriter, encodeControl, encodeOpen } from './encode.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
 import type { ChannelKind, ChannelOpen } from './heads.ts'
-import { ACK_DELAY_MS, ACK_EVERY_BYTES, KIB, MAX_CHANNELS, MAX_UNACKED_BATCHES, MAX_UNACKED_BYTES } from './limits.ts'
+import {
+  ACK_AT_MOST_BYTES,
+  ACK_DELAY_MS,
+  ACK_EVERY_BYTES,
+  ACK_INTERVAL_MS,
+  KIB,
+  MAX_CHANNELS,
+  MAX_UNACKED_BATCHES,
+  MAX_UNACKED_BYTES,
+} from './limits.ts'
 import { Line } from './line.ts'
 import { encodeLinkFrame, type LinkFrame } from './link-frames.ts'
 import { Liveness } from './liveness.ts'
@@ -94,6 +103,7 @@ export class Mux implements ChannelHost {
   private readonly drainedChannels: MuxChannel[] = []
 
   private ackOwedBytes = 0
+  private ackedAt = 0
   private isAckTimerSet = false
 
   private bytesSent = 0
@@ -118,8 +128,8 @@ export class Mux implements ChannelHost {
     return this.link !== undefined
   }
 
-  get roundTripMs(): number {
-    return this.line.roundTripMs
+  get usualRoundTripMs(): number {
+    return this.line.smoothedRoundTripMs
   }
 
   get stats(): MuxStats {
@@ -368,7 +378,7 @@ export class Mux implements ChannelHost {
 
   private oweAck(bytes: number): void {
     this.ackOwedBytes += bytes
-    if (this.ackOwedBytes >= ACK_EVERY_BYTES) this.planFlush()
+    if (this.isAckDue(this.clock.now())) this.planFlush()
     else if (!this.isAckTimerSet) {
       this.isAckTimerSet = true
       this.clock.after(ACK_DELAY_MS, () => {
@@ -378,9 +388,20 @@ export class Mux implements ChannelHost {
     }
   }
 
+  /** On a quick line an acknowledgement for each piece would cost the peer more than the piece. */
+  private isAckDue(now: number): boolean {
+    if (this.ackOwedBytes < ACK_EVERY_BYTES) return false
+    return this.ackOwedBytes >= ACK_AT_MOST_BYTES || now - this.ackedAt >= ACK_INTERVAL_MS
+  }
+
+  private ackSent(now: number): void {
+    this.ackOwedBytes = 0
+    this.ackedAt = now
+  }
+
   private sendAck(): void {
     if (this.link === undefined) return
-    this.ackOwedBytes = 0
+    this.ackSent(this.clock.now())
     this.hand(this.writer.finish(this.received, 0))
   }
 
@@ -426,7 +447,7 @@ export class Mux implements ChannelHost {
       this.sendBatch(now)
     }
     if (this.outbox.isEmpty && this.line.inFlight < this.line.capBytes) this.line.ranDry()
-    if (this.ackOwedBytes >= ACK_EVERY_BYTES) this.sendAck()
+    if (this.isAckDue(now)) this.sendAck()
   }
 
   private get hasMore(): boolean {
@@ -453,7 +474,7 @@ export class Mux implements ChannelHost {
   }
 
   private sendBatch(now: number): void {
-    this.ackOwedBytes = 0
+    this.ackSent(now)
     const batch = this.writer.finish(this.received, ++this.sentNumber)
     const sent: SentBatch = {
       number: this.sentNumber,

@@ -9,9 +9,13 @@ export interface CreditPool {
 
 /** A grant is worth a frame once this part of the window was read: four grants a window. */
 const GRANT_PART = 4
-/** A window read within this many round trips was too small for the line; twice as much would wait in this process. */
+/**
+ * A window read within this many usual round trips was too small for the line; twice as much would wait in this process.
+ * Usual, not lowest: on a line with a queue the window has to fill that too, or it is the window that sets the rate.
+ */
 const GROWTH_ROUND_TRIPS = 1.5
-const MIN_ROUND_TRIP_MS = 0.5
+/** Below this the scheduling of two processes decides. */
+const MIN_ROUND_TRIP_MS = 4
 
 export class ReceiveWindow {
   private size = INITIAL_CREDIT_BYTES
