@@ -133,7 +133,7 @@ export class Line {
     if (newest.delivered >= this.roundEndsAt) {
       this.roundEndsAt = this.delivered
       this.round++
-      this.endRound(roundTrip, newest.isAppLimited)
+      this.endRound(newest.isAppLimited)
       this.roundTripOfRound = Number.POSITIVE_INFINITY
     }
     this.capBytes = this.cap()
@@ -164,11 +164,11 @@ export class Line {
     this.rate = Math.max(this.rateNow, this.rateBefore)
   }
 
-  private endRound(roundTrip: number, isAppLimited: boolean): void {
+  private endRound(isAppLimited: boolean): void {
     const rounds = this.round - this.phaseRound
     switch (this.phase) {
       case 'startup':
-        if (!isAppLimited && this.isFull(roundTrip)) this.enter('drain')
+        if (this.isQueueing || (!isAppLimited && this.isFull())) this.enter('drain')
         return
       case 'drain':
         this.enter('cruise')
@@ -179,8 +179,12 @@ export class Line {
     }
   }
 
-  private isFull(roundTrip: number): boolean {
-    if (roundTrip > Math.max(this.roundTripMs, MIN_ROUND_TRIP_MS) * RISE_FACTOR + RISE_MS) return true
+  /** Even the quickest batch of the round waited: the line is full, whatever made the sender pause. */
+  private get isQueueing(): boolean {
+    return this.roundTripOfRound > Math.max(this.roundTripMs, MIN_ROUND_TRIP_MS) * RISE_FACTOR + RISE_MS
+  }
+
+  private isFull(): boolean {
     if (this.rate >= this.fullRate * FULL_GROWTH) {
       this.fullRate = this.rate
       this.fullRounds = 0

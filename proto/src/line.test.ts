@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KIB } from './limits.ts'
+import { Line, type SentRecord } from './line.ts'
+
+const BYTES_PER_MS = 62_500
+const BATCH_BYTES = 64 * KIB
+
+/** Sends at most `perMs` bytes a millisecond over a FIFO line for a while; returns the longest queue of the last second in ms. */
+function run(
+  line: Line,
+  roundTripMs: number,
+  perMs: number,
+  forMs: number,
+  from = 0,
+  credit = Number.POSITIVE_INFINITY,
+): { queueMs: number; part: number } {
+  const underWay: { record: SentRecord; ackAt: number }[] = []
+  let freeAt = 0
+  let budget = 0
+  let queueMs = 0
+  let bytes = 0
+  const until = from + forMs
+  for (let now = from + 1; now <= until; now++) {
+    while (underWay[0] !== undefined && underWay[0].ackAt <= now) {
+      const { record } = underWay.shift() as { record: SentRecord }
+      line.acknowledged(record, record.bytes, now)
+      if (now > until - 1000) bytes += record.bytes
+    }
+    budget = Math.min(budget + perMs, 4 * perMs + BATCH_BYTES)
+    while (budget >= BATCH_BYTES && line.inFlight < Math.min(line.capBytes, credit)) {
+      budget -= BATCH_BYTES
+      const record = {
+        bytes: BATCH_BYTES,
+        sentAt: 0,
+        delivered: 0,
+        deliveredAt: 0,
+        firstSentAt: 0,
+        isAppLimited: false,
+      }
+      line.sent(record, now)
+      freeAt = Math.max(freeAt, now) + BATCH_BYTES / BYTES_PER_MS
+      underWay.push({ record, ackAt: freeAt + roundTripMs })
+      if (now > until - 1000) queueMs = Math.max(queueMs, freeAt - now)
+    }
+    if (line.inFlight < line.capBytes) line.ranDry()
+  }
+  return { queueMs, part: bytes / 1000 / BYTES_PER_MS }
+}
+
+for (const roundTripMs of [5, 20, 40, 100]) {
+  test(`a line of ${roundTripMs} ms is filled without a queue worth the name`, () => {
+    const { queueMs, part } = run(new Line(), roundTripMs, 4 * BYTES_PER_MS, 10_000)
+    assert.ok(part > 0.95, `${part} of the line`)
+    assert.ok(queueMs < 15 + 0.1 * roundTripMs, `queue of ${queueMs} ms`)
+  })
+
+  test(`a sender that its peer's credit makes pause fills no queue on a line of ${roundTripMs} ms either`, () => {
+    const { queueMs, part } = run(new Line(), roundTripMs, 4 * BYTES_PER_MS, 10_000, 0, 2 * BYTES_PER_MS * roundTripMs)
+    assert.ok(part > 0.95, `${part} of the line`)
+    assert.ok(queueMs < 15 + 0.1 * roundTripMs, `queue of ${queueMs} ms`)
+  })
+}
+
+test('a slow sender is not held back, and finds the whole line when it has more', () => {
+  const line = new Line()
+  assert.ok(run(line, 40, BYTES_PER_MS / 10, 5000).part > 0.09)
+  assert.ok(run(line, 40, 4 * BYTES_PER_MS, 5000, 5000).part > 0.95)
+})
