@@ -9,11 +9,18 @@ import { fileURLToPath } from 'node:url'
 const OLDEST = [24, 18, 1]
 
 /**
- * A small young generation: what passes through lives in buffers outside the heap, which are freed with the small
- * objects that hold them. With Node's default of 32 MiB a gigabyte leaves 80 MiB of garbage between collections and
- * every other one is of the whole heap; with 1 MiB requests under way are moved about all the time (bench/README.md).
+ * What passes through lives in buffers outside the heap, which are freed with the small objects that hold them.
+ *
+ * - A small young generation: with Node's default of 32 MiB a gigabyte leaves 80 MiB of garbage between collections and
+ *   every other one is of the whole heap; with 1 MiB requests under way are moved about all the time.
+ * - Buffers counted in the heap's own limit, which begins at 64 MiB: with V8's separate limit for them every few hundred
+ *   buffers under way cost a collection of the whole heap, half of all that bulk cost (bench/README.md).
  */
-export const NODE_FLAGS = ['--max-semi-space-size=4']
+export const NODE_FLAGS = [
+  '--max-semi-space-size=4',
+  '--external-memory-accounted-in-global-limit',
+  '--initial-heap-size=64',
+]
 
 /** The packaged Node; undefined when it is not installed. */
 export function packagedNode() {
@@ -36,18 +43,21 @@ export function isNewEnough() {
 
 /** Runs the file of sources as if it were this process: arguments, streams, signals and exit code. */
 export async function launch(entry) {
-  if (isNewEnough() && NODE_FLAGS.every(flag => process.execArgv.includes(flag))) {
+  if (isNewEnough() && process.execArgv.includes(NODE_FLAGS[0])) {
     await import(entry.href)
     return
   }
-  const node = isNewEnough() ? process.execPath : packagedNode()
+  const packaged = packagedNode()
+  const node = packaged ?? (isNewEnough() ? process.execPath : undefined)
   if (node === undefined) {
     process.stderr.write(
       `pbt: Node ${process.versions.node} is too old and the packaged one is not installed: run "npm ci" in the checkout\n`,
     )
     process.exit(1)
   }
-  const child = spawn(node, [...NODE_FLAGS, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // Another Node need not know them all, and would refuse to start.
+  const flags = packaged === undefined ? NODE_FLAGS.slice(0, 1) : NODE_FLAGS
+  const child = spawn(node, [...flags, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', error => {
     process.stderr.write(`pbt: the packaged Node does not start: ${error.message}\n`)
