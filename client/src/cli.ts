@@ -4,6 +4,9 @@ import type { Command, Context } from './commands/command.ts'
 import { http } from './commands/http.ts'
 import { init } from './commands/init.ts'
 import { outputOptions } from './commands/output-options.ts'
+import { tcp } from './commands/tcp.ts'
+import { udp } from './commands/udp.ts'
+import { up } from './commands/up.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure } from './failure.ts'
 import { plainOutput } from './output.ts'
 import { VERSION } from './version.ts'
@@ -23,7 +26,7 @@ Variables, which come before what is stored:
 Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available`
 
 /** Besides `_`, which holds the commands. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain'])
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec'])
 
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
 export async function runCli(args: readonly string[], context: Context): Promise<ExitCode> {
@@ -56,12 +59,16 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     .usage('$0 <command>\n\nPuts what runs on this machine on the public internet, through a server of your own.')
   add(parser, init)
   parser.command('tunnel', 'open a tunnel; "pbt http" is short for "pbt tunnel http"', builder =>
-    add(builder.usage('$0 tunnel <kind>'), http).demandCommand(1, 'which kind of tunnel? Try "pbt tunnel http 3000"'),
+    add(add(add(builder.usage('$0 tunnel <kind>'), http), tcp), udp).demandCommand(
+      1,
+      'which kind of tunnel? Try "pbt tunnel http 3000"',
+    ),
   )
-  add(parser, http)
+  add(add(add(add(parser, http), tcp), udp), up)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
     .example('$0 http 3000 --domain myapp', 'https://myapp.tunnel.example.com reaches port 3000')
+    .example('$0 tcp 22', 'a public port of the server reaches port 22')
     .epilogue(FILES)
     .demandCommand(1, 'which command? "pbt --help" lists them')
     .strict()

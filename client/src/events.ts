@@ -1,11 +1,12 @@
 // What pbt tells programs and people, one kind an event. The field names are promised to programs.
+import type { ChannelKind } from '@pbt/proto'
 import type { FailureCode } from './failure.ts'
 
 /** Without `time`, which the output adds. */
 export type ClientEvent =
   | { event: 'stored'; server: string }
   | { event: 'connected'; server: string }
-  | { event: 'online'; tunnel: string; kind: 'http'; urls: readonly string[]; target: string }
+  | { event: 'online'; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
   | { event: 'reconnecting'; reason: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }

@@ -37,6 +37,17 @@ export function parseTarget(text: string): Target {
   return tcpTarget(text, match[1] ?? '', portOf(text, match[2] ?? ''), false)
 }
 
+/** Reads the target of a TCP or UDP tunnel. Throws Failure `usage`. */
+export function parsePortTarget(text: string, protocol: 'tcp' | 'udp'): Target {
+  const cure = protocol === 'tcp' ? 'use 22, HOST:22 or unix:/PATH' : 'use 51820 or HOST:51820'
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0]
+  if (scheme !== undefined || (protocol === 'udp' && text.startsWith('unix:'))) {
+    const why = `a ${protocol} tunnel leads to a port`
+    throw new Failure('usage', `target "${text}" cannot be used: ${why}`, { cure })
+  }
+  return parseTarget(text)
+}
+
 function urlTarget(text: string, scheme: string): Target {
   if (scheme !== 'http' && scheme !== 'https') throw wrong(text, `"${scheme}" is no scheme for a target`)
   const match = /^[a-z]+:\/\/(\[[^\]]*\]|[^:/?#@]*)(?::(\d+))?(\/?)(.*)$/i.exec(text)

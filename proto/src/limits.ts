@@ -38,7 +38,7 @@ export const INITIAL_CREDIT_BYTES = 256 * KIB
 export const MAX_CREDIT_BYTES = 16 * MIB
 
 /** Sum of the windows' growth beyond the initial credit in one session and direction. */
-export const SESSION_CREDIT_BYTES = 64 * MIB
+export const SESSION_CREDIT_BYTES = 32 * MIB
 
 /** Channels of one session at once. */
 export const MAX_CHANNELS = 10_000
@@ -51,6 +51,9 @@ export const CHANNEL_QUEUE_BYTES = 256 * KIB
 
 /** Unsent datagrams of one channel; more are dropped and counted. */
 export const DATAGRAM_QUEUE_BYTES = 256 * KIB
+
+/** Unsent datagrams of one session in all: 4,096 flows with a full queue each would be a gigabyte. */
+export const SESSION_DATAGRAM_BYTES = 4 * MIB
 
 /** Bytes sent and not acknowledged, at most: they are kept for replay. */
 export const MAX_UNACKED_BYTES = 32 * MIB

@@ -5,13 +5,16 @@ import { encodeCredit, encodeReset, encodeResponseHead, encodeTrailers } from '.
 import { type ErrorCode, PbtError } from './errors.ts'
 import type { ChannelKind, HeaderList, ResponseHead } from './heads.ts'
 import { MAX_DATA_BYTES, MAX_DATAGRAM_BYTES } from './limits.ts'
-import { SendQueue } from './send-queue.ts'
+import { type DatagramPool, SendQueue } from './send-queue.ts'
 import { type CreditPool, ReceiveWindow } from './window.ts'
 
 /** What a channel needs of its mux. */
 export interface ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool
+  readonly datagrams: DatagramPool
+  /** There is a link to send over. */
+  readonly isAttached: boolean
   readonly usualRoundTripMs: number
   now(): number
   /** The channel has something to send. */
@@ -49,7 +52,7 @@ export class MuxChannel implements Channel {
     this.kind = kind
     this.handler = handler
     this.needsHead = kind === 'http' && host.role === 'server'
-    this.queue = new SendQueue(id, kind === 'udp', host.role === 'client', this)
+    this.queue = new SendQueue(id, kind === 'udp' ? host.datagrams : undefined, host.role === 'client', this)
     this.window = new ReceiveWindow(host.pool, host.now())
   }
 
@@ -93,7 +96,8 @@ export class MuxChannel implements Channel {
 
   sendDatagram(datagram: Uint8Array): boolean {
     if (this.isOver || this.queue.isEnded || datagram.length > MAX_DATAGRAM_BYTES) return false
-    if (!this.queue.pushDatagram(datagram)) {
+    // Without a link it would arrive late, when it is worth nothing.
+    if (!this.host.isAttached || !this.queue.pushDatagram(datagram)) {
       this.host.datagramDropped()
       return false
     }

@@ -23,7 +23,7 @@ import { Liveness } from './liveness.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
 import { Outbox } from './outbox.ts'
 import { Replay, type SentBatch } from './replay.ts'
-import type { SendQueue } from './send-queue.ts'
+import type { DatagramPool, SendQueue } from './send-queue.ts'
 import type { CreditPool } from './window.ts'
 
 /** A frame of the session itself, counted and replayed. */
@@ -78,6 +78,7 @@ const LUMP_FRAMES = 16
 export class Mux implements ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool = { grownBytes: 0 }
+  readonly datagrams: DatagramPool = { waitingBytes: 0 }
   /** Highest number of a counted batch received: what resume tells the peer. */
   received = 0
   isClosed = false

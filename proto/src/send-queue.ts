@@ -7,19 +7,28 @@ import {
   KIB,
   MAX_BATCH_FRAMES,
   MAX_CREDIT_BYTES,
+  SESSION_DATAGRAM_BYTES,
 } from './limits.ts'
 
 /** A channel that sent less than this of late goes ahead of bulk. */
 const FRESH_BYTES = 32 * KIB
-/** The allowance comes back at this rate: 256 KiB/s stay ahead for ever (a terminal, events, a call). */
+/** The allowance comes back at this rate: 256 KiB/s stay ahead for ever (a terminal, events). */
 const FRESH_BYTES_PER_MS = 0.256 * KIB
+/** What is sent as datagrams is worth nothing when it comes late: 4 MiB/s stay ahead (a call, a game, a VPN in use). */
+const FRESH_DATAGRAM_BYTES_PER_MS = 4 * KIB
+
+/** What waits in all datagram queues of a session. */
+export interface DatagramPool {
+  waitingBytes: number
+}
 
 /** In which ring of the outbox a queue stands. */
 export type Ring = 'none' | 'fresh' | 'bulk'
 
 export class SendQueue {
   readonly id: number
-  private readonly isDatagram: boolean
+  /** Shared with the session's other datagram queues; undefined: a queue of bytes. */
+  private readonly datagrams: DatagramPool | undefined
   /** Next in the ring; owned by the outbox. */
   next: SendQueue | undefined
   ring: Ring = 'none'
@@ -41,9 +50,9 @@ export class SendQueue {
   private freshBytes = FRESH_BYTES
   private freshAt = 0
 
-  constructor(id: number, isDatagram: boolean, isAnnounced: boolean, owner: SendQueue['owner']) {
+  constructor(id: number, datagrams: DatagramPool | undefined, isAnnounced: boolean, owner: SendQueue['owner']) {
     this.id = id
-    this.isDatagram = isDatagram
+    this.datagrams = datagrams
     this.isAnnounced = isAnnounced
     this.owner = owner
   }
@@ -68,9 +77,12 @@ export class SendQueue {
 
   /** Adds a datagram, or not when too much waits. */
   pushDatagram(datagram: Uint8Array): boolean {
-    if (this.bytes + datagram.length > DATAGRAM_QUEUE_BYTES) return false
+    const { datagrams } = this
+    if (datagrams === undefined || this.bytes + datagram.length > DATAGRAM_QUEUE_BYTES) return false
+    if (datagrams.waitingBytes + datagram.length > SESSION_DATAGRAM_BYTES) return false
     this.bodies.push(datagram)
     this.bytes += datagram.length
+    datagrams.waitingBytes += datagram.length
     return true
   }
 
@@ -88,12 +100,13 @@ export class SendQueue {
   get isReady(): boolean {
     const body = this.bodies[this.head]
     if (body === undefined) return this.isEndWanted && !this.isEndTaken
-    return typeof body === 'string' || this.isDatagram || this.credit > 0
+    return typeof body === 'string' || this.datagrams !== undefined || this.credit > 0
   }
 
   /** Which ring it belongs to when it becomes ready. */
   ringAt(now: number): 'fresh' | 'bulk' {
-    this.freshBytes = Math.min(FRESH_BYTES, this.freshBytes + (now - this.freshAt) * FRESH_BYTES_PER_MS)
+    const rate = this.datagrams === undefined ? FRESH_BYTES_PER_MS : FRESH_DATAGRAM_BYTES_PER_MS
+    this.freshBytes = Math.min(FRESH_BYTES, this.freshBytes + (now - this.freshAt) * rate)
     this.freshAt = now
     return this.freshBytes > 0 ? 'fresh' : 'bulk'
   }
@@ -116,9 +129,10 @@ export class SendQueue {
         this.shift()
         this.isAnnounced = true
         writer.add(this.id, this.noteEnd(), body)
-      } else if (this.isDatagram) {
+      } else if (this.datagrams !== undefined) {
         this.shift()
         this.bytes -= body.length
+        this.datagrams.waitingBytes -= body.length
         writer.add(this.id, this.noteEnd(), body, DATAGRAM_TAG)
       } else if (!this.takeData(writer, body, slice)) break
     }
@@ -167,6 +181,7 @@ export class SendQueue {
     this.bodies.length = 0
     this.head = 0
     this.offset = 0
+    if (this.datagrams !== undefined) this.datagrams.waitingBytes -= this.bytes
     this.bytes = 0
     this.isEndWanted = true
     this.isEndTaken = true

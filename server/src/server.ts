@@ -7,7 +7,9 @@ import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
 import { Edge } from './edge/edge.ts'
+import { ephemeralRange, PortListeners } from './edge/ports.ts'
 import type { Log } from './observe/log.ts'
+import { addressOf, Ports } from './relay/ports.ts'
 import { Registry } from './relay/registry.ts'
 import { Reservations } from './relay/reservations.ts'
 import { LinkService } from './relay/service.ts'
@@ -63,12 +65,27 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
     ends.push(() => registry.close())
     const reservations = new Reservations(baseDomain, registry, store.names)
     await reservations.load(GRACE_MS)
+    // Reserved ports come up with the server, so that no other program takes them.
+    const listeners = new PortListeners({ addresses: config.bindAddress, tunnels: registry, clock })
+    ends.push(() => listeners.close())
+    const portBook = new Ports({
+      range: config.portRange,
+      ephemeral: ephemeralRange(),
+      registry,
+      store: store.ports,
+      listeners,
+    })
+    for (const { protocol, number, error } of await portBook.load(GRACE_MS)) {
+      log.error('cannot listen on a reserved port', { port: addressOf(protocol, number), error: String(error) })
+    }
 
     const ports = { https: 0, http: 0 }
     const sessions = new Sessions({
       clock,
       log: log.child({ room: 'relay' }),
       reservations,
+      ports: portBook,
+      portUrlOf: (protocol, number) => `${protocol}://${baseDomain}:${number}`,
       urlOf: host => `https://${host}${ports.https === 443 ? '' : `:${ports.https}`}`,
       baseDomain,
       agent: AGENT,
@@ -109,10 +126,12 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
       stop: async () => {
         // No new visitors; those who are here get their answers.
         edge.drain()
+        await listeners.drain()
         // Clients finish what they have and look for the next server.
         sessions.goAway('the server is stopping', RECONNECT_SPREAD_MS)
         // Visitors only: clients keep their links until the server closes them.
-        await until(() => edge.connectionCount <= links.connectionCount, clock, config.drainSeconds * 1_000)
+        const visitors = () => edge.connectionCount - links.connectionCount + listeners.connectionCount
+        await until(() => visitors() <= 0, clock, config.drainSeconds * 1_000)
         // What is left of the visitors breaks off, and each link ends after what it still has to say.
         sessions.close('the server stopped')
         await until(() => links.connectionCount === 0, clock, LAST_WORDS_MS)

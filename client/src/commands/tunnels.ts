@@ -13,9 +13,7 @@ import { machineId, readStored, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
 import type { Context } from './command.ts'
 import { outputOptions } from './output-options.ts'
-
-/** A plan, made once the output is there that its requests are told to. */
-export type MakePlan = (output: Output) => TunnelPlan
+import type { MakePlan } from './plans.ts'
 
 /** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
 export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
@@ -26,7 +24,7 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   let agent: Agent | undefined
   const output = runningOutput(outputOptions(isJson, context), server, () => agent?.traffic ?? NO_TRAFFIC)
   context.atExit(() => output.close())
-  const tunnels = makePlans.map(makePlan => makePlan(output))
+  const tunnels = makePlans.map((makePlan, index) => makePlan(index + 1, output))
   const identity = {
     agent: AGENT,
     machineId: id,
@@ -62,7 +60,12 @@ const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
 
 /** The same for a restart of the same command, another for a different one on this machine. */
 function digest(tunnels: readonly TunnelPlan[]): string {
-  const served = tunnels.map(({ kind, target, domains }) => [kind, target, ...[...domains].sort()])
+  const served = tunnels.map(({ kind, target, domains, port }) => [
+    kind,
+    target,
+    ...[...domains].sort(),
+    ...(port > 0 ? [port] : []),
+  ])
   return createHash('sha256').update(JSON.stringify(served.sort())).digest('hex').slice(0, 12)
 }
 

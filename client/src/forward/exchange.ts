@@ -42,7 +42,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     this.pool = pool
     this.host = host
     this.isRequestWhole = last
-    this.record = new Recorder(onRequest, head, channel)
+    this.record = new Recorder(onRequest, head.method, head.target, channel)
     channel.handler = this
     const idle = pool.take()
     if (idle === undefined) this.giveUpDialling = pool.dial(this)

@@ -1,9 +1,9 @@
-// What serves the channels of an HTTP tunnel, whatever the target speaks.
-import type { Channel, RequestHead } from '@pbt/proto'
+// What serves the channels of a tunnel, whatever the target speaks.
+import type { Channel, ChannelOpen } from '@pbt/proto'
 
-export interface HttpForwarder {
-  /** Takes a channel that was just opened. Never throws. */
-  accept(channel: Channel, head: RequestHead, last: boolean): void
-  /** Gives up idle connections; requests under way go on. */
+export interface Forwarder {
+  /** Takes a channel that was just opened and is of the tunnel's kind. Never throws. */
+  accept(channel: Channel, open: ChannelOpen, last: boolean): void
+  /** Gives up idle connections; what is under way goes on. */
   close(): void
 }

@@ -2,7 +2,7 @@
 import { systemClock } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { Http1Exchange } from './exchange.ts'
-import type { HttpForwarder } from './forwarder.ts'
+import type { Forwarder } from './forwarder.ts'
 import { createHttp2Forwarder } from './http2.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
@@ -20,14 +20,14 @@ export interface HttpForwarderOptions {
 }
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
-export function createHttpForwarder(options: HttpForwarderOptions): HttpForwarder {
+export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
   const { target, protocol, isVerified, onRequest } = options
   const host = hostHeaderOf(options.hostHeader, target)
   if (protocol === 'h2c') return createHttp2Forwarder({ target, host, onRequest })
   const pool = new Pool({ target, isVerified, alpn: 'http/1.1', clock: systemClock })
   return {
-    accept: (channel, head, last) => {
-      new Http1Exchange(channel, head, last, pool, host, onRequest)
+    accept: (channel, open, last) => {
+      if (open.kind === 'http') new Http1Exchange(channel, open.head, last, pool, host, onRequest)
     },
     close: () => pool.close(),
   }

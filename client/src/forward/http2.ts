@@ -21,7 +21,7 @@ import {
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { dial } from './dial.ts'
-import type { HttpForwarder } from './forwarder.ts'
+import type { Forwarder } from './forwarder.ts'
 import { type OnRequest, Recorder } from './record.ts'
 import type { HostHeader } from './request-text.ts'
 
@@ -39,7 +39,7 @@ export interface Http2ForwarderOptions {
 type Use = (session: ClientHttp2Session | undefined, error: PbtError | undefined) => void
 
 /** One connection for all requests, made when the first comes and again after it broke. */
-export function createHttp2Forwarder({ target, host, onRequest }: Http2ForwarderOptions): HttpForwarder {
+export function createHttp2Forwarder({ target, host, onRequest }: Http2ForwarderOptions): Forwarder {
   let session: ClientHttp2Session | undefined
   let waiting: Use[] | undefined
   const settle = (made: ClientHttp2Session | undefined, error: PbtError | undefined) => {
@@ -69,7 +69,9 @@ export function createHttp2Forwarder({ target, host, onRequest }: Http2Forwarder
     )
   }
   return {
-    accept: (channel, head, last) => {
+    accept: (channel, open, last) => {
+      if (open.kind !== 'http') return
+      const { head } = open
       const exchange = new Http2Exchange(channel, head, last, host, onRequest)
       withSession((made, error) => {
         if (made === undefined) exchange.unreachable(error)
@@ -110,7 +112,7 @@ class Http2Exchange implements ChannelHandler {
     this.head = head
     this.isRequestWhole = last
     this.host = host
-    this.record = new Recorder(onRequest, head, channel)
+    this.record = new Recorder(onRequest, head.method, head.target, channel)
     channel.handler = this
   }
 

@@ -102,7 +102,7 @@ function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
   return [
     [formatTime(startedAt).padEnd(10), 'dim'],
     [`${clip(safeOctets(method), 7).padEnd(8)}`],
-    [(status === 0 ? '-' : String(status)).padEnd(6), statusStyle(status)],
+    [statusText(status).padEnd(6), statusStyle(status)],
     [formatDuration(durationMs).padStart(11)],
     [isWide ? formatBytes(bytesOut).padStart(9) : ''],
     [`  ${safeOctets(path)}`],
@@ -110,7 +110,13 @@ function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
   ]
 }
 
-function statusStyle(status: number): Style {
+function statusText(status: number | undefined): string {
+  if (status === undefined) return ''
+  return status === 0 ? '-' : String(status)
+}
+
+function statusStyle(status: number | undefined): Style {
+  if (status === undefined) return 'green'
   if (status === 0 || status >= 500) return 'red'
   if (status >= 400) return 'yellow'
   return status >= 300 ? 'cyan' : 'green'

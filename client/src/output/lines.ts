@@ -56,7 +56,7 @@ export class Lines {
 }
 
 function requestLine({ method, path, status, durationMs, bytesOut, fault }: RequestRecord): string {
-  const result = status === 0 ? 'no response' : String(status)
+  const result = status === undefined ? '' : status === 0 ? ' no response' : ` ${status}`
   const end = fault === '' ? '' : ` (${safe(fault)})`
-  return `${safeOctets(method)} ${safeOctets(path)} ${result} ${formatDuration(durationMs)} ${formatBytes(bytesOut)}${end}`
+  return `${safeOctets(method)} ${safeOctets(path)}${result} ${formatDuration(durationMs)} ${formatBytes(bytesOut)}${end}`
 }

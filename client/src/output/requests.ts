@@ -1,15 +1,16 @@
-// The last requests, kept in a ring: what the hot path pays for being shown is one store.
+// The last requests, connections and flows, kept in a ring: what the hot path pays for being shown is one store.
 
-/** One request that is over. */
+/** One request, connection or flow that is over. */
 export interface RequestRecord {
   /** Milliseconds since the epoch when it began. */
   readonly startedAt: number
   readonly durationMs: number
+  /** `TCP` and `UDP` for connections and flows. */
   readonly method: string
-  /** Octets as the visitor sent them: unsafe to print. */
+  /** Octets as the visitor sent them: unsafe to print. The visitor's address for connections and flows. */
   readonly path: string
-  /** 0 when no response head was sent. */
-  readonly status: number
+  /** 0 when no response head was sent; undefined for connections and flows, which have none. */
+  readonly status: number | undefined
   /** Body bytes from and to the visitor. */
   readonly bytesIn: number
   readonly bytesOut: number

@@ -2,6 +2,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   type Channel,
+  type ChannelKind,
   type ChannelOpen,
   type Clock,
   codeOf,
@@ -9,7 +10,6 @@ import {
   Mux,
   type MuxStats,
   PbtError,
-  type RequestHead,
   type SessionFrame,
   type Timer,
 } from '@pbt/proto'
@@ -29,10 +29,12 @@ export const OPEN_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
 
+const KIND = { http: TunnelKind.HTTP, tcp: TunnelKind.TCP, udp: TunnelKind.UDP } as const
+
 /** Serves the channels of one tunnel. */
 export interface Forwarder {
-  /** A visitor's request came: sets `channel.handler` before it returns. Must not throw. */
-  accept(channel: Channel, head: RequestHead, last: boolean): void
+  /** A visitor came, with a channel of the tunnel's kind: sets `channel.handler` before it returns. Must not throw. */
+  accept(channel: Channel, open: ChannelOpen, last: boolean): void
   /** The process ends: gives up what is kept for later, such as idle connections. */
   close(): void
 }
@@ -41,10 +43,17 @@ export interface Forwarder {
 export interface TunnelPlan {
   /** Unique in the process; channels name it. */
   readonly number: number
-  readonly kind: 'http'
+  readonly kind: ChannelKind
   /** The owner's name for it, '' for none. */
   readonly name: string
+  /** Names wished for (http). */
   readonly domains: readonly string[]
+  /** The public port wished for, 0 for none (tcp, udp). */
+  readonly port: number
+  /** Addresses and CIDR blocks that may visit, none for everybody. */
+  readonly allow: readonly string[]
+  /** How long a flow may be silent, 0 for the server's default (udp). */
+  readonly idleTimeoutMs: number
   /** What is served, for people and for remembering names. */
   readonly target: string
   readonly forwarder: Forwarder
@@ -126,8 +135,9 @@ export class Session {
     this.mux.attach(line.link, 0)
     for (const plan of this.plans.values()) {
       this.asked.add(plan.number)
-      const { number: tunnel, name, domains, target } = plan
-      const value = create(OpenTunnelSchema, { tunnel, kind: TunnelKind.HTTP, name, domains: [...domains], target })
+      const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs } = plan
+      const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs }
+      const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
       this.mux.sendSessionFrame({ case: 'openTunnel', value })
     }
     this.expectAnswers()
@@ -176,7 +186,7 @@ export class Session {
     const plan = this.plans.get(open.kind === 'http' ? open.head.tunnel : open.tunnel)
     if (plan === undefined) channel.reset('tunnel-closed', 'the client does not have this tunnel')
     else if (open.kind !== plan.kind) channel.reset('unsupported', `the tunnel does not take ${open.kind} channels`)
-    else plan.forwarder.accept(channel, open.head, last)
+    else plan.forwarder.accept(channel, open, last)
   }
 
   private framed(frame: SessionFrame): void {

@@ -118,7 +118,12 @@ export function start() {
     random: () => 0.5,
     server: 'localhost:8443',
     identity: { agent: 'pbt/test', machineId: 'm', clientId: 'm.1', generation: 7, label: 'test' },
-    tunnels: [{ number: 1, kind: 'http', name: '', domains: ['app'], target: '127.0.0.1:3000', forwarder }],
+    tunnels: [
+      {
+        ...{ number: 1, kind: 'http', name: '', domains: ['app'], port: 0, allow: [], idleTimeoutMs: 0 },
+        ...{ target: '127.0.0.1:3000', forwarder },
+      },
+    ],
     dial: (hello, lineEvents) => {
       const call = new Call(clock, hello, lineEvents)
       calls.push(call)

@@ -37,6 +37,11 @@ export class Connections {
     return true
   }
 
+  /** Cuts all so that none of the visitors takes it for a clean end. */
+  reset(): void {
+    for (const socket of this.open) socket.resetAndDestroy()
+  }
+
   destroy(): void {
     for (const socket of this.open) socket.destroy()
   }

@@ -185,6 +185,7 @@ function serverNameOf(socket: Socket): string | undefined {
   return typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined
 }
 
-function isMissingAddress(error: unknown): boolean {
+/** This machine has no such address, or not even its family. */
+export function isMissingAddress(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')
 }

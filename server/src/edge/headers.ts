@@ -1,5 +1,6 @@
 // What a visitor's request and a target's answer may carry through the edge: rules for hosts, targets and fields.
 import type { HeaderList } from '@pbt/proto'
+import { bareAddress } from '../access/address.ts'
 
 /** What the connection says of a visitor; made once a connection. */
 export interface Visitor {
@@ -20,15 +21,21 @@ export function visitorOf(
   localPort: number | undefined,
   scheme: Visitor['scheme'],
 ): Visitor {
-  const address = (remoteAddress ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  const address = bareAddress(remoteAddress ?? 'unknown')
   const isIpv6 = address.includes(':')
   return {
     address,
-    endpoint: `${isIpv6 ? `[${address}]` : address}:${remotePort ?? 0}`,
+    endpoint: endpointOf(address, remotePort),
     scheme,
     port: String(localPort ?? 0),
     forwardedFor: isIpv6 ? `"[${address}]"` : address,
   }
+}
+
+/** Address and port as text: `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+export function endpointOf(address: string | undefined, port: number | undefined): string {
+  const bare = bareAddress(address ?? 'unknown')
+  return `${bare.includes(':') ? `[${bare}]` : bare}:${port ?? 0}`
 }
 
 /** A host of letters, digits, hyphens, underscores and dots, or an address literal, with an optional port. */

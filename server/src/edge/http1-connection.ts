@@ -165,7 +165,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: visitor.endpoint }
     const exchange = new Http1Exchange(this, request)
     this.exchange = exchange
-    exchange.start(options.router.route(host, this.serverName), head, options.responseTimeoutMs)
+    exchange.start(options.router.route(host, this.serverName, visitor.address), head, options.responseTimeoutMs)
   }
 
   onBody(chunk: Buffer): void {

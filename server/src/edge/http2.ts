@@ -119,7 +119,11 @@ function serveStream(
     upgrade: '',
     visitor: visitor.endpoint,
   }
-  exchange.start(options.router.route(host, options.serverNameOf(socket)), head, options.responseTimeoutMs)
+  exchange.start(
+    options.router.route(host, options.serverNameOf(socket), visitor.address),
+    head,
+    options.responseTimeoutMs,
+  )
 }
 
 /** RFC 9113 section 8.3.1, and what HTTP/1 targets would read differently. */

@@ -30,12 +30,15 @@ export class Router {
     this.adminHost = `admin.${options.baseDomain}`
   }
 
-  /** `serverName`: of the TLS connection, lower-case; undefined on plain HTTP or when the visitor sent none. */
-  route(host: string, serverName: string | undefined): Route {
+  /**
+   * `serverName`: of the TLS connection, lower-case; undefined on plain HTTP or when the visitor sent none. `address`: the
+   * visitor's.
+   */
+  route(host: string, serverName: string | undefined, address: string): Route {
     if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
       return reply('misdirected', { detail: `the connection was made for ${serverName}, the request is for ${host}` })
     }
-    return this.routeOf(host, this.options.tunnels.lookup(host))
+    return this.routeOf(host, address, this.options.tunnels.lookup(host))
   }
 
   private mayShare(serverName: string, host: string): boolean {
@@ -43,9 +46,10 @@ export class Router {
     return this.options.covers(serverName, host)
   }
 
-  private routeOf(host: string, lookup: Lookup): Route {
+  private routeOf(host: string, address: string, lookup: Lookup): Route {
     switch (lookup.state) {
       case 'online':
+        if (!lookup.tunnel.allows(address)) return reply('not-allowed', { detail: `your address is ${address}` })
         return { kind: 'tunnel', tunnel: lookup.tunnel }
       case 'offline':
         return reply('offline', {
@@ -57,7 +61,7 @@ export class Router {
       case 'awaited':
         return {
           kind: 'wait',
-          wait: call => this.options.tunnels.whenKnown(host, known => call(this.routeOf(host, known))),
+          wait: call => this.options.tunnels.whenKnown(host, known => call(this.routeOf(host, address, known))),
         }
     }
   }

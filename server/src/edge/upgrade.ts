@@ -26,7 +26,7 @@ export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, 
     const { authority, host, target } = destinationOf(method, request.target, request.host)
     const headers = requestHeaders(fields, visitor, authority)
     const head = { tunnel: 0, method, target, headers, upgrade: request.upgrade, visitor: visitor.endpoint }
-    upgrade.start(router.route(host, serverName), head)
+    upgrade.start(router.route(host, serverName, visitor.address), head)
   } catch (error) {
     if (!(error instanceof RefusedRequest)) throw error
     upgrade.reply('bad-request', { status: error.status, detail: error.message })

@@ -3,12 +3,15 @@ import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import { type LiveTunnel, type Lookup, Registry } from './registry.ts'
 
+const notAskedFor = () => {
+  throw new Error('not asked for')
+}
 const tunnel = (name: string): LiveTunnel => ({
   name,
-  requests: 0,
-  open: () => {
-    throw new Error('not asked for')
-  },
+  idleTimeoutMs: 0,
+  allows: () => true,
+  open: notAskedFor,
+  connect: notAskedFor,
 })
 
 test('a name is unknown, online, offline, and only its own tunnel takes it offline', () => {

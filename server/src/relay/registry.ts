@@ -1,16 +1,21 @@
-// Which tunnel a host name leads to, in memory: what the edge asks for each request.
+// Which tunnel a public address leads to, in memory: what the edge asks for each request, connection and flow. An address
+// is a host name, or a port as `tcp:20022`.
 import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
 
 /** A tunnel whose client is there, or expected back within the grace time of its session. */
 export interface LiveTunnel {
   readonly name: string
-  /** Requests opened so far. */
-  readonly requests: number
+  /** How long a UDP flow may be silent. */
+  readonly idleTimeoutMs: number
+  /** Whether a visitor with this address may come; counts those who may not. */
+  allows(address: string): boolean
   /**
    * Opens a channel for a request; `head.tunnel` is filled in. Throws PbtError `limit` when the session has too many
    * channels and `link-lost` when it is over.
    */
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel
+  /** Opens a channel for a connection or flow. `visitor` and `local`: address and port. Throws as `open`. */
+  connect(kind: 'tcp' | 'udp', visitor: string, local: string, handler: ChannelHandler): Channel
 }
 
 export type Lookup =
@@ -43,7 +48,7 @@ export class Registry {
     this.clock = clock
   }
 
-  /** `host`: lower-case, no port, no trailing dot. */
+  /** `host`: lower-case, no port, no trailing dot; or a port. */
   lookup(host: string): Lookup {
     return this.hosts.get(host)?.lookup ?? UNKNOWN
   }

@@ -1,41 +1,23 @@
-// Which names a tunnel gets: those asked for, those its target had last time, or a new one; and who holds them now.
+// Which names a tunnel gets: those asked for, those its target had last time, or a new one.
 import { PbtError } from '@pbt/proto'
+import { Book, type Holder, type TunnelOwner } from './book.ts'
 import { type Hostname, parseHostname, randomLabel } from './names.ts'
-import type { LiveTunnel, Registry } from './registry.ts'
+import type { Registry } from './registry.ts'
 
 /** What is remembered of a subdomain over restarts. */
-export interface StoredName {
+export interface StoredName extends TunnelOwner {
   readonly label: string
-  readonly machineId: string
-  readonly kind: string
-  readonly target: string
   /** Its client was there when this was last written. */
   readonly isOnline: boolean
 }
 
 /** What the reservations need remembered; acknowledged means on disk. */
 export interface NameStore {
+  /** The one used last at the end. */
   load(): Promise<StoredName[]>
   /** The labels now belong to this target, online. */
-  claim(owner: NameOwner, labels: readonly string[]): Promise<void>
-  setOffline(owner: NameOwner): Promise<void>
-}
-
-export interface NameOwner {
-  readonly machineId: string
-  readonly kind: string
-  readonly target: string
-}
-
-/** Who serves a name at the moment. */
-export interface Holder extends LiveTunnel {
-  readonly owner: NameOwner
-  /** For people: the client's label and the target. */
-  readonly description: string
-  /** Whether somebody else may take a name of this tunnel: its own client's newer session, or, while the link is down, its machine. */
-  yieldsTo(owner: NameOwner, clientId: string): boolean
-  /** Gives up a name to somebody else. */
-  lose(host: string): void
+  claim(owner: TunnelOwner, labels: readonly string[]): Promise<void>
+  setOffline(labels: readonly string[]): Promise<void>
 }
 
 const MAX_DOMAINS = 32
@@ -45,23 +27,20 @@ export class Reservations {
   private readonly baseDomain: string
   private readonly registry: Registry
   private readonly store: NameStore
-  /** Labels last used, by owner. */
-  private readonly labels = new Map<string, string[]>()
-  /** Owner of each label ever used. */
-  private readonly owners = new Map<string, NameOwner>()
-  private readonly holders = new Map<string, Holder>()
+  private readonly book: Book
 
   constructor(baseDomain: string, registry: Registry, store: NameStore) {
     this.baseDomain = baseDomain
     this.registry = registry
     this.store = store
+    this.book = new Book(registry)
   }
 
   /** Reads what is remembered; names whose clients were online are awaited for `graceMs`. Once, at start. */
   async load(graceMs: number): Promise<void> {
     for (const { label, isOnline, ...owner } of await this.store.load()) {
-      this.remember(owner, [label])
-      const host = `${label}.${this.baseDomain}`
+      const host = this.hostOf(label)
+      this.book.remember(owner, [host])
       if (isOnline) this.registry.setAwaited(host, graceMs)
       else this.registry.setOffline(host)
     }
@@ -79,36 +58,34 @@ export class Reservations {
     for (const name of names) this.checkFree(name, holder, clientId)
     const labels = names.flatMap(name => (name.label === undefined ? [] : [name.label]))
     // Taken before the write, so that nobody else gets them meanwhile.
-    for (const { host } of names) this.take(host, holder)
+    for (const { host } of names) this.book.take(host, holder)
     try {
       if (labels.length > 0) await this.store.claim(holder.owner, labels)
     } catch (error) {
-      for (const { host } of names) this.release(host, holder)
+      for (const { host } of names) this.book.release(host, holder)
       throw error
     }
-    this.remember(holder.owner, labels)
-    for (const { host } of names) if (this.holders.get(host) === holder) this.registry.setOnline(host, holder)
+    const labelled = labels.map(label => this.hostOf(label))
+    this.book.remember(holder.owner, labelled)
+    this.book.online(
+      names.map(({ host }) => host),
+      holder,
+    )
     return names
   }
 
   /**
    * The tunnel is closed: its names stay reserved, offline. `isComingBack`: after a restart of the server its client is
-   * awaited. Never rejects; a write that failed is reported to `failed`.
+   * awaited. Rejects when that could not be written.
    */
-  async close(
-    holder: Holder,
-    names: readonly Hostname[],
-    isComingBack: boolean,
-    failed: (error: unknown) => void,
-  ): Promise<void> {
-    const held = names.filter(({ host }) => this.holders.get(host) === holder)
-    for (const { host } of held) this.release(host, holder)
-    if (isComingBack || !held.some(name => name.label !== undefined)) return
-    try {
-      await this.store.setOffline(holder.owner)
-    } catch (error) {
-      failed(error)
-    }
+  async close(holder: Holder, names: readonly Hostname[], isComingBack: boolean): Promise<void> {
+    const held = names.filter(({ host }) => this.book.release(host, holder))
+    const labels = held.flatMap(({ label }) => (label === undefined ? [] : [label]))
+    if (!isComingBack && labels.length > 0) await this.store.setOffline(labels)
+  }
+
+  private hostOf(label: string): string {
+    return `${label}.${this.baseDomain}`
   }
 
   private parse(domains: readonly string[]): Hostname[] {
@@ -118,52 +95,20 @@ export class Reservations {
 
   /** What the target had last time if it is free, else a new one. */
   private usual(holder: Holder, clientId: string): Hostname {
-    for (const label of this.labels.get(keyOf(holder.owner)) ?? []) {
-      const name = { host: `${label}.${this.baseDomain}`, label }
-      const current = this.holders.get(name.host)
-      const isOwn = sameOwner(this.owners.get(label), holder.owner)
-      if (isOwn && (current === undefined || current.yieldsTo(holder.owner, clientId))) return name
-    }
+    const usual = this.book.usual(holder, clientId)
+    if (usual !== undefined) return { host: usual, label: usual.slice(0, -this.baseDomain.length - 1) }
     for (let attempt = 0; attempt < RANDOM_ATTEMPTS; attempt++) {
       const label = randomLabel()
-      if (!this.owners.has(label)) return { host: `${label}.${this.baseDomain}`, label }
+      if (!this.book.isKnown(this.hostOf(label))) return { host: this.hostOf(label), label }
     }
     throw new PbtError('name-taken', 'no free random name was found', { cure: 'choose one with --domain' })
   }
 
-  private checkFree(name: Hostname, holder: Holder, clientId: string): void {
-    const current = this.holders.get(name.host)
-    if (current === undefined || current === holder || current.yieldsTo(holder.owner, clientId)) return
-    throw new PbtError('name-taken', `name "${name.label ?? name.host}" is taken by ${current.description}`, {
+  private checkFree({ host, label }: Hostname, holder: Holder, clientId: string): void {
+    const obstacle = this.book.obstacle(host, holder, clientId)
+    if (obstacle === undefined) return
+    throw new PbtError('name-taken', `name "${label ?? host}" is taken by ${obstacle.description}`, {
       cure: 'stop that tunnel, or choose another name with --domain',
     })
   }
-
-  private take(host: string, holder: Holder): void {
-    const current = this.holders.get(host)
-    if (current !== undefined && current !== holder) current.lose(host)
-    this.holders.set(host, holder)
-  }
-
-  private release(host: string, holder: Holder): void {
-    if (this.holders.get(host) !== holder) return
-    this.holders.delete(host)
-    this.registry.setOffline(host)
-  }
-
-  private remember(owner: NameOwner, labels: readonly string[]): void {
-    if (labels.length === 0) return
-    const key = keyOf(owner)
-    const before = this.labels.get(key) ?? []
-    this.labels.set(key, [...labels, ...before.filter(label => !labels.includes(label))])
-    for (const label of labels) this.owners.set(label, owner)
-  }
-}
-
-function keyOf(owner: NameOwner): string {
-  return JSON.stringify([owner.machineId, owner.kind, owner.target])
-}
-
-function sameOwner(left: NameOwner | undefined, right: NameOwner): boolean {
-  return left !== undefined && keyOf(left) === keyOf(right)
 }

@@ -2,8 +2,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
 import {
-  type Channel,
-  type ChannelHandler,
   type Clock,
   type ErrorCode,
   GRACE_MS,
@@ -11,7 +9,6 @@ import {
   MAX_TUNNELS,
   Mux,
   PbtError,
-  type RequestHead,
   reasonOf,
   type SessionFrame,
   type Timer,
@@ -20,13 +17,13 @@ import {
   type Hello,
   type OpenTunnel,
   TunnelClosedSchema,
-  TunnelKind,
   TunnelOpenedSchema,
   TunnelRefusedSchema,
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
-import type { Hostname } from './names.ts'
-import type { Holder, NameOwner, Reservations } from './reservations.ts'
+import type { Ports, Protocol } from './ports.ts'
+import type { Reservations } from './reservations.ts'
+import { Tunnel, type TunnelSession } from './tunnel.ts'
 
 /** The link of a session, as the service hands it over. */
 export interface SessionLink extends Link {
@@ -39,8 +36,11 @@ export interface SessionContext {
   readonly clock: Clock
   readonly log: Log
   readonly reservations: Reservations
+  readonly ports: Ports
   /** The public address of a name, for example `https://myapp.localhost:8443`. */
   readonly urlOf: (host: string) => string
+  /** That of a port, for example `tcp://localhost:20022`. */
+  readonly portUrlOf: (protocol: Protocol, number: number) => string
   /** The session is over. */
   readonly ended: (session: Session) => void
 }
@@ -52,7 +52,7 @@ type State =
 
 const NAME_CHARS = 100
 
-export class Session {
+export class Session implements TunnelSession {
   readonly id = randomBytes(16)
   readonly secret = randomBytes(32)
   readonly clientId: string
@@ -153,7 +153,7 @@ export class Session {
     this.mux.close(code, message)
     // After a restart of the server the client is expected back: its names stay marked as online.
     const isComingBack = code === 'shutdown'
-    for (const tunnel of this.tunnels.values()) tunnel.close(isComingBack)
+    for (const tunnel of this.tunnels.values()) this.release(tunnel, isComingBack)
     this.tunnels.clear()
     this.log.info('session over', { code, reason: message })
     this.context.ended(this)
@@ -164,10 +164,12 @@ export class Session {
       case 'openTunnel':
         this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value.tunnel, error))
         return
-      case 'closeTunnel':
-        this.tunnels.get(frame.value.tunnel)?.close(false)
+      case 'closeTunnel': {
+        const tunnel = this.tunnels.get(frame.value.tunnel)
         this.tunnels.delete(frame.value.tunnel)
+        if (tunnel !== undefined) this.release(tunnel, false)
         return
+      }
       case 'goodbye':
         this.over('tunnel-closed', 'the client ended the session')
         return
@@ -182,27 +184,44 @@ export class Session {
   private async openTunnel(open: OpenTunnel): Promise<void> {
     if (this.tunnels.has(open.tunnel)) throw new PbtError('protocol', `tunnel ${open.tunnel} is open already`)
     if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
-    if (open.kind !== TunnelKind.HTTP) {
-      throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
-    }
     const tunnel = new Tunnel(this, open)
     this.tunnels.set(open.tunnel, tunnel)
+    let urls: string[]
     try {
-      tunnel.names = await this.context.reservations.claim(tunnel, this.clientId, open.domains)
+      urls = await this.claim(tunnel, open)
     } catch (error) {
       this.tunnels.delete(open.tunnel)
       throw error
     }
     if (this.tunnels.get(open.tunnel) !== tunnel) {
-      tunnel.close(false) // closed, or the session over, while the names were written
+      this.release(tunnel, false) // closed, or the session over, while its addresses were written
       return
     }
-    const [first] = tunnel.names
-    tunnel.name = open.name.slice(0, NAME_CHARS) || first?.label || first?.host || ''
-    const urls = tunnel.names.map(({ host }) => this.context.urlOf(host))
     this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls })
     const value = create(TunnelOpenedSchema, { tunnel: open.tunnel, name: tunnel.name, urls })
     this.mux.sendSessionFrame({ case: 'tunnelOpened', value })
+  }
+
+  /** Gets the tunnel its names or its port, and its own name; resolves with its public addresses. */
+  private async claim(tunnel: Tunnel, open: OpenTunnel): Promise<string[]> {
+    const { kind } = tunnel
+    const { reservations, ports, urlOf, portUrlOf } = this.context
+    const named = open.name.slice(0, NAME_CHARS)
+    switch (kind) {
+      case 'http': {
+        tunnel.names = await reservations.claim(tunnel, this.clientId, open.domains)
+        const [first] = tunnel.names
+        tunnel.name = named || first?.label || first?.host || ''
+        return tunnel.names.map(({ host }) => urlOf(host))
+      }
+      case 'tcp':
+      case 'udp':
+        tunnel.port = await ports.claim(tunnel, this.clientId, kind, open.port)
+        tunnel.name = named || `${kind}-${tunnel.port}`
+        return [portUrlOf(kind, tunnel.port)]
+      case undefined:
+        throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
+    }
   }
 
   private refuse(tunnel: number, cause: unknown): void {
@@ -223,61 +242,30 @@ export class Session {
     this.mux.sendSessionFrame({ case: 'tunnelRefused', value })
   }
 
-  // For the session's tunnels.
-
-  closeNames(tunnel: Tunnel, isComingBack: boolean): void {
-    const failed = (error: unknown) =>
-      this.log.error('could not write that a tunnel is offline', { error: String(error) })
-    void this.context.reservations.close(tunnel, tunnel.names, isComingBack, failed)
+  /** The tunnel is over: its addresses stay reserved, offline. */
+  private release(tunnel: Tunnel, isComingBack: boolean): void {
+    const { kind, names, port } = tunnel
+    const { reservations, ports } = this.context
+    const closed =
+      kind === 'tcp' || kind === 'udp'
+        ? ports.close(tunnel, kind, port, isComingBack)
+        : reservations.close(tunnel, names, isComingBack)
+    closed.catch((error: unknown) =>
+      this.log.error('could not write that a tunnel is offline', { error: String(error) }),
+    )
   }
 
+  // For the session's tunnels.
+
   /** Somebody else took the tunnel's last name. */
-  lost(tunnel: Tunnel, host: string): void {
+  lost(tunnel: Tunnel, address: string): void {
     this.tunnels.delete(tunnel.index)
-    tunnel.close(false)
+    this.release(tunnel, false)
     const value = create(TunnelClosedSchema, {
       tunnel: tunnel.index,
       reason: reasonOf('replaced'),
-      message: `another tunnel of this machine took ${host}`,
+      message: `another tunnel of this machine took ${address}`,
     })
     this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
-  }
-}
-
-/** A tunnel of a session. */
-class Tunnel implements Holder {
-  readonly index: number
-  readonly owner: NameOwner
-  readonly description: string
-  names: readonly Hostname[] = []
-  name = ''
-  requests = 0
-  private readonly session: Session
-
-  constructor(session: Session, open: OpenTunnel) {
-    this.session = session
-    this.index = open.tunnel
-    this.owner = { machineId: session.machineId, kind: 'http', target: open.target.slice(0, 500) }
-    this.description = `${session.label} (target ${open.target.slice(0, 100)})`
-  }
-
-  open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {
-    this.requests++
-    head.tunnel = this.index
-    return this.session.mux.open({ kind: 'http', head }, end, handler)
-  }
-
-  yieldsTo(owner: NameOwner, clientId: string): boolean {
-    if (this.session.isClosed || this.session.clientId === clientId) return true
-    return !this.session.isAttached && this.owner.machineId === owner.machineId
-  }
-
-  lose(host: string): void {
-    this.names = this.names.filter(name => name.host !== host)
-    if (this.names.length === 0) this.session.lost(this, host)
-  }
-
-  close(isComingBack: boolean): void {
-    this.session.closeNames(this, isComingBack)
   }
 }

@@ -23,7 +23,7 @@ test('a claimed name belongs to its target and is online until the target is off
   const names = await setUp(t)
   await names.claim(OWNER, ['one', 'two'])
   await names.claim(OTHER, ['three'])
-  await names.setOffline(OWNER)
+  await names.setOffline(['one', 'two'])
   assert.deepEqual(
     (await names.load()).map(({ label, target, isOnline }) => [label, target, isOnline]),
     [
@@ -38,7 +38,7 @@ test('a name that another target claims is the other one’s from then on', asyn
   const names = await setUp(t)
   await names.claim(OWNER, ['one', 'two'])
   await names.claim(OTHER, ['one'])
-  await names.setOffline(OWNER)
+  await names.setOffline(['one', 'two'])
   assert.deepEqual(
     (await names.load()).map(({ label, target, isOnline }) => [label, target, isOnline]),
     [
@@ -59,8 +59,8 @@ test('the name used last comes last', async t => {
   )
 })
 
-test('names of a target that never had any change nothing', async t => {
+test('names that nobody ever had change nothing', async t => {
   const names = await setUp(t)
-  await names.setOffline(OWNER)
+  await names.setOffline(['one'])
   assert.deepEqual(await names.load(), [])
 })

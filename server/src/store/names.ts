@@ -1,6 +1,8 @@
 // The subdomains that are remembered: which target each belongs to, and whether its client was there.
-import type { NameOwner, NameStore, StoredName } from '../relay/reservations.ts'
+import type { TunnelOwner } from '../relay/book.ts'
+import type { NameStore, StoredName } from '../relay/reservations.ts'
 import type { PrismaClient } from './generated/client.ts'
+import { upsertTunnel } from './tunnels.ts'
 
 export class Names implements NameStore {
   private readonly prisma: PrismaClient
@@ -21,28 +23,18 @@ export class Names implements NameStore {
   }
 
   /** The labels belong to this target, online, when this resolves; all or none. */
-  async claim(owner: NameOwner, labels: readonly string[]): Promise<void> {
-    const now = new Date()
-    const machineId_kind_target = { machineId: owner.machineId, kind: owner.kind, target: owner.target }
-    const use = { isOnline: true, lastUsedAt: now, tunnel: { connect: { machineId_kind_target } } }
+  async claim(owner: TunnelOwner, labels: readonly string[]): Promise<void> {
+    const use = { isOnline: true, lastUsedAt: new Date(), tunnel: { connect: { machineId_kind_target: { ...owner } } } }
     await this.prisma.$transaction([
-      this.prisma.tunnel.upsert({
-        where: { machineId_kind_target },
-        create: { ...machineId_kind_target, lastOnlineAt: now },
-        update: { lastOnlineAt: now },
-      }),
+      upsertTunnel(this.prisma, owner),
       ...labels.map(label =>
         this.prisma.subdomain.upsert({ where: { label }, create: { label, ...use }, update: use }),
       ),
     ])
   }
 
-  /** The target's client has gone for good: nobody is expected back after a restart. */
-  async setOffline(owner: NameOwner): Promise<void> {
-    const { machineId, kind, target } = owner
-    await this.prisma.$transaction([
-      this.prisma.tunnel.updateMany({ where: { machineId, kind, target }, data: { lastOnlineAt: new Date() } }),
-      this.prisma.subdomain.updateMany({ where: { tunnel: { machineId, kind, target } }, data: { isOnline: false } }),
-    ])
+  /** Their client has gone for good: nobody is expected back after a restart. */
+  async setOffline(labels: readonly string[]): Promise<void> {
+    await this.prisma.subdomain.updateMany({ where: { label: { in: [...labels] } }, data: { isOnline: false } })
   }
 }

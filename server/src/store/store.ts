@@ -8,6 +8,7 @@ import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { BUSY_TIMEOUT_MS, migrate } from './migrate.ts'
 import { Names } from './names.ts'
+import { PortTable } from './ports.ts'
 import { Tokens } from './tokens.ts'
 
 /** The number of `PRAGMA synchronous = FULL`. */
@@ -19,6 +20,7 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly names: Names
+  readonly ports: PortTable
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   close(): Promise<void>
@@ -59,6 +61,7 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: new Tokens(prisma),
       names: new Names(prisma),
+      ports: new PortTable(prisma),
       applied,
       close: () => prisma.$disconnect(),
     }

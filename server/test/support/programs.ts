@@ -173,6 +173,19 @@ export function clientEnv(t: TestContext, server: RunningServer, options: Tunnel
   }
 }
 
+/** A client with these arguments whose first tunnel is online, and the first address of that. */
+export async function startClient(
+  t: TestContext,
+  server: RunningServer,
+  args: readonly string[],
+  options: TunnelOptions = {},
+): Promise<{ client: Program; url: URL; port: number }> {
+  const client = program(t, CLIENT, [...args, '--json', ...(options.args ?? [])], clientEnv(t, server, options))
+  const { urls } = await client.event('online')
+  const url = new URL(String((urls as unknown[])[0]))
+  return { client, url, port: Number(url.port) }
+}
+
 /** A client with one HTTP tunnel, online. */
 export async function startTunnel(
   t: TestContext,
@@ -181,9 +194,7 @@ export async function startTunnel(
   options: TunnelOptions = {},
 ): Promise<Program> {
   const domain = options.domain === undefined ? [] : ['--domain', options.domain]
-  const args = ['http', String(target), '--json', ...domain, ...(options.args ?? [])]
-  const client = program(t, CLIENT, args, clientEnv(t, server, options))
-  await client.event('online')
+  const { client } = await startClient(t, server, ['http', String(target), ...domain], options)
   return client
 }
 

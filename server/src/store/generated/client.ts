@@ -56,3 +56,8 @@ export type Tunnel = Prisma.TunnelModel
  * A reservation of a name below the base domain. It stays when its tunnel goes offline.
  */
 export type Subdomain = Prisma.SubdomainModel
+/**
+ * Model Port
+ * A public port kept for a tunnel. The same number for tcp and udp is two reservations.
+ */
+export type Port = Prisma.PortModel

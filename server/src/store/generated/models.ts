@@ -11,4 +11,5 @@
 export type * from './models/Token.ts'
 export type * from './models/Tunnel.ts'
 export type * from './models/Subdomain.ts'
+export type * from './models/Port.ts'
 export type * from './commonInputTypes.ts'

@@ -399,7 +399,8 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
-  Subdomain: 'Subdomain'
+  Subdomain: 'Subdomain',
+  Port: 'Port'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -415,7 +416,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "subdomain"
+    modelProps: "token" | "tunnel" | "subdomain" | "port"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -641,6 +642,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Port: {
+      payload: Prisma.$PortPayload<ExtArgs>
+      fields: Prisma.PortFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PortFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PortFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        findFirst: {
+          args: Prisma.PortFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PortFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        findMany: {
+          args: Prisma.PortFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+        }
+        create: {
+          args: Prisma.PortCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        createMany: {
+          args: Prisma.PortCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PortCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+        }
+        delete: {
+          args: Prisma.PortDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        update: {
+          args: Prisma.PortUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        deleteMany: {
+          args: Prisma.PortDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PortUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PortUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+        }
+        upsert: {
+          args: Prisma.PortUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+        }
+        aggregate: {
+          args: Prisma.PortAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePort>
+        }
+        groupBy: {
+          args: Prisma.PortGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PortGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PortCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PortCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -710,6 +785,19 @@ export const SubdomainScalarFieldEnum = {
 } as const
 
 export type SubdomainScalarFieldEnum = (typeof SubdomainScalarFieldEnum)[keyof typeof SubdomainScalarFieldEnum]
+
+
+export const PortScalarFieldEnum = {
+  id: 'id',
+  protocol: 'protocol',
+  number: 'number',
+  isOnline: 'isOnline',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt',
+  tunnelId: 'tunnelId'
+} as const
+
+export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -922,6 +1010,7 @@ export type GlobalOmitConfig = {
   token?: Prisma.TokenOmit
   tunnel?: Prisma.TunnelOmit
   subdomain?: Prisma.SubdomainOmit
+  port?: Prisma.PortOmit
 }
 
 /* Types for Logging */

@@ -53,7 +53,8 @@ export const AnyNull = runtime.AnyNull
 export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
-  Subdomain: 'Subdomain'
+  Subdomain: 'Subdomain',
+  Port: 'Port'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -102,6 +103,19 @@ export const SubdomainScalarFieldEnum = {
 } as const
 
 export type SubdomainScalarFieldEnum = (typeof SubdomainScalarFieldEnum)[keyof typeof SubdomainScalarFieldEnum]
+
+
+export const PortScalarFieldEnum = {
+  id: 'id',
+  protocol: 'protocol',
+  number: 'number',
+  isOnline: 'isOnline',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt',
+  tunnelId: 'tunnelId'
+} as const
+
+export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
 
 
 export const SortOrder = {

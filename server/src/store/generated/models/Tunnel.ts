@@ -225,6 +225,7 @@ export type TunnelWhereInput = {
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   subdomains?: Prisma.SubdomainListRelationFilter
+  ports?: Prisma.PortListRelationFilter
 }
 
 export type TunnelOrderByWithRelationInput = {
@@ -235,6 +236,7 @@ export type TunnelOrderByWithRelationInput = {
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
   subdomains?: Prisma.SubdomainOrderByRelationAggregateInput
+  ports?: Prisma.PortOrderByRelationAggregateInput
 }
 
 export type TunnelWhereUniqueInput = Prisma.AtLeast<{
@@ -249,6 +251,7 @@ export type TunnelWhereUniqueInput = Prisma.AtLeast<{
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   subdomains?: Prisma.SubdomainListRelationFilter
+  ports?: Prisma.PortListRelationFilter
 }, "id" | "machineId_kind_target">
 
 export type TunnelOrderByWithAggregationInput = {
@@ -284,6 +287,7 @@ export type TunnelCreateInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
+  ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateInput = {
@@ -294,6 +298,7 @@ export type TunnelUncheckedCreateInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
+  ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelUpdateInput = {
@@ -303,6 +308,7 @@ export type TunnelUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
+  ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateInput = {
@@ -313,6 +319,7 @@ export type TunnelUncheckedUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
+  ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
 }
 
 export type TunnelCreateManyInput = {
@@ -401,12 +408,27 @@ export type TunnelUpdateOneRequiredWithoutSubdomainsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutSubdomainsInput, Prisma.TunnelUpdateWithoutSubdomainsInput>, Prisma.TunnelUncheckedUpdateWithoutSubdomainsInput>
 }
 
+export type TunnelCreateNestedOneWithoutPortsInput = {
+  create?: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
+  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutPortsInput
+  connect?: Prisma.TunnelWhereUniqueInput
+}
+
+export type TunnelUpdateOneRequiredWithoutPortsNestedInput = {
+  create?: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
+  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutPortsInput
+  upsert?: Prisma.TunnelUpsertWithoutPortsInput
+  connect?: Prisma.TunnelWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutPortsInput, Prisma.TunnelUpdateWithoutPortsInput>, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
+}
+
 export type TunnelCreateWithoutSubdomainsInput = {
   machineId: string
   kind: string
   target: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
+  ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateWithoutSubdomainsInput = {
@@ -416,6 +438,7 @@ export type TunnelUncheckedCreateWithoutSubdomainsInput = {
   target: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
+  ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelCreateOrConnectWithoutSubdomainsInput = {
@@ -440,6 +463,7 @@ export type TunnelUpdateWithoutSubdomainsInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
@@ -449,6 +473,61 @@ export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
+}
+
+export type TunnelCreateWithoutPortsInput = {
+  machineId: string
+  kind: string
+  target: string
+  createdAt?: Date | string
+  lastOnlineAt: Date | string
+  subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
+}
+
+export type TunnelUncheckedCreateWithoutPortsInput = {
+  id?: number
+  machineId: string
+  kind: string
+  target: string
+  createdAt?: Date | string
+  lastOnlineAt: Date | string
+  subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
+}
+
+export type TunnelCreateOrConnectWithoutPortsInput = {
+  where: Prisma.TunnelWhereUniqueInput
+  create: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
+}
+
+export type TunnelUpsertWithoutPortsInput = {
+  update: Prisma.XOR<Prisma.TunnelUpdateWithoutPortsInput, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
+  create: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
+  where?: Prisma.TunnelWhereInput
+}
+
+export type TunnelUpdateToOneWithWhereWithoutPortsInput = {
+  where?: Prisma.TunnelWhereInput
+  data: Prisma.XOR<Prisma.TunnelUpdateWithoutPortsInput, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
+}
+
+export type TunnelUpdateWithoutPortsInput = {
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  target?: Prisma.StringFieldUpdateOperationsInput | string
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
+}
+
+export type TunnelUncheckedUpdateWithoutPortsInput = {
+  id?: Prisma.IntFieldUpdateOperationsInput | number
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  target?: Prisma.StringFieldUpdateOperationsInput | string
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
 }
 
 
@@ -458,10 +537,12 @@ export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
 
 export type TunnelCountOutputType = {
   subdomains: number
+  ports: number
 }
 
 export type TunnelCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   subdomains?: boolean | TunnelCountOutputTypeCountSubdomainsArgs
+  ports?: boolean | TunnelCountOutputTypeCountPortsArgs
 }
 
 /**
@@ -481,6 +562,13 @@ export type TunnelCountOutputTypeCountSubdomainsArgs<ExtArgs extends runtime.Typ
   where?: Prisma.SubdomainWhereInput
 }
 
+/**
+ * TunnelCountOutputType without action
+ */
+export type TunnelCountOutputTypeCountPortsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.PortWhereInput
+}
+
 
 export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -490,6 +578,7 @@ export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   createdAt?: boolean
   lastOnlineAt?: boolean
   subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
+  ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["tunnel"]>
 
@@ -523,6 +612,7 @@ export type TunnelSelectScalar = {
 export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "machineId" | "kind" | "target" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
 export type TunnelInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
+  ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type TunnelIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -532,6 +622,7 @@ export type $TunnelPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
   name: "Tunnel"
   objects: {
     subdomains: Prisma.$SubdomainPayload<ExtArgs>[]
+    ports: Prisma.$PortPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: number
@@ -944,6 +1035,7 @@ readonly fields: TunnelFieldRefs;
 export interface Prisma__TunnelClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
   subdomains<T extends Prisma.Tunnel$subdomainsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$subdomainsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SubdomainPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  ports<T extends Prisma.Tunnel$portsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$portsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$PortPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1391,6 +1483,30 @@ export type Tunnel$subdomainsArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   distinct?: Prisma.SubdomainScalarFieldEnum | Prisma.SubdomainScalarFieldEnum[]
+}
+
+/**
+ * Tunnel.ports
+ */
+export type Tunnel$portsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Port
+   */
+  select?: Prisma.PortSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Port
+   */
+  omit?: Prisma.PortOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.PortInclude<ExtArgs> | null
+  where?: Prisma.PortWhereInput
+  orderBy?: Prisma.PortOrderByWithRelationInput | Prisma.PortOrderByWithRelationInput[]
+  cursor?: Prisma.PortWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.PortScalarFieldEnum | Prisma.PortScalarFieldEnum[]
 }
 
 /**

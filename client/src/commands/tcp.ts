@@ -1,0 +1,36 @@
+// `pbt tcp`: puts a local TCP service on a public port.
+import type { Command } from './command.ts'
+import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
+import { tcpPlan } from './plans.ts'
+import { runTunnels } from './tunnels.ts'
+
+interface TcpOptions {
+  target: string | undefined
+  'reserve-port': string | undefined
+  allow: string[] | undefined
+  name: string | undefined
+  'proxy-protocol': 'v1' | 'v2' | undefined
+  json: boolean | undefined
+}
+
+export const tcp: Command<TcpOptions> = {
+  usage: 'tcp <target>',
+  summary: 'put a local TCP service on a public port',
+  build: yargs =>
+    yargs
+      .positional('target', { type: 'string', describe: '22, HOST:22 or unix:/PATH' })
+      .option('reserve-port', RESERVE_PORT)
+      .option('allow', ALLOW)
+      .option('name', NAME)
+      .option('proxy-protocol', {
+        choices: ['v1', 'v2'] as const,
+        describe: 'tell the target the address of each visitor with the PROXY protocol',
+      })
+      .option('json', JSON_LINES)
+      .example('$0 tcp 22', 'ssh to this machine, on the port it had last time')
+      .example('$0 tcp 5432 --reserve-port 20432 --allow 203.0.113.0/24', 'a database, for one network'),
+  run: async (options, context) => {
+    const { target = '', name, allow, reservePort, proxyProtocol } = options
+    return runTunnels([tcpPlan({ target, name, allow, reservePort, proxyProtocol })], options.json === true, context)
+  },
+}

@@ -1,0 +1,36 @@
+// `pbt udp`: puts a local UDP service on a public port.
+import type { Command } from './command.ts'
+import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
+import { udpPlan } from './plans.ts'
+import { runTunnels } from './tunnels.ts'
+
+interface UdpOptions {
+  target: string | undefined
+  'reserve-port': string | undefined
+  allow: string[] | undefined
+  name: string | undefined
+  'idle-timeout': string | undefined
+  json: boolean | undefined
+}
+
+export const udp: Command<UdpOptions> = {
+  usage: 'udp <target>',
+  summary: 'put a local UDP service on a public port',
+  build: yargs =>
+    yargs
+      .positional('target', { type: 'string', describe: '51820 or HOST:51820' })
+      .option('reserve-port', RESERVE_PORT)
+      .option('allow', ALLOW)
+      .option('name', NAME)
+      .option('idle-timeout', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'how long a visitor may be silent before it is forgotten, such as 90s or 5m (default: 60s)',
+      })
+      .option('json', JSON_LINES)
+      .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine'),
+  run: async (options, context) => {
+    const { target = '', name, allow, reservePort, idleTimeout } = options
+    return runTunnels([udpPlan({ target, name, allow, reservePort, idleTimeout })], options.json === true, context)
+  },
+}

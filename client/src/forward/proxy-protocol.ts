@@ -1,0 +1,56 @@
+// The PROXY protocol's header, versions 1 and 2: tells a target the addresses of a connection that came through others.
+import { isIP } from 'node:net'
+
+export type ProxyVersion = 'v1' | 'v2'
+
+/** Section 2.2 of the specification (haproxy.org/download/2.9/doc/proxy-protocol.txt). */
+const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+const PROXY_COMMAND = 0x21
+const LOCAL_COMMAND = 0x20
+const TCP_OVER = { 4: 0x11, 6: 0x21 } as const
+
+interface Endpoint {
+  readonly address: string
+  readonly family: 0 | 4 | 6
+  readonly port: number
+}
+
+/** The header for a visitor and the public address it dialled, each as `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+export function proxyHeader(version: ProxyVersion, visitor: string, local: string): Buffer {
+  const [source, destination] = [read(visitor), read(local)]
+  const family = source.family === destination.family ? source.family : 0
+  return version === 'v1' ? textHeader(source, destination, family) : binaryHeader(source, destination, family)
+}
+
+function textHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6): Buffer {
+  if (family === 0) return Buffer.from('PROXY UNKNOWN\r\n')
+  const addresses = `${source.address} ${destination.address} ${source.port} ${destination.port}`
+  return Buffer.from(`PROXY TCP${family} ${addresses}\r\n`)
+}
+
+function binaryHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6): Buffer {
+  if (family === 0) return Buffer.concat([SIGNATURE, Buffer.from([LOCAL_COMMAND, 0, 0, 0])])
+  const ports = Buffer.alloc(4)
+  ports.writeUInt16BE(source.port, 0)
+  ports.writeUInt16BE(destination.port, 2)
+  const body = Buffer.concat([octets(source), octets(destination), ports])
+  return Buffer.concat([SIGNATURE, Buffer.from([PROXY_COMMAND, TCP_OVER[family], 0, body.length]), body])
+}
+
+function read(endpoint: string): Endpoint {
+  const match = /^\[?([^\]]*?)\]?:(\d{1,5})$/.exec(endpoint)
+  const address = match?.[1] ?? ''
+  const family = isIP(address)
+  return { address, family: family === 4 || family === 6 ? family : 0, port: Number(match?.[2] ?? 0) & 0xffff }
+}
+
+function octets({ address, family }: Endpoint): Buffer {
+  if (family === 4) return Buffer.from(address.split('.').map(Number))
+  const [head = '', tail] = address.split('::')
+  const groups = (text: string) => (text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16)))
+  const [first, last] = [groups(head), groups(tail ?? '')]
+  const all = [...first, ...Array<number>(tail === undefined ? 0 : 8 - first.length - last.length).fill(0), ...last]
+  const buffer = Buffer.alloc(16)
+  for (const [index, group] of all.slice(0, 8).entries()) buffer.writeUInt16BE(group & 0xffff, 2 * index)
+  return buffer
+}

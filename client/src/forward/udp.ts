@@ -1,0 +1,103 @@
+// Forwards the flows of one UDP tunnel to its target: each has a local socket of its own, so that the target can tell them
+// apart.
+import { createSocket, type Socket } from 'node:dgram'
+import { lookup } from 'node:dns'
+import { isIP } from 'node:net'
+import type { Channel, ChannelHandler, PbtError } from '@pbt/proto'
+import type { Target } from '../target.ts'
+import type { Forwarder } from './forwarder.ts'
+import { type OnRequest, Recorder } from './record.ts'
+
+/** Datagrams that wait for the local socket; a target that is there takes them within a turn or two. */
+const MAX_WAITING = 64
+/** Bytes waiting for the kernel; it takes them at once unless the target is elsewhere and the line full. */
+const MAX_WAITING_BYTES = 1024 * 1024
+/** Asked of the kernel, which gives what its own limit allows. */
+const BUFFER_BYTES = 1024 * 1024
+
+export interface UdpForwarderOptions {
+  readonly target: Target
+  /** Told of every flow at its end. Must not throw. */
+  readonly onRequest: OnRequest
+}
+
+/** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
+export function createUdpForwarder({ target, onRequest }: UdpForwarderOptions): Forwarder {
+  return {
+    accept: (channel, open) => {
+      if (open.kind !== 'udp') return
+      channel.handler = new Flow(channel, target, new Recorder(onRequest, 'UDP', open.visitor, channel))
+    },
+    close: () => {},
+  }
+}
+
+class Flow implements ChannelHandler {
+  private readonly channel: Channel
+  private readonly target: Target
+  private readonly record: Recorder
+  private socket: Socket | undefined
+  private isConnected = false
+  private isOver = false
+  private waiting: Buffer[] = []
+
+  constructor(channel: Channel, target: Target, record: Recorder) {
+    this.channel = channel
+    this.target = target
+    this.record = record
+    const { endpoint } = target
+    const host = endpoint.kind === 'tcp' ? (endpoint.hosts[0] ?? '') : ''
+    const port = endpoint.kind === 'tcp' ? endpoint.port : 0
+    const family = isIP(host)
+    if (family !== 0) this.connect(host, port, family)
+    else lookup(host, (error, address, found) => (error ? this.failed(error) : this.connect(address, port, found)))
+  }
+
+  onDatagram(datagram: Buffer): void {
+    const { socket } = this
+    if (!this.isConnected || socket === undefined) {
+      if (this.waiting.length < MAX_WAITING) this.waiting.push(datagram)
+    } else if (socket.getSendQueueSize() <= MAX_WAITING_BYTES) socket.send(datagram, ignore)
+  }
+
+  onEnd(): void {
+    this.channel.end()
+    this.over('')
+  }
+
+  onReset(error: PbtError): void {
+    this.over(error.code === 'cancelled' ? '' : error.code)
+  }
+
+  private connect(host: string, port: number, family: number): void {
+    if (this.isOver) return
+    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
+    this.socket = socket
+    socket.on('message', datagram => this.channel.sendDatagram(datagram))
+    // Once connected, errors tell that nobody listens at the target just now; it may come back.
+    socket.on('error', error => {
+      if (!this.isConnected) this.failed(error)
+    })
+    socket.on('connect', () => {
+      this.isConnected = true
+      for (const datagram of this.waiting.splice(0)) this.onDatagram(datagram)
+    })
+    socket.connect(port, host)
+  }
+
+  private failed(error: Error): void {
+    this.channel.reset('target-unreachable', `could not reach ${this.target.label}: ${error.message}`)
+    this.over('target-unreachable')
+  }
+
+  private over(fault: string): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.waiting = []
+    this.socket?.close()
+    this.record.over(fault)
+  }
+}
+
+/** Without a callback a datagram that the target's system refuses would be an error of the socket. */
+function ignore(): void {}

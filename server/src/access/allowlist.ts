@@ -1,0 +1,103 @@
+// Which visitors may come: addresses and CIDR blocks, as sorted ranges, so that matching is a binary search.
+import { isIPv4, isIPv6 } from 'node:net'
+import { PbtError } from '@pbt/proto'
+import { bareAddress, groupsOf } from './address.ts'
+
+const MAX_ENTRIES = 10_000
+
+/** Blocks of one family as ranges of sort keys: disjoint, ascending. Keys have the same length, so text order is address order. */
+class Ranges {
+  private readonly firsts: string[] = []
+  private readonly lasts: string[] = []
+
+  constructor(ranges: (readonly [first: string, last: string])[]) {
+    for (const [first, last] of ranges.sort(([left], [right]) => (left < right ? -1 : 1))) {
+      const before = this.lasts.at(-1)
+      if (before !== undefined && first <= before) {
+        if (last > before) this.lasts[this.lasts.length - 1] = last
+      } else {
+        this.firsts.push(first)
+        this.lasts.push(last)
+      }
+    }
+  }
+
+  has(key: string): boolean {
+    let low = 0
+    let high = this.firsts.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.firsts[middle] ?? '') <= key) low = middle + 1
+      else high = middle
+    }
+    return low > 0 && key <= (this.lasts[low - 1] ?? '')
+  }
+}
+
+export class Allowlist {
+  private readonly isOpen: boolean
+  private readonly v4: Ranges
+  private readonly v6: Ranges
+
+  /** `entries`: such as `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`; none: everybody. Throws PbtError `not-allowed`. */
+  constructor(entries: readonly string[]) {
+    if (entries.length > MAX_ENTRIES) {
+      throw new PbtError('not-allowed', `an allowlist has at most ${MAX_ENTRIES} entries, this one ${entries.length}`)
+    }
+    this.isOpen = entries.length === 0
+    const blocks = entries.map(blockOf)
+    this.v4 = new Ranges(blocks.filter(({ isV4 }) => isV4).map(({ range }) => range))
+    this.v6 = new Ranges(blocks.filter(({ isV4 }) => !isV4).map(({ range }) => range))
+  }
+
+  /** `address`: as a socket tells it. IPv4 within IPv6 is IPv4; what is no address is allowed only when everybody is. */
+  allows(address: string): boolean {
+    if (this.isOpen) return true
+    const bare = bareAddress(address)
+    if (isIPv4(bare)) return this.v4.has(keyOf(octetsOf(bare)))
+    return isIPv6(bare) && this.v6.has(keyOf(groupsOf(bare)))
+  }
+}
+
+function blockOf(entry: string): { isV4: boolean; range: readonly [string, string] } {
+  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry.trim())
+  const written = match?.[1] ?? ''
+  const address = bareAddress(written)
+  const isV4 = isIPv4(address)
+  if (!isV4 && !isIPv6(address)) throw wrong(entry, 'it is no address')
+  const bits = isV4 ? 32 : 128
+  // The prefix of a mapped address counts from the beginning of the IPv6 address.
+  const shift = isV4 && written.includes(':') ? 96 : 0
+  const prefix = match?.[2] === undefined ? bits : Number(match[2]) - shift
+  if (prefix < 0 || prefix > bits) throw wrong(entry, `its prefix is not between ${shift} and ${bits + shift}`)
+  const groups = isV4 ? octetsOf(address) : groupsOf(address)
+  const size = bits / groups.length
+  const mask = (group: number, index: number, fill: number) => {
+    const kept = Math.min(Math.max(prefix - index * size, 0), size)
+    const low = 2 ** (size - kept) - 1
+    return fill === 0 ? group - (group % (low + 1)) : group - (group % (low + 1)) + low
+  }
+  return {
+    isV4,
+    range: [
+      keyOf(groups.map((group, index) => mask(group, index, 0))),
+      keyOf(groups.map((group, index) => mask(group, index, 1))),
+    ],
+  }
+}
+
+function octetsOf(address: string): number[] {
+  return address.split('.').map(Number)
+}
+
+/** Each group as one character: compares as the address does. */
+function keyOf(groups: readonly number[]): string {
+  return String.fromCharCode(...groups)
+}
+
+function wrong(entry: string, why: string): PbtError {
+  const shown = entry.slice(0, 60).replace(/[^\x20-\x7e]/g, '?')
+  return new PbtError('not-allowed', `allowlist entry "${shown}" cannot be used: ${why}`, {
+    cure: 'give addresses or CIDR blocks, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32',
+  })
+}

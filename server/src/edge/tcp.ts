@@ -1,0 +1,60 @@
+// TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
+import { createServer, type Server, type Socket } from 'node:net'
+import { type ChannelHandler, PbtError, Pipe } from '@pbt/proto'
+import type { LiveTunnel, Lookup } from '../relay/registry.ts'
+import type { Connections } from './connections.ts'
+import { endpointOf, visitorOf } from './headers.ts'
+import type { Tunnels } from './router.ts'
+
+/** TCP notices a dead visitor after this much silence. */
+const KEEPALIVE_MS = 30_000
+
+export interface TcpListenerOptions {
+  readonly tunnels: Tunnels
+  readonly connections: Connections
+}
+
+/** A listener whose visitors are led to the tunnel of `address`; binds nothing yet. */
+export function createTcpListener({ tunnels, connections }: TcpListenerOptions, address: string): Server {
+  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }
+  return createServer(options, socket => {
+    socket.on('error', () => {}) // 'close' follows
+    if (!connections.admit(socket)) return
+    follow(tunnels.lookup(address))
+
+    function follow(lookup: Lookup): void {
+      switch (lookup.state) {
+        case 'online':
+          join(socket, lookup.tunnel)
+          return
+        case 'awaited': {
+          const stop = tunnels.whenKnown(address, follow)
+          if (stop === undefined) socket.resetAndDestroy()
+          else socket.once('close', stop)
+          return
+        }
+        case 'offline':
+        case 'unknown':
+          // Never accept and hang: the visitor learns at once that nobody is there.
+          socket.resetAndDestroy()
+      }
+    }
+  })
+}
+
+function join(socket: Socket, tunnel: LiveTunnel): void {
+  if (socket.destroyed) return
+  const visitor = visitorOf(socket.remoteAddress, socket.remotePort, socket.localPort, 'http')
+  if (!tunnel.allows(visitor.address)) {
+    socket.resetAndDestroy()
+    return
+  }
+  const opening: ChannelHandler = { onReset: () => socket.resetAndDestroy() }
+  try {
+    const channel = tunnel.connect('tcp', visitor.endpoint, endpointOf(socket.localAddress, socket.localPort), opening)
+    channel.handler = new Pipe(socket, channel, () => {})
+  } catch (error) {
+    if (!(error instanceof PbtError)) throw error
+    socket.resetAndDestroy()
+  }
+}

@@ -1,0 +1,209 @@
+// UDP visitors of a port: each address is a flow with a channel of its own, and nothing is sent to an address that did not
+// ask.
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { type Channel, type ChannelHandler, type Clock, PbtError, type Timer } from '@pbt/proto'
+import { countedAs } from '../access/address.ts'
+import { endpointOf } from './headers.ts'
+import type { Tunnels } from './router.ts'
+
+/** Flows of one port; then the one that was silent longest goes. Each costs up to a kilobyte here and a socket at the client. */
+const MAX_FLOWS = 4_096
+/** Flows of one address (IPv6: of one /64), so that nobody can drive out everybody else's. */
+const MAX_FLOWS_PER_SOURCE = 256
+/**
+ * Until a source has answered a reply, and so is what it says, it gets no more than this or three times what it sent (as
+ * RFC 9000 section 8 has it): a forged address is of little use to flood its owner.
+ */
+const UNPROVEN_REPLY_BYTES = 64 * 1024
+const UNPROVEN_REPLY_FACTOR = 3
+/** Datagrams waiting for the kernel; it takes them at once unless the machine's own line is full. */
+const MAX_WAITING_BYTES = 1024 * 1024
+/** Asked of the kernel, which gives what its own limit allows. */
+const BUFFER_BYTES = 4 * 1024 * 1024
+const SWEEP_MS = 1_000
+
+export interface UdpListenerOptions {
+  readonly tunnels: Tunnels
+  readonly clock: Clock
+}
+
+/** All flows of one address together. */
+interface Source {
+  flows: number
+  bytesIn: number
+  bytesOut: number
+  isProven: boolean
+}
+
+export class UdpListener {
+  /** Datagrams dropped here: nobody there, not allowed, over a limit. */
+  dropped = 0
+  /** Flows that had to go for newer ones. */
+  evicted = 0
+  readonly socket: Socket
+  private readonly options: UdpListenerOptions
+  private readonly address: string
+  private readonly flows = new Map<string, Flow>()
+  private readonly sources = new Map<string, Source>()
+  private readonly sweeper: { timer: Timer }
+  private local = ''
+
+  /** `host`: the address to bind, which tells the family; nothing is bound yet. */
+  constructor(options: UdpListenerOptions, address: string, host: string) {
+    this.options = options
+    this.address = address
+    const isV6 = isIPv6(host)
+    this.socket = createSocket({
+      type: isV6 ? 'udp6' : 'udp4',
+      recvBufferSize: BUFFER_BYTES,
+      sendBufferSize: BUFFER_BYTES,
+      // Addresses come from datagrams: there is nothing to look up, and the way through the resolver costs a turn.
+      lookup: (name, _options, call) => call(null, name, isV6 ? 6 : 4),
+    })
+    this.socket.on('message', (datagram, from) => this.received(datagram, from))
+    this.socket.on('listening', () => {
+      const { address, port } = this.socket.address()
+      this.local = endpointOf(address, port)
+    })
+    this.sweeper = { timer: options.clock.after(SWEEP_MS, () => this.sweep()) }
+  }
+
+  get flowCount(): number {
+    return this.flows.size
+  }
+
+  close(): void {
+    this.sweeper.timer.clear()
+    for (const flow of this.flows.values()) flow.close('the port was closed')
+    this.socket.close()
+  }
+
+  private received(datagram: Buffer, { address, port }: RemoteInfo): void {
+    const key = `${address} ${port}`
+    const flow = this.flows.get(key) ?? this.open(key, address, port)
+    if (flow === undefined) {
+      this.dropped++
+      return
+    }
+    flow.receive(datagram, this.options.clock.now())
+  }
+
+  private open(key: string, address: string, port: number): Flow | undefined {
+    const lookup = this.options.tunnels.lookup(this.address)
+    if (lookup.state !== 'online' || !lookup.tunnel.allows(address)) return undefined
+    const counted = countedAs(address)
+    const source = this.sources.get(counted) ?? { flows: 0, bytesIn: 0, bytesOut: 0, isProven: false }
+    if (source.flows >= MAX_FLOWS_PER_SOURCE) return undefined
+    if (this.flows.size >= MAX_FLOWS) this.evict()
+    const flow = new Flow(this, address, port, source, lookup.tunnel.idleTimeoutMs, () => {
+      this.flows.delete(key)
+      if (--source.flows === 0) this.sources.delete(counted)
+    })
+    try {
+      flow.channel = lookup.tunnel.connect('udp', endpointOf(address, port), this.local, flow)
+    } catch (error) {
+      if (error instanceof PbtError) return undefined
+      throw error
+    }
+    source.flows++
+    this.sources.set(counted, source)
+    this.flows.set(key, flow)
+    return flow
+  }
+
+  /** The flow that was silent longest: those at the front that were not silent go to the back, each once for a place. */
+  private evict(): void {
+    for (const [key, flow] of this.flows) {
+      if (flow.lastAt > flow.placedAt) {
+        flow.placedAt = flow.lastAt
+        this.flows.delete(key)
+        this.flows.set(key, flow)
+        continue
+      }
+      this.evicted++
+      flow.close('another visitor needed its place')
+      return
+    }
+  }
+
+  private sweep(): void {
+    const now = this.options.clock.now()
+    for (const flow of this.flows.values()) if (now - flow.lastAt > flow.idleMs) flow.close('it was silent')
+    this.sweeper.timer = this.options.clock.after(SWEEP_MS, () => this.sweep())
+  }
+
+  // For flows.
+
+  now(): number {
+    return this.options.clock.now()
+  }
+
+  send(datagram: Buffer, source: Source, port: number, address: string): void {
+    const { socket } = this
+    const bytes = source.bytesOut + datagram.length
+    const mayBeForged = !source.isProven && bytes > UNPROVEN_REPLY_BYTES
+    if (
+      (mayBeForged && bytes > UNPROVEN_REPLY_FACTOR * source.bytesIn) ||
+      socket.getSendQueueSize() > MAX_WAITING_BYTES
+    ) {
+      this.dropped++
+      return
+    }
+    source.bytesOut = bytes
+    socket.send(datagram, port, address, ignore)
+  }
+}
+
+class Flow implements ChannelHandler {
+  channel: Channel | undefined
+  lastAt: number
+  /** When it got its place in the order of eviction. */
+  placedAt: number
+  readonly idleMs: number
+  private readonly listener: UdpListener
+  private readonly address: string
+  private readonly port: number
+  private readonly source: Source
+  private readonly ended: () => void
+
+  constructor(listener: UdpListener, address: string, port: number, source: Source, idleMs: number, ended: () => void) {
+    this.listener = listener
+    this.address = address
+    this.port = port
+    this.source = source
+    this.idleMs = idleMs
+    this.ended = ended
+    this.lastAt = listener.now()
+    this.placedAt = this.lastAt
+  }
+
+  receive(datagram: Buffer, now: number): void {
+    this.lastAt = now
+    const { source } = this
+    source.bytesIn += datagram.length
+    if (source.bytesOut > 0) source.isProven = true
+    this.channel?.sendDatagram(datagram)
+  }
+
+  close(why: string): void {
+    this.channel?.reset('cancelled', why)
+    this.ended()
+  }
+
+  onDatagram(datagram: Buffer): void {
+    this.lastAt = this.listener.now()
+    this.listener.send(datagram, this.source, this.port, this.address)
+  }
+
+  onEnd(): void {
+    this.close('the client ended it')
+  }
+
+  onReset(): void {
+    this.ended()
+  }
+}
+
+/** Without a callback a datagram that the network refuses would end the listener. */
+function ignore(): void {}

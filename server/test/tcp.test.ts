@@ -1,0 +1,273 @@
+// TCP tunnels: whole connections, halves of them, resets, and the ports they keep.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from './support/programs.ts'
+import { Relay } from './support/relay.ts'
+import { hashOf, receive, send, watchMemory } from './support/streams.ts'
+import { rawTarget } from './support/targets.ts'
+
+const MIB = 1024 * 1024
+
+/** A visitor of a public port. */
+async function visit(t: TestContext, port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  t.after(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+/** What a visitor of a port gets who may be turned away before anything else. */
+async function outcome(t: TestContext, port: number): Promise<{ text: string; end: string }> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  t.after(() => socket.destroy())
+  return await untilEnd(socket)
+}
+
+/** What a socket gets until it ends: the text and how it ended. */
+async function untilEnd(socket: Socket): Promise<{ text: string; end: string }> {
+  let text = ''
+  socket.on('data', chunk => {
+    text += chunk.toString('latin1')
+  })
+  return await new Promise(resolve => {
+    socket.on('end', () => resolve({ text, end: 'clean' }))
+    socket.on('error', error => resolve({ text, end: 'code' in error ? String(error.code) : 'error' }))
+  })
+}
+
+test('a target that speaks first, and echoes single bytes at once', async t => {
+  const target = await rawTarget(t, socket => {
+    socket.write('220 ready\r\n')
+    socket.setNoDelay(true).pipe(socket)
+  })
+  const server = await startServer(t)
+  const { port, url } = await startClient(t, server, ['tcp', String(target)])
+  assert.equal(url.protocol, 'tcp:')
+  assert.equal(url.hostname, 'localhost')
+  const socket = await visit(t, port)
+  const [banner] = await once(socket, 'data')
+  assert.equal(String(banner), '220 ready\r\n')
+  for (let index = 0; index < 200; index++) {
+    socket.write(String.fromCharCode(65 + (index % 26)))
+    const [echo] = await once(socket, 'data')
+    assert.equal(String(echo), String.fromCharCode(65 + (index % 26)))
+  }
+})
+
+test('each direction ends by itself', async t => {
+  const target = await rawTarget(t, async socket => {
+    const { text, end } = await untilEnd(socket)
+    assert.equal(end, 'clean')
+    socket.write(`you said ${text}`)
+    setImmediate(() => socket.end(', bye'))
+  })
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['tcp', String(target)])
+  const asks = await visit(t, port)
+  asks.end('hello')
+  assert.deepEqual(await untilEnd(asks), { text: 'you said hello, bye', end: 'clean' })
+
+  // The other way round: the target has said all, the visitor goes on.
+  let hear: (text: string) => void = () => {}
+  const heard = new Promise<string>(resolve => {
+    hear = resolve
+  })
+  const quiet = await rawTarget(t, socket => {
+    socket.end('that was all')
+    untilEnd(socket).then(({ text }) => hear(text))
+  })
+  const second = await startClient(t, server, ['tcp', String(quiet)])
+  const listens = await visit(t, second.port)
+  assert.deepEqual(await untilEnd(listens), { text: 'that was all', end: 'clean' })
+  listens.end('but not for me')
+  assert.equal(await heard, 'but not for me')
+})
+
+test('a reset of either side is a reset for the other', async t => {
+  const sockets: Socket[] = []
+  const target = await rawTarget(t, socket => {
+    sockets.push(socket)
+    socket.write('hello')
+  })
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['tcp', String(target)])
+  const first = await visit(t, port)
+  await once(first, 'data')
+  const gone = once(first, 'error')
+  sockets[0]?.resetAndDestroy()
+  assert.equal((await gone)[0].code, 'ECONNRESET')
+
+  const second = await visit(t, port)
+  await once(second, 'data')
+  const lost = once(sockets[1] as Socket, 'error')
+  second.resetAndDestroy()
+  assert.equal((await lost)[0].code, 'ECONNRESET')
+})
+
+test('a target that is not there resets the visitor at once', async t => {
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['tcp', '1'])
+  assert.equal((await outcome(t, port)).end, 'ECONNRESET')
+})
+
+test('a target learns the address of its visitor with the PROXY protocol', async t => {
+  const target = await rawTarget(t, socket => socket.once('data', chunk => socket.end(chunk)))
+  const server = await startServer(t)
+  const text = await startClient(t, server, ['tcp', String(target), '--proxy-protocol', 'v1'])
+  const first = await visit(t, text.port)
+  assert.deepEqual(await untilEnd(first), {
+    text: `PROXY TCP4 127.0.0.1 127.0.0.1 ${first.localPort} ${text.port}\r\n`,
+    end: 'clean',
+  })
+  await text.client.end()
+  const binary = await startClient(t, server, ['tcp', String(target), '--proxy-protocol', 'v2'])
+  const second = await visit(t, binary.port)
+  const header = Buffer.from((await untilEnd(second)).text, 'latin1')
+  assert.equal(header.toString('hex', 0, 24), '0d0a0d0a000d0a515549540a2111000c7f0000017f000001'.slice(0, 48))
+  assert.deepEqual([header.readUInt16BE(24), header.readUInt16BE(26)], [second.localPort, binary.port])
+})
+
+test('a link that breaks: connections wait, go on and are whole; after the grace time they are reset', async t => {
+  const bytes = 24 * MIB
+  const target = await rawTarget(t, socket => {
+    receive(socket).then(
+      ({ hash }) => socket.end(hash),
+      () => {},
+    )
+  })
+  const source = await rawTarget(t, socket => {
+    send(socket, 7, bytes, 4).catch(() => {})
+  })
+  const server = await startServer(t)
+  const relay = new Relay()
+  await relay.start(t, server.https)
+  const args = ['up', `tcp:${target}`, `tcp:${source}`]
+  const { client, port } = await startClient(t, server, args, { linkPort: relay.port })
+  const other = await client.until(() => client.events.filter(each => each.event === 'online')[1], 'the second tunnel')
+  const ports = [port, Number(new URL(String((other.urls as string[])[0])).port)]
+  const [up, down] = [await visit(t, ports[0] ?? 0), await visit(t, ports[1] ?? 0)]
+  const sent = send(up, 3, bytes, 4)
+  const answer = untilEnd(up)
+  const got = receive(down)
+  for (let cut = 0; cut < 3; cut++) {
+    await client.until(
+      () => client.events.filter(each => each.event === 'resumed').length >= cut || undefined,
+      'resumed',
+    )
+    relay.cut()
+  }
+  assert.equal((await got).hash, hashOf(7, bytes))
+  assert.deepEqual(await answer, { text: await sent, end: 'clean' })
+
+  const left = await visit(t, ports[0] ?? 0)
+  left.write('in the middle of it')
+  const ended = untilEnd(left)
+  await client.end('SIGKILL')
+  const before = performance.now()
+  assert.equal((await ended).end, 'ECONNRESET')
+  assert.ok(performance.now() - before < 40_000)
+})
+
+test('the same port after every restart, refused at once while nobody is there', async t => {
+  const target = await rawTarget(t, socket => socket.end('here'))
+  const home = scratch(t)
+  let server = await startServer(t)
+  const first = await startClient(t, server, ['tcp', String(target)], { home })
+  const { port } = first
+  await first.client.end()
+  assert.equal((await outcome(t, port)).end, 'ECONNRESET')
+  for (let round = 0; round < 5; round++) {
+    const { client, port: again } = await startClient(t, server, ['tcp', String(target)], { home })
+    assert.equal(again, port)
+    assert.deepEqual(await untilEnd(await visit(t, port)), { text: 'here', end: 'clean' })
+    await (round % 2 === 0 ? server.program : client).end('SIGKILL')
+    if (round % 2 === 0) {
+      server = await restartServer(t, server, { ports: server })
+      // The client that is still there comes back to the new server with the same port.
+      await client.event(
+        'online',
+        client.events.findIndex(each => each.event === 'reconnecting'),
+      )
+      assert.deepEqual(await untilEnd(await visit(t, port)), { text: 'here', end: 'clean' })
+      await client.end('SIGKILL')
+    }
+  }
+})
+
+test('a port that cannot be had is refused with the reason and exit code 4', async t => {
+  const target = await rawTarget(t, socket => socket.end())
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  t.after(() => busy.close())
+  const busyPort = String((busy.address() as { port: number }).port)
+  const server = await startServer(t, { serverArgs: ['--port-range', '1024-65535'] })
+  const held = await startClient(t, server, ['tcp', String(target)])
+  const cases: readonly (readonly [port: string, code: string, message: RegExp])[] = [
+    [String(held.port), 'port-taken', /is taken by .*target 127\.0\.0\.1/],
+    [busyPort, 'port-taken', /another program uses it/],
+    ['22', 'port-invalid', /privileged, and outside of 1024-65535/],
+  ]
+  for (const [port, code, message] of cases) {
+    const args = ['tcp', String(target), '--reserve-port', port, '--json']
+    const client = program(t, CLIENT, args, clientEnv(t, server))
+    const error = await client.event('error')
+    assert.equal(error.code, code)
+    assert.match(String(error.message), message)
+    assert.notEqual(error.cure, '')
+    assert.equal((await client.exited).code, 4)
+  }
+  // Two tunnels of one command do not take it from each other.
+  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const twice = await startClient(t, server, ['up', `tcp:${target},port=${port}`, `tcp:${busyPort},port=${port}`])
+  assert.equal(twice.port, port)
+  assert.equal((await twice.client.event('error')).code, 'port-taken')
+})
+
+test('an allowlist lets in whom it names, on TCP and HTTP', async t => {
+  const target = await rawTarget(t, socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+  const server = await startServer(t)
+  const open = await startClient(t, server, ['tcp', String(target), '--allow', '192.0.2.1', '--allow', '127.0.0.0/8'])
+  assert.equal((await untilEnd(await visit(t, open.port))).end, 'clean')
+  const closed = await startClient(t, server, ['tcp', String(target), '--allow', '192.0.2.0/24', '--name', 'closed'], {
+    home: scratch(t),
+  })
+  assert.equal((await outcome(t, closed.port)).end, 'ECONNRESET')
+  await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '2001:db8::/32'])
+  const visitor = await visit(t, server.http)
+  visitor.write('GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n')
+  assert.match((await untilEnd(visitor)).text, /^HTTP\/1\.1 403 [\s\S]*pbt-error: not-allowed/)
+})
+
+test('visitors that never read cost a bounded amount, and others do not notice', async t => {
+  const target = await rawTarget(t, socket => {
+    socket.once('data', chunk => {
+      if (String(chunk) === 'ping') socket.end('pong')
+      else send(socket, 1, 64 * MIB).catch(() => {})
+    })
+  })
+  const server = await startServer(t)
+  const { client, port } = await startClient(t, server, ['tcp', String(target)])
+  const ping = async () => {
+    const socket = await visit(t, port)
+    socket.write('ping')
+    assert.deepEqual(await untilEnd(socket), { text: 'pong', end: 'clean' })
+  }
+  for (let index = 0; index < 50; index++) await ping()
+  // What the engine keeps for bulk in any case is not what the visitors cost.
+  const readers = Array.from({ length: 8 }, async () => {
+    const socket = await visit(t, port)
+    socket.write('all of it')
+    await receive(socket)
+  })
+  await Promise.all(readers)
+  const memory = watchMemory([server.program.pid, client.pid])
+  for (let index = 0; index < 100; index++) (await visit(t, port)).write('all of it')
+  for (let index = 0; index < 50; index++) await ping()
+  const [atServer = 0, atClient = 0] = memory.growth()
+  assert.ok(
+    atServer < 64 * MIB && atClient < 64 * MIB,
+    `${atServer} bytes more at the server, ${atClient} at the client`,
+  )
+})

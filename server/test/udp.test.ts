@@ -1,0 +1,141 @@
+// UDP tunnels: datagrams whole, flows apart, and nothing sent to whom did not ask.
+import assert from 'node:assert/strict'
+import { createSocket, type Socket } from 'node:dgram'
+import { on, once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { scratch, startClient, startServer } from './support/programs.ts'
+import { rawTarget } from './support/targets.ts'
+
+/** Waits this long only when a datagram was lost. */
+const LOST_MS = 10_000
+
+async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<Socket> {
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 })
+  t.after(() => socket.close())
+  socket.on('error', () => {})
+  socket.bind(0, address)
+  await once(socket, 'listening')
+  return socket
+}
+
+/** Answers every datagram with what `answer` makes of it; tells who asked. */
+async function udpTarget(t: TestContext, answer: (datagram: Buffer) => readonly Buffer[]) {
+  const socket = await udpSocket(t)
+  const askers = new Set<number>()
+  socket.on('message', (datagram, { port, address }) => {
+    askers.add(port)
+    for (const reply of answer(datagram)) socket.send(reply, port, address)
+  })
+  return { port: socket.address().port, askers }
+}
+
+/** Sends a datagram and resolves with the next one that comes back. */
+async function ask(socket: Socket, port: number, datagram: Buffer): Promise<Buffer> {
+  const answered = once(socket, 'message', { signal: AbortSignal.timeout(LOST_MS) })
+  socket.send(datagram, port, '127.0.0.1')
+  return (await answered)[0]
+}
+
+test('datagrams of every size stay whole, the empty and the largest too', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { url, port } = await startClient(t, server, ['udp', String(target.port)])
+  assert.equal(url.protocol, 'udp:')
+  const visitor = await udpSocket(t)
+  for (const size of [1, 0, 64, 512, 1_400, 9_000, 65_507, 0, 1]) {
+    const datagram = Buffer.alloc(size, size % 251)
+    assert.deepEqual(await ask(visitor, port, datagram), datagram, `${size} bytes`)
+  }
+})
+
+test('each visitor has a flow of its own, and the target can tell them apart', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['udp', String(target.port)])
+  const visitors = await Promise.all(Array.from({ length: 20 }, () => udpSocket(t)))
+  for (let round = 0; round < 3; round++) {
+    const answers = visitors.map((visitor, index) => ask(visitor, port, Buffer.from(`${index}:${round}`)))
+    assert.deepEqual(
+      (await Promise.all(answers)).map(String),
+      visitors.map((_, index) => `${index}:${round}`),
+    )
+  }
+  assert.equal(target.askers.size, 20)
+})
+
+test('a source that has not answered gets at most 64 KiB or three times what it sent', async t => {
+  const target = await udpTarget(t, datagram =>
+    datagram.toString() === 'flood' ? Array.from({ length: 300 }, () => Buffer.alloc(1_000, 1)) : [datagram],
+  )
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['udp', String(target.port)])
+  const visitor = await udpSocket(t)
+  let bytes = 0
+  visitor.on('message', datagram => {
+    if (datagram[0] === 1) bytes += datagram.length
+  })
+  visitor.send('flood', port, '127.0.0.1')
+  // The end of the flood is told by another source's answer: both pass the same link in order.
+  const other = await udpSocket(t, '127.0.0.2')
+  for (let count = 0; count < 20; count++) await ask(other, port, Buffer.from('after'))
+  assert.ok(bytes > 30_000 && bytes <= 64 * 1024, `${bytes} bytes`)
+})
+
+test('a silent flow is forgotten, and its next datagram begins another', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['udp', String(target.port), '--idle-timeout', '1s'])
+  const visitor = await udpSocket(t)
+  await ask(visitor, port, Buffer.from('one'))
+  await ask(visitor, port, Buffer.from('two'))
+  assert.equal(target.askers.size, 1)
+  await new Promise(resolve => setTimeout(resolve, 4_000)) // the timeout itself is what is tested
+  await ask(visitor, port, Buffer.from('three'))
+  assert.equal(target.askers.size, 2)
+})
+
+test('TCP and UDP on one number; who is not allowed gets nothing', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const stream = await rawTarget(t, socket => socket.end('stream'))
+  const server = await startServer(t)
+  const home = scratch(t)
+  const { port, client } = await startClient(t, server, ['tcp', String(stream)], { home })
+  const args = ['up', `udp:${target.port},port=${port}`, `tcp:${stream},port=${port}`]
+  await client.end()
+  const both = await startClient(t, server, args, { home })
+  await both.client.until(() => both.client.events.filter(each => each.event === 'online')[1], 'both tunnels')
+  const urls = both.client.events.filter(each => each.event === 'online').flatMap(each => each.urls as string[])
+  assert.deepEqual(urls.sort(), [`tcp://localhost:${port}`, `udp://localhost:${port}`])
+  const visitor = await udpSocket(t)
+  assert.equal(String(await ask(visitor, port, Buffer.from('hello'))), 'hello')
+
+  const closed = await startClient(t, server, ['udp', String(target.port), '--allow', '192.0.2.1'])
+  const refused = await udpSocket(t)
+  let heard = 0
+  refused.on('message', () => heard++)
+  refused.send('hello?', closed.port, '127.0.0.1')
+  for (let count = 0; count < 20; count++) await ask(visitor, port, Buffer.from('after'))
+  assert.equal(heard, 0)
+})
+
+test('a target that is not there yet is found when it comes', async t => {
+  const free = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(free, 'listening')
+  const later = free.address().port
+  await new Promise<void>(resolve => free.close(resolve))
+  const server = await startServer(t)
+  const { port, client } = await startClient(t, server, ['udp', String(later)])
+  const visitor = await udpSocket(t)
+  for (let count = 0; count < 5; count++) visitor.send('anybody?', port, '127.0.0.1')
+  const target = createSocket('udp4').bind(later, '127.0.0.1')
+  t.after(() => target.close())
+  target.on('message', (datagram, from) => target.send(datagram, from.port, from.address))
+  await once(target, 'listening')
+  // A refused datagram may take the next one with it, so not the first one alone.
+  const again = setInterval(() => visitor.send('now', port, '127.0.0.1'), 100)
+  t.after(() => clearInterval(again))
+  for await (const [answer] of on(visitor, 'message', { signal: AbortSignal.timeout(LOST_MS) })) {
+    if (String(answer) === 'now') break
+  }
+  assert.equal(client.events.filter(each => each.event === 'error').length, 0)
+})
