@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
 import { replyFor } from '../server/src/edge/replies.ts'
+import { faultsPage } from './faults.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -13,6 +14,7 @@ export function pages(): ReadonlyMap<string, string> {
     ['docs/settings.md', settings()],
     ['docs/commands.md', commands()],
     ['docs/errors.md', errors()],
+    ['docs/faults.md', faultsPage()],
   ])
 }
 

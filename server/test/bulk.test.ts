@@ -29,7 +29,7 @@ function judge(growth: readonly number[]): void {
   }
 }
 
-test('1 GiB down and up over HTTP/1.1', async t => {
+test('D7: 1 GiB down and up over HTTP/1.1', async t => {
   const { server, client } = await startPbt(t, await bulkTarget(t))
   const ask = (method: string, path = '/') => {
     const options = { host: '127.0.0.1', port: server.http, path, headers: { host: 'app.localhost' } }
@@ -52,7 +52,7 @@ test('1 GiB down and up over HTTP/1.1', async t => {
   judge(memory.growth())
 })
 
-test('1 GiB down and up over HTTP/2', async t => {
+test('D7: 1 GiB down and up over HTTP/2', async t => {
   const { server, client } = await startPbt(t, await bulkTarget(t))
   const session = await http2Visitor(t, server)
   session.setLocalWindowSize(8 << 20)

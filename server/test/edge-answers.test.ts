@@ -7,7 +7,7 @@ import { http2Request, http2Visitor, rawRequest } from './support/visitors.ts'
 
 const get = (host: string, more = '') => `GET / HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`
 
-test('unknown names, in the form the visitor reads', async t => {
+test('B11: unknown names, in the form the visitor reads', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
   const { server } = await startPbt(t, target)
   const plain = await rawRequest(t, server, get('nobody.localhost'))
@@ -21,7 +21,7 @@ test('unknown names, in the form the visitor reads', async t => {
   assert.match(await rawRequest(t, server, get('APP.localhost.:8080')), /^HTTP\/1\.1 200 /)
 })
 
-test('a target that is not there, breaks off, or speaks nonsense', async t => {
+test('C9, D2: a target that is not there, breaks off, or speaks nonsense', async t => {
   const unreachable = await startPbt(t, 1)
   const answer = await rawRequest(t, unreachable.server, get('app.localhost'))
   assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*pbt-error: target-unreachable[\s\S]*connection refused/)
@@ -43,7 +43,7 @@ test('a target that is not there, breaks off, or speaks nonsense', async t => {
   assert.match(await rawRequest(t, closes.server, get('app.localhost')), /502 [\s\S]*pbt-error: target-broke/)
 })
 
-test('a target can never send pbt-error, nor keep a hop-by-hop field', async t => {
+test('B7: a target can never send pbt-error, nor keep a hop-by-hop field', async t => {
   const target = await scriptedTarget(
     t,
     'HTTP/1.1 200 OK\r\nPBT-Error: offline\r\nKeep-Alive: timeout=9\r\nConnection: X-Gone\r\nX-Gone: 1\r\nX-Stays: 1\r\nContent-Length: 2\r\n\r\nok',
@@ -54,7 +54,7 @@ test('a target can never send pbt-error, nor keep a hop-by-hop field', async t =
   assert.match(answer, /X-Stays: 1/)
 })
 
-test('a connection is shared by names that its certificate stands for, and by no others', async t => {
+test('B4: a connection is shared by names that its certificate stands for, and by no others', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
   const { server } = await startPbt(t, target)
   const session = await http2Visitor(t, server, 'other.localhost')

@@ -67,7 +67,7 @@ const REFUSED: readonly (readonly [name: string, request: string])[] = [
   ['too large a head', `GET / HTTP/1.1\r\n${HOST}a: ${'b'.repeat(90_000)}\r\n\r\n`],
 ]
 
-test('requests that cannot be forwarded safely are refused and their connection closed', async t => {
+test('B1, B2, C1, C2, C3: requests that cannot be forwarded safely are refused and their connection closed', async t => {
   const { seen, port } = await noting(t)
   const { server } = await startPbt(t, port)
   for (const [name, request] of REFUSED) {
@@ -79,7 +79,7 @@ test('requests that cannot be forwarded safely are refused and their connection 
   assert.match(await rawRequest(t, server, `GET /fine HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`), /200 OK/)
 })
 
-test('the request target and the fields reach the target octet for octet and in order', async t => {
+test('B8: the request target and the fields reach the target octet for octet and in order', async t => {
   const { seen, port } = await noting(t)
   const { server } = await startPbt(t, port)
   const path = '/%2F//a/../b;x=1?q=%20&{}|"\'`^<>[]\\'
@@ -90,7 +90,7 @@ test('the request target and the fields reach the target octet for octet and in 
   assert.deepEqual(names, ['X-One: 1', 'x-two: \xe9\xff', 'X-One: 3', 'Cookie: a=b', 'Empty: '])
 })
 
-test('what a visitor says of where it comes from is replaced by what the connection says', async t => {
+test('B6: what a visitor says of where it comes from is replaced by what the connection says', async t => {
   const { seen, port } = await noting(t)
   const { server } = await startPbt(t, port)
   const spoofed =
@@ -117,7 +117,7 @@ test('pipelined requests are answered in order, and HTTP/1.0 gets its answer', a
   assert.match(old, /^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nok$/)
 })
 
-test('50 KB of headers and two Set-Cookie pass', async t => {
+test('B8, B9: 50 KB of headers and two Set-Cookie pass', async t => {
   const big = `x: ${'y'.repeat(50_000)}`
   const port = await rawTarget(t, socket => {
     let text = ''

@@ -70,7 +70,7 @@ async function echoService(t: TestContext): Promise<number> {
   return port
 }
 
-test('unary and streaming gRPC calls pass with their messages, status and trailers', async t => {
+test('D4: unary and streaming gRPC calls pass with their messages, status and trailers', async t => {
   const port = await echoService(t)
   const { server } = await startPbt(t, port, { args: ['--target-protocol', 'h2c'] })
   const client = new Client(`127.0.0.1:${server.https}`, credentials.createSsl(readFileSync(server.ca)), {

@@ -49,7 +49,7 @@ async function stick(t: Parameters<typeof rawVisitor>[0], server: RunningServer)
   visitor.socket.pause()
 }
 
-test('10 visitors who never read, over HTTP/1.1 and HTTP/2: others are as quick as before', async t => {
+test('E4: 10 visitors who never read, over HTTP/1.1 and HTTP/2: others are as quick as before', async t => {
   const { server, client } = await startPbt(t, await target(t))
   const visitor = await rawVisitor(t, server)
   await quickness(visitor)

@@ -53,7 +53,7 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
   }
 }
 
-test('HEAD, 204, 304 and ranges have the body they should', async t => {
+test('D3: HEAD, 204, 304 and ranges have the body they should', async t => {
   const { server } = await startPbt(t, await httpTarget(t, serve))
   const head = await rawRequest(t, server, get('/').replace('GET', 'HEAD'))
   assert.match(head, /^HTTP\/1\.1 200 OK[\s\S]*content-length: 16\r\n[\s\S]*\r\n\r\n$/i)
@@ -77,7 +77,7 @@ test('HEAD, 204, 304 and ranges have the body they should', async t => {
   assert.deepEqual([part.status, part.body.toString()], [206, '2345'])
 })
 
-test('trailers pass both ways', async t => {
+test('D4: trailers pass both ways', async t => {
   const { server } = await startPbt(t, await httpTarget(t, serve))
   assert.match(await rawRequest(t, server, get('/trailers')), /4\r\nbody\r\n0\r\nx-sum: abc\r\nx-other: def\r\n\r\n$/)
   const upload = 'POST /echo HTTP/1.1\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n'
@@ -92,7 +92,7 @@ test('trailers pass both ways', async t => {
   assert.equal(echo.trailers['x-sum'], '123')
 })
 
-test('103 comes before the answer', async t => {
+test('D2: 103 comes before the answer', async t => {
   const { server } = await startPbt(t, await httpTarget(t, serve))
   const answer = await rawRequest(t, server, get('/early'))
   assert.match(answer, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK/i)
@@ -100,7 +100,7 @@ test('103 comes before the answer', async t => {
   assert.deepEqual((await http2Request(session, { ':path': '/early' })).interim, [103])
 })
 
-test('whether a body may come is for the target to say', async t => {
+test('D1: whether a body may come is for the target to say', async t => {
   const target = await httpTarget(t, serve, server =>
     server.on('checkContinue', (request, response) => {
       if (request.url === '/no') response.writeHead(417).end('no')
@@ -159,7 +159,7 @@ test('an early refusal reaches a visitor who is still sending', async t => {
   stream.destroy()
 })
 
-test('an event is with the visitor within 100 ms, whatever the version', async t => {
+test('D5: an event is with the visitor within 100 ms, whatever the version', async t => {
   let write: ((text: string) => void) | undefined
   const target = await httpTarget(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -195,7 +195,7 @@ test('an event is with the visitor within 100 ms, whatever the version', async t
   stream.destroy()
 })
 
-test('a target that dies in mid-body is a cut for the visitor, never a clean end', async t => {
+test('C7: a target that dies in mid-body is a cut for the visitor, never a clean end', async t => {
   for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
     const body = framing.startsWith('Content') ? 'half' : '4\r\nhalf\r\n'
     for (const end of ['destroy', 'resetAndDestroy', 'end'] as const) {
@@ -212,7 +212,7 @@ test('a target that dies in mid-body is a cut for the visitor, never a clean end
   }
 })
 
-test('a body that ends with its connection is whole when the end was clean, and cut when it was reset', async t => {
+test('C7: a body that ends with its connection is whole when the end was clean, and cut when it was reset', async t => {
   const clean = await startPbt(t, await scriptedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nwhole', socket => socket.end()))
   assert.match(await rawRequest(t, clean.server, get('/')), /5\r\nwhole\r\n0\r\n\r\n$/)
   const reset = await startPbt(
@@ -241,7 +241,7 @@ async function watchingTarget(t: TestContext) {
   return { ends, noted, port }
 }
 
-test('an upload that breaks off is a cut for the target', async t => {
+test('C6: an upload that breaks off is a cut for the target', async t => {
   const { ends, noted, port } = await watchingTarget(t)
   const { server } = await startPbt(t, port)
   for (const framing of ['Content-Length: 1000', 'Transfer-Encoding: chunked']) {
@@ -265,7 +265,7 @@ test('an upload that breaks off is a cut for the target', async t => {
   assert.deepEqual(ends, new Array(8).fill('cut'))
 })
 
-test('a keep-alive connection to the target is used again, and not after an answer with surplus bytes', async t => {
+test('C8: a keep-alive connection to the target is used again, and not after an answer with surplus bytes', async t => {
   const connections: number[] = []
   const target = await rawTarget(t, socket => {
     const index = connections.push(0) - 1

@@ -37,7 +37,7 @@ for (const [name, visit] of [
   ['plain', rawVisitor],
   ['TLS', rawTlsVisitor],
 ] as const) {
-  test(`a WebSocket over ${name} echoes, frames glued to the handshake on both sides included`, async t => {
+  test(`D9: a WebSocket over ${name} echoes, frames glued to the handshake on both sides included`, async t => {
     const { server } = await startPbt(t, await echoTarget(t))
     const visitor = await visit(t, server)
     const big = Buffer.alloc(300_000, 'x')
@@ -53,7 +53,7 @@ for (const [name, visit] of [
   })
 }
 
-test('a refused upgrade is an ordinary answer', async t => {
+test('D9: a refused upgrade is an ordinary answer', async t => {
   const target = await httpTarget(
     t,
     () => {},
@@ -69,7 +69,7 @@ test('a refused upgrade is an ordinary answer', async t => {
   assert.match(visitor.text, /^HTTP\/1\.1 401 Unauthorized[\s\S]*WWW-Authenticate: Basic[\s\S]*\r\n\r\nwho\?$/)
 })
 
-test('another protocol than WebSocket passes as it is', async t => {
+test('D9: another protocol than WebSocket passes as it is', async t => {
   const target = await rawTarget(t, socket => {
     socket.once('data', () => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chess/2\r\n\r\nyour move')
@@ -85,7 +85,7 @@ test('another protocol than WebSocket passes as it is', async t => {
   await visitor.until(/e4 is a good one$/)
 })
 
-test('when the target dies the visitor sees it, and when the visitor dies the target does; pbt goes on', async t => {
+test('D10: when the target dies the visitor sees it, and when the visitor dies the target does; pbt goes on', async t => {
   let targetSocket: Socket | undefined
   const { server } = await startPbt(
     t,

@@ -1,0 +1,271 @@
+// The faults and attacks that pbt has to withstand, and the tests that show it, found by the ids their titles begin with.
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const TEST_FOLDERS = ['server/test', 'server/src', 'client/src', 'proto/src']
+/** `test('B1, B11: what holds', …`, also over two lines and with other quotes. */
+const TITLE = /\btest\(\s*(['"`])([A-I]\d+(?:, [A-I]\d+)*): ((?:\\.|(?!\1).)*)\1/g
+
+export interface Fault {
+  readonly id: string
+  /** P0 stops a release, P1 must hold before anyone calls it reliable, P2 may wait. */
+  readonly priority: 'P0' | 'P1' | 'P2'
+  readonly fault: string
+  readonly expected: string
+  /** Why no test has it yet; without effect when one does. */
+  readonly pending?: string
+  /** Why it is not for a test, or not a part of what exists. */
+  readonly reason?: string
+}
+
+export interface FaultTest {
+  readonly file: string
+  readonly title: string
+}
+
+/** Dropped by itself once there is a test. */
+const ADDED = 'its test is being written'
+
+const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = [
+  [
+    'Tokens on the link',
+    [
+      row(
+        'A1',
+        'P0',
+        'token at rest',
+        '256 random bits, stored as a hash only, never in logs, arguments or errors; 0600',
+        ADDED,
+      ),
+      row(
+        'A2',
+        'P0',
+        'odd or missing credentials',
+        'refused with one and the same message, compared in constant time',
+        ADDED,
+      ),
+      row(
+        'A3',
+        'P0',
+        'guessing tokens',
+        'limited by address, IPv6 by /64; the right token from elsewhere is served',
+        ADDED,
+      ),
+    ],
+  ],
+  [
+    'Routing and header hygiene',
+    [
+      row('B1', 'P0', 'malformed, doubled or missing Host', '400 and close; case, final dot and port are normalised'),
+      row('B2', 'P0', 'request target that is no path', 'absolute form must equal Host; the target sees origin form'),
+      row('B3', 'P0', 'HTTP/2: host is not :authority, none, userinfo', '400 or a reset stream', ADDED),
+      row('B4', 'P0', 'server name is not the host', 'served when the certificate covers both, else 421'),
+      row('B5', 'P0', 'ways around an allowlist', 'only the address of the connection counts, for each request', ADDED),
+      row(
+        'B6',
+        'P0',
+        'forged forwarding fields',
+        "removed, then set by the edge, once; Connection cannot remove the edge's",
+      ),
+      row(
+        'B7',
+        'P0',
+        'hop-by-hop fields, both ways',
+        'removed with those Connection names; TE: trailers kept; no h2c upgrade',
+      ),
+      row('B8', 'P0', 'fields of one name', 'order and number kept; Set-Cookie never joined, cookie crumbs joined'),
+      row('B9', 'P1', 'too many, too long', '431 or 414 and close; just below passes'),
+      row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
+    ],
+  ],
+  [
+    'Request framing',
+    [
+      row('C1', 'P0', 'contradictory or malformed length', '400 and close; nothing behind it reaches the target'),
+      row('C2', 'P0', 'disguised Transfer-Encoding', '400 or 501 and close'),
+      row('C3', 'P0', 'bare CR or LF, NUL, odd chunk sizes', '400 and close; chunk extensions dropped and bounded'),
+      row(
+        'C4',
+        'P0',
+        'heads that say something else when written again',
+        '400 or 502, never passed on, never a crash',
+        ADDED,
+      ),
+      row('C5', 'P0', 'HTTP/2 messages that break the rules', 'reset; nothing is forwarded as whole', ADDED),
+      row('C6', 'P0', 'upload that breaks off', 'the target sees a cut, never a clean end'),
+      row('C7', 'P0', 'download that breaks off', 'the visitor sees a cut, never a clean end'),
+      row('C8', 'P0', 'answer with surplus bytes', 'that connection to the target is not used again'),
+      row('C9', 'P1', 'answer that could be split or misread', '502 `target-broke`; the session goes on'),
+    ],
+  ],
+  [
+    'HTTP semantics',
+    [
+      row('D1', 'P1', 'Expect: 100-continue', 'the target decides; an unknown expectation is 417'),
+      row('D2', 'P1', 'interim answers', '102 and 103 pass; a flood is 502 after 32'),
+      row('D3', 'P0', 'HEAD, 204, 304', 'no body, length kept, connection used again'),
+      row('D4', 'P1', 'trailers and gRPC', 'pass both ways; forbidden fields are dropped'),
+      row('D5', 'P0', 'event streams and long polls', 'each chunk passes when it comes'),
+      row('D7', 'P0', 'large and slow bodies', 'constant memory, no limit of time, every byte'),
+      row('D9', 'P0', 'WebSocket handshake', 'the target accepts or refuses; no early byte is lost'),
+      row('D10', 'P0', 'a WebSocket peer dies', 'the other side ends; the programs go on'),
+      row('D11', 'P2', 'WebSocket over HTTP/2', 'not advertised', ADDED),
+    ],
+  ],
+  [
+    'Exhaustion from the public side',
+    [
+      row(
+        'E1',
+        'P0',
+        'slow or silent visitors',
+        'time limits for handshake, head and first request; others are served',
+        ADDED,
+      ),
+      row('E2', 'P0', 'HTTP/2 floods', "the attacker's connection ends; others see no error", ADDED),
+      row('E3', 'P0', 'streams without number', 'at most 128 a connection', ADDED),
+      row('E4', 'P0', 'visitors who do not read', 'bounded memory; other tunnels as quick as before', ADDED),
+      row('E5', 'P0', 'descriptors run out', 'new visitors are refused, sessions go on, accepting resumes', ADDED),
+      row('E6', 'P1', 'memory limit', 'load is shed before the process is killed', ADDED),
+      row('E7', 'P1', 'floods of connections', 'limits by address', ADDED),
+      row('E8', 'P0', 'unknown names without number', 'no work and no memory for them', ADDED),
+      row(
+        'E9',
+        'P1',
+        'growth of logs and database',
+        'bounded by size and age',
+        undefined,
+        'not built yet: the access log',
+      ),
+    ],
+  ],
+  [
+    'TCP and UDP',
+    [
+      row('F1', 'P0', 'half-close', 'one direction ends, the other lives on', ADDED),
+      row('F2', 'P0', 'reset of one side', 'reset of the other within a second', ADDED),
+      row('F3', 'P0', 'tunnel lost in the middle', 'visitors are reset, not ended', ADDED),
+      row('F4', 'P0', 'target refuses or does not answer', 'the visitor is reset', ADDED),
+      row('F5', 'P0', 'target speaks first, single bytes, silence', 'passed at once, no idle limit', ADDED),
+      row('F6', 'P0', 'port taken, outside the range, reserved', 'refused with the reason; TCP and UDP apart', ADDED),
+      row('F7', 'P1', 'no port left', 'refused with the range; a released one is given again', ADDED),
+      row('F8', 'P0', 'port whose client is away', 'refused at once, never held', ADDED),
+      row('F10', 'P0', 'flows without number', 'at most 4,096 a tunnel, the oldest idle one goes', ADDED),
+      row('F11', 'P0', 'UDP reflection', 'answers only to who sent, and not many times more', ADDED),
+      row('F12', 'P0', 'empty and largest datagrams', 'kept as they are', ADDED),
+      row('F13', 'P1', 'UDP overload', 'dropped and counted; bounded queue', ADDED),
+    ],
+  ],
+  [
+    'The link: malicious or broken peers',
+    [
+      row('G1', 'P0', 'garbage below the protocol', 'status or close; the process lives', ADDED),
+      row('G2', 'P0', 'malformed messages', 'ends that session only; unknown fields are ignored', ADDED),
+      row(
+        'G3',
+        'P0',
+        'foreign, closed or repeated channel ids',
+        "ignored or the session's end, never another's channel",
+        ADDED,
+      ),
+      row('G4', 'P0', 'credit exceeded, floods of frames', 'the session ends; memory is bounded', ADDED),
+      row('G5', 'P0', 'names of others', 'refused; the same client replaces its predecessor at once', ADDED),
+      row('G6', 'P0', 'peers without a token', 'deadline and limits', ADDED),
+      row('G7', 'P0', 'forged answer heads from a client', '502; the session goes on', ADDED),
+      row('G8', 'P1', 'other versions', 'minor ones work, major ones are refused with which side to upgrade', ADDED),
+      row('G9', 'P1', 'a token used twice', 'visible, can be ended', undefined, 'not built yet: the admin API'),
+      row('G10', 'P1', 'server that asks for another target', 'the client dials only what its owner configured', ADDED),
+    ],
+  ],
+  [
+    'Machines, networks, processes',
+    [
+      row('H1', 'P0', 'client killed', 'noticed within a second; name kept; nothing left behind', ADDED),
+      row('H2', 'P0', 'client silent', 'noticed within 15 s; comes back by itself', ADDED),
+      row('H3', 'P0', 'server silent', 'noticed within 15 s; jittered backoff', ADDED),
+      row('H4', 'P0', 'one direction silent', 'the same', ADDED),
+      row('H5', 'P0', 'server killed and started', 'same names and ports within seconds', ADDED),
+      row('H6', 'P0', 'graceful restart', 'answers under way end; a second signal forces', ADDED),
+      row('H7', 'P1', 'all clients at once', 'reconnections are spread', ADDED),
+      row('H10', 'P0', 'target down, slow, hanging', 'answered at once; next request is served when it is back', ADDED),
+      row('H11', 'P0', 'server killed while it writes', 'everything acknowledged is there', ADDED),
+      row('H12', 'P0', 'disk full', 'traffic goes on; changes fail with the reason', ADDED),
+      row('H13', 'P1', 'database locked, corrupt, read-only', 'refuses with the reason, never made anew', ADDED),
+      row('H15', 'P1', 'name service fails, address changes', 'resolved anew for each attempt', ADDED),
+      row('H17', 'P1', 'upgrade, interrupted migration', 'resumable; an older program refuses a newer schema', ADDED),
+      row('H18', 'P1', 'uncaught error', 'logged, ends the process', ADDED),
+      row('H19', 'P2', 'systemd unit', 'hardened', ADDED),
+    ],
+  ],
+]
+
+function row(
+  id: string,
+  priority: Fault['priority'],
+  fault: string,
+  expected: string,
+  pending?: string,
+  reason?: string,
+): Fault {
+  return {
+    id,
+    priority,
+    fault,
+    expected,
+    ...(pending === undefined ? {} : { pending }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+export const FAULTS: readonly Fault[] = SECTIONS.flatMap(([, rows]) => rows)
+
+/** The tests of each fault, by its id. */
+export function faultTests(): ReadonlyMap<string, readonly FaultTest[]> {
+  const found = new Map<string, FaultTest[]>()
+  for (const folder of TEST_FOLDERS) {
+    for (const name of readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' }).sort()) {
+      if (!name.endsWith('.test.ts')) continue
+      const file = `${folder}/${name}`
+      for (const { ids, title } of titlesIn(readFileSync(`${ROOT}${file}`, 'utf8'))) {
+        for (const id of ids) found.set(id, [...(found.get(id) ?? []), { file, title }])
+      }
+    }
+  }
+  return found
+}
+
+/** Titles that begin with ids, apart from them. */
+export function titlesIn(source: string): { ids: string[]; title: string }[] {
+  return [...source.matchAll(TITLE)].map(match => ({
+    ids: (match[2] ?? '').split(', '),
+    title: (match[3] ?? '').replace(/\\(.)/g, '$1'),
+  }))
+}
+
+/** The page docs/faults.md. */
+export function faultsPage(): string {
+  const tests = faultTests()
+  const tables = SECTIONS.map(
+    ([title, rows]) => `## ${title}
+
+| id | priority | fault or attack | what must happen | tests | result |
+|---|---|---|---|---|---|
+${rows.map(each => line(each, tests.get(each.id) ?? [])).join('\n')}
+`,
+  )
+  return `# Faults
+
+What goes wrong or is done on purpose, what must happen then, and the tests that show it; P0 stops a release. The tests
+drive the real programs from outside, or the part in question where a program cannot be made to do it. Their titles begin
+with the ids, \`node scripts/docs.ts\` writes this page from them, and a test fails when a row has neither a test nor a reason.
+*Holds*: all tests named pass, as all tests do before a change is taken.
+
+${tables.join('\n')}`
+}
+
+function line({ id, priority, fault, expected, pending, reason }: Fault, tests: readonly FaultTest[]): string {
+  const named = tests.map(({ file, title }) => `[${title.replaceAll('|', '\\|')}](../${file})`).join('; ')
+  const result = tests.length > 0 ? 'holds' : (reason ?? `pending: ${pending}`)
+  return `| ${id} | ${priority} | ${fault} | ${expected} | ${named} | ${result} |`
+}
