@@ -11,6 +11,7 @@ import {
   MAX_DATAGRAM_BYTES,
   MAX_HEAD_BYTES,
   MAX_HEADER_FIELDS,
+  TINY_DATA_BYTES,
 } from './limits.ts'
 import { WireReader } from './wire.ts'
 
@@ -107,15 +108,36 @@ export class BatchReader {
     }
   }
 
+  /** The current frame says nothing: no end, and a body that is empty, unknown or grants nothing. */
+  get isIdle(): boolean {
+    if (this.end) return false
+    switch (this.body) {
+      case BODY_DATA:
+        return this.bodyStop === this.bodyStart
+      case BODY_CREDIT:
+        return this.credit === 0
+      default:
+        return this.body === BODY_NONE || this.body > BODY_DATAGRAM
+    }
+  }
+
+  /** The current frame is data, and so little that the frame is what it costs. */
+  get isTiny(): boolean {
+    return this.body === BODY_DATA && this.bodyStop - this.bodyStart < TINY_DATA_BYTES
+  }
+
   /** The payload of a data frame or datagram: a view into the batch. */
   payload(): Buffer {
     return this.bytes.subarray(this.bodyStart, this.bodyStop)
   }
 
-  /** Throws PbtError `protocol` for more than MAX_HEADER_FIELDS fields or an octet that cannot stand in a head. */
+  /**
+   * Throws PbtError `protocol` for more than MAX_HEAD_BYTES or MAX_HEADER_FIELDS fields, or an octet that cannot stand in
+   * a head.
+   */
   requestHead(): RequestHead {
     const head: RequestHead = { tunnel: 0, method: '', target: '', headers: [], upgrade: '', visitor: '' }
-    const reader = this.bodyReader()
+    const reader = this.headReader()
     const text = this.bodyText()
     while (reader.position < reader.end) {
       const tag = reader.varint()
@@ -136,7 +158,7 @@ export class BatchReader {
   /** As requestHead. */
   responseHead(): ResponseHead {
     const head: ResponseHead = { status: 0, reason: '', headers: [], upgrade: '' }
-    const reader = this.bodyReader()
+    const reader = this.headReader()
     const text = this.bodyText()
     while (reader.position < reader.end) {
       const tag = reader.varint()
@@ -155,7 +177,7 @@ export class BatchReader {
   /** As requestHead. */
   trailers(): HeaderList {
     const trailers: HeaderList = []
-    const reader = this.bodyReader()
+    const reader = this.headReader()
     const text = this.bodyText()
     while (reader.position < reader.end) {
       const tag = reader.varint()
@@ -174,7 +196,11 @@ export class BatchReader {
     }
   }
 
-  private bodyReader(): WireReader {
+  private headReader(): WireReader {
+    const size = this.bodyStop - this.bodyStart
+    if (size > MAX_HEAD_BYTES) {
+      throw new PbtError('protocol', `head of ${size} bytes is larger than ${MAX_HEAD_BYTES}`)
+    }
     return new WireReader(this.bytes, this.bodyStart, this.bodyStop)
   }
 
@@ -228,10 +254,11 @@ function sizeLimit(body: number): number {
   switch (body) {
     case BODY_DATA:
       return MAX_DATA_BYTES
+    // Those who read heads check them: one that is too large ends its channel.
     case BODY_HTTP_REQUEST:
     case BODY_HTTP_RESPONSE:
     case BODY_HTTP_TRAILERS:
-      return MAX_HEAD_BYTES
+      return MAX_BATCH_BYTES
     case BODY_DATAGRAM:
       return MAX_DATAGRAM_BYTES
     default:

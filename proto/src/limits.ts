@@ -61,6 +61,18 @@ export const MAX_UNACKED_BYTES = 32 * MIB
 /** Batches sent and not acknowledged, at most: bounds what a peer that never acknowledges makes us keep. */
 export const MAX_UNACKED_BATCHES = 16_384
 
+/** Control frames that wait to be sent, at most: an answer to each frame of a peer that reads none would fill memory. */
+export const MAX_CONTROL_FRAMES = 65_536
+
+/**
+ * Frames that bring nothing (empty, unknown, a grant of nothing, a ping): so many at once and a second. A frame of a
+ * channel that is over, and data of less than TINY_DATA_BYTES, counts as the 32nd part of one: those are honest, but not
+ * half a million a second for long.
+ */
+export const MAX_IDLE_FRAMES = 65_536
+export const IDLE_FRAMES_A_SECOND = 16_384
+export const TINY_DATA_BYTES = 16
+
 /**
  * An acknowledgement goes out after this many unacknowledged bytes received or after the delay, with whatever else goes;
  * on its own not sooner after the last than the interval, unless that many bytes have come meanwhile.

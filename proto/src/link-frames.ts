@@ -6,9 +6,9 @@ import { MAX_CONTROL_BYTES } from './limits.ts'
 
 export type LinkFrame = Extract<Frame['body'], { case: 'hello' | 'welcome' | 'ping' | 'pong' | 'goAway' }>
 
-/** One batch that holds one link frame. */
-export function encodeLinkFrame(frame: LinkFrame): Buffer {
-  const bytes = toBinary(BatchSchema, create(BatchSchema, { frames: [{ body: frame }] }))
+/** One batch that holds one link frame; `ack`: the number of the last counted batch received. */
+export function encodeLinkFrame(frame: LinkFrame, ack = 0): Buffer {
+  const bytes = toBinary(BatchSchema, create(BatchSchema, { ack: BigInt(ack), frames: [{ body: frame }] }))
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 

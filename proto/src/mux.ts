@@ -1,6 +1,7 @@
 // The multiplexer: channels of one session over whatever link is attached, at either end.
 import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema, PingSchema, PongSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { Clock } from './clock.ts'
 import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
@@ -12,8 +13,11 @@ import {
   ACK_DELAY_MS,
   ACK_EVERY_BYTES,
   ACK_INTERVAL_MS,
+  IDLE_FRAMES_A_SECOND,
   KIB,
   MAX_CHANNELS,
+  MAX_CONTROL_FRAMES,
+  MAX_IDLE_FRAMES,
   MAX_UNACKED_BATCHES,
   MAX_UNACKED_BYTES,
 } from './limits.ts'
@@ -72,6 +76,8 @@ export interface MuxOptions {
 
 /** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
 const PIPE_BYTES = 256 * KIB
+/** What a late frame or a tiny one counts of one that brings nothing. */
+const SMALL_PART = 1 / 32
 /** With this many frames waiting a batch goes out at once, so that the peer starts while this end goes on reading. */
 const LUMP_FRAMES = 16
 
@@ -98,6 +104,11 @@ export class Mux implements ChannelHost {
   private sentNumber = 0
   private pipeBytes = 0
   private pingId = 0
+  /** Number of the last counted batch that stood before the ping under way; undefined: none is. */
+  private pingedAfter: number | undefined
+  /** A ping that is answered once the link takes more. */
+  private owedPong: bigint | undefined
+  private readonly idle: Allowance
 
   private isFlushPlanned = false
   private hasFlushedThisTurn = false
@@ -115,9 +126,10 @@ export class Mux implements ChannelHost {
     this.role = options.role
     this.clock = options.clock
     this.handler = options.handler
+    this.idle = new Allowance(options.clock, MAX_IDLE_FRAMES, IDLE_FRAMES_A_SECOND)
     this.liveness = new Liveness(
       options.clock,
-      () => this.sendLinkFrame({ case: 'ping', value: create(PingSchema, { id: BigInt(++this.pingId) }) }),
+      () => this.ping(),
       () => {
         this.detach()
         this.handler.onLinkSilent()
@@ -161,6 +173,8 @@ export class Mux implements ChannelHost {
     this.line = new Line()
     this.replay.rewind()
     this.pipeBytes = 0
+    this.pingedAfter = undefined
+    this.owedPong = undefined
     this.liveness.start()
     this.planFlush()
   }
@@ -258,7 +272,8 @@ export class Mux implements ChannelHost {
   private process(batch: Uint8Array): void {
     const { reader } = this
     reader.read(batch)
-    if (reader.ack > 0) this.acknowledged(reader.ack)
+    if (reader.ack > this.replay.acked) this.acknowledged(reader.ack)
+    else if (reader.frames === 0) this.spendIdle()
     const isCounted = reader.number > 0
     if (isCounted) {
       if (reader.number !== this.received + 1) {
@@ -276,15 +291,29 @@ export class Mux implements ChannelHost {
       } else ping = this.sessionFrame(reader.control().body, isCounted) ?? ping
     }
     // One answer for all pings of a batch, so that a flood of them costs the sender more than us.
-    if (ping !== undefined) this.sendLinkFrame({ case: 'pong', value: create(PongSchema, { id: ping }) })
+    if (ping !== undefined) {
+      this.owedPong = ping
+      this.sendPong()
+    }
+    if (this.outbox.controlFrames > MAX_CONTROL_FRAMES) {
+      throw new PbtError('limit', `peer makes this end say more than it takes: ${MAX_CONTROL_FRAMES} frames wait`)
+    }
+  }
+
+  /** A frame that brings nothing came; `part` of one. */
+  private spendIdle(part = 1): void {
+    if (!this.idle.spend(part)) throw new PbtError('limit', 'too many frames that bring nothing')
   }
 
   private channelFrame(reader: BatchReader): void {
     const channel = this.channels.get(reader.channel)
     if (channel === undefined) {
       if (reader.channel > this.lastChannel) this.accept(reader)
-      return // otherwise a late frame of a channel that is over
+      else this.spendIdle(SMALL_PART) // a late frame of a channel that is over
+      return
     }
+    if (reader.isIdle) this.spendIdle()
+    else if (reader.isTiny) this.spendIdle(SMALL_PART)
     switch (reader.body) {
       case BODY_CREDIT:
         channel.granted(reader.credit)
@@ -332,9 +361,10 @@ export class Mux implements ChannelHost {
   private sessionFrame(body: Frame['body'], isCounted: boolean): bigint | undefined {
     switch (body.case) {
       case 'ping':
+        this.spendIdle()
         return body.value.id
       case 'pong':
-        this.liveness.proven(this.clock.now())
+        this.ponged(body.value.id)
         return undefined
       case 'goAway': {
         const { reason, message, reconnect, reconnectAfterMs } = body.value
@@ -352,10 +382,27 @@ export class Mux implements ChannelHost {
         this.handler.onSessionFrame(body)
         return undefined
       case undefined:
-        return undefined // a kind that a newer version knows
+        this.spendIdle() // a kind that a newer version knows
+        return undefined
       default:
         throw new PbtError('protocol', `frame "${body.case}" does not belong here`)
     }
+  }
+
+  /** Only the answer to the ping under way proves anything, and it has to acknowledge what stood before the ping. */
+  private ponged(id: bigint): void {
+    if (this.pingedAfter === undefined || id !== BigInt(this.pingId)) {
+      this.spendIdle()
+      return
+    }
+    if (this.replay.acked < this.pingedAfter) {
+      throw new PbtError(
+        'protocol',
+        `peer answers pings, and has not acknowledged batch ${this.pingedAfter}, which came before`,
+      )
+    }
+    this.pingedAfter = undefined
+    this.liveness.proven(this.clock.now())
   }
 
   private acknowledged(number: number): void {
@@ -400,8 +447,21 @@ export class Mux implements ChannelHost {
     this.ackedAt = now
   }
 
+  private ping(): void {
+    this.pingedAfter = this.replay.isPending ? this.replay.acked : this.sentNumber
+    this.sendLinkFrame({ case: 'ping', value: create(PingSchema, { id: BigInt(++this.pingId) }) })
+  }
+
+  /** A peer that reads nothing must not make pongs pile up: one is owed until the link takes more. */
+  private sendPong(): void {
+    if (this.owedPong === undefined || this.pipeBytes >= PIPE_BYTES) return
+    const id = this.owedPong
+    this.owedPong = undefined
+    this.sendLinkFrame({ case: 'pong', value: create(PongSchema, { id }) })
+  }
+
   private sendAck(): void {
-    if (this.link === undefined) return
+    if (this.link === undefined || this.pipeBytes >= PIPE_BYTES) return
     this.ackSent(this.clock.now())
     this.hand(this.writer.finish(this.received, 0))
   }
@@ -501,12 +561,14 @@ export class Mux implements ChannelHost {
       if (this.link !== link) return
       const wasFull = this.pipeBytes >= PIPE_BYTES
       this.pipeBytes -= batch.length
-      if (wasFull && this.hasMore) this.planFlush()
+      if (!wasFull) return
+      this.sendPong()
+      if (this.hasMore || this.ackOwedBytes > 0) this.planFlush()
     })
   }
 
   private sendLinkFrame(frame: LinkFrame): void {
-    if (this.link !== undefined) this.hand(encodeLinkFrame(frame))
+    if (this.link !== undefined) this.hand(encodeLinkFrame(frame, this.received))
   }
 
   /** Owners are told outside the writing of a batch, since they may write at once. */

@@ -54,6 +54,11 @@ export class Outbox {
     this.waiting++
   }
 
+  /** Control frames waiting. */
+  get controlFrames(): number {
+    return this.control.length
+  }
+
   /** The queue has got something to send or credit to send it; nothing when it stands in a ring or is not ready. */
   ready(queue: SendQueue, now: number): void {
     if (queue.ring !== 'none' || !queue.isReady) return
