@@ -9,6 +9,8 @@ import { http2Visitor, type RawVisitor, rawVisitor } from './support/visitors.ts
 
 const STUCK = 10
 const REQUESTS = 500
+/** Bytes read by each visitor beforehand. */
+const WARM_UP = 64 * 1024 * 1024
 const MAX_GROWTH = 64 * 1024 * 1024
 
 function target(t: Parameters<typeof httpTarget>[0]) {
@@ -49,11 +51,24 @@ async function stick(t: Parameters<typeof rawVisitor>[0], server: RunningServer)
   visitor.socket.pause()
 }
 
+/** Reads the beginning of the endless answer and goes away. */
+async function readSome(t: Parameters<typeof rawVisitor>[0], server: RunningServer): Promise<void> {
+  const visitor = await rawVisitor(t, server)
+  visitor.send('GET /endless HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
+  let left = WARM_UP
+  for await (const chunk of visitor.socket) {
+    left -= (chunk as Buffer).length
+    if (left < 0) break
+  }
+}
+
 test('E4: 10 visitors who never read, over HTTP/1.1 and HTTP/2: others are as quick as before', async t => {
   const { server, client } = await startPbt(t, await target(t))
   const visitor = await rawVisitor(t, server)
   await quickness(visitor)
   const before = await quickness(visitor)
+  // What the engine keeps for bulk in any case is not what the visitors cost.
+  await Promise.all(Array.from({ length: 4 }, () => readSome(t, server)))
   const memory = watchMemory([server.program.pid, client.pid])
   for (let count = 0; count < STUCK; count++) {
     await stick(t, server)
