@@ -39,7 +39,7 @@ const MIN_ROUND_TRIP_MS = 1
  * steered: more while even the quickest batch of a round met a shorter queue than the target, less while all met a longer
  * one (the idea of TCP Vegas and LEDBAT, RFC 6817 section 2.4.2). The least is one batch under way and one being read.
  */
-const QUEUE_TARGET_MS = 4
+const QUEUE_TARGET_MS = 2
 const FIRST_SLACK_BYTES = 256 * KIB
 const MIN_SLACK_BYTES = 64 * KIB
 const MAX_SLACK_BYTES = 4 * 1024 * KIB
