@@ -8,10 +8,8 @@ import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } 
 import type { Line, LineEvents } from './session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
 
-/** What a server that goes down may take to finish what is in flight on its old link. */
-const DRAIN_MS = 35_000
-/** How often it is looked whether everything in flight has ended: the server waits for the link to be left. */
-const DRAIN_LOOK_MS = 100
+/** How long the link of a server that goes down is kept; it closes it itself when it has no more visitors. */
+const DRAIN_MS = 3_605_000
 
 /** Who this process is for the server; `proto/README.md` says what each is for. */
 export interface Identity {
@@ -255,16 +253,13 @@ export class Agent {
     this.retry(failure, undefined)
   }
 
-  /** The server goes down: its link finishes what is in flight while a new session is sought elsewhere. */
+  /**
+   * The server goes down: a new session is sought elsewhere, and the old link serves until the server closes it. Nothing
+   * in flight does not mean that nobody asks any more: visitors are on its connections still.
+   */
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
-    const { clock } = this.options
-    const end = clock.now() + DRAIN_MS
-    const look = () => {
-      const { channels, unackedBytes } = session.stats
-      if ((channels === 0 && unackedBytes === 0) || clock.now() >= end) this.drained(session)
-      else this.draining.set(session, { line, timer: clock.after(DRAIN_LOOK_MS, look) })
-    }
-    this.draining.set(session, { line, timer: clock.after(DRAIN_LOOK_MS, look) })
+    const timer = this.options.clock.after(DRAIN_MS, () => this.drained(session))
+    this.draining.set(session, { line, timer })
     this.retry(failure, undefined, reconnectAfterMs)
   }
 

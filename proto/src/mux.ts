@@ -159,6 +159,17 @@ export class Mux implements ChannelHost {
     }
   }
 
+  /** The number of the channel that was opened last. */
+  get newestChannel(): number {
+    return this.lastChannel
+  }
+
+  /** Whether a request or connection with at most this number is still open; flows of datagrams are not waited for. */
+  isBusyUpTo(channel: number): boolean {
+    for (const { id, kind } of this.channels.values()) if (id <= channel && kind !== 'udp') return true
+    return false
+  }
+
   /**
    * Starts or resumes on a link. `peerReceived`: what the peer says it has (0 for a new session); batches after it are
    * sent again. Throws PbtError `protocol` when it claims what was never sent or lacks what is no longer kept.

@@ -15,6 +15,7 @@ import { Reservations } from './relay/reservations.ts'
 import { LinkService } from './relay/service.ts'
 import { Sessions } from './relay/sessions.ts'
 import { openStore } from './store/store.ts'
+import { serve } from './successor.ts'
 import { AGENT } from './version.ts'
 
 /** How often a stopping server looks whether everything in flight has ended, milliseconds. */
@@ -23,13 +24,15 @@ const DRAIN_LOOK_MS = 50
 /** How long a link may take to deliver its last frames, milliseconds; then its connection is cut. */
 const LAST_WORDS_MS = 1_500
 
-/** Clients told to come back do so within this, each at a moment of its own, so that they do not all come at once. */
-const RECONNECT_SPREAD_MS = 1_000
+/** What is kept of the time to drain for visitors who came while it ran: connections end after a request or two. */
+const LEAVE_MS = 5_000
 
 export interface ServerOptions {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
+  /** Descriptors of listening sockets that were opened before this process; they outlive it. */
+  readonly sockets?: readonly number[]
 }
 
 export interface RunningServer {
@@ -44,7 +47,7 @@ export interface RunningServer {
 }
 
 /** Starts the server; it serves when this resolves. Rejects with Failure, and then nothing is left open. */
-export async function startServer({ config, log, clock }: ServerOptions): Promise<RunningServer> {
+export async function startServer({ config, log, clock, sockets = [] }: ServerOptions): Promise<RunningServer> {
   const { baseDomain, dataDir } = config
   // What was started, to be ended in the opposite order.
   const ends: (() => void | Promise<void>)[] = []
@@ -66,7 +69,13 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
     const reservations = new Reservations(baseDomain, registry, store.names)
     await reservations.load(GRACE_MS)
     // Reserved ports come up with the server, so that no other program takes them.
-    const listeners = new PortListeners({ addresses: config.bindAddress, tunnels: registry, clock })
+    const listeners = new PortListeners({
+      addresses: config.bindAddress,
+      tunnels: registry,
+      clock,
+      // Where the sockets outlive the process, the next one may be there before this one ends.
+      isShared: sockets.length > 0,
+    })
     ends.push(() => listeners.close())
     const portBook = new Ports({
       range: config.portRange,
@@ -89,6 +98,7 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
       urlOf: host => `https://${host}${ports.https === 443 ? '' : `:${ports.https}`}`,
       baseDomain,
       agent: AGENT,
+      random: Math.random,
     })
     const tokens = new TokenCheck(new TokenBook(await store.tokens.live()), clock)
     const links = new LinkService({
@@ -112,11 +122,13 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
     // The ports last: whoever reaches them finds everything behind them.
     const addresses = config.bindAddress
     const bound = await edge
-      .listen({ port: config.httpsPort, addresses }, { port: config.httpPort, addresses })
+      .listen({ port: config.httpsPort, addresses }, { port: config.httpPort, addresses }, sockets)
       .catch((error: unknown) => {
         throw bindFailure(error, config)
       })
     Object.assign(ports, bound)
+    const succession = serve(dataDir)
+    ends.push(() => succession.end())
     log.info('ready', { baseDomain, ...ports })
 
     return {
@@ -124,14 +136,20 @@ export async function startServer({ config, log, clock }: ServerOptions): Promis
       authorityFile: keyring.authorityFile,
       reload: () => keyring.reload(),
       stop: async () => {
-        // No new visitors; those who are here get their answers.
+        const end = clock.now() + config.drainSeconds * 1_000
+        const left = () => Math.max(0, end - clock.now())
+        // As long as nobody else takes new visitors they are served: what is under way may last, they need not wait for it.
+        const isOpenStill = sessions.watchOpen()
+        const isReplaced = () => succession.hasSuccessor()
+        await until(() => isReplaced() || !isOpenStill(), clock, Math.max(0, left() - LEAVE_MS))
+        // From here on no new visitors; those who are here get their answers.
         edge.drain()
-        await listeners.drain()
+        await listeners.drain(isReplaced())
         // Clients finish what they have and look for the next server.
-        sessions.goAway('the server is stopping', RECONNECT_SPREAD_MS)
+        sessions.goAway('the server is stopping')
         // Visitors only: clients keep their links until the server closes them.
         const visitors = () => edge.connectionCount - links.connectionCount + listeners.connectionCount
-        await until(() => visitors() <= 0, clock, config.drainSeconds * 1_000)
+        await until(() => visitors() <= 0, clock, left())
         // What is left of the visitors breaks off, and each link ends after what it still has to say.
         sessions.close('the server stopped')
         await until(() => links.connectionCount === 0, clock, LAST_WORDS_MS)

@@ -1,6 +1,7 @@
 // `pbt-server start`: runs the server in the foreground until it is told to stop.
 import { systemClock } from '@pbt/proto'
 import { loadConfig, showPortRange } from '../config.ts'
+import { inheritedSockets } from '../inherited.ts'
 import { openLog } from '../observe/log.ts'
 import { startServer } from '../server.ts'
 import type { Command } from './command.ts'
@@ -13,7 +14,12 @@ export const start: Command = {
     const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
-    const server = await startServer({ config, log, clock: systemClock })
+    const server = await startServer({
+      config,
+      log,
+      clock: systemClock,
+      sockets: inheritedSockets(process.env, process.pid),
+    })
     context.onReloadSignal(() => server.reload())
     const { baseDomain, dnsPort, portRange, publicAddress } = config
     output({

@@ -1,12 +1,13 @@
 // Who arrives: the TLS port, told apart by server name, and the plain port.
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type SecureContext, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Log } from '../observe/log.ts'
 import { Connections } from './connections.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
+import { closeQuietly } from './quiet-close.ts'
 import { Router, type Tunnels } from './router.ts'
 
 /** A visitor shakes hands within this. */
@@ -42,6 +43,9 @@ export interface Listen {
   readonly addresses: readonly string[]
 }
 
+/** What a port is for. */
+type Kind = 'https' | 'http'
+
 export class Edge {
   private readonly options: EdgeOptions
   private readonly connections = new Connections()
@@ -50,6 +54,8 @@ export class Edge {
   private readonly http1: Http1
   private readonly plain: Http1
   private readonly http2: ReturnType<typeof createHttp2>
+  /** Is handed its connections. */
+  private readonly tls: TlsServer
   private isDraining = false
   private httpsPort = 443
 
@@ -70,34 +76,30 @@ export class Edge {
     this.http1 = new Http1(common)
     this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
     this.http2 = createHttp2(common)
+    this.tls = createTlsServer({
+      allowHalfOpen: true,
+      handshakeTimeout: TLS_HANDSHAKE_MS,
+      minVersion: 'TLSv1.2',
+      SNICallback: (name, call) => this.contextFor(name, call),
+      ALPNCallback: ({ protocols }) => ['h2', 'http/1.1'].find(protocol => protocols.includes(protocol)),
+    })
+    this.tls.on('secureConnection', socket => this.secured(socket))
+    this.tls.on('tlsClientError', (_error, socket) => socket.destroy())
   }
 
-  /** Opens the ports and resolves with the numbers bound; nothing is served before `serve`. */
-  async listen(https: Listen, http: Listen): Promise<{ https: number; http: number }> {
-    const tls = () =>
-      createTlsServer({
-        allowHalfOpen: true,
-        handshakeTimeout: TLS_HANDSHAKE_MS,
-        minVersion: 'TLSv1.2',
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: KEEPALIVE_MS,
-        SNICallback: (name, call) => this.contextFor(name, call),
-        ALPNCallback: ({ protocols }) => ['h2', 'http/1.1'].find(protocol => protocols.includes(protocol)),
-      })
-        .on('secureConnection', socket => this.secured(socket))
-        .on('tlsClientError', (_error, socket) => socket.destroy())
-    const plain = () =>
-      createNetServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }).on(
-        'connection',
-        socket => {
-          if (this.connections.admit(socket)) this.plain.accept(guarded(socket))
-        },
-      )
-    this.httpsPort = await this.bind(https, () =>
-      tls().on('connection', socket => this.connections.admit(guarded(socket))),
-    )
-    return { https: this.httpsPort, http: await this.bind(http, plain) }
+  /**
+   * Opens the ports and resolves with the numbers bound. `inherited`: descriptors of listening sockets, which serve the
+   * port they are bound to; a port that none is for is opened here.
+   */
+  async listen(
+    https: Listen,
+    http: Listen,
+    inherited: readonly number[] = [],
+  ): Promise<{ https: number; http: number }> {
+    const found: { https?: number; http?: number } = {}
+    for (const fd of inherited) await this.adopt(fd, https.port, http.port, found)
+    this.httpsPort = found.https ?? (await this.bind(https, 'https'))
+    return { https: this.httpsPort, http: found.http ?? (await this.bind(http, 'http')) }
   }
 
   /** Connections of visitors and links at the moment. */
@@ -108,7 +110,7 @@ export class Edge {
   /** Takes no more connections, closes idle ones and lets answers under way end theirs. */
   drain(): void {
     this.isDraining = true
-    for (const server of this.servers) server.close()
+    for (const server of this.servers) closeQuietly(server)
     this.http2.drain()
   }
 
@@ -122,10 +124,10 @@ export class Edge {
     await Promise.all(this.servers.map(server => (server.listening ? once(server, 'close') : undefined)))
   }
 
-  private async bind({ port, addresses }: Listen, create: () => Server): Promise<number> {
+  private async bind({ port, addresses }: Listen, kind: Kind): Promise<number> {
     let bound = port
     for (const address of addresses) {
-      const server = create()
+      const server = this.listener(kind)
       server.listen({ port: bound, host: address, backlog: BACKLOG })
       try {
         await once(server, 'listening')
@@ -138,6 +140,32 @@ export class Edge {
       bound = (server.address() as AddressInfo).port
     }
     return bound
+  }
+
+  private async adopt(fd: number, https: number, http: number, found: { https?: number; http?: number }) {
+    // What it is for is known by its port, and its port once it listens.
+    let kind: Kind | undefined
+    const server = this.listener(() => kind)
+    server.listen({ fd, backlog: BACKLOG })
+    await once(server, 'listening')
+    this.servers.push(server)
+    const { port } = server.address() as AddressInfo
+    if (port === https) kind = 'https'
+    else if (port === http) kind = 'http'
+    if (kind !== undefined) found[kind] = port
+    else this.options.log.error('a socket was handed over for a port that is not ours', { port, https, http })
+  }
+
+  private listener(kind: Kind | (() => Kind | undefined)): Server {
+    const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }
+    return createNetServer(options, socket => {
+      guarded(socket)
+      const what = typeof kind === 'string' ? kind : kind()
+      if (what === undefined) socket.destroy()
+      else if (!this.connections.admit(socket)) return
+      else if (what === 'https') this.tls.emit('connection', socket)
+      else this.plain.accept(socket)
+    })
   }
 
   private contextFor(name: string, call: (error: Error | null, context?: SecureContext) => void): void {

@@ -36,7 +36,7 @@ type State = 'serving' | 'closing' | 'over'
 const HEAD_TICKS = 10
 /** An idle connection is kept this long: longer than the pools of the usual load balancers and browsers. */
 const KEEP_ALIVE_TICKS = 65
-/** While the server drains: a request may be on its way. */
+/** While the server drains: a request may be on its way, and nobody is to hold up the end. */
 const DRAIN_TICKS = 2
 /** After the last answer the visitor has this long to close its side. */
 const LINGER_TICKS = 10
@@ -96,7 +96,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     if (writableLength !== this.unsent) {
       this.unsent = writableLength
       this.since = tick
-    } else if (tick - this.since > LINGER_TICKS) this.socket.destroy()
+    } else if (tick - this.since > (this.isDraining ? DRAIN_TICKS : LINGER_TICKS)) this.socket.destroy()
   }
 
   // Reading.

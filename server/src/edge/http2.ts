@@ -22,6 +22,10 @@ const SESSION_WINDOW_BYTES = 4 * MIB
 /** A connection without a first request, and one without an open request, are closed after these. */
 const FIRST_REQUEST_MS = 15_000
 const IDLE_MS = 120_000
+/** A visitor who is asked to leave may have sent requests meanwhile; they are answered within this (RFC 9113 section 6.8). */
+const NOTICE_MS = 1_000
+/** Of streams that a visitor opens: all of them are taken. */
+const LAST_STREAM = 2 ** 31 - 1
 const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200
 
@@ -44,6 +48,12 @@ export interface Http2Edge {
 /** An HTTP/2 server that is handed its connections. */
 export function createHttp2(options: Http2Options): Http2Edge {
   const sessions = new Set<ServerHttp2Session>()
+  const leave = (session: ServerHttp2Session) => {
+    if (session.closed || session.destroyed) return
+    session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM)
+    const timer = setTimeout(() => session.close(), NOTICE_MS)
+    session.once('close', () => clearTimeout(timer))
+  }
   const server = createServer({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
@@ -60,6 +70,8 @@ export function createHttp2(options: Http2Options): Http2Edge {
     watchIdle(session)
     session.on('error', () => session.destroy())
     session.once('close', () => sessions.delete(session))
+    // Shook hands while the server stopped: first it may ask what it came for.
+    if (options.isDraining()) setTimeout(leave, NOTICE_MS, session)
   })
   server.on('stream', (stream, headers, flags, rawHeaders) => {
     serveStream(options, asServerStream(stream), headers, flags, rawHeaders)
@@ -68,7 +80,7 @@ export function createHttp2(options: Http2Options): Http2Edge {
   return {
     server,
     drain: () => {
-      for (const session of sessions) session.close()
+      for (const session of sessions) leave(session)
     },
     destroy: () => {
       for (const session of sessions) session.destroy()
@@ -97,7 +109,7 @@ function serveStream(
 ): void {
   const method = headers[':method'] ?? ''
   const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-  const exchange = new Http2Exchange(options, stream, headers, method, isWhole)
+  const exchange = new Http2Exchange(stream, headers, method, isWhole)
   stream.on('error', () => exchange.gone())
   stream.on('close', () => exchange.closed())
   const socket = stream.session?.socket
@@ -140,7 +152,6 @@ function refusalOf(method: string, target: string, authority: string, raw: reado
 }
 
 class Http2Exchange extends Exchange {
-  private readonly options: Http2Options
   private readonly stream: ServerHttp2Stream
   private readonly headers: IncomingHttpHeaders
   private requestTrailers: readonly string[] = []
@@ -148,15 +159,8 @@ class Http2Exchange extends Exchange {
   private isDrainAwaited = false
   private isClosed = false
 
-  constructor(
-    options: Http2Options,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    method: string,
-    isWhole: boolean,
-  ) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, method: string, isWhole: boolean) {
     super(method, isWhole)
-    this.options = options
     this.stream = stream
     this.headers = headers
   }
@@ -243,7 +247,6 @@ class Http2Exchange extends Exchange {
 
   protected finished(): void {
     const { stream } = this
-    if (this.options.isDraining()) stream.session?.close()
     if (this.isRequestWhole || this.isClosed) return
     // The answer is complete, the rest of the request is not wanted (RFC 9113 section 8.1).
     stream.resume()

@@ -6,6 +6,7 @@ import type { Clock } from '@pbt/proto'
 import { addressOf, type Listeners, type PortRange, type Protocol } from '../relay/ports.ts'
 import { Connections } from './connections.ts'
 import { isMissingAddress } from './edge.ts'
+import { closeQuietly } from './quiet-close.ts'
 import type { Tunnels } from './router.ts'
 import { createTcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
@@ -18,6 +19,8 @@ export interface PortListenersOptions {
   readonly addresses: readonly string[]
   readonly tunnels: Tunnels
   readonly clock: Clock
+  /** Another process of this user may listen on the same ports, as the next server does before this one stops. */
+  readonly isShared: boolean
 }
 
 type Listener = Server | UdpListener
@@ -54,10 +57,13 @@ export class PortListeners implements Listeners {
     listening?.then(closeAll, () => {})
   }
 
-  /** Takes no more connections; those that are open go on. */
-  async drain(): Promise<void> {
+  /** Takes no more connections; those that are open go on. `hasSuccessor`: datagrams are another process's from now on. */
+  async drain(hasSuccessor: boolean): Promise<void> {
     for (const listening of this.ports.values()) {
-      for (const listener of await listening.catch(() => [])) if (!(listener instanceof UdpListener)) listener.close()
+      for (const listener of await listening.catch(() => [])) {
+        if (!(listener instanceof UdpListener)) closeQuietly(listener)
+        else if (hasSuccessor) listener.close()
+      }
     }
   }
 
@@ -92,7 +98,7 @@ export class PortListeners implements Listeners {
     const address = addressOf(protocol, port)
     if (protocol === 'tcp') {
       const server = createTcpListener({ tunnels: this.options.tunnels, connections: this.connections }, address)
-      server.listen({ port, host, backlog: BACKLOG })
+      server.listen({ port, host, backlog: BACKLOG, reusePort: this.options.isShared })
       await once(server, 'listening')
       return server
     }

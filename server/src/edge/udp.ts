@@ -26,6 +26,7 @@ const SWEEP_MS = 1_000
 export interface UdpListenerOptions {
   readonly tunnels: Tunnels
   readonly clock: Clock
+  readonly isShared: boolean
 }
 
 /** All flows of one address together. */
@@ -48,6 +49,7 @@ export class UdpListener {
   private readonly sources = new Map<string, Source>()
   private readonly sweeper: { timer: Timer }
   private local = ''
+  private isClosed = false
 
   /** `host`: the address to bind, which tells the family; nothing is bound yet. */
   constructor(options: UdpListenerOptions, address: string, host: string) {
@@ -56,6 +58,7 @@ export class UdpListener {
     const isV6 = isIPv6(host)
     this.socket = createSocket({
       type: isV6 ? 'udp6' : 'udp4',
+      reusePort: options.isShared,
       recvBufferSize: BUFFER_BYTES,
       sendBufferSize: BUFFER_BYTES,
       // Addresses come from datagrams: there is nothing to look up, and the way through the resolver costs a turn.
@@ -73,7 +76,10 @@ export class UdpListener {
     return this.flows.size
   }
 
+  /** Again: nothing. */
   close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
     this.sweeper.timer.clear()
     for (const flow of this.flows.values()) flow.close('the port was closed')
     this.socket.close()

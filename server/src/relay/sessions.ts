@@ -7,6 +7,10 @@ import { Session, type SessionContext } from './session.ts'
 /** Sessions at once, resumable ones too: one owner's machines. */
 const MAX_SESSIONS = 1_000
 
+/** Clients told to come back do so within this for each of them, in all at most the second: a handshake costs milliseconds. */
+const SPREAD_MS = 25
+const MAX_SPREAD_MS = 5_000
+
 export interface Joined {
   readonly session: Session
   readonly welcome: LinkFrame
@@ -18,6 +22,8 @@ export interface SessionsOptions extends Omit<SessionContext, 'ended'> {
   readonly baseDomain: string
   /** The program and version, for the welcome. */
   readonly agent: string
+  /** From 0 to 1, as Math.random. */
+  readonly random: () => number
 }
 
 export class Sessions {
@@ -71,9 +77,18 @@ export class Sessions {
     }
   }
 
-  /** Asks all clients to come back on another link, spread over `spreadMs` so that they do not come all at once. */
-  goAway(message: string, spreadMs: number): void {
-    for (const session of this.byId.values()) session.goAway('shutdown', message, Math.round(Math.random() * spreadMs))
+  /** Tells, each time it is called, whether any request or connection that is open now is open still. */
+  watchOpen(): () => boolean {
+    const sessions = [...this.byId.values()].map(session => ({ session, newest: session.mux.newestChannel }))
+    return () => sessions.some(({ session, newest }) => !session.isClosed && session.mux.isBusyUpTo(newest))
+  }
+
+  /** Asks all clients to come back on another link, each at a moment of its own so that they do not come all at once. */
+  goAway(message: string): void {
+    const spreadMs = Math.min(MAX_SPREAD_MS, this.byId.size * SPREAD_MS)
+    for (const session of this.byId.values()) {
+      session.goAway('shutdown', message, Math.round(this.options.random() * spreadMs))
+    }
   }
 
   /** Ends all sessions. */

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { NODE_FLAGS } from '../../../scripts/launch.js'
+import type { KeptSocket } from './sockets.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 export const SERVER = join(ROOT, 'server/bin/pbt-server.js')
@@ -15,6 +15,11 @@ export const CLIENT = join(ROOT, 'client/bin/pbt.js')
 
 /** Long enough for a machine that is busy with other tests; only a failure ever waits for it. */
 const EVENT_MS = 60_000
+
+/** Whoever ends what was started: a test, or a program that does the same at its end. */
+export interface Cleaner {
+  after(end: () => unknown): void
+}
 
 export type ProgramEvent = Readonly<Record<string, unknown>> & { readonly event: string }
 
@@ -33,11 +38,18 @@ export class Program {
   private waiting: (() => void)[] = []
   private exit: Exit | undefined
 
-  constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv, input?: string) {
+  /** `sockets`: handed over as systemd does, from descriptor 3 on. */
+  constructor(
+    file: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    input?: string,
+    sockets: readonly KeptSocket[] = [],
+  ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
     this.child = spawn(process.execPath, [...NODE_FLAGS, file, ...args], {
-      env: { ...process.env, ...env },
-      stdio: 'pipe',
+      env: { ...process.env, ...env, ...(sockets.length > 0 ? { LISTEN_FDS: String(sockets.length) } : {}) },
+      stdio: ['pipe', 'pipe', 'pipe', ...sockets.map(({ handle }) => handle)],
     })
     this.child.stdin?.end(input ?? '')
     this.child.stderr?.on('data', chunk => {
@@ -97,7 +109,7 @@ export class Program {
 }
 
 /** A directory for the test, removed after it. */
-export function scratch(t: TestContext): string {
+export function scratch(t: Cleaner): string {
   const directory = mkdtempSync(join(tmpdir(), 'pbt-test-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   return directory
@@ -105,13 +117,14 @@ export function scratch(t: TestContext): string {
 
 /** A program that the test leaves to be ended after it. */
 export function program(
-  t: TestContext,
+  t: Cleaner,
   file: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   input?: string,
+  sockets?: readonly KeptSocket[],
 ) {
-  const started = new Program(file, args, env, input)
+  const started = new Program(file, args, env, input, sockets)
   t.after(() => started.end('SIGKILL'))
   return started
 }
@@ -120,6 +133,8 @@ export interface ServerOptions {
   readonly dataDir?: string
   readonly ports?: { readonly https: number; readonly http: number }
   readonly serverArgs?: readonly string[]
+  /** Listening sockets that outlive the server; their ports belong into `ports`. */
+  readonly sockets?: readonly KeptSocket[]
 }
 
 export interface RunningServer {
@@ -132,7 +147,7 @@ export interface RunningServer {
 }
 
 /** A server with a data directory of its own, ready. */
-export async function startServer(t: TestContext, options: ServerOptions = {}): Promise<RunningServer> {
+export async function startServer(t: Cleaner, options: ServerOptions = {}): Promise<RunningServer> {
   const dataDir = options.dataDir ?? join(scratch(t), 'data')
   const init = program(t, SERVER, ['init', '--json', '--data-dir', dataDir])
   const { token } = await init.event('initialised')
@@ -142,14 +157,15 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
 
 /** A server on a data directory that is there. */
 export async function restartServer(
-  t: TestContext,
+  t: Cleaner,
   { dataDir, token }: { dataDir: string; token: string },
-  { ports, serverArgs = [] }: ServerOptions = {},
+  { ports, serverArgs = [], sockets }: ServerOptions = {},
 ): Promise<RunningServer> {
-  const server = program(t, SERVER, [
+  const args = [
     ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
     ...['--http-port', String(ports?.http ?? 0), ...serverArgs],
-  ])
+  ]
+  const server = program(t, SERVER, args, {}, undefined, sockets)
   const ready = await server.event('ready')
   return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
 }
@@ -164,7 +180,7 @@ export interface TunnelOptions {
 }
 
 /** The environment of a client of this server. */
-export function clientEnv(t: TestContext, server: RunningServer, options: TunnelOptions = {}): NodeJS.ProcessEnv {
+export function clientEnv(t: Cleaner, server: RunningServer, options: TunnelOptions = {}): NodeJS.ProcessEnv {
   return {
     PBT_HOME: options.home ?? join(scratch(t), 'client'),
     PBT_SERVER: `localhost:${options.linkPort ?? server.https}`,
@@ -175,7 +191,7 @@ export function clientEnv(t: TestContext, server: RunningServer, options: Tunnel
 
 /** A client with these arguments whose first tunnel is online, and the first address of that. */
 export async function startClient(
-  t: TestContext,
+  t: Cleaner,
   server: RunningServer,
   args: readonly string[],
   options: TunnelOptions = {},
@@ -188,7 +204,7 @@ export async function startClient(
 
 /** A client with one HTTP tunnel, online. */
 export async function startTunnel(
-  t: TestContext,
+  t: Cleaner,
   server: RunningServer,
   target: number | string,
   options: TunnelOptions = {},
@@ -199,7 +215,7 @@ export async function startTunnel(
 }
 
 /** Server, client and one tunnel named `app`. */
-export async function startPbt(t: TestContext, target: number | string, options: TunnelOptions & ServerOptions = {}) {
+export async function startPbt(t: Cleaner, target: number | string, options: TunnelOptions & ServerOptions = {}) {
   const server = await startServer(t, options)
   const client = await startTunnel(t, server, target, { domain: 'app', ...options })
   return { server, client }

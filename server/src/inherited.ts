@@ -1,0 +1,14 @@
+// Listening sockets that whoever started this process had opened before, as systemd does for a socket unit.
+//
+// They stay open over a restart: visitors who arrive while no process is there wait in them instead of being refused.
+
+/** sd_listen_fds(3): they begin here. */
+const FIRST = 3
+
+/** The descriptors handed over, none as a rule. Read once, at the start. */
+export function inheritedSockets(environment: NodeJS.ProcessEnv, pid: number): readonly number[] {
+  const { LISTEN_FDS: count = '', LISTEN_PID: forWhom = '' } = environment
+  // Variables that a parent left over are not meant for this process; its descriptors may be anything.
+  if (!/^\d{1,3}$/.test(count) || (forWhom !== '' && forWhom !== String(pid))) return []
+  return Array.from({ length: Number(count) }, (_, index) => FIRST + index)
+}

@@ -1,0 +1,256 @@
+// Visitors of every kind against a busy target, each judged by what it got: whole, visibly failed, or wrong.
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { request as requestTls, Agent as TlsAgent } from 'node:https'
+import { connect, type Socket } from 'node:net'
+import type { Cleaner } from './programs.ts'
+import { hashOf, receive, send } from './streams.ts'
+import { FrameReader, frame, upgradeRequest } from './websocket.ts'
+
+/** `https`: each on a connection of its own; the others share connections as browsers do. */
+export const KINDS = [
+  'get',
+  'https',
+  'h2',
+  'down',
+  'chunked',
+  'h2down',
+  'up',
+  'upchunked',
+  'chat',
+  'events',
+  'tcp',
+] as const
+export type Kind = (typeof KINDS)[number]
+
+export interface Outcome {
+  readonly kind: Kind
+  readonly id: number
+  /** Milliseconds of performance.now(). */
+  readonly began: number
+  readonly ended: number
+  /** `failed`: the visitor saw that it failed. `wrong`: it took something for whole that was not its own or not all. */
+  readonly state: 'whole' | 'failed' | 'wrong'
+  readonly detail: string
+}
+
+export interface Place {
+  readonly http: number
+  readonly https: number
+  readonly ca: string
+  /** The public port of the TCP tunnel. */
+  readonly tcp: number
+}
+
+/** How long the long kinds take, in pieces of 64 KiB and milliseconds between them; `chat` and `events` likewise. */
+export interface Size {
+  readonly pieces: number
+  readonly paceMs: number
+}
+
+/** What a visitor noticed that must never be. */
+class Wrong extends Error {}
+
+const PIECE = 64 * 1024
+const HOST = 'app.localhost'
+/** Nobody waits longer for the next byte: 30 s of grace time, and a restart. */
+const SILENCE_MS = 60_000
+
+export class Traffic {
+  readonly outcomes: Outcome[] = []
+  /** Visitors under way. */
+  open = 0
+  private readonly place: Place
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  private readonly tlsAgent: TlsAgent
+  private session: ClientHttp2Session | undefined
+  private lastId = 0
+
+  /** Connections are ended after the test. */
+  constructor(t: Cleaner, place: Place) {
+    this.place = place
+    this.tlsAgent = new TlsAgent({ keepAlive: false, ca: place.ca, maxCachedSessions: 0 })
+    t.after(() => this.close())
+  }
+
+  /** One visitor; resolves, never rejects, when it is over. */
+  async visit(kind: Kind, size: Size): Promise<Outcome> {
+    const id = ++this.lastId
+    const began = performance.now()
+    this.open++
+    let state: Outcome['state'] = 'whole'
+    let detail = ''
+    try {
+      await this.run(kind, id, size)
+    } catch (error) {
+      state = error instanceof Wrong ? 'wrong' : 'failed'
+      detail = error instanceof Error ? `${error.message}` : String(error)
+    }
+    this.open--
+    const outcome = { kind, id, began, ended: performance.now(), state, detail }
+    this.outcomes.push(outcome)
+    return outcome
+  }
+
+  close(): void {
+    this.agent.destroy()
+    this.tlsAgent.destroy()
+    this.session?.destroy()
+  }
+
+  private async run(kind: Kind, id: number, { pieces, paceMs }: Size): Promise<void> {
+    const bytes = pieces * PIECE
+    switch (kind) {
+      case 'get':
+      case 'https':
+        expect(await textOf(await this.ask(`/get/${id}`, 'GET', kind === 'https')), `${id} here`)
+        return
+      case 'h2':
+        expect(await this.askHttp2(`/get/${id}`), `${id} here`)
+        return
+      case 'down':
+      case 'chunked':
+        await whole(await this.ask(`/${kind}/${id}/${bytes}/${paceMs}`), id, bytes)
+        return
+      case 'h2down':
+        await whole(await this.streamHttp2(`/chunked/${id}/${bytes}/${paceMs}`), id, bytes)
+        return
+      case 'up':
+      case 'upchunked':
+        await this.upload(kind, id, bytes, paceMs)
+        return
+      case 'events': {
+        const text = await textOf(await this.ask(`/events/${id}/${pieces}/${paceMs}`))
+        expect(text, Array.from({ length: pieces }, (_, number) => `data: ${id} ${number}\n\n`).join(''))
+        return
+      }
+      case 'chat':
+        await chat(connect({ port: this.place.http, host: '127.0.0.1' }), id, pieces, paceMs, `/chat/${id}`)
+        return
+      case 'tcp':
+        await chat(connect({ port: this.place.tcp, host: '127.0.0.1' }), id, pieces, paceMs)
+    }
+  }
+
+  private async ask(path: string, method = 'GET', isTls = false): Promise<IncomingMessage> {
+    const { http, https } = this.place
+    const common = { host: '127.0.0.1', path, method, headers: { host: HOST } }
+    const asking = isTls
+      ? requestTls({ ...common, port: https, servername: HOST, agent: this.tlsAgent })
+      : request({ ...common, port: http, agent: this.agent })
+    asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
+    asking.end()
+    const [response] = await once(asking, 'response')
+    return response
+  }
+
+  private async upload(kind: 'up' | 'upchunked', id: number, bytes: number, paceMs: number): Promise<void> {
+    const length = kind === 'up' ? { 'content-length': bytes } : {}
+    const options = { port: this.place.http, host: '127.0.0.1', path: `/up/${id}`, method: 'POST', agent: this.agent }
+    const asking = request({ ...options, headers: { host: HOST, ...length } })
+    asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
+    const answered = once(asking, 'response')
+    const [hash, [response]] = await Promise.all([send(asking, id, bytes, paceMs), answered])
+    expect(await textOf(response), `${id} ${hash}`)
+  }
+
+  private async connected(): Promise<ClientHttp2Session> {
+    if (this.session !== undefined && !this.session.closed && !this.session.destroyed) return this.session
+    const session = connectHttp2(`https://${HOST}:${this.place.https}`, {
+      ca: this.place.ca,
+      lookup: (_name, _options, call) => call(null, [{ address: '127.0.0.1', family: 4 }]),
+    })
+    this.session = session
+    session.on('error', () => session.destroy())
+    await once(session, 'connect')
+    return session
+  }
+
+  private async streamHttp2(path: string) {
+    const session = await this.connected()
+    const stream = session.request({ ':path': path })
+    stream.setTimeout(SILENCE_MS, () => stream.destroy(new Error('silence')))
+    const [headers] = await once(stream, 'response')
+    if (headers[':status'] !== 200) {
+      stream.destroy()
+      throw new Error(`${headers[':status']} ${headers['pbt-error']}`)
+    }
+    return stream
+  }
+
+  private async askHttp2(path: string): Promise<string> {
+    let text = ''
+    const stream = await this.streamHttp2(path)
+    for await (const chunk of stream) text += chunk
+    if (stream.rstCode !== 0) throw new Error(`stream cut with ${stream.rstCode}`)
+    return text
+  }
+}
+
+function expect(actual: string, expected: string): void {
+  if (actual !== expected) throw new Wrong(`got ${actual.slice(0, 60)} (${actual.length}) for ${expected.slice(0, 60)}`)
+}
+
+async function whole(stream: Parameters<typeof receive>[0] & { statusCode?: number }, id: number, bytes: number) {
+  if (stream.statusCode !== undefined) refuse(stream as IncomingMessage)
+  const got = await receive(stream)
+  if (got.bytes !== bytes || got.hash !== hashOf(id, bytes))
+    throw new Wrong(`${got.bytes} of ${bytes} bytes taken for whole`)
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  refuse(response)
+  let text = ''
+  for await (const chunk of response) text += chunk
+  if (!response.complete) throw new Error('cut')
+  return text
+}
+
+/** An answer of the edge is a failure that the visitor sees. */
+function refuse(response: IncomingMessage): void {
+  if (response.statusCode === 200) return
+  response.resume()
+  throw new Error(`${response.statusCode} ${response.headers['pbt-error']}`)
+}
+
+/** Numbered messages, the next when the one before is back; over a WebSocket when there is a path. */
+async function chat(socket: Socket, id: number, count: number, paceMs: number, path?: string): Promise<void> {
+  const reader = new FrameReader()
+  let head = path === undefined ? undefined : ''
+  let next = 0
+  let timer: NodeJS.Timeout | undefined
+  const message = () => Buffer.from(`${id}:${next}:${'x'.repeat(1000)}`)
+  const say = () => socket.write(frame(message(), path !== undefined))
+  socket.setNoDelay(true)
+  socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('silence')))
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('close', () => reject(new Error(`cut at message ${next}`)))
+      socket.on('end', () => reject(new Error(`ended at message ${next}`)))
+      const hear = (chunk: Buffer) => {
+        for (const payload of reader.push(chunk)) {
+          if (!payload.equals(message())) reject(new Wrong(`heard ${payload.subarray(0, 30)} instead of ${id}:${next}`))
+          if (++next === count) resolve()
+          else timer = setTimeout(say, paceMs)
+        }
+      }
+      socket.on('data', (chunk: Buffer) => {
+        if (head === undefined) return hear(chunk)
+        head += chunk.toString('latin1')
+        if (!head.includes('\r\n\r\n')) return
+        const [first = ''] = head.split('\r\n')
+        head = undefined
+        if (first.includes(' 101 ')) say()
+        else reject(new Error(first))
+      })
+      if (path === undefined) say()
+      else socket.write(upgradeRequest(path))
+    })
+  } finally {
+    clearTimeout(timer)
+    socket.removeAllListeners('close')
+    socket.destroy()
+  }
+}

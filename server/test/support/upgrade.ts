@@ -1,0 +1,58 @@
+// A server whose sockets outlive it, as under systemd with a socket unit, and a steady load on it while it is replaced.
+import { readFileSync } from 'node:fs'
+import { type BusyTarget, busyTarget } from './busy-target.ts'
+import { type Cleaner, type RunningServer, restartServer, startClient, startServer } from './programs.ts'
+import { type KeptSocket, keptSocket } from './sockets.ts'
+import { type Kind, Traffic } from './traffic.ts'
+
+export interface Upgradable {
+  readonly server: RunningServer
+  readonly target: BusyTarget
+  readonly traffic: Traffic
+  /** Starts a server on the same sockets and data. */
+  startAnother(): Promise<RunningServer>
+}
+
+/** Server and client with an HTTP and a TCP tunnel. */
+export async function startUpgradable(t: Cleaner): Promise<Upgradable> {
+  const target = await busyTarget(t)
+  const kept: readonly KeptSocket[] = [keptSocket(), keptSocket()]
+  t.after(() => kept.map(socket => socket.close()))
+  const ports = { https: kept[0]?.port ?? 0, http: kept[1]?.port ?? 0 }
+  const options = { ports, sockets: kept }
+  const server = await startServer(t, options)
+  const { client } = await startClient(t, server, ['up', `http:${target.port},domain=app`, `tcp:${target.tcpPort}`])
+  const online = await client.until(
+    () => client.events.find(({ event, kind }) => event === 'online' && kind === 'tcp'),
+    'the TCP tunnel',
+  )
+  const [url] = online.urls as string[]
+  const place = { ...ports, ca: readFileSync(server.ca, 'utf8'), tcp: Number(new URL(String(url)).port) }
+  return {
+    server,
+    target,
+    traffic: new Traffic(t, place),
+    startAnother: () => restartServer(t, server, options),
+  }
+}
+
+/** `perSecond` visitors a second of these kinds in turn, until `stop`, which resolves when all of them are over. */
+export function steadily(traffic: Traffic, perSecond: number, kinds: readonly Kind[]): { stop(): Promise<void> } {
+  const began = performance.now()
+  const visits = new Set<Promise<unknown>>()
+  let sent = 0
+  const timer = setInterval(() => {
+    // A load that is late catches up.
+    for (const due = ((performance.now() - began) / 1000) * perSecond; sent < due; sent++) {
+      const visit = traffic.visit(kinds[sent % kinds.length] ?? 'get', { pieces: 1, paceMs: 0 })
+      visits.add(visit)
+      void visit.then(() => visits.delete(visit))
+    }
+  }, 5)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      await Promise.all(visits)
+    },
+  }
+}
