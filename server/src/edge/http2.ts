@@ -22,10 +22,8 @@ const SESSION_WINDOW_BYTES = 4 * MIB
 /** A connection without a first request, and one without an open request, are closed after these. */
 const FIRST_REQUEST_MS = 15_000
 const IDLE_MS = 120_000
-/** A visitor who is asked to leave may have sent requests meanwhile; they are answered within this (RFC 9113 section 6.8). */
-const NOTICE_MS = 1_000
-/** Of streams that a visitor opens: all of them are taken. */
-const LAST_STREAM = 2 ** 31 - 1
+/** A visitor who shook hands while the server stopped asks within this what it came for. */
+const LATE_MS = 1_000
 const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200
 
@@ -39,7 +37,10 @@ export interface Http2Options {
 
 export interface Http2Edge {
   readonly server: Http2Server
-  /** Tells all visitors to open no more streams here; connections end when theirs have. */
+  /**
+   * Tells all visitors to open no more streams here; connections end when theirs have. A request that comes across is
+   * refused in a way that lets the visitor ask again (RFC 9113 section 8.7).
+   */
   drain(): void
   /** Cuts all connections. */
   destroy(): void
@@ -48,12 +49,6 @@ export interface Http2Edge {
 /** An HTTP/2 server that is handed its connections. */
 export function createHttp2(options: Http2Options): Http2Edge {
   const sessions = new Set<ServerHttp2Session>()
-  const leave = (session: ServerHttp2Session) => {
-    if (session.closed || session.destroyed) return
-    session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM)
-    const timer = setTimeout(() => session.close(), NOTICE_MS)
-    session.once('close', () => clearTimeout(timer))
-  }
   const server = createServer({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
@@ -70,8 +65,7 @@ export function createHttp2(options: Http2Options): Http2Edge {
     watchIdle(session)
     session.on('error', () => session.destroy())
     session.once('close', () => sessions.delete(session))
-    // Shook hands while the server stopped: first it may ask what it came for.
-    if (options.isDraining()) setTimeout(leave, NOTICE_MS, session)
+    if (options.isDraining()) setTimeout(() => session.close(), LATE_MS)
   })
   server.on('stream', (stream, headers, flags, rawHeaders) => {
     serveStream(options, asServerStream(stream), headers, flags, rawHeaders)
@@ -80,7 +74,7 @@ export function createHttp2(options: Http2Options): Http2Edge {
   return {
     server,
     drain: () => {
-      for (const session of sessions) leave(session)
+      for (const session of sessions) session.close()
     },
     destroy: () => {
       for (const session of sessions) session.destroy()

@@ -18,6 +18,7 @@ export async function send(stream: Writable, seed: number, bytes: number, paceMs
     const chunk = piece(seed, index, Math.min(PIECE, bytes - sent))
     sent += chunk.length
     hash.update(chunk)
+    if (stream.destroyed) throw new Error('the stream was cut')
     if (!stream.write(chunk)) await drained(stream)
     if (paceMs > 0) await new Promise(resolve => setTimeout(resolve, paceMs))
   }

@@ -1,7 +1,7 @@
 // Visitors of every kind against a busy target, each judged by what it got: whole, visibly failed, or wrong.
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import type { Cleaner } from './programs.ts'
@@ -59,8 +59,8 @@ const SILENCE_MS = 60_000
 
 export class Traffic {
   readonly outcomes: Outcome[] = []
-  /** Visitors under way. */
-  open = 0
+  /** Visitors under way, by their id. */
+  readonly open = new Map<number, Kind>()
   private readonly place: Place
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 64 })
   private readonly tlsAgent: TlsAgent
@@ -78,7 +78,7 @@ export class Traffic {
   async visit(kind: Kind, size: Size): Promise<Outcome> {
     const id = ++this.lastId
     const began = performance.now()
-    this.open++
+    this.open.set(id, kind)
     let state: Outcome['state'] = 'whole'
     let detail = ''
     try {
@@ -87,7 +87,7 @@ export class Traffic {
       state = error instanceof Wrong ? 'wrong' : 'failed'
       detail = error instanceof Error ? `${error.message}` : String(error)
     }
-    this.open--
+    this.open.delete(id)
     const outcome = { kind, id, began, ended: performance.now(), state, detail }
     this.outcomes.push(outcome)
     return outcome
@@ -150,8 +150,13 @@ export class Traffic {
     const options = { port: this.place.http, host: '127.0.0.1', path: `/up/${id}`, method: 'POST', agent: this.agent }
     const asking = request({ ...options, headers: { host: HOST, ...length } })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
-    const answered = once(asking, 'response')
-    const [hash, [response]] = await Promise.all([send(asking, id, bytes, paceMs), answered])
+    const answered = once(asking, 'response').then(([response]: IncomingMessage[]) => {
+      // An answer of the edge: nobody goes on sending.
+      if (response?.statusCode !== 200) asking.destroy()
+      if (response === undefined) throw new Error('no answer')
+      return response
+    })
+    const [hash, response] = await Promise.all([send(asking, id, bytes, paceMs), answered])
     expect(await textOf(response), `${id} ${hash}`)
   }
 
@@ -167,11 +172,16 @@ export class Traffic {
     return session
   }
 
-  private async streamHttp2(path: string) {
+  private async streamHttp2(path: string): Promise<ClientHttp2Stream> {
     const session = await this.connected()
     const stream = session.request({ ':path': path })
     stream.setTimeout(SILENCE_MS, () => stream.destroy(new Error('silence')))
-    const [headers] = await once(stream, 'response')
+    const [headers] = await once(stream, 'response').catch((error: unknown) => {
+      // Nobody has looked at it, says the server: every visitor asks again (RFC 9113 section 8.7).
+      if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && session.closed) return [undefined]
+      throw error
+    })
+    if (headers === undefined) return await this.streamHttp2(path)
     if (headers[':status'] !== 200) {
       stream.destroy()
       throw new Error(`${headers[':status']} ${headers['pbt-error']}`)

@@ -1,0 +1,22 @@
+// The server's database as another process sees it.
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** What SQLite itself thinks of the database: `ok`, or what is wrong. */
+export function integrityOf(dataDir: string): string {
+  return String(query(dataDir, 'PRAGMA integrity_check')[0]?.integrity_check)
+}
+
+/** The subdomains that are remembered. */
+export function labelsIn(dataDir: string): Set<string> {
+  return new Set(query(dataDir, 'SELECT label FROM subdomains').map(({ label }) => String(label)))
+}
+
+function query(dataDir: string, sql: string): Record<string, unknown>[] {
+  const database = new DatabaseSync(join(dataDir, 'pbt.db'), { readOnly: true })
+  try {
+    return database.prepare(sql).all()
+  } finally {
+    database.close()
+  }
+}
