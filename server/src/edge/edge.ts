@@ -50,6 +50,7 @@ export class Edge {
   private readonly options: EdgeOptions
   private readonly connections = new Connections()
   private readonly servers: Server[] = []
+  private readonly adopted = new Set<Server>()
   private readonly visitors = new WeakMap<Socket, Visitor>()
   private readonly http1: Http1
   private readonly plain: Http1
@@ -110,7 +111,11 @@ export class Edge {
   /** Takes no more connections, closes idle ones and lets answers under way end theirs. */
   drain(): void {
     this.isDraining = true
-    for (const server of this.servers) closeQuietly(server)
+    for (const server of this.servers) {
+      // Whoever waits in a socket that outlives this process is taken by the next.
+      if (this.adopted.has(server)) server.close()
+      else closeQuietly(server)
+    }
     this.http2.drain()
   }
 
@@ -149,6 +154,7 @@ export class Edge {
     server.listen({ fd, backlog: BACKLOG })
     await once(server, 'listening')
     this.servers.push(server)
+    this.adopted.add(server)
     const { port } = server.address() as AddressInfo
     if (port === https) kind = 'https'
     else if (port === http) kind = 'http'

@@ -30,6 +30,7 @@ export class Sessions {
   private readonly options: SessionsOptions
   private readonly byId = new Map<string, Session>()
   private readonly byClient = new Map<string, Session>()
+  private isLeaving = false
 
   constructor(options: SessionsOptions) {
     this.options = options
@@ -49,11 +50,13 @@ export class Sessions {
 
   /**
    * The session for a hello: the one it proves to own, or a new one, which replaces an older one of the same client.
-   * Throws PbtError `replaced` for an older generation and `limit` when there are too many.
+   * Throws PbtError `replaced` for an older generation, `limit` when there are too many and `shutdown` after `goAway`.
    */
   join(hello: Hello, tokenId: number): Joined {
     const resumed = this.resumable(hello, tokenId)
     if (resumed !== undefined) return this.joined(resumed, true, Number(hello.resume?.received ?? 0n))
+    // It would replace the session that still serves the visitors who are here.
+    if (this.isLeaving) throw new PbtError('shutdown', 'the server is stopping')
     const older = this.byClient.get(hello.clientId)
     if (older !== undefined) {
       if (older.generation > hello.generation) {
@@ -85,6 +88,7 @@ export class Sessions {
 
   /** Asks all clients to come back on another link, each at a moment of its own so that they do not come all at once. */
   goAway(message: string): void {
+    this.isLeaving = true
     const spreadMs = Math.min(MAX_SPREAD_MS, this.byId.size * SPREAD_MS)
     for (const session of this.byId.values()) {
       session.goAway('shutdown', message, Math.round(this.options.random() * spreadMs))

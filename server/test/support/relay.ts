@@ -1,7 +1,7 @@
 // A TCP relay between client and server that a test can cut or turn into a black hole.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
+import type { Cleaner } from './programs.ts'
 
 export class Relay {
   private readonly pairs = new Set<readonly [Socket, Socket]>()
@@ -11,7 +11,7 @@ export class Relay {
   connections = 0
 
   /** Listens on a free port and relays to `target`; ended after the test. */
-  async start(t: TestContext, target: number): Promise<void> {
+  async start(t: Cleaner, target: number): Promise<void> {
     const server = createServer({ noDelay: true }, near =>
       this.join(near, connect({ port: target, host: '127.0.0.1', noDelay: true })),
     )

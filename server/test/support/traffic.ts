@@ -1,5 +1,5 @@
 // Visitors of every kind against a busy target, each judged by what it got: whole, visibly failed, or wrong.
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
@@ -27,6 +27,7 @@ export type Kind = (typeof KINDS)[number]
 export interface Outcome {
   readonly kind: Kind
   readonly id: number
+  readonly size: Size
   /** Milliseconds of performance.now(). */
   readonly began: number
   readonly ended: number
@@ -88,7 +89,7 @@ export class Traffic {
       detail = error instanceof Error ? `${error.message}` : String(error)
     }
     this.open.delete(id)
-    const outcome = { kind, id, began, ended: performance.now(), state, detail }
+    const outcome = { kind, id, size, began, ended: performance.now(), state, detail }
     this.outcomes.push(outcome)
     return outcome
   }
@@ -114,7 +115,7 @@ export class Traffic {
         await whole(await this.ask(`/${kind}/${id}/${bytes}/${paceMs}`), id, bytes)
         return
       case 'h2down':
-        await whole(await this.streamHttp2(`/chunked/${id}/${bytes}/${paceMs}`), id, bytes)
+        await whole(await this.streamHttp2(`/down/${id}/${bytes}/${paceMs}`), id, bytes)
         return
       case 'up':
       case 'upchunked':
@@ -168,7 +169,7 @@ export class Traffic {
     })
     this.session = session
     session.on('error', () => session.destroy())
-    await once(session, 'connect')
+    await happens(session, 'connect')
     return session
   }
 
@@ -176,12 +177,13 @@ export class Traffic {
     const session = await this.connected()
     const stream = session.request({ ':path': path })
     stream.setTimeout(SILENCE_MS, () => stream.destroy(new Error('silence')))
-    const [headers] = await once(stream, 'response').catch((error: unknown) => {
+    const [head] = await happens(stream, 'response').catch((error: unknown) => {
       // Nobody has looked at it, says the server: every visitor asks again (RFC 9113 section 8.7).
       if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && session.closed) return [undefined]
       throw error
     })
-    if (headers === undefined) return await this.streamHttp2(path)
+    if (head === undefined) return await this.streamHttp2(path)
+    const headers = head as Readonly<Record<string, unknown>>
     if (headers[':status'] !== 200) {
       stream.destroy()
       throw new Error(`${headers[':status']} ${headers['pbt-error']}`)
@@ -193,9 +195,17 @@ export class Traffic {
     let text = ''
     const stream = await this.streamHttp2(path)
     for await (const chunk of stream) text += chunk
-    if (stream.rstCode !== 0) throw new Error(`stream cut with ${stream.rstCode}`)
+    // As for long answers: see whole().
+    if (stream.rstCode !== 0 || text === '') throw new Error(`stream cut with ${stream.rstCode}`)
     return text
   }
+}
+
+/** As `once`, and rejects when the thing is closed without an error. */
+async function happens(emitter: EventEmitter, event: string): Promise<unknown[]> {
+  const over = new AbortController()
+  emitter.once('close', () => over.abort(new Error(`closed before ${event}`)))
+  return await once(emitter, event, { signal: over.signal })
 }
 
 function expect(actual: string, expected: string): void {
@@ -205,6 +215,8 @@ function expect(actual: string, expected: string): void {
 async function whole(stream: Parameters<typeof receive>[0] & { statusCode?: number }, id: number, bytes: number) {
   if (stream.statusCode !== undefined) refuse(stream as IncomingMessage)
   const got = await receive(stream)
+  // Node does not tell the end of a stream from that of its connection; the length does (RFC 9113 section 8.1.1).
+  if ('session' in stream && got.bytes < bytes) throw new Error(`${got.bytes} of ${bytes} bytes`)
   if (got.bytes !== bytes || got.hash !== hashOf(id, bytes))
     throw new Wrong(`${got.bytes} of ${bytes} bytes taken for whole`)
 }
