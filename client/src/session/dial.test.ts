@@ -1,6 +1,7 @@
 // A link over real TLS and gRPC, with a server that behaves well and badly.
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
 import type { ServerHttp2Stream } from 'node:http2'
 import { connect, createServer } from 'node:net'
@@ -25,14 +26,14 @@ interface Greeted {
 }
 
 /** Dials; `greeted`, `over` and `last` (all batches up to LAST) settle with what comes. */
-function dialTo(t: TestContext, port: number, options: { isTrusting?: boolean; clock?: Clock } = {}) {
+function dialTo(t: TestContext, port: number, options: { isTrusting?: boolean; clock?: Clock; base?: string } = {}) {
   const greeted = Promise.withResolvers<Greeted>()
   const over = Promise.withResolvers<Failure>()
   const last = Promise.withResolvers<string[]>()
   const batches: string[] = []
-  const { isTrusting = true, clock = systemClock } = options
+  const { isTrusting = true, clock = systemClock, base = 'localhost' } = options
   const ca = isTrusting ? TEST_CERTIFICATE : undefined
-  const server = { base: 'localhost', port }
+  const server = { base, port }
   const line = dial({ server, token: 'secret', ca, clock }, HELLO, {
     onWelcome: (welcome, line) => greeted.resolve({ welcome, line }),
     onBatch: batch => {
@@ -185,6 +186,26 @@ test('a port where nobody listens is refused on both loopback addresses', async 
   const failure = await dialTo(t, address.port).over
   assert.equal(failure.code, 'unreachable')
   assert.match(failure.message, /ECONNREFUSED/)
+})
+
+test('H15: the name is looked up anew on every try, and every address is tried', async t => {
+  const { port } = await serve(t, call => call.write(welcomeBatch()))
+  const answers = [
+    () => Promise.reject(Object.assign(new Error('getaddrinfo EAI_AGAIN'), { code: 'EAI_AGAIN' })),
+    () => Promise.resolve([{ address: '127.0.0.2', family: 4 }]),
+    // The server has moved; of its addresses only the last one answers.
+    () =>
+      Promise.resolve(
+        ['127.0.0.2', '::1', '127.0.0.1'].map(address => ({ address, family: address === '::1' ? 6 : 4 })),
+      ),
+  ]
+  const lookup = t.mock.method(dns, 'lookup', (() => answers.shift()?.()) as unknown as typeof dns.lookup)
+  // In capitals it is not the name that needs no name service, and the certificate fits all the same.
+  const base = 'LOCALHOST'
+  assert.equal((await dialTo(t, port, { base }).over).code, 'unreachable')
+  assert.equal((await dialTo(t, port, { base }).over).code, 'unreachable')
+  await dialTo(t, port, { base }).greeted
+  assert.equal(lookup.mock.callCount(), 3)
 })
 
 test('after hanging up nothing is told, and the server sees the end', async t => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Failure } from '../failure.ts'
 import { databaseFailure } from './failures.ts'
 
-test('what SQLite says is told in words with a cure', () => {
+test('H12, H13: what SQLite says is told in words with a cure', () => {
   const codes = {
     SQLITE_BUSY: 'database-locked',
     SQLITE_BUSY_SNAPSHOT: 'database-locked',

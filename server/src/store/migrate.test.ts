@@ -57,7 +57,7 @@ test('a table that is made anew keeps its children', t => {
   assert.equal(count('children'), 1)
 })
 
-test('a migration that fails leaves nothing behind, and succeeds later', t => {
+test('H17: a migration that fails leaves nothing behind, and succeeds later', t => {
   const { add, count, run } = setUp(t)
   add('1_parents', PARENTS)
   run()

@@ -86,7 +86,7 @@ test('several starts at once all succeed, and one of them migrates', { timeout: 
   assert.equal(lines.filter(line => line.endsWith('true')).length, 1, lines.join())
 })
 
-test('a database of a newer version is refused and left alone', async t => {
+test('H17: a database of a newer version is refused and left alone', async t => {
   const { dataDir, file, store } = await setUp(t)
   await store.close()
   const db = new Database(file)
@@ -95,7 +95,7 @@ test('a database of a newer version is refused and left alone', async t => {
   await assert.rejects(openStore(dataDir), failsWith('database-newer'))
 })
 
-test('a damaged database is refused and never made anew', async t => {
+test('H13: a damaged database is refused and never made anew', async t => {
   for (const damage of [
     (file: string) => writeFileSync(file, 'this is no database, it only lies where one should be'),
     (file: string) => truncateSync(file, 8_192),
@@ -110,7 +110,7 @@ test('a damaged database is refused and never made anew', async t => {
   }
 })
 
-test('a database that another program keeps locked is refused after a while', { timeout: 30_000 }, async t => {
+test('H13: a database that another program keeps locked is refused after a while', { timeout: 30_000 }, async t => {
   const { dataDir, file, store } = await setUp(t)
   await store.close()
   const other = new Database(file)
