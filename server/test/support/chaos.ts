@@ -47,6 +47,9 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
 const DEEDS = ['cut', 'cut', 'black hole', 'black hole', 'kill client', 'kill server', 'kill both'] as const
 type Deed = (typeof DEEDS)[number]
 
+/** Visitors at once; more are not sent, so that a machine that is too slow for the rate is not mistaken for a fault. */
+const MAX_OPEN = 500
+
 /** Between deeds, so that what follows each is seen. */
 const REST_MS = [1_000, 4_000] as const
 /** Black holes are shorter than the grace time of 30 s, so that they cost nobody anything. */
@@ -128,6 +131,7 @@ class Chaos {
     const began = performance.now()
     for (let sent = 0; performance.now() < end; ) {
       for (const due = ((performance.now() - began) / 1_000) * perSecond; sent < due; sent++) {
+        if (traffic.open.size >= MAX_OPEN) continue
         const size = { pieces: 1 + Math.floor(random() * 8), paceMs: Math.floor(random() * 100) }
         void traffic.visit(kindOf(random()), size)
       }

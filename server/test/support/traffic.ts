@@ -63,7 +63,7 @@ export class Traffic {
   /** Visitors under way, by their id. */
   readonly open = new Map<number, Kind>()
   private readonly place: Place
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 512 })
   private readonly tlsAgent: TlsAgent
   private session: ClientHttp2Session | undefined
   private lastId = 0
@@ -141,6 +141,7 @@ export class Traffic {
       ? requestTls({ ...common, port: https, servername: HOST, agent: this.tlsAgent })
       : request({ ...common, port: http, agent: this.agent })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
+    asking.on('error', () => {}) // also after the answer began; then the answer tells
     asking.end()
     const [response] = await once(asking, 'response')
     return response
@@ -151,6 +152,7 @@ export class Traffic {
     const options = { port: this.place.http, host: '127.0.0.1', path: `/up/${id}`, method: 'POST', agent: this.agent }
     const asking = request({ ...options, headers: { host: HOST, ...length } })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
+    asking.on('error', () => {})
     const answered = once(asking, 'response').then(([response]: IncomingMessage[]) => {
       // An answer of the edge: nobody goes on sending.
       if (response?.statusCode !== 200) asking.destroy()
