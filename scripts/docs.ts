@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
 import { replyFor } from '../server/src/edge/replies.ts'
 import { faultsPage } from './faults.ts'
+import { limitsPage } from './limits.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -15,6 +16,7 @@ export function pages(): ReadonlyMap<string, string> {
     ['docs/commands.md', commands()],
     ['docs/errors.md', errors()],
     ['docs/faults.md', faultsPage()],
+    ['docs/limits.md', limitsPage()],
   ])
 }
 

@@ -3,9 +3,11 @@ import type { Clock } from '@pbt/proto'
 import { GRACE_MS } from '@pbt/proto'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
+import { VisitorLimits } from './access/visitor-limits.ts'
 import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
+import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
 import { ephemeralRange, PortListeners } from './edge/ports.ts'
 import type { Log } from './observe/log.ts'
@@ -68,6 +70,13 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     ends.push(() => registry.close())
     const reservations = new Reservations(baseDomain, registry, store.names)
     await reservations.load(GRACE_MS)
+    const limits = new VisitorLimits({
+      clock,
+      descriptors: descriptorLimit(),
+      perAddress: config.connectionsPerAddress,
+      newPerSecond: config.newConnectionsPerSecond,
+    })
+    const edgeLog = log.child({ room: 'edge' })
     // Reserved ports come up with the server, so that no other program takes them.
     const listeners = new PortListeners({
       addresses: config.bindAddress,
@@ -75,6 +84,8 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       clock,
       // Where the sockets outlive the process, the next one may be there before this one ends.
       isShared: sockets.length > 0,
+      limits,
+      log: edgeLog,
     })
     ends.push(() => listeners.close())
     const portBook = new Ports({
@@ -116,7 +127,10 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       acceptLink: socket => links.accept(socket),
       servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
       responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
-      log: log.child({ room: 'edge' }),
+      leastBodyRate: config.leastUploadRate,
+      limits,
+      clock,
+      log: edgeLog,
     })
     ends.push(() => edge.close())
     // The ports last: whoever reaches them finds everything behind them.

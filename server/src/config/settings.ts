@@ -16,7 +16,7 @@ export interface Setting<T> {
   /** How the default reads in documentation, where it is not the same everywhere. */
   readonly defaultText?: string
   /** '' for values without a unit. */
-  readonly unit: '' | 'seconds' | 'connections' | 'connections a second'
+  readonly unit: '' | 'seconds' | 'connections' | 'connections a second' | 'bytes a second'
   readonly doc: string
 }
 
@@ -93,6 +93,24 @@ export const SETTINGS = {
     default: () => 0,
     unit: 'seconds',
     doc: 'how long a target may take to begin its answer; 0 is no limit',
+  }),
+  connectionsPerAddress: setting({
+    kind: wholeNumber(1, 100_000, 'connections from 1 to 100000'),
+    default: () => 512,
+    unit: 'connections',
+    doc: 'how many connections one visitor address (IPv6: one /64) may hold at once; this machine itself has no such limit',
+  }),
+  newConnectionsPerSecond: setting({
+    kind: wholeNumber(1, 100_000, 'connections a second from 1 to 100000'),
+    default: () => 50,
+    unit: 'connections a second',
+    doc: "how many connections one visitor address may open in the long run; four seconds' worth may come at once",
+  }),
+  leastUploadRate: setting({
+    kind: wholeNumber(0, 1_000_000, 'bytes a second from 0 to 1000000 (0 is no limit)'),
+    default: () => 1_024,
+    unit: 'bytes a second',
+    doc: 'what a request body must bring, after 10 s of grace, while the target would take it and has not begun to answer; 0 is no limit',
   }),
   drainSeconds: setting({
     kind: wholeNumber(0, 3_600, 'seconds from 0 to 3600'),

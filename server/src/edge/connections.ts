@@ -1,40 +1,69 @@
-// How many connections visitors may hold at once, in all and from one address.
+// The connections of visitors to some ports: counted against the limits of all, turned away when there are too many.
 import type { Socket } from 'node:net'
-import { isLoopback } from './loopback.ts'
+import type { Verdict, VisitorLimits } from '../access/visitor-limits.ts'
+import type { Log } from '../observe/log.ts'
 
-/** Each costs a descriptor and up to 100 KiB; the unit file allows 65,536 descriptors. */
-const MAX_CONNECTIONS = 20_000
-/** A whole office behind one address has fewer; a flood has more. Loopback is the owner. */
-const MAX_PER_ADDRESS = 512
+/** Whom it turns away is told to the log this often at most: floods must not fill it. */
+const LOG_INTERVAL_MS = 60_000
+
+export type TurnedAway = Exclude<Verdict, 'welcome' | 'refused'>
+
+export interface ConnectionsOptions {
+  /** Shared by all ports. */
+  readonly limits: VisitorLimits
+  readonly clock: { now(): number }
+  readonly log: Log
+}
 
 export class Connections {
+  private readonly options: ConnectionsOptions
   private readonly open = new Set<Socket>()
-  private readonly perAddress = new Map<string, number>()
-  /** Turned away since the start. */
-  refused = 0
+  /** Those over a limit, by both ends: a TLS connection and the one beneath it have the same. */
+  private readonly turnedAway = new Map<string, TurnedAway>()
+  private readonly counts = { limited: 0, overloaded: 0, refused: 0, abusive: 0 }
+  private loggedAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: ConnectionsOptions) {
+    this.options = options
+  }
 
   get size(): number {
     return this.open.size
   }
 
-  /** Counts the connection until it closes; false when there are too many, and then it is destroyed. */
-  admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? ''
-    const same = this.perAddress.get(address) ?? 0
-    if (this.open.size >= MAX_CONNECTIONS || (same >= MAX_PER_ADDRESS && !isLoopback(address))) {
-      this.refused++
+  /**
+   * Counts the connection until it closes. `limited` and `overloaded`: to be told so and ended, which the caller does;
+   * `refused`: it has been destroyed.
+   */
+  admit(socket: Socket): Verdict {
+    const { limits } = this.options
+    const { remoteAddress } = socket
+    const verdict = limits.arrived(remoteAddress)
+    if (verdict !== 'welcome') this.count(verdict, remoteAddress)
+    if (verdict === 'refused') {
       socket.destroy()
-      return false
+      return verdict
     }
     this.open.add(socket)
-    this.perAddress.set(address, same + 1)
+    const ends = endsOf(socket)
+    if (verdict !== 'welcome') this.turnedAway.set(ends, verdict)
     socket.once('close', () => {
       this.open.delete(socket)
-      const left = (this.perAddress.get(address) ?? 1) - 1
-      if (left === 0) this.perAddress.delete(address)
-      else this.perAddress.set(address, left)
+      this.turnedAway.delete(ends)
+      limits.left(remoteAddress, verdict)
     })
-    return true
+    return verdict
+  }
+
+  /** Why the connection, or the one beneath it, is over a limit; undefined: it is not. */
+  turnedAwayFor(socket: Socket): TurnedAway | undefined {
+    return this.turnedAway.size === 0 ? undefined : this.turnedAway.get(endsOf(socket))
+  }
+
+  /** A connection of this address had to be closed for what it did. */
+  abused(address: string, what: string): void {
+    this.count('abusive', address, what)
+    this.options.limits.abused(address)
   }
 
   /** Cuts all so that none of the visitors takes it for a clean end. */
@@ -45,4 +74,17 @@ export class Connections {
   destroy(): void {
     for (const socket of this.open) socket.destroy()
   }
+
+  private count(kind: keyof typeof this.counts, address: string | undefined, what = ''): void {
+    this.counts[kind]++
+    const now = this.options.clock.now()
+    if (now - this.loggedAt < LOG_INTERVAL_MS) return
+    this.loggedAt = now
+    this.options.log.warn('visitors were turned away', { ...this.counts, last: kind, address, what })
+    for (const each of ['limited', 'overloaded', 'refused', 'abusive'] as const) this.counts[each] = 0
+  }
+}
+
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }

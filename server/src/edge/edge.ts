@@ -1,17 +1,27 @@
 // Who arrives: the TLS port, told apart by server name, and the plain port.
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import type { Clock, Timer } from '@pbt/proto'
+import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { Log } from '../observe/log.ts'
-import { Connections } from './connections.ts'
+import { headText } from './answer-text.ts'
+import { Connections, type TurnedAway } from './connections.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { closeQuietly } from './quiet-close.ts'
+import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
+import { endSocket } from './reset.ts'
 import { Router, type Tunnels } from './router.ts'
 
 /** A visitor shakes hands within this. */
 const TLS_HANDSHAKE_MS = 10_000
+/** Tickets with which visitors resume TLS are sealed with keys that live this long; then they shake hands in full. */
+const TICKET_KEYS_MS = 12 * 3_600_000
+/** What OpenSSL takes: a name, a key for the seal and one for the content. */
+const TICKET_KEYS_BYTES = 48
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
 /** TCP notices a dead visitor after this much silence. */
@@ -35,6 +45,11 @@ export interface EdgeOptions {
   readonly servesPlainHttp: boolean
   /** 0 for none. */
   readonly responseTimeoutMs: number
+  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  readonly leastBodyRate: number
+  /** Shared with the ports of TCP tunnels. */
+  readonly limits: VisitorLimits
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -48,7 +63,7 @@ type Kind = 'https' | 'http'
 
 export class Edge {
   private readonly options: EdgeOptions
-  private readonly connections = new Connections()
+  private readonly connections: Connections
   private readonly servers: Server[] = []
   private readonly adopted = new Set<Server>()
   private readonly visitors = new WeakMap<Socket, Visitor>()
@@ -57,11 +72,14 @@ export class Edge {
   private readonly http2: ReturnType<typeof createHttp2>
   /** Is handed its connections. */
   private readonly tls: TlsServer
+  private ticketTimer: Timer | undefined
   private isDraining = false
   private httpsPort = 443
 
   constructor(options: EdgeOptions) {
     this.options = options
+    const { limits, clock, log } = options
+    this.connections = new Connections({ limits, clock, log })
     const router = new Router({
       baseDomain: options.baseDomain,
       tunnels: options.tunnels,
@@ -72,11 +90,16 @@ export class Edge {
       visitorOf: (socket: Socket) => this.visitorOf(socket),
       serverNameOf,
       responseTimeoutMs: options.responseTimeoutMs,
+      leastBodyRate: options.leastBodyRate,
       isDraining: () => this.isDraining,
     }
     this.http1 = new Http1(common)
     this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
-    this.http2 = createHttp2(common)
+    this.http2 = createHttp2({
+      ...common,
+      turnedAwayFor: socket => this.connections.turnedAwayFor(socket),
+      abused: (address, what) => this.connections.abused(address, what),
+    })
     this.tls = createTlsServer({
       allowHalfOpen: true,
       handshakeTimeout: TLS_HANDSHAKE_MS,
@@ -98,6 +121,7 @@ export class Edge {
     inherited: readonly number[] = [],
   ): Promise<{ https: number; http: number }> {
     const found: { https?: number; http?: number } = {}
+    this.rotateTicketKeys()
     for (const fd of inherited) await this.adopt(fd, https.port, http.port, found)
     this.httpsPort = found.https ?? (await this.bind(https, 'https'))
     return { https: this.httpsPort, http: found.http ?? (await this.bind(http, 'http')) }
@@ -122,11 +146,17 @@ export class Edge {
   /** Cuts what is left. */
   async close(): Promise<void> {
     if (!this.isDraining) this.drain()
+    this.ticketTimer?.clear()
     this.http2.destroy()
     this.http1.close()
     this.plain.close()
     this.connections.destroy()
     await Promise.all(this.servers.map(server => (server.listening ? once(server, 'close') : undefined)))
+  }
+
+  private rotateTicketKeys(): void {
+    this.tls.setTicketKeys(randomBytes(TICKET_KEYS_BYTES))
+    this.ticketTimer = this.options.clock.after(TICKET_KEYS_MS, () => this.rotateTicketKeys())
   }
 
   private async bind({ port, addresses }: Listen, kind: Kind): Promise<number> {
@@ -167,10 +197,16 @@ export class Edge {
     return createNetServer(options, socket => {
       guarded(socket)
       const what = typeof kind === 'string' ? kind : kind()
-      if (what === undefined) socket.destroy()
-      else if (!this.connections.admit(socket)) return
-      else if (what === 'https') this.tls.emit('connection', socket)
-      else this.plain.accept(socket)
+      if (what === undefined) {
+        socket.destroy()
+        return
+      }
+      const verdict = this.connections.admit(socket)
+      if (verdict === 'refused') return
+      // One over a limit shakes hands first: it may be a client's link, and words are for those who can read them.
+      if (what === 'https') this.tls.emit('connection', socket)
+      else if (verdict === 'welcome') this.plain.accept(socket)
+      else turnAway(socket, verdict)
     })
   }
 
@@ -187,7 +223,10 @@ export class Edge {
     socket.on('error', () => socket.destroy())
     // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
     if (socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
+    // Visitors never keep a client out: without it, nothing here is worth visiting.
+    const turnedAway = this.connections.turnedAwayFor(socket)
     if (serverNameOf(socket) === `link.${this.options.baseDomain}`) this.options.acceptLink(socket)
+    else if (turnedAway !== undefined && socket.alpnProtocol !== 'h2') turnAway(socket, turnedAway)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
     else this.http1.accept(socket)
   }
@@ -206,6 +245,13 @@ export class Edge {
     const port = this.httpsPort === 443 ? '' : `:${this.httpsPort}`
     return `https://${host}${port}${target.startsWith('/') ? target : '/'}`
   }
+}
+
+/** Tells a visitor over HTTP/1 why it is not served; whatever it asks for, it need not be read for that. */
+function turnAway(socket: Socket, code: TurnedAway): void {
+  const { status, headers, body } = replyFor(code, { detail: TURNED_AWAY_DETAIL[code] })
+  const head = Buffer.from(headText(status, '', headers, 'connection: close\r\n'), 'latin1')
+  endSocket(socket, Buffer.concat([head, body]))
 }
 
 /** A connection that breaks is its own business. */

@@ -20,6 +20,10 @@ import type { Route } from './router.ts'
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
 
+/** A body may fall behind its least rate by this at first, and by the second when it came faster before. */
+const SLOW_BODY_GRACE_SECONDS = 10
+const SLOW_BODY_MOST_SECONDS = 60
+
 /** What an answer's end may still bring. */
 type Phase = 'waiting' | 'answering' | 'done'
 
@@ -37,10 +41,17 @@ export abstract class Exchange implements ChannelHandler {
   private owed = 0
   private stopWaiting: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
+  /** The channel has told to wait: a body that does not come is not the visitor's fault. */
+  private isBodyPaused = false
+  /** The visitor holds the body back until an interim answer asks for it (RFC 9110 section 10.1.1). */
+  private isBodyHeld: boolean
+  /** Bytes by which the body came faster than it has to; the seconds of grace count as some. */
+  private bodyLead = Number.NaN
 
-  constructor(method: string, isRequestWhole: boolean) {
+  constructor(method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
     this.isHeadRequest = method === 'HEAD'
     this.isRequestWhole = isRequestWhole
+    this.isBodyHeld = isBodyHeld
   }
 
   // What the HTTP versions do.
@@ -113,7 +124,31 @@ export abstract class Exchange implements ChannelHandler {
 
   /** A piece of the request's body. */
   bodyData(chunk: Buffer): void {
-    if (this.channel?.write(chunk) === false) this.pauseBody()
+    this.isBodyHeld = false
+    this.bodyLead += chunk.length
+    if (this.channel?.write(chunk) === false) {
+      this.isBodyPaused = true
+      this.pauseBody()
+    }
+  }
+
+  /**
+   * Called once a second: refuses a request whose body comes at less than `leastRate` bytes a second while the channel
+   * would take it. Not once the answer has begun: then both sides are in conversation, at a pace of their own.
+   */
+  watchBody(leastRate: number): void {
+    if (this.isRequestWhole || this.phase !== 'waiting' || this.channel === undefined) return
+    if (this.isBodyPaused || this.isBodyHeld || leastRate === 0) return
+    if (Number.isNaN(this.bodyLead)) this.bodyLead = leastRate * SLOW_BODY_GRACE_SECONDS
+    this.bodyLead = Math.min(this.bodyLead, leastRate * SLOW_BODY_MOST_SECONDS) - leastRate
+    if (this.bodyLead >= 0) return
+    this.channel.reset('cancelled', 'the body came too slowly')
+    this.reply('bad-request', { status: 408, detail: `the body came at less than ${leastRate} bytes a second` })
+  }
+
+  /** What this waits for is not the visitor. */
+  get isWaitingForChannel(): boolean {
+    return this.isBodyPaused && this.phase !== 'done'
   }
 
   /** The request's body is whole. */
@@ -175,6 +210,7 @@ export abstract class Exchange implements ChannelHandler {
       this.broke(`the service sent more than ${MAX_INTERIM} interim answers`)
       return
     }
+    if (head.status === 100) this.isBodyHeld = false
     this.sendInterim(head.status, answerFields(head.headers)?.headers ?? [])
   }
 
@@ -223,6 +259,7 @@ export abstract class Exchange implements ChannelHandler {
   }
 
   onDrain(): void {
+    this.isBodyPaused = false
     this.resumeBody()
   }
 

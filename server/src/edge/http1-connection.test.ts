@@ -35,6 +35,7 @@ async function visited(t: TestContext) {
     visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
+    leastBodyRate: 1_000,
     isDraining: () => state.isDraining,
     tick: () => state.tick,
   }

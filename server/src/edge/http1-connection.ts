@@ -18,6 +18,8 @@ export interface Http1Options {
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
   /** The server is stopping: connections end with their answers. */
+  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  readonly leastBodyRate: number
   readonly isDraining: () => boolean
   /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
   readonly redirect?: (host: string, target: string) => string
@@ -82,8 +84,10 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   /** Ends waits that have lasted too long. Called once a second. */
   tick(tick: number): void {
     if (this.state === 'closing') this.tickClosing(tick)
-    else if (this.exchange !== undefined) this.since = tick
-    else if (this.parser.isBetween && this.hasServed) {
+    else if (this.exchange !== undefined) {
+      this.since = tick
+      this.exchange.watchBody(this.options.leastBodyRate)
+    } else if (this.parser.isBetween && this.hasServed) {
       if (tick - this.since > (this.isDraining ? DRAIN_TICKS : KEEP_ALIVE_TICKS)) this.end(tick)
     } else if (tick - this.since > HEAD_TICKS) {
       if (this.parser.isBetween) this.socket.destroy()

@@ -40,7 +40,7 @@ export class Http1Exchange extends Exchange {
   takesBody = false
 
   constructor(connection: VisitorConnection, request: IncomingRequest) {
-    super(request.method, request.hasNoBody)
+    super(request.method, request.hasNoBody, request.expect !== '')
     this.connection = connection
     this.request = request
     this.isLast = !request.isKeptAlive

@@ -9,30 +9,37 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type HeaderList, KIB, MIB, type ResponseHead } from '@pbt/proto'
+import type { TurnedAway } from './connections.ts'
 import { Exchange } from './exchange.ts'
 import { fieldObject, hostName, requestHeaders, type Visitor, valuesOf } from './headers.ts'
-import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
+import { Http2Watch } from './http2-watch.ts'
+import { type ReplyCode, type ReplyOptions, replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import type { Router } from './router.ts'
 
 /** Requests of one visitor's connection at once. */
-const MAX_STREAMS = 128
+export const MAX_STREAMS = 128
 /** What a visitor may send before it is read: enough for 400 Mbit/s at 20 ms, per stream and per connection. */
-const STREAM_WINDOW_BYTES = MIB
-const SESSION_WINDOW_BYTES = 4 * MIB
-/** A connection without a first request, and one without an open request, are closed after these. */
-const FIRST_REQUEST_MS = 15_000
-const IDLE_MS = 120_000
+export const STREAM_WINDOW_BYTES = MIB
+export const SESSION_WINDOW_BYTES = 4 * MIB
 /** A visitor who shook hands while the server stopped asks within this what it came for. */
 const LATE_MS = 1_000
 const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200
+/** Waits are counted in these: coarse, so that no request needs a timer. */
+const TICK_MS = 1_000
 
 export interface Http2Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
+  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  readonly leastBodyRate: number
   readonly isDraining: () => boolean
+  /** Why a connection is over a limit; undefined: it is not. */
+  readonly turnedAwayFor: (socket: Socket) => TurnedAway | undefined
+  /** A connection of this address was closed for what it did. */
+  readonly abused: (address: string, what: string) => void
 }
 
 export interface Http2Edge {
@@ -48,7 +55,8 @@ export interface Http2Edge {
 
 /** An HTTP/2 server that is handed its connections. */
 export function createHttp2(options: Http2Options): Http2Edge {
-  const sessions = new Set<ServerHttp2Session>()
+  const sessions = new Map<ServerHttp2Session, Http2Watch>()
+  let tick = 0
   const server = createServer({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
@@ -60,61 +68,80 @@ export function createHttp2(options: Http2Options): Http2Edge {
     unknownProtocolTimeout: 10_000,
   })
   server.on('session', session => {
-    sessions.add(session)
+    const { address } = options.visitorOf(session.socket)
+    const watch = new Http2Watch(session, address, tick)
+    sessions.set(session, watch)
     session.setLocalWindowSize(SESSION_WINDOW_BYTES)
-    watchIdle(session)
-    session.on('error', () => session.destroy())
+    session.on('stream', (stream, headers, flags, rawHeaders) => {
+      const exchange = serveStream(options, asServerStream(stream), headers, flags, rawHeaders, watch)
+      if (exchange === undefined) return
+      watch.opened(exchange)
+      stream.once('close', () => watch.closed(exchange, tick))
+    })
+    session.on('error', error => {
+      if (isAbuse(error)) options.abused(address, error.message)
+      session.destroy()
+    })
     session.once('close', () => sessions.delete(session))
     if (options.isDraining()) setTimeout(() => session.close(), LATE_MS)
   })
-  server.on('stream', (stream, headers, flags, rawHeaders) => {
-    serveStream(options, asServerStream(stream), headers, flags, rawHeaders)
-  })
   server.on('sessionError', () => {})
+  const timer = setInterval(() => {
+    tick++
+    for (const watch of sessions.values()) {
+      if (watch.tick(tick, options.leastBodyRate)) options.abused(watch.address, 'frames without requests')
+    }
+  }, TICK_MS).unref()
   return {
     server,
     drain: () => {
-      for (const session of sessions) session.close()
+      for (const watch of sessions.values()) watch.end(tick)
     },
     destroy: () => {
-      for (const session of sessions) session.destroy()
+      clearInterval(timer)
+      for (const session of sessions.keys()) session.destroy()
     },
   }
 }
 
-/** Node's timeout is of silence; one with a request open may be silent (events, long polls). */
-function watchIdle(session: ServerHttp2Session): void {
-  let streams = 0
-  session.setTimeout(FIRST_REQUEST_MS, () => {
-    if (streams === 0) session.close()
-  })
-  session.on('stream', stream => {
-    if (streams++ === 0) session.setTimeout(IDLE_MS)
-    stream.once('close', () => streams--)
-  })
+/**
+ * Node's own limits, and what breaks the protocol. Not: a connection that broke, and a session that either side has ended
+ * with a code (ERR_HTTP2_SESSION_ERROR).
+ */
+function isAbuse(error: Error): boolean {
+  const code = 'code' in error ? String(error.code) : ''
+  return code.startsWith('ERR_HTTP2_') && code !== 'ERR_HTTP2_SESSION_ERROR'
 }
 
+/** Undefined when the connection is gone already. */
 function serveStream(
   options: Http2Options,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   flags: number,
   rawHeaders: readonly string[],
-): void {
+  watch: Http2Watch,
+): Http2Exchange | undefined {
   const method = headers[':method'] ?? ''
   const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-  const exchange = new Http2Exchange(stream, headers, method, isWhole)
+  const exchange = new Http2Exchange(stream, headers, method, isWhole, watch)
   stream.on('error', () => exchange.gone())
   stream.on('close', () => exchange.closed())
   const socket = stream.session?.socket
-  if (socket === undefined) return
+  if (socket === undefined) return undefined
+  const turnedAway = options.turnedAwayFor(socket)
+  if (turnedAway !== undefined) {
+    exchange.reply(turnedAway, { detail: TURNED_AWAY_DETAIL[turnedAway] })
+    stream.session?.close()
+    return exchange
+  }
   const target = headers[':path'] ?? ''
   const authority = headers[':authority'] ?? valuesOf(rawHeaders, 'host')[0] ?? ''
   const host = hostName(authority)
   const refusal = refusalOf(method, target, authority, rawHeaders)
   if (refusal !== undefined || host === undefined) {
     exchange.reply('bad-request', { detail: refusal ?? 'the authority is malformed' })
-    return
+    return exchange
   }
   const visitor = options.visitorOf(socket)
   const head = {
@@ -130,6 +157,7 @@ function serveStream(
     head,
     options.responseTimeoutMs,
   )
+  return exchange
 }
 
 /** RFC 9113 section 8.3.1, and what HTTP/1 targets would read differently. */
@@ -148,15 +176,28 @@ function refusalOf(method: string, target: string, authority: string, raw: reado
 class Http2Exchange extends Exchange {
   private readonly stream: ServerHttp2Stream
   private readonly headers: IncomingHttpHeaders
+  private readonly watch: Http2Watch
   private requestTrailers: readonly string[] = []
   private responseTrailers: HeaderList | undefined
   private isDrainAwaited = false
   private isClosed = false
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, method: string, isWhole: boolean) {
-    super(method, isWhole)
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    method: string,
+    isWhole: boolean,
+    watch: Http2Watch,
+  ) {
+    super(method, isWhole, headers.expect !== undefined)
+    this.watch = watch
     this.stream = stream
     this.headers = headers
+  }
+
+  /** Some of the body may have come and not been read. */
+  get isBodyUnread(): boolean {
+    return !this.isRequestWhole
   }
 
   /** The stream is over, for whatever reason. */
@@ -220,7 +261,10 @@ class Http2Exchange extends Exchange {
 
   protected readBody(): void {
     const { stream } = this
-    stream.on('data', (chunk: Buffer) => this.bodyData(chunk))
+    stream.on('data', (chunk: Buffer) => {
+      this.watch.read(chunk.length)
+      this.bodyData(chunk)
+    })
     stream.on('trailers', (_headers, _flags, raw) => {
       this.requestTrailers = raw
     })

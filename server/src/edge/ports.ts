@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import type { Clock } from '@pbt/proto'
+import type { VisitorLimits } from '../access/visitor-limits.ts'
+import type { Log } from '../observe/log.ts'
 import { addressOf, type Listeners, type PortRange, type Protocol } from '../relay/ports.ts'
 import { Connections } from './connections.ts'
 import { isMissingAddress } from './edge.ts'
@@ -21,17 +23,21 @@ export interface PortListenersOptions {
   readonly clock: Clock
   /** Another process of this user may listen on the same ports, as the next server does before this one stops. */
   readonly isShared: boolean
+  /** Shared with the edge. */
+  readonly limits: VisitorLimits
+  readonly log: Log
 }
 
 type Listener = Server | UdpListener
 
 export class PortListeners implements Listeners {
   private readonly options: PortListenersOptions
-  private readonly connections = new Connections()
+  private readonly connections: Connections
   private readonly ports = new Map<string, Promise<Listener[]>>()
 
   constructor(options: PortListenersOptions) {
     this.options = options
+    this.connections = new Connections(options)
   }
 
   /** TCP connections of visitors at the moment. */

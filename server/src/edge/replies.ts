@@ -70,6 +70,12 @@ const WORDING: Readonly<Record<ReplyCode, Wording>> = {
   overloaded: { status: 503, title: 'The server is at its limit', cure: 'Wait a little and try again.' },
 }
 
+/** What connections over a limit are told. */
+export const TURNED_AWAY_DETAIL = {
+  limited: 'there are too many connections from your address, or they come too fast',
+  overloaded: 'there are too many connections',
+} satisfies Partial<Record<ReplyCode, string>>
+
 /** Codes after which trying again makes sense, with the wait in seconds. */
 const RETRY_SECONDS: Partial<Record<ReplyCode, number>> = { offline: 10, limited: 10, overloaded: 5 }
 

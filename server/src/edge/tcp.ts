@@ -19,7 +19,12 @@ export function createTcpListener({ tunnels, connections }: TcpListenerOptions, 
   const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }
   return createServer(options, socket => {
     socket.on('error', () => {}) // 'close' follows
-    if (!connections.admit(socket)) return
+    const verdict = connections.admit(socket)
+    if (verdict !== 'welcome') {
+      // TCP has no words for it.
+      if (verdict !== 'refused') socket.resetAndDestroy()
+      return
+    }
     follow(tunnels.lookup(address))
 
     function follow(lookup: Lookup): void {

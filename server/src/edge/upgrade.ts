@@ -7,7 +7,7 @@ import { answerFields, requestHeaders, type Visitor, valuesOf } from './headers.
 import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
 import { destinationOf, RefusedRequest } from './request-line.ts'
 import { hasOption, type IncomingRequest } from './request-parser.ts'
-import { resetSocket } from './reset.ts'
+import { endSocket, resetSocket } from './reset.ts'
 import type { Route, Router } from './router.ts'
 
 export interface UpgradeOptions {
@@ -92,10 +92,8 @@ class UpgradeExchange implements ChannelHandler {
     if (this.phase !== 'waiting') return
     this.phase = 'over'
     const { status, headers, body } = replyFor(code, { ...options, accept: valuesOf(this.request.fields, 'accept')[0] })
-    this.socket.end(
-      Buffer.concat([Buffer.from(headText(status, '', [...headers, 'connection', 'close']), 'latin1'), body]),
-    )
-    this.socket.resume()
+    const head = Buffer.from(headText(status, '', [...headers, 'connection', 'close']), 'latin1')
+    endSocket(this.socket, Buffer.concat([head, body]))
   }
 
   onHead(head: ResponseHead, last: boolean): void {

@@ -38,16 +38,20 @@ export class Program {
   private waiting: (() => void)[] = []
   private exit: Exit | undefined
 
-  /** `sockets`: handed over as systemd does, from descriptor 3 on. */
+  /** `sockets`: handed over as systemd does, from descriptor 3 on; `descriptors`: how many it may have, if not as many as this one. */
   constructor(
     file: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv,
     input?: string,
     sockets: readonly KeptSocket[] = [],
+    descriptors?: number,
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    this.child = spawn(process.execPath, [...NODE_FLAGS, file, ...args], {
+    const command = [process.execPath, ...NODE_FLAGS, file, ...args]
+    const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
+    const [run = '', ...rest] = descriptors === undefined ? command : limited
+    this.child = spawn(run, rest, {
       env: { ...process.env, ...env, ...(sockets.length > 0 ? { LISTEN_FDS: String(sockets.length) } : {}) },
       stdio: ['pipe', 'pipe', 'pipe', ...sockets.map(({ handle }) => handle)],
     })
@@ -123,8 +127,9 @@ export function program(
   env: NodeJS.ProcessEnv = {},
   input?: string,
   sockets?: readonly KeptSocket[],
+  descriptors?: number,
 ) {
-  const started = new Program(file, args, env, input, sockets)
+  const started = new Program(file, args, env, input, sockets, descriptors)
   t.after(() => started.end('SIGKILL'))
   return started
 }
@@ -135,6 +140,8 @@ export interface ServerOptions {
   readonly serverArgs?: readonly string[]
   /** Listening sockets that outlive the server; their ports belong into `ports`. */
   readonly sockets?: readonly KeptSocket[]
+  /** How many descriptors the server may have. */
+  readonly descriptors?: number
 }
 
 export interface RunningServer {
@@ -159,13 +166,13 @@ export async function startServer(t: Cleaner, options: ServerOptions = {}): Prom
 export async function restartServer(
   t: Cleaner,
   { dataDir, token }: { dataDir: string; token: string },
-  { ports, serverArgs = [], sockets }: ServerOptions = {},
+  { ports, serverArgs = [], sockets, descriptors }: ServerOptions = {},
 ): Promise<RunningServer> {
   const args = [
     ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
     ...['--http-port', String(ports?.http ?? 0), ...serverArgs],
   ]
-  const server = program(t, SERVER, args, {}, undefined, sockets)
+  const server = program(t, SERVER, args, {}, undefined, sockets, descriptors)
   const ready = await server.event('ready')
   return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
 }

@@ -35,6 +35,7 @@ export class RawVisitor {
       this.wake()
     })
     socket.on('close', () => this.wake())
+    socket.on('drain', () => this.wake())
   }
 
   send(text: string | Buffer): void {
@@ -73,24 +74,33 @@ export class RawVisitor {
   }
 }
 
-/** A raw connection to the plain port. */
-export async function rawVisitor(t: TestContext, server: RunningServer): Promise<RawVisitor> {
-  const socket = connectTcp({ port: server.http, host: '127.0.0.1', allowHalfOpen: true })
+/** A raw connection to the plain port; `from`: the visitor's address, one of 127.0.0.0/8. */
+export async function rawVisitor(t: TestContext, server: RunningServer, from?: string): Promise<RawVisitor> {
+  const socket = connectTcp({ port: server.http, host: '127.0.0.1', allowHalfOpen: true, ...fromAddress(from) })
   t.after(() => socket.destroy())
   await once(socket, 'connect')
   return new RawVisitor(socket)
 }
 
+function fromAddress(from: string | undefined) {
+  return from === undefined ? {} : { localAddress: from }
+}
+
+export interface TlsVisit {
+  readonly from?: string
+  readonly protocol?: 'http/1.1' | 'h2'
+}
+
 /** A raw connection to the TLS port. */
-export async function rawTlsVisitor(t: TestContext, server: RunningServer, servername = HOST): Promise<RawVisitor> {
-  const socket = connectTls({
-    port: server.https,
-    host: '127.0.0.1',
-    servername,
-    ca: readFileSync(server.ca),
-    ALPNProtocols: ['http/1.1'],
-  })
-  t.after(() => socket.destroy())
+export async function rawTlsVisitor(
+  t: TestContext,
+  server: RunningServer,
+  servername = HOST,
+  { from, protocol = 'http/1.1' }: TlsVisit = {},
+): Promise<RawVisitor> {
+  const tcp = connectTcp({ port: server.https, host: '127.0.0.1', ...fromAddress(from) })
+  const socket = connectTls({ socket: tcp, servername, ca: readFileSync(server.ca), ALPNProtocols: [protocol] })
+  t.after(() => tcp.destroy())
   await once(socket, 'secureConnect')
   return new RawVisitor(socket)
 }
@@ -105,10 +115,18 @@ export async function rawRequest(t: TestContext, server: RunningServer, text: st
 }
 
 /** A connection of an HTTP/2 visitor, closed after the test. */
-export async function http2Visitor(t: TestContext, server: RunningServer, host = HOST): Promise<ClientHttp2Session> {
+export async function http2Visitor(
+  t: TestContext,
+  server: RunningServer,
+  host = HOST,
+  from?: string,
+): Promise<ClientHttp2Session> {
   const session = connectHttp2(`https://${host}:${server.https}`, {
     ca: readFileSync(server.ca),
-    lookup: (_name, _options, call) => call(null, [{ address: '127.0.0.1', family: 4 }]),
+    // Node asks for one address when it is to come from a certain one.
+    lookup: (_name, { all }, call) =>
+      all ? call(null, [{ address: '127.0.0.1', family: 4 }]) : call(null, '127.0.0.1', 4),
+    ...fromAddress(from),
     settings: { initialWindowSize: 1 << 20 },
   })
   // A server that is killed after the test resets it.

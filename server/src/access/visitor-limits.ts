@@ -1,0 +1,158 @@
+// How many connections visitors may hold and open, in all and from one address: pure counting, the sockets are the edge's.
+import { countedAs } from './address.ts'
+
+/** Connections of visitors at once when descriptors allow it; each costs a descriptor and up to 100 KiB idle. */
+export const MAX_CONNECTIONS = 20_000
+/** Descriptors kept for the database, listeners, links, the admin API and the log. */
+export const KEPT_DESCRIPTORS = 64
+/** Of the descriptors this part is for visitors at most, so that `accept` never runs dry. */
+export const DESCRIPTOR_SHARE = 0.9
+/** Connections over a limit that are taken to be told so, at once; more are closed without a word. */
+export const MAX_TURNED_AWAY = 256
+/** Of the descriptors this part is for these at most. */
+export const TURNED_AWAY_SHARE = 0.05
+/** Of these from one address: nobody has to tell the same visitor more often. */
+export const MAX_TURNED_AWAY_PER_ADDRESS = 8
+/** New connections that may come at once: this many seconds' worth. A browser opens six for each host. */
+export const BURST_SECONDS = 4
+/** Addresses remembered without an open connection; the one seen longest ago makes room. About 2 MiB. */
+export const MAX_REMEMBERED = 10_000
+/** Connections closed for abuse within a minute after which an address is held down for the next minute. */
+export const ABUSES_A_MINUTE = 3
+/** What an address that is held down may still open in a second. */
+export const HELD_DOWN_A_SECOND = 1
+
+const MINUTE_MS = 60_000
+
+/**
+ * `limited`: this address is over a limit; `overloaded`: all visitors together are. Both are counted, to be told so.
+ * `refused`: too many are being told; not counted, to be closed.
+ */
+export type Verdict = 'welcome' | 'limited' | 'overloaded' | 'refused'
+
+export interface VisitorLimitsOptions {
+  /** Milliseconds, monotonic. */
+  readonly clock: { now(): number }
+  /** Descriptors that the process may have. */
+  readonly descriptors: number
+  /** Connections of one address at once. */
+  readonly perAddress: number
+  /** New connections of one address a second, on average. */
+  readonly newPerSecond: number
+}
+
+interface Address {
+  open: number
+  turnedAway: number
+  /** New connections it may still open, with fractions, as of `at`. */
+  left: number
+  at: number
+  /** When it was closed for abuse, within the last minute. */
+  abuses: number[]
+  heldDownUntil: number
+}
+
+/** How many connections there may be with this many descriptors. */
+export function maxConnectionsFor(descriptors: number): number {
+  return Math.max(1, Math.min(MAX_CONNECTIONS, Math.floor(descriptors * DESCRIPTOR_SHARE) - KEPT_DESCRIPTORS))
+}
+
+export class VisitorLimits {
+  private readonly options: VisitorLimitsOptions
+  private readonly maxConnections: number
+  private readonly maxTurnedAway: number
+  /** In the order in which they were seen last, the longest ago first. */
+  private readonly addresses = new Map<string, Address>()
+  /** Welcome connections at the moment. */
+  open = 0
+  private turnedAway = 0
+
+  constructor(options: VisitorLimitsOptions) {
+    this.options = options
+    this.maxConnections = maxConnectionsFor(options.descriptors)
+    this.maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.floor(options.descriptors * TURNED_AWAY_SHARE))
+  }
+
+  /** Addresses remembered at the moment. */
+  get size(): number {
+    return this.addresses.size
+  }
+
+  /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */
+  arrived(address: string | undefined): Verdict {
+    const isOwner = isThisMachine(address)
+    const state = this.see(countedAs(address))
+    const isTooFast = !isOwner && !this.takeOne(state)
+    const isOver = !isOwner && state.open >= this.options.perAddress
+    if (!isTooFast && !isOver && this.open < this.maxConnections) {
+      this.open++
+      state.open++
+      return 'welcome'
+    }
+    if (this.turnedAway >= this.maxTurnedAway || state.turnedAway >= MAX_TURNED_AWAY_PER_ADDRESS) return 'refused'
+    this.turnedAway++
+    state.turnedAway++
+    return isTooFast || isOver ? 'limited' : 'overloaded'
+  }
+
+  left(address: string | undefined, verdict: Exclude<Verdict, 'refused'>): void {
+    const state = this.addresses.get(countedAs(address))
+    if (verdict === 'welcome') this.open--
+    else this.turnedAway--
+    if (state === undefined) return
+    if (verdict === 'welcome') state.open--
+    else state.turnedAway--
+  }
+
+  /** A connection of this address had to be closed for abuse. True when the address is held down from now on. */
+  abused(address: string | undefined): boolean {
+    const now = this.options.clock.now()
+    const state = this.see(countedAs(address))
+    state.abuses = state.abuses.filter(at => now - at < MINUTE_MS)
+    state.abuses.push(now)
+    if (state.abuses.length < ABUSES_A_MINUTE) return false
+    state.abuses = []
+    state.heldDownUntil = now + MINUTE_MS
+    state.left = Math.min(state.left, HELD_DOWN_A_SECOND)
+    return true
+  }
+
+  private takeOne(state: Address): boolean {
+    const now = this.options.clock.now()
+    const isHeldDown = now < state.heldDownUntil
+    const perSecond = isHeldDown ? HELD_DOWN_A_SECOND : this.options.newPerSecond
+    const most = isHeldDown ? HELD_DOWN_A_SECOND : perSecond * BURST_SECONDS
+    state.left = Math.min(most, state.left + ((now - state.at) / 1_000) * perSecond)
+    state.at = now
+    if (state.left < 1) return false
+    state.left--
+    return true
+  }
+
+  /** The address's counters, seen just now. Those with connections stay for as long as these. */
+  private see(key: string): Address {
+    const known = this.addresses.get(key)
+    const left = this.options.newPerSecond * BURST_SECONDS
+    const now = this.options.clock.now()
+    const state = known ?? { open: 0, turnedAway: 0, left, at: now, abuses: [], heldDownUntil: 0 }
+    this.addresses.delete(key)
+    this.addresses.set(key, state)
+    if (known === undefined) this.makeRoom()
+    return state
+  }
+
+  private makeRoom(): void {
+    if (this.addresses.size <= MAX_REMEMBERED + this.open + this.turnedAway) return
+    // Fewer than that many have connections, so one without is near; those passed by go to the back.
+    for (const [key, state] of this.addresses) {
+      this.addresses.delete(key)
+      if (state.open === 0 && state.turnedAway === 0) return
+      this.addresses.set(key, state)
+    }
+  }
+}
+
+/** The owner's programs on the server itself. The rest of 127.0.0.0/8 is for those who play strangers. */
+function isThisMachine(address: string | undefined): boolean {
+  return address === '127.0.0.1' || address === '::1' || address === '::ffff:127.0.0.1'
+}
