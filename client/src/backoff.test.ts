@@ -17,10 +17,10 @@ test('waits are spread by a fifth either way', () => {
   assert.deepEqual(waits(new Backoff(() => 1), 3), [0, 600, 1200])
 })
 
-test('while a session can be resumed no wait is longer than five seconds', () => {
+test('while a session can be resumed no wait is longer than two seconds', () => {
   const backoff = new Backoff(() => 0.5)
   waits(backoff, 10)
-  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 5_000)
+  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 2_000)
 })
 
 test('after a stable link the next try is at once again', () => {
