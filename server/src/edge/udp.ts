@@ -38,7 +38,7 @@ interface Source {
 }
 
 export class UdpListener {
-  /** Datagrams dropped here: nobody there, not allowed, over a limit. */
+  /** Datagrams dropped here: nobody there, not allowed, over a limit, or the link is behind. */
   dropped = 0
   /** Flows that had to go for newer ones. */
   evicted = 0
@@ -92,7 +92,8 @@ export class UdpListener {
       this.dropped++
       return
     }
-    flow.receive(datagram, this.options.clock.now())
+    // Refused when the link is behind: what waits there is bounded, and the newest goes.
+    if (!flow.receive(datagram, this.options.clock.now())) this.dropped++
   }
 
   private open(key: string, address: string, port: number): Flow | undefined {
@@ -184,12 +185,13 @@ class Flow implements ChannelHandler {
     this.placedAt = this.lastAt
   }
 
-  receive(datagram: Buffer, now: number): void {
+  /** False: the datagram was dropped. */
+  receive(datagram: Buffer, now: number): boolean {
     this.lastAt = now
     const { source } = this
     source.bytesIn += datagram.length
     if (source.bytesOut > 0) source.isProven = true
-    this.channel?.sendDatagram(datagram)
+    return this.channel?.sendDatagram(datagram) === true
   }
 
   close(why: string): void {

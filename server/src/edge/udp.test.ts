@@ -1,0 +1,111 @@
+// Limits of UDP flows: datagrams of many sources are handed to a listener whose tunnel is a stand-in.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import type { Channel, ChannelHandler } from '@pbt/proto'
+import { FakeClock } from '@pbt/proto/testing'
+import type { LiveTunnel } from '../relay/registry.ts'
+import { UdpListener } from './udp.ts'
+
+interface Opened {
+  readonly visitor: string
+  readonly handler: ChannelHandler
+  datagrams: number
+  isReset: boolean
+}
+
+async function listenerFor(t: TestContext, isLinkBehind = () => false) {
+  const opened: Opened[] = []
+  const tunnel: LiveTunnel = {
+    name: 'udp',
+    idleTimeoutMs: 60_000,
+    allows: () => true,
+    open: () => {
+      throw new Error('not asked for')
+    },
+    connect: (_kind, visitor, _local, handler) => {
+      const flow: Opened = { visitor, handler, datagrams: 0, isReset: false }
+      opened.push(flow)
+      return channelOf(flow, isLinkBehind)
+    },
+  }
+  const clock = new FakeClock()
+  const tunnels = { lookup: () => ({ state: 'online', tunnel }) as const, whenKnown: () => undefined }
+  const listener = new UdpListener({ tunnels, clock, isShared: false }, 'udp:1', '127.0.0.1')
+  t.after(() => listener.close())
+  const listening = once(listener.socket, 'listening') // before: it may come at once
+  listener.socket.bind(0, '127.0.0.1')
+  await listening
+  const from = (address: string, port: number, bytes = 4) =>
+    listener.socket.emit('message', Buffer.alloc(bytes), { address, port, family: 'IPv4', size: bytes })
+  return { listener, clock, opened, from }
+}
+
+function channelOf(flow: Opened, isLinkBehind: () => boolean): Channel {
+  return {
+    id: 1,
+    kind: 'udp',
+    handler: flow.handler,
+    isOpen: true,
+    isEnded: false,
+    bytesSent: 0,
+    bytesReceived: 0,
+    sendHead: () => {},
+    write: () => true,
+    sendDatagram: () => {
+      if (isLinkBehind()) return false
+      flow.datagrams++
+      return true
+    },
+    sendTrailers: () => {},
+    end: () => {},
+    reset: () => {
+      flow.isReset = true
+    },
+    consumed: () => {},
+  }
+}
+
+test('F10: at most 256 flows a source and 4,096 in all, then the one silent longest goes', async t => {
+  const { listener, clock, opened, from } = await listenerFor(t)
+  for (let port = 1; port <= 300; port++) from('203.0.113.1', port)
+  assert.equal(listener.flowCount, 256)
+  assert.equal(listener.dropped, 44)
+  for (let source = 2; listener.flowCount < 4_096; source++) {
+    for (let port = 1; port <= 256; port++) from(`203.0.113.${source}`, port)
+  }
+  assert.equal(listener.evicted, 0)
+  clock.advance(10)
+  from('203.0.113.1', 1) // the oldest, but not silent
+  from('198.51.100.1', 1)
+  assert.equal(listener.flowCount, 4_096)
+  assert.equal(listener.evicted, 1)
+  assert.deepEqual(
+    opened.filter(({ isReset }) => isReset).map(({ visitor }) => visitor),
+    ['203.0.113.1:2'],
+  )
+  clock.advance(30_000)
+  from('198.51.100.1', 1)
+  clock.advance(31_000)
+  assert.equal(listener.flowCount, 1)
+})
+
+test('F10: the addresses of one IPv6 subscriber are one source', async t => {
+  const { listener, from } = await listenerFor(t)
+  for (let host = 1; host <= 300; host++) from(`2001:db8::${host.toString(16)}`, 1)
+  assert.equal(listener.flowCount, 256)
+  from('2001:db8:0:1::1', 1)
+  assert.equal(listener.flowCount, 257)
+})
+
+test('F13: what the link does not take is dropped and counted', async t => {
+  let isBehind = false
+  const { listener, opened, from } = await listenerFor(t, () => isBehind)
+  from('203.0.113.1', 1)
+  isBehind = true
+  for (let count = 0; count < 5; count++) from('203.0.113.1', 1)
+  isBehind = false
+  from('203.0.113.1', 1)
+  assert.equal(opened[0]?.datagrams, 2)
+  assert.equal(listener.dropped, 5)
+})
