@@ -257,6 +257,12 @@ export class Session implements TunnelSession {
 
   // For the session's tunnels.
 
+  refusedVisitor(tunnel: Tunnel, address: string, count: number): void {
+    // The 1st, 2nd, 4th, 8th and so on: a flood cannot fill the log.
+    if ((count & (count - 1)) !== 0) return
+    this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: address, refused: count })
+  }
+
   /** Somebody else took the tunnel's last name. */
   lost(tunnel: Tunnel, address: string): void {
     this.tunnels.delete(tunnel.index)

@@ -1,10 +1,11 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
-import type { Channel, ChannelHandler, Mux, RequestHead } from '@pbt/proto'
+import { type Channel, type ChannelHandler, type Mux, PbtError, type RequestHead } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist } from '../access/allowlist.ts'
 import type { Holder, TunnelOwner } from './book.ts'
 import type { Hostname } from './names.ts'
 import type { Protocol } from './ports.ts'
+import { Visits } from './visits.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
@@ -14,6 +15,8 @@ export interface TunnelSession {
   readonly mux: Mux
   readonly isAttached: boolean
   readonly isClosed: boolean
+  /** A visitor was turned away by the allowlist, the `count`th of this tunnel. */
+  refusedVisitor(tunnel: Tunnel, address: string, count: number): void
   /** Somebody else took the tunnel's last address. */
   lost(tunnel: Tunnel, address: string): void
 }
@@ -41,7 +44,8 @@ export class Tunnel implements Holder {
   port = 0
   name = ''
   private readonly session: TunnelSession
-  private readonly allowlist: Allowlist
+  private allowlist: Allowlist
+  private readonly visits = new Visits()
 
   /** Throws PbtError `not-allowed` when an entry of the allowlist cannot be read. */
   constructor(session: TunnelSession, open: OpenTunnel) {
@@ -57,16 +61,29 @@ export class Tunnel implements Holder {
   allows(address: string): boolean {
     if (this.allowlist.allows(address)) return true
     this.refused++
+    this.session.refusedVisitor(this, address, this.refused)
     return false
+  }
+
+  /**
+   * Replaces the allowlist while the tunnel runs: whoever is no longer allowed is cut before this returns. Throws PbtError
+   * `not-allowed`, and then nothing has changed.
+   */
+  setAllowed(entries: readonly string[]): void {
+    const allowlist = new Allowlist(entries)
+    this.allowlist = allowlist
+    const error = new PbtError('not-allowed', 'the allowlist was changed')
+    this.refused += this.visits.cut(address => !allowlist.allows(address), error)
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {
     head.tunnel = this.index
-    return this.session.mux.open({ kind: 'http', head }, end, handler)
+    return this.visits.add(this.session.mux.open({ kind: 'http', head }, end, handler), head.visitor)
   }
 
   connect(kind: Protocol, visitor: string, local: string, handler: ChannelHandler): Channel {
-    return this.session.mux.open({ kind, tunnel: this.index, visitor, local }, false, handler)
+    const channel = this.session.mux.open({ kind, tunnel: this.index, visitor, local }, false, handler)
+    return this.visits.add(channel, visitor)
   }
 
   yieldsTo(other: Holder, clientId: string): boolean {
