@@ -37,7 +37,7 @@ async function untilEnd(socket: Socket): Promise<{ text: string; end: string }> 
   })
 }
 
-test('a target that speaks first, and echoes single bytes at once', async t => {
+test('F5: a target that speaks first, and echoes single bytes at once', async t => {
   const target = await rawTarget(t, socket => {
     socket.write('220 ready\r\n')
     socket.setNoDelay(true).pipe(socket)
@@ -56,7 +56,7 @@ test('a target that speaks first, and echoes single bytes at once', async t => {
   }
 })
 
-test('each direction ends by itself', async t => {
+test('F1: each direction ends by itself', async t => {
   const target = await rawTarget(t, async socket => {
     const { text, end } = await untilEnd(socket)
     assert.equal(end, 'clean')
@@ -85,7 +85,7 @@ test('each direction ends by itself', async t => {
   assert.equal(await heard, 'but not for me')
 })
 
-test('a reset of either side is a reset for the other', async t => {
+test('F2: a reset of either side is a reset for the other', async t => {
   const sockets: Socket[] = []
   const target = await rawTarget(t, socket => {
     sockets.push(socket)
@@ -106,7 +106,7 @@ test('a reset of either side is a reset for the other', async t => {
   assert.equal((await lost)[0].code, 'ECONNRESET')
 })
 
-test('a target that is not there resets the visitor at once', async t => {
+test('F4: a target that is not there resets the visitor at once', async t => {
   const server = await startServer(t)
   const { port } = await startClient(t, server, ['tcp', '1'])
   assert.equal((await outcome(t, port)).end, 'ECONNRESET')
@@ -129,7 +129,7 @@ test('a target learns the address of its visitor with the PROXY protocol', async
   assert.deepEqual([header.readUInt16BE(24), header.readUInt16BE(26)], [second.localPort, binary.port])
 })
 
-test('a link that breaks: connections wait, go on and are whole; after the grace time they are reset', async t => {
+test('F3: a link that breaks: connections wait, go on and are whole; after the grace time they are reset', async t => {
   const bytes = 24 * MIB
   const target = await rawTarget(t, socket => {
     receive(socket).then(
@@ -170,7 +170,7 @@ test('a link that breaks: connections wait, go on and are whole; after the grace
   assert.ok(performance.now() - before < 40_000)
 })
 
-test('the same port after every restart, refused at once while nobody is there', async t => {
+test('F8: the same port after every restart, refused at once while nobody is there', async t => {
   const target = await rawTarget(t, socket => socket.end('here'))
   const home = scratch(t)
   let server = await startServer(t)
@@ -196,7 +196,7 @@ test('the same port after every restart, refused at once while nobody is there',
   }
 })
 
-test('a port that cannot be had is refused with the reason and exit code 4', async t => {
+test('F6: a port that cannot be had is refused with the reason and exit code 4', async t => {
   const target = await rawTarget(t, socket => socket.end())
   const busy = createServer().listen(0, '127.0.0.1')
   await once(busy, 'listening')
@@ -225,7 +225,7 @@ test('a port that cannot be had is refused with the reason and exit code 4', asy
   assert.equal((await twice.client.event('error')).code, 'port-taken')
 })
 
-test('an allowlist lets in whom it names, on TCP and HTTP', async t => {
+test('B5: an allowlist lets in whom it names, on TCP and HTTP', async t => {
   const target = await rawTarget(t, socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
   const server = await startServer(t)
   const open = await startClient(t, server, ['tcp', String(target), '--allow', '192.0.2.1', '--allow', '127.0.0.0/8'])
@@ -235,9 +235,14 @@ test('an allowlist lets in whom it names, on TCP and HTTP', async t => {
   })
   assert.equal((await outcome(t, closed.port)).end, 'ECONNRESET')
   await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '2001:db8::/32'])
-  const visitor = await visit(t, server.http)
-  visitor.write('GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n')
-  assert.match((await untilEnd(visitor)).text, /^HTTP\/1\.1 403 [\s\S]*pbt-error: not-allowed/)
+  // What a visitor says of its address does not count, nor what it wants to become.
+  const forged = ['', 'X-Forwarded-For: 2001:db8::1\r\n', 'Upgrade: websocket\r\nForwarded: for="[2001:db8::1]"\r\n']
+  for (const fields of forged) {
+    const visitor = await visit(t, server.http)
+    const connection = fields.startsWith('Upgrade') ? 'upgrade' : 'close'
+    visitor.write(`GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: ${connection}\r\n${fields}\r\n`)
+    assert.match((await untilEnd(visitor)).text, /^HTTP\/1\.1 403 [\s\S]*pbt-error: not-allowed/)
+  }
 })
 
 test('visitors that never read cost a bounded amount, and others do not notice', async t => {

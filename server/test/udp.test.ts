@@ -36,7 +36,7 @@ async function ask(socket: Socket, port: number, datagram: Buffer): Promise<Buff
   return (await answered)[0]
 }
 
-test('datagrams of every size stay whole, the empty and the largest too', async t => {
+test('F12: datagrams of every size stay whole, the empty and the largest too', async t => {
   const target = await udpTarget(t, datagram => [datagram])
   const server = await startServer(t)
   const { url, port } = await startClient(t, server, ['udp', String(target.port)])
@@ -63,7 +63,7 @@ test('each visitor has a flow of its own, and the target can tell them apart', a
   assert.equal(target.askers.size, 20)
 })
 
-test('a source that has not answered gets at most 64 KiB or three times what it sent', async t => {
+test('F11: a source that has not answered gets at most 64 KiB or three times what it sent', async t => {
   const target = await udpTarget(t, datagram =>
     datagram.toString() === 'flood' ? Array.from({ length: 300 }, () => Buffer.alloc(1_000, 1)) : [datagram],
   )
@@ -94,7 +94,7 @@ test('a silent flow is forgotten, and its next datagram begins another', async t
   assert.equal(target.askers.size, 2)
 })
 
-test('TCP and UDP on one number; who is not allowed gets nothing', async t => {
+test('F6, B5: TCP and UDP on one number; who is not allowed gets nothing', async t => {
   const target = await udpTarget(t, datagram => [datagram])
   const stream = await rawTarget(t, socket => socket.end('stream'))
   const server = await startServer(t)

@@ -41,7 +41,7 @@ function portsOf(range: PortRange, ephemeral?: PortRange, busy: readonly number[
   })
 }
 
-test('tunnels that ask at the same moment get different ports, even of the same client', async () => {
+test('F7: tunnels that ask at the same moment get different ports, even of the same client', async () => {
   const ports = portsOf({ first: 20_000, last: 20_009 })
   const claims = Array.from({ length: 10 }, (_, index) => ports.claim(holder(`t${index}`), 'client', 'tcp', 0))
   const given = await Promise.all(claims)
