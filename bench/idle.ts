@@ -11,13 +11,19 @@ import { type System, startOrigin, startPbt } from './support/systems.ts'
 const SETTLE_MS = 4_000
 
 const options = readOptions(0, 1)
-const connections = options.seconds === 2 ? 200 : 1_000
+const isQuick = options.seconds === 2
+const connections = isQuick ? 200 : 2_000
+const upgrades = isQuick ? 100 : 1_000
 const report = new Report('idle', 'memory of what does nothing')
 const origin = await startOrigin()
-const system = await startPbt(origin.port)
+let system = await startPbt(origin.port)
 const rows: string[][] = []
 
 await note(`HTTPS keep-alive connection (${connections})`, connections, () => hold(connections, keepAlive))
+// The memory that the others gave back would be taken again.
+await system.stop()
+system = await startPbt(origin.port)
+await note(`WebSocket over HTTPS (${upgrades})`, upgrades, () => hold(upgrades, upgraded))
 report.table('for each one held', ['what', 'server KiB', 'client KiB'], rows)
 report.say(`\nserver ${memoryKib(system.edge()[0] ?? 0)} KiB, client ${memoryKib(system.client()[0] ?? 0)} KiB in all`)
 report.save()
@@ -25,13 +31,14 @@ await system.stop()
 await origin.running.stop()
 process.exit()
 
-async function note(what: string, count: number, make: () => Promise<() => void>): Promise<void> {
+/** `make` returns what is asked of all at the end, and closes them. */
+async function note(what: string, count: number, make: () => Promise<() => Promise<void>>): Promise<void> {
   await (await hold(20, keepAlive))()
   const before = await sizes(system)
   const release = await make()
   const after = await sizes(system)
   rows.push([what, ...after.map((size, index) => ((size - (before[index] ?? 0)) / count).toFixed(1))])
-  release()
+  await release()
 }
 
 async function sizes({ edge, client }: System): Promise<number[]> {
@@ -39,17 +46,31 @@ async function sizes({ edge, client }: System): Promise<number[]> {
   return [...edge(), ...client()].map(memoryKib)
 }
 
-async function hold(count: number, open: () => Promise<Socket>): Promise<() => void> {
-  const sockets: Socket[] = []
+/** An open connection, and how to see that it still serves. */
+interface Held {
+  readonly socket: Socket
+  readonly request: string
+}
+
+/** All of them at once, and what releases them: each has to answer once more before. */
+async function hold(count: number, open: () => Promise<Held>): Promise<() => Promise<void>> {
+  const all: Held[] = []
   for (let made = 0; made < count; made += 50) {
-    sockets.push(...(await Promise.all(Array.from({ length: Math.min(50, count - made) }, open))))
+    all.push(...(await Promise.all(Array.from({ length: Math.min(50, count - made) }, open))))
   }
-  return () => {
-    for (const socket of sockets) socket.destroy()
+  return async () => {
+    await Promise.all(
+      all.map(async ({ socket, request }) => {
+        if (socket.destroyed) throw new Error('a connection that did nothing was closed')
+        socket.write(request)
+        await once(socket, 'data')
+        socket.destroy()
+      }),
+    )
   }
 }
 
-async function keepAlive(): Promise<Socket> {
+async function connected(request: string): Promise<Socket> {
   const socket = connectTls({
     port: system.https ?? 0,
     host: '127.0.0.1',
@@ -58,7 +79,17 @@ async function keepAlive(): Promise<Socket> {
   })
   socket.on('error', () => {})
   await once(socket, 'secureConnect')
-  socket.write(`GET / HTTP/1.1\r\nhost: ${system.host}\r\n\r\n`)
+  socket.write(request)
   await once(socket, 'data')
   return socket
+}
+
+async function keepAlive(): Promise<Held> {
+  const request = `GET / HTTP/1.1\r\nhost: ${system.host}\r\n\r\n`
+  return { socket: await connected(request), request }
+}
+
+async function upgraded(): Promise<Held> {
+  const request = `GET /upgrade HTTP/1.1\r\nhost: ${system.host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n`
+  return { socket: await connected(request), request: 'echo' }
 }

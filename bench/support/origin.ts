@@ -1,12 +1,13 @@
 // The service behind everything that is measured: HTTP/1.1 by hand, so that it costs next to nothing.
 //
-// GET /down sends without end, POST /up reads without end, anything else gets 200 bytes.
+// GET /down sends without end, POST /up reads without end, GET /upgrade switches to echo, anything else gets 200 bytes.
 import { createServer, type Socket } from 'node:net'
 
 const SMALL = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 200\r\n\r\n${'small body, '.repeat(17).slice(0, 200)}`,
 )
 const ENDLESS = `HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: ${10 ** 14}\r\n\r\n`
+const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n'
 const PIECE = Buffer.alloc(64 * 1024, 'x')
 
 const server = createServer({ noDelay: true }, serve)
@@ -16,9 +17,14 @@ server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
 
 function serve(socket: Socket): void {
   let isReading = false
+  let isEchoing = false
   socket.on('error', () => {})
   socket.on('data', chunk => {
     if (isReading) return
+    if (isEchoing) {
+      socket.write(chunk)
+      return
+    }
     const text = chunk.toString('latin1', 0, 16)
     if (text.startsWith('GET /down')) {
       socket.write(ENDLESS)
@@ -28,7 +34,10 @@ function serve(socket: Socket): void {
       socket.on('drain', go)
       go()
     } else if (text.startsWith('POST /up')) isReading = true
-    else {
+    else if (text.startsWith('GET /upgrade')) {
+      isEchoing = true
+      socket.write(SWITCHED)
+    } else {
       // One answer for each request of a pipelined lump.
       for (let at = chunk.indexOf('\r\n\r\n'); at >= 0; at = chunk.indexOf('\r\n\r\n', at + 4)) socket.write(SMALL)
     }

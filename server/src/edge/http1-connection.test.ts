@@ -3,14 +3,41 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { type Channel, PbtError } from '@pbt/proto'
+import type { LiveTunnel } from '../relay/registry.ts'
 import { visitorOf } from './headers.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Router } from './router.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
 
+function tunnelWith(open: LiveTunnel['open']): LiveTunnel {
+  const connect = () => {
+    throw new Error('only requests come')
+  }
+  return { name: 'test', idleTimeoutMs: 0, allows: () => true, open, connect }
+}
+
+/** A channel that takes what `takes` says and notes its reset. */
+function channelThat(takes: () => boolean) {
+  const channel = { resets: [] as string[], bytes: 0 }
+  const open: LiveTunnel['open'] = (_head, _end, handler) => {
+    const fake: Channel = {
+      ...{ id: 1, kind: 'http', handler, isOpen: true, isEnded: false, bytesSent: 0, bytesReceived: 0 },
+      write: chunk => {
+        channel.bytes += chunk.length
+        return takes()
+      },
+      reset: code => channel.resets.push(code),
+      ...{ sendHead: () => {}, sendDatagram: () => true, sendTrailers: () => {}, end: () => {}, consumed: () => {} },
+    }
+    return fake
+  }
+  return { channel, open }
+}
+
 /** A connection of an edge that knows no tunnel, its visitor's socket, and what the visitor got. */
-async function visited(t: TestContext) {
+async function visited(t: TestContext, open?: LiveTunnel['open']) {
   const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const visitor = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -27,7 +54,10 @@ async function visited(t: TestContext) {
   const ended = once(visitor, 'close')
   const router = new Router({
     baseDomain: 'localhost',
-    tunnels: { lookup: () => ({ state: 'unknown' }), whenKnown: () => undefined },
+    tunnels: {
+      lookup: () => (open === undefined ? { state: 'unknown' } : { state: 'online', tunnel: tunnelWith(open) }),
+      whenKnown: () => undefined,
+    },
     covers: () => true,
   })
   const options = {
@@ -121,4 +151,58 @@ test('a hundred pipelined requests are answered in order without a stack as deep
   visitor.write(REQUEST.repeat(100))
   await answered(100)
   assert.equal(state.text.match(/HTTP\/1\.1 404/g)?.length, 100)
+})
+
+const UPLOAD = 'POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1000000\r\n\r\n'
+
+test('a body that brings less than its rate after the grace is refused, and the channel learns that it is cut', async t => {
+  const { channel, open } = channelThat(() => true)
+  const { state, ended, pass, arrived } = await visited(t, open)
+  await arrived(UPLOAD)
+  pass(10)
+  assert.equal(state.text, '')
+  pass(1)
+  await ended
+  assert.match(state.text, /^HTTP\/1\.1 408 [\s\S]*pbt-error: bad-request/)
+  assert.deepEqual(channel.resets, ['cancelled'])
+})
+
+test('a body that came fast may pause for a minute', async t => {
+  const { channel, open } = channelThat(() => true)
+  const { state, pass, arrived } = await visited(t, open)
+  await arrived(UPLOAD)
+  pass(1)
+  await arrived('x'.repeat(200_000))
+  while (channel.bytes < 200_000) await new Promise(setImmediate)
+  pass(60)
+  assert.equal(state.text, '')
+  pass(1)
+  assert.deepEqual(channel.resets, ['cancelled'])
+})
+
+test('a body that the channel does not take is waited for without end', async t => {
+  const { channel, open } = channelThat(() => false)
+  const { state, pass, arrived } = await visited(t, open)
+  await arrived(`${UPLOAD}first`)
+  pass(1_000)
+  assert.equal(state.text, '')
+  assert.deepEqual(channel.resets, [])
+})
+
+test('a body held back for 100 Continue is waited for until that has come', async t => {
+  const { channel, open } = channelThat(() => true)
+  const { state, pass, arrived } = await visited(t, open)
+  await arrived(UPLOAD.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'))
+  pass(1_000)
+  assert.equal(state.text, '')
+  assert.deepEqual(channel.resets, [])
+})
+
+test('a request for which the session has no channel left is told so at once', async t => {
+  const { visitor, state } = await visited(t, () => {
+    throw new PbtError('limit', 'too many channels')
+  })
+  visitor.write(REQUEST)
+  while (!state.text.includes('pbt-error')) await once(visitor, 'data')
+  assert.match(state.text, /^HTTP\/1\.1 503 [\s\S]*pbt-error: overloaded\r\n[\s\S]*retry-after: 5/)
 })
