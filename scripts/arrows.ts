@@ -39,7 +39,10 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
   [/^@peculiar\/x509$/, /^server\/src\/certs\//],
   [/^yaml$/, /^server\/src\/config\//],
-  [/^@bufbuild\/protobuf/, /^proto\/|^server\/src\/relay\/|^client\/src\/(session\/|agent\.ts)/],
+  [
+    /^@bufbuild\/protobuf/,
+    /^proto\/|^server\/src\/relay\/|^server\/test\/support\/hostile-peer\.ts$|^client\/src\/(session\/|agent\.ts)/,
+  ],
 ]
 
 /** Parts of Node that the protocol does without: it is arithmetic, and runs anywhere. */

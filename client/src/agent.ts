@@ -11,6 +11,9 @@ import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './sess
 /** How long the link of a server that goes down is kept; it closes it itself when it has no more visitors. */
 const DRAIN_MS = 3_605_000
 
+/** A server that asks for more is not believed: its restart takes seconds. */
+const MAX_RECONNECT_AFTER_MS = 60_000
+
 /** Who this process is for the server; `proto/README.md` says what each is for. */
 export interface Identity {
   readonly agent: string
@@ -260,7 +263,7 @@ export class Agent {
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
     const timer = this.options.clock.after(DRAIN_MS, () => this.drained(session))
     this.draining.set(session, { line, timer })
-    this.retry(failure, undefined, reconnectAfterMs)
+    this.retry(failure, undefined, Math.min(reconnectAfterMs, MAX_RECONNECT_AFTER_MS))
   }
 
   private drained(session: Session): void {

@@ -1,4 +1,5 @@
 // What both ends use of the protocol.
+export { Allowance } from './allowance.ts'
 export type { Channel, ChannelHandler } from './channel.ts'
 export { type Clock, systemClock, type Timer } from './clock.ts'
 export { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'

@@ -18,6 +18,7 @@ export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: En
         ? new Failure('token-refused', `${server.base} refused the token`, { cause })
         : new Failure('token-revoked', `${server.base} no longer takes the token`, { cause })
     case 'RESOURCE_EXHAUSTED':
+      if (!isConnecting) return lost(ended.details, cause)
       return new Failure('limited', `${server.base} limits this address: ${ended.details}`, {
         cure: 'wait a minute; too many wrong tokens came from here',
         cause,

@@ -26,6 +26,10 @@ import type { Line } from './dial.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
 export const OPEN_MS = 10_000
+/** No server keeps a session longer; beyond 2^31 a timer of Node would be over at once. */
+const MAX_GRACE_MS = 600_000
+/** The server may tell this many new tokens in a session: each is written to disk. */
+const MAX_NEW_TOKENS = 16
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
 
@@ -92,10 +96,11 @@ export class Session {
   /** Tunnels that the server has not answered for. */
   private readonly asked = new Set<number>()
   private timer: Timer | undefined
+  private newTokens = 0
 
   constructor(welcome: Welcome, plans: ReadonlyMap<number, TunnelPlan>, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
-    this.graceMs = welcome.graceMs
+    this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.plans = plans
     this.clock = clock
     this.events = events
@@ -196,13 +201,17 @@ export class Session {
       case 'tunnelClosed': {
         const plan = this.plans.get(frame.value.tunnel)
         if (plan === undefined) return
-        if (this.asked.delete(plan.number) && this.asked.size === 0) this.timer?.clear()
+        const isAnswer = this.asked.delete(plan.number)
+        if (isAnswer && this.asked.size === 0) this.timer?.clear()
+        // An answer that nobody waits for would only fill the terminal.
+        if (!isAnswer && frame.case !== 'tunnelClosed') return
         if (frame.case === 'tunnelOpened') this.events.onOpened(this, plan, frame.value)
         else if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
         else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '' }))
         return
       }
       case 'newToken':
+        if (++this.newTokens > MAX_NEW_TOKENS) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
         this.events.onNewToken(frame.value.token)
         return
       case 'openTunnel':

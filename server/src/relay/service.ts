@@ -1,6 +1,6 @@
 // The link's gRPC service, and the only file that knows grpc-js: from a TLS socket to a session's link and back.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { create } from '@bufbuild/protobuf'
 import {
@@ -24,6 +24,7 @@ import {
   type Timer,
 } from '@pbt/proto'
 import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
+import { countedAs } from '../access/address.ts'
 import type { Log } from '../observe/log.ts'
 import { readHello } from './handshake.ts'
 import type { Session, SessionLink } from './session.ts'
@@ -102,7 +103,7 @@ export class LinkService {
   /** Takes over a TLS connection that came for the link. */
   accept(socket: Socket): void {
     const address = socket.remoteAddress ?? ''
-    if (this.isClosed || !this.mayBegin(address)) {
+    if (this.isClosed || !this.mayBegin(countedAs(address))) {
       socket.destroy()
       return
     }
@@ -131,13 +132,21 @@ export class LinkService {
     for (const { socket } of this.connections.values()) socket.destroy()
   }
 
-  private mayBegin(address: string): boolean {
-    if (this.unproven >= MAX_UNPROVEN) return false
+  /** Of strangers who are too many the one who has taken longest goes: a client needs a moment, a flood must not keep it out. */
+  private mayBegin(source: string): boolean {
     let same = 0
+    let oldest: Connection | undefined
     for (const connection of this.connections.values()) {
-      if (connection.deadline !== undefined && connection.address === address) same++
+      if (connection.deadline === undefined) continue
+      oldest ??= connection
+      if (countedAs(connection.address) === source) same++
     }
-    return same < MAX_UNPROVEN_PER_ADDRESS
+    if (same >= MAX_UNPROVEN_PER_ADDRESS) return false
+    if (this.unproven >= MAX_UNPROVEN && oldest !== undefined) {
+      this.proven(oldest)
+      oldest.socket.destroy()
+    }
+    return true
   }
 
   private proven(connection: Connection | undefined): void {
@@ -152,6 +161,7 @@ export class LinkService {
     const socket = session?.socket
     if (session === undefined || socket === undefined || !this.connections.has(keyOf(socket))) return
     if (session.localSettings.initialWindowSize === WINDOW_BYTES) return
+    session.prependListener('stream', spoilDoubled)
     session.setLocalWindowSize(WINDOW_BYTES)
     session.settings({ initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
   }
@@ -165,6 +175,7 @@ export class LinkService {
       return
     }
     let session: Session | undefined
+    let isRefused = false
     const link: SessionLink = { ...linkOf(call), drop: () => connection?.socket.destroy() }
     link.close = () => {
       call.end()
@@ -175,8 +186,10 @@ export class LinkService {
         session.mux.receive(batch)
         return
       }
+      if (isRefused) return
       session = this.welcome(call, link, batch, check.tokenId)
-      if (session !== undefined) this.proven(connection)
+      if (session === undefined) isRefused = true
+      else this.proven(connection)
     })
     // Whichever comes first; grpc-js emits `end` also when the connection broke, so none of them means a clean end.
     const lost = () => session?.linkLost(link)
@@ -184,17 +197,20 @@ export class LinkService {
   }
 
   private welcome(call: Call, link: SessionLink, batch: Buffer, tokenId: number): Session | undefined {
+    let joined: Joined | undefined
     try {
-      const { session, welcome, peerReceived } = this.options.join(readHello(batch), tokenId)
-      call.write(encodeLinkFrame(welcome))
-      session.attach(link, peerReceived)
-      return session
+      joined = this.options.join(readHello(batch), tokenId)
+      call.write(encodeLinkFrame(joined.welcome))
+      joined.session.attach(link, joined.peerReceived)
+      return joined.session
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
       this.options.log.warn('link refused', { peer: call.getPeer(), code: error.code, reason: error.message })
       const value = create(GoAwaySchema, { reason: reasonOf(error.code), message: error.message })
       call.write(encodeLinkFrame({ case: 'goAway', value }))
       link.close()
+      // Its own client claims what cannot be: the session cannot go on.
+      joined?.session.close(error.code, error.message)
       return undefined
     }
   }
@@ -204,10 +220,25 @@ export class LinkService {
       verdict === 'refused'
         ? { code: status.UNAUTHENTICATED, details: 'the token is not valid here' }
         : { code: status.RESOURCE_EXHAUSTED, details: 'too many wrong tokens from this address, try again in a minute' }
-    this.options.log.warn('token refused', { peer: call.getPeer(), verdict })
+    // Not for one who is limited already: a flood must not fill the log.
+    if (verdict === 'refused') this.options.log.warn('token refused', { peer: call.getPeer() })
     call.on('error', () => {})
     call.emit('error', failure)
+    const { socket } = this.connections.get(call.getPeer()) ?? {}
+    this.options.clock.after(LINGER_MS, () => socket?.destroy())
   }
+}
+
+/** Node keeps the first of several authorization fields and drops the others; here that is none at all. */
+function spoilDoubled(
+  _stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  _flags: number,
+  raw: readonly string[],
+): void {
+  let count = 0
+  for (let index = 0; index < raw.length; index += 2) if (raw[index] === 'authorization') count++
+  if (count > 1) headers.authorization = ''
 }
 
 function authorization(metadata: Metadata): string[] {

@@ -2,6 +2,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
 import {
+  Allowance,
   type Clock,
   type ErrorCode,
   GRACE_MS,
@@ -51,6 +52,9 @@ type State =
   | { readonly kind: 'closed' }
 
 const NAME_CHARS = 100
+/** Tunnels opened and closed by one session at once, and a second in the long run: each may be written to the database. */
+const TUNNEL_CHANGES = 2 * MAX_TUNNELS
+const TUNNEL_CHANGES_A_SECOND = 2
 
 export class Session implements TunnelSession {
   readonly id = randomBytes(16)
@@ -66,9 +70,11 @@ export class Session implements TunnelSession {
   private readonly log: Log
   private state: State
   private readonly tunnels = new Map<number, Tunnel>()
+  private readonly changes: Allowance
 
   constructor(context: SessionContext, hello: Hello, tokenId: number) {
     this.context = context
+    this.changes = new Allowance(context.clock, TUNNEL_CHANGES, TUNNEL_CHANGES_A_SECOND)
     this.clientId = hello.clientId
     this.machineId = hello.machineId
     this.generation = hello.generation
@@ -160,6 +166,7 @@ export class Session implements TunnelSession {
   }
 
   private frame(frame: SessionFrame): void {
+    if (!this.changes.spend(1)) throw new PbtError('limit', 'tunnels are opened and closed too often')
     switch (frame.case) {
       case 'openTunnel':
         this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value.tunnel, error))

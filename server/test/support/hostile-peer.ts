@@ -1,0 +1,208 @@
+// A client that speaks the link by hand: gRPC over HTTP/2 over TLS without a gRPC library, so that it can say what no
+// honest client would.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
+import type { TestContext } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import { BatchSchema, type Frame, type FrameSchema, type HelloSchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import type { RunningServer } from './programs.ts'
+
+const PATH = '/pbt.tunnel.v1.TunnelService/Link'
+const WAIT_MS = 15_000
+const WINDOW_BYTES = 8 * 1024 * 1024
+
+type Hello = MessageInitShape<typeof HelloSchema>
+type FrameInit = MessageInitShape<typeof FrameSchema>
+type BodyOf<C> = Extract<Frame['body'], { case: C }>
+
+/** A TLS connection to the server under the link's name. */
+export async function linkSocket(
+  t: TestContext,
+  server: RunningServer,
+  options: { readonly alpn?: string; readonly localAddress?: string } = {},
+): Promise<TLSSocket> {
+  const { alpn = 'h2', localAddress = '127.0.0.1' } = options
+  const socket = connectTls({
+    ...{ port: server.https, host: '127.0.0.1', localAddress, servername: 'link.localhost' },
+    ...{ ca: readFileSync(server.ca), ALPNProtocols: alpn === '' ? [] : [alpn] },
+  })
+  socket.on('error', () => {})
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** The prefix and the bytes of one gRPC message. */
+export function grpcMessage(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
+  const prefix = Buffer.alloc(5)
+  prefix[0] = flag
+  prefix.writeUInt32BE(length, 1)
+  return Buffer.concat([prefix, bytes])
+}
+
+export function batchOf(number: number, ack: number, frames: readonly FrameInit[]): Uint8Array {
+  return toBinary(BatchSchema, create(BatchSchema, { number: BigInt(number), ack: BigInt(ack), frames: [...frames] }))
+}
+
+/** One call and everything the server said on it. */
+export class HostilePeer {
+  readonly session: ClientHttp2Session
+  readonly stream: ClientHttp2Stream
+  readonly frames: Frame[] = []
+  /** The highest number of a counted batch received. */
+  received = 0
+  /** Of the next counted batch that is sent. */
+  number = 1
+  status: number | undefined
+  statusText = ''
+  isOver = false
+  private input = Buffer.alloc(0)
+  private waiting: (() => void)[] = []
+
+  constructor(session: ClientHttp2Session, headers: Readonly<Record<string, string>>) {
+    this.session = session
+    this.stream = session.request(headers)
+    const status = (found: Readonly<Record<string, unknown>>) => {
+      if (found['grpc-status'] === undefined) return
+      this.status = Number(found['grpc-status'])
+      this.statusText = decodeURIComponent(String(found['grpc-message'] ?? ''))
+    }
+    this.stream.on('response', status)
+    this.stream.on('trailers', status)
+    this.stream.on('data', (chunk: Buffer) => this.read(chunk))
+    this.stream.on('error', () => {})
+    this.stream.on('close', () => {
+      this.isOver = true
+      this.wake()
+    })
+  }
+
+  /** Sends the bytes as one message. */
+  send(message: Uint8Array): void {
+    this.stream.write(grpcMessage(message))
+  }
+
+  /** Sends the frames in a counted batch. */
+  say(...frames: readonly FrameInit[]): void {
+    this.send(batchOf(this.number++, this.received, frames))
+  }
+
+  hello(overrides: Hello = {}): void {
+    const value = {
+      major: 1,
+      agent: 'hostile/1',
+      machineId: 'm',
+      clientId: 'm.1',
+      generation: 1n,
+      label: 'x',
+      ...overrides,
+    }
+    this.send(batchOf(0, 0, [{ body: { case: 'hello', value } }]))
+  }
+
+  async welcome(overrides: Hello = {}): Promise<Welcome> {
+    this.hello(overrides)
+    return (await this.frame('welcome')).value
+  }
+
+  /** Says hello and opens an HTTP tunnel with this name. */
+  async open(domain: string, overrides: Hello = {}): Promise<Welcome> {
+    const welcome = await this.welcome(overrides)
+    this.say({ body: { case: 'openTunnel', value: { tunnel: 1, kind: 1, domains: [domain], target: domain } } })
+    await this.frame('tunnelOpened')
+    return welcome
+  }
+
+  /** The first frame with this body after the first `skip` of them. */
+  async frame<C extends Frame['body']['case']>(name: C, skip = 0): Promise<BodyOf<C> & { channel: number }> {
+    const isWanted = (body: Frame['body']): body is BodyOf<C> => body.case === name
+    return await this.until(() => {
+      const found = this.frames.filter(({ body }) => isWanted(body))[skip]
+      if (found === undefined || !isWanted(found.body)) return undefined
+      return { ...found.body, channel: Number(found.channel) }
+    }, `frame "${name}"`)
+  }
+
+  /** The code with which the server ended the session. */
+  async goAway(): Promise<{ reason: number; message: string; reconnect: boolean }> {
+    return (await this.frame('goAway')).value
+  }
+
+  async over(): Promise<number | undefined> {
+    await this.until(() => (this.isOver ? true : undefined), 'end of the call')
+    return this.status
+  }
+
+  /** Breaks the connection. */
+  cut(): void {
+    this.session.destroy()
+  }
+
+  private async until<T>(find: () => T | undefined, what: string): Promise<T> {
+    const deadline = AbortSignal.timeout(WAIT_MS)
+    for (;;) {
+      const found = find()
+      if (found !== undefined) return found
+      if (this.isOver || deadline.aborted) {
+        const said = this.frames.map(({ body }) => body.case).join(' ')
+        throw new Error(`no ${what}: status ${this.status} ${this.statusText}, frames ${said}`)
+      }
+      await new Promise<void>(resolve => {
+        this.waiting.push(resolve)
+        deadline.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  private read(chunk: Buffer): void {
+    this.input = Buffer.concat([this.input, chunk])
+    while (this.input.length >= 5) {
+      const length = this.input.readUInt32BE(1)
+      if (this.input.length < 5 + length) break
+      const batch = fromBinary(BatchSchema, this.input.subarray(5, 5 + length))
+      this.input = this.input.subarray(5 + length)
+      this.received = Math.max(this.received, Number(batch.number))
+      this.frames.push(...batch.frames)
+    }
+    this.wake()
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+}
+
+export interface PeerOptions {
+  /** Undefined: the right token. Empty: none. */
+  readonly authorization?: string
+  readonly localAddress?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A call on a connection of its own. */
+export async function hostilePeer(
+  t: TestContext,
+  server: RunningServer,
+  options: PeerOptions = {},
+): Promise<HostilePeer> {
+  const { authorization = `Bearer ${server.token}`, localAddress = '127.0.0.1', headers = {} } = options
+  const socket = await linkSocket(t, server, { localAddress })
+  const session = connectHttp2(`https://link.localhost:${server.https}`, {
+    createConnection: () => socket,
+    settings: { initialWindowSize: WINDOW_BYTES },
+  })
+  session.on('error', () => {})
+  t.after(() => session.destroy())
+  await once(session, 'connect')
+  return new HostilePeer(session, {
+    ':method': 'POST',
+    ':path': PATH,
+    ':authority': 'link.localhost',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...(authorization === '' ? {} : { authorization }),
+    ...headers,
+  })
+}
