@@ -54,18 +54,21 @@ test('E4: a hundred visitors who never read cost bounded memory, and others are 
     return times[Math.floor(times.length * 0.9)] ?? 0
   }
   // What bulk leaves behind until the next collection is there before and after.
-  const warm = Array.from({ length: 8 }, async () => {
-    const visitor = await rawTlsVisitor(t, server)
-    visitor.socket.removeAllListeners('data')
-    let bytes = 0
-    visitor.socket.on('data', chunk => {
-      bytes += chunk.length
-      if (bytes > WARM_BYTES) visitor.socket.destroy()
-    })
-    visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
-    await once(visitor.socket, 'close')
-  })
-  await Promise.all(warm)
+  const pass = () =>
+    Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const visitor = await rawTlsVisitor(t, server)
+        visitor.socket.removeAllListeners('data')
+        let bytes = 0
+        visitor.socket.on('data', chunk => {
+          bytes += chunk.length
+          if (bytes > WARM_BYTES) visitor.socket.destroy()
+        })
+        visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
+        await once(visitor.socket, 'close')
+      }),
+    )
+  await pass()
   await measure()
   const quickBefore = await measure()
   const before = [server.program, client].map(memoryMib)
@@ -93,7 +96,13 @@ test('E4: a hundred visitors who never read cost bounded memory, and others are 
     await new Promise(resolve => setTimeout(resolve, 500))
   }
   const quickAfter = await measure()
-  const grown = [server.program, client].map((program, index) => memoryMib(program) - (before[index] ?? 0))
+  const growth = () => [server.program, client].map((program, index) => memoryMib(program) - (before[index] ?? 0))
+  let grown = growth()
+  // Garbage goes with the next collections, which traffic brings about; what is held stays.
+  for (let round = 0; round < 8 && grown.some(mib => mib >= MOST_MIB); round++) {
+    await pass()
+    grown = growth()
+  }
   t.diagnostic(
     `server and client grew by ${grown.map(mib => mib.toFixed(0)).join(' and ')} MiB, ${sent >> 20} MiB sent`,
   )
