@@ -45,6 +45,21 @@ async function overLine(
 
 /** `flags`: for Node, of both programs. */
 export async function startPbt(origin: number, line?: LineSettings, flags: readonly string[] = []): Promise<System> {
+  return await pbtWith(['http', String(origin), '--domain', 'bench'], line, flags)
+}
+
+/** A TCP tunnel: visitors connect to `http`. */
+export const startPbtTcp: MakeSystem = async (origin, line) => {
+  const system = await pbtWith(['tcp', String(origin)], line, [])
+  return { ...system, http: system.port, https: undefined }
+}
+
+/** pbt with the tunnel of this command line; `port`: that of the tunnel's public address. */
+export async function pbtWith(
+  tunnel: readonly string[],
+  line: LineSettings | undefined,
+  flags: readonly string[],
+): Promise<System & { readonly port: number }> {
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const bin = join(ROOT, 'server/bin/pbt-server.js')
   const node = [...NODE_FLAGS, ...flags]
@@ -54,15 +69,16 @@ export async function startPbt(origin: number, line?: LineSettings, flags: reado
   const server = start('edge', process.execPath, [...node, bin, 'start', '--json', '--data-dir', dataDir, ...ports])
   const ready = JSON.parse(await server.line())
   const relay = await overLine(ready.https, line)
-  const client = start(
-    'client',
-    process.execPath,
-    [...node, join(ROOT, 'client/bin/pbt.js'), 'http', String(origin), '--domain', 'bench', '--json'],
-    { PBT_SERVER: `localhost:${relay.port}`, PBT_TOKEN: token, PBT_CA: ready.ca, PBT_HOME: join(dataDir, 'client') },
-  )
-  await client.line(text => text.includes('"online"'))
+  const client = start('client', process.execPath, [...node, join(ROOT, 'client/bin/pbt.js'), ...tunnel, '--json'], {
+    PBT_SERVER: `localhost:${relay.port}`,
+    PBT_TOKEN: token,
+    PBT_CA: ready.ca,
+    PBT_HOME: join(dataDir, 'client'),
+  })
+  const { urls } = JSON.parse(await client.line(text => text.includes('"online"')))
   return {
     name: 'pbt',
+    port: Number(new URL(urls[0]).port),
     http: ready.http,
     https: ready.https,
     host: HOST,
