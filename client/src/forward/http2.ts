@@ -2,6 +2,7 @@
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
+  type ClientSessionOptions,
   connect,
   constants,
   type IncomingHttpHeaders,
@@ -83,10 +84,14 @@ export function createHttp2Forwarder({ target, host, onRequest }: Http2Forwarder
 }
 
 function openSession(socket: Socket, target: Target): ClientHttp2Session {
-  const session = connect(`http://${target.authority}`, {
+  // Node's types know the option for servers only.
+  const options: ClientSessionOptions & { strictSingleValueFields: boolean } = {
     createConnection: () => socket,
+    // What a visitor sends twice goes on twice: Node would throw.
+    strictSingleValueFields: false,
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false, maxHeaderListSize: MAX_HEAD_BYTES },
-  })
+  }
+  const session = connect(`http://${target.authority}`, options)
   session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES))
   session.on('error', () => session.destroy())
   return session

@@ -40,15 +40,19 @@ export function endpointOf(address: string | undefined, port: number | undefined
 
 /** A host of letters, digits, hyphens, underscores and dots, or an address literal, with an optional port. */
 const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
-const MAX_HOST_CHARS = 253 + 6
+const MAX_NAME_CHARS = 253
+const MAX_HOST_CHARS = MAX_NAME_CHARS + 1 + ':65535'.length
+const MAX_PORT = 65_535
 
 /** The name a Host field or authority means: lower-case, no port, no trailing dot; undefined when it is malformed. */
 export function hostName(authority: string): string | undefined {
   if (authority.length > MAX_HOST_CHARS) return undefined
   const match = HOST.exec(authority)
   if (match === null) return undefined
-  const name = (match[1] ?? '').toLowerCase()
-  return name.endsWith('.') ? name.slice(0, -1) : name
+  if (match[2] !== undefined && Number(match[2]) > MAX_PORT) return undefined
+  const written = (match[1] ?? '').toLowerCase()
+  const name = written.endsWith('.') ? written.slice(0, -1) : written
+  return name.length > MAX_NAME_CHARS ? undefined : name
 }
 
 /** What becomes of a request field. */

@@ -27,6 +27,9 @@ const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200
 /** Waits are counted in these: coarse, so that no request needs a timer. */
 const TICK_MS = 1_000
+const MAX_TARGET_BYTES = 12 * KIB
+/** As over HTTP/1. */
+const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}$/
 
 export interface Http2Options {
   readonly router: Router
@@ -65,6 +68,8 @@ export function createHttp2(options: Http2Options): Http2Edge {
       enablePush: false,
     },
     maxHeaderListPairs: MAX_FIELDS + 8,
+    // What a target sends twice goes out twice: Node would throw, whether it is asked for a head or for trailers.
+    strictSingleValueFields: false,
     unknownProtocolTimeout: 10_000,
   })
   server.on('session', session => {
@@ -139,6 +144,11 @@ function serveStream(
   const authority = headers[':authority'] ?? valuesOf(rawHeaders, 'host')[0] ?? ''
   const host = hostName(authority)
   const refusal = refusalOf(method, target, authority, rawHeaders)
+  const tooLarge = tooLargeOf(target, rawHeaders)
+  if (tooLarge !== undefined) {
+    exchange.reply('bad-request', tooLarge)
+    return exchange
+  }
   if (refusal !== undefined || host === undefined) {
     exchange.reply('bad-request', { detail: refusal ?? 'the authority is malformed' })
     return exchange
@@ -163,13 +173,23 @@ function serveStream(
 /** RFC 9113 section 8.3.1, and what HTTP/1 targets would read differently. */
 function refusalOf(method: string, target: string, authority: string, raw: readonly string[]): string | undefined {
   if (method === 'CONNECT' || method === 'TRACE') return `method ${method} is not served`
+  if (!METHOD.test(method)) return 'the method is malformed'
   if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS')) return 'the path must begin with a slash'
   if (!/^[\x21-\x7e\x80-\xff]+$/.test(target)) return 'the path has characters that none has'
   const hosts = valuesOf(raw, 'host')
   if (hosts.length > 1 || (hosts[0] !== undefined && hosts[0].toLowerCase() !== authority.toLowerCase())) {
     return 'the host header differs from the authority'
   }
-  if (raw.length > 2 * (MAX_FIELDS + 4)) return `more than ${MAX_FIELDS} header fields`
+  return undefined
+}
+
+/** Pseudo-fields do not count; the size of a whole section is limited where it is decoded. */
+function tooLargeOf(target: string, raw: readonly string[]): ReplyOptions | undefined {
+  if (target.length > MAX_TARGET_BYTES) {
+    return { status: 414, detail: `the path is longer than ${MAX_TARGET_BYTES} bytes` }
+  }
+  if (raw.length > 2 * (MAX_FIELDS + 4))
+    return { status: 431, detail: `there are more than ${MAX_FIELDS} header fields` }
   return undefined
 }
 

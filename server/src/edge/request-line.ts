@@ -5,7 +5,7 @@ import { hostName } from './headers.ts'
 export class RefusedRequest extends Error {
   readonly status: number
 
-  constructor(reason: string, status: 400 | 408 | 413 | 417 | 431 | 501 = 400) {
+  constructor(reason: string, status: 400 | 408 | 413 | 414 | 417 | 431 | 501 = 400) {
     super(reason)
     this.status = status
   }

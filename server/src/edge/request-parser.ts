@@ -3,8 +3,11 @@ import type { HeaderList } from '@pbt/proto'
 import { BodyReader, type BodySink, Http1Error, readFields, SectionReader } from '@pbt/proto/http1'
 import { RefusedRequest } from './request-line.ts'
 
-/** 64 KiB of fields, the request line and some room. */
-const MAX_HEAD_BYTES = 80 * 1024
+/** The request line, as long as addresses get, and the fields, each with its line break. */
+const MAX_LINE_BYTES = 12 * 1024
+const MAX_FIELD_BYTES = 64 * 1024
+/** Less than a head may have on the link, where the edge's own fields and the framing come on top. */
+const MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 /** Fields in all; above it no ordinary program is at work. */
 export const MAX_FIELDS = 200
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/
@@ -171,10 +174,21 @@ function withoutLineBreaks(chunk: Buffer): Buffer {
 
 function readRequest(text: string): IncomingRequest {
   const lineEnd = text.indexOf('\r\n')
+  checkSizes(text.length, lineEnd)
   const match = REQUEST_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
   if (match === null) throw new RefusedRequest('the request line is malformed, or of another version than HTTP/1.1')
   const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, MAX_FIELDS)
   return new IncomingRequest(match[1] ?? '', match[2] ?? '', match[3] === '1' ? 1 : 0, fields)
+}
+
+/** `lineEnd`: where the request line ends, -1 without fields. */
+function checkSizes(length: number, lineEnd: number): void {
+  if (lineEnd > MAX_LINE_BYTES || (lineEnd < 0 && length > MAX_LINE_BYTES)) {
+    throw new RefusedRequest(`the request line is longer than ${MAX_LINE_BYTES} bytes`, 414)
+  }
+  if (lineEnd >= 0 && length - lineEnd > MAX_FIELD_BYTES) {
+    throw new RefusedRequest(`the header fields are larger than ${MAX_FIELD_BYTES} bytes`, 431)
+  }
 }
 
 function refusalOf(error: Http1Error, isHead: boolean): RefusedRequest {

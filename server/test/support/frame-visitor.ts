@@ -1,0 +1,172 @@
+// HTTP/2 frames as one writes them by hand, for messages that no library would send (RFC 9113, RFC 7541).
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { TestContext } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { RunningServer } from './programs.ts'
+
+export const FRAME = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, CONTINUATION: 9 } as const
+export const END_STREAM = 0x1
+const ACK = 0x1
+const END_HEADERS = 0x4
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+const HEAD_BYTES = 9
+const MAX_PAYLOAD = 16_384
+const WAIT_MS = 20_000
+
+export interface Frame {
+  readonly type: number
+  readonly flags: number
+  readonly stream: number
+  readonly payload: Buffer
+}
+
+/** One frame as it goes over the wire. */
+export function http2Frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES)
+  head.writeUIntBE(payload.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** Fields as literals that neither side remembers (RFC 7541 section 6.2.2); octets in latin1. */
+export function hpack(fields: readonly (readonly [name: string, value: string])[]): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
+}
+
+function literal(text: string): Buffer {
+  const octets = Buffer.from(text, 'latin1')
+  if (octets.length < 0x7f) return Buffer.concat([Buffer.from([octets.length]), octets])
+  const length = [0x7f]
+  let rest = octets.length - 0x7f
+  for (; rest >= 0x80; rest >>= 7) length.push((rest & 0x7f) | 0x80)
+  return Buffer.concat([Buffer.from([...length, rest]), octets])
+}
+
+/** What the peer did with a stream. */
+export type Outcome = 'reset' | 'goaway' | 'closed' | number
+
+/** A connection on which a test writes frames; settings and pings are acknowledged. */
+export class FrameVisitor {
+  readonly socket: TLSSocket
+  readonly frames: Frame[] = []
+  private pending: Buffer = Buffer.alloc(0)
+  private waiting: (() => void)[] = []
+  private nextStream = 1
+
+  constructor(socket: TLSSocket) {
+    this.socket = socket
+    socket.on('data', (chunk: Buffer) => this.read(chunk))
+    socket.on('error', () => this.wake())
+    socket.on('close', () => this.wake())
+    socket.write(PREFACE)
+    this.send(FRAME.SETTINGS, 0, 0)
+  }
+
+  send(type: number, flags: number, stream: number, payload?: Buffer): void {
+    this.socket.write(http2Frame(type, flags, stream, payload))
+  }
+
+  /** Opens a stream with these fields in exactly this order, over several frames if need be, and returns its number. */
+  open(fields: readonly (readonly [string, string])[], isWhole = true): number {
+    const stream = this.nextStream
+    this.nextStream += 2
+    this.headers(stream, fields, isWhole)
+    return stream
+  }
+
+  /** A header section on a stream, be it the first or the trailers. */
+  headers(stream: number, fields: readonly (readonly [string, string])[], isWhole: boolean): void {
+    const block = hpack(fields)
+    for (let at = 0; at === 0 || at < block.length; at += MAX_PAYLOAD) {
+      const isLast = at + MAX_PAYLOAD >= block.length
+      const flags = (isLast ? END_HEADERS : 0) | (at === 0 && isWhole ? END_STREAM : 0)
+      const type = at === 0 ? FRAME.HEADERS : FRAME.CONTINUATION
+      this.send(type, flags, stream, block.subarray(at, at + MAX_PAYLOAD))
+    }
+  }
+
+  /** The status that answers a stream, or how it was refused. */
+  async outcome(stream: number): Promise<Outcome> {
+    const deadline = AbortSignal.timeout(WAIT_MS)
+    for (;;) {
+      for (const frame of this.frames) {
+        if (frame.stream === stream && frame.type === FRAME.RST_STREAM) return 'reset'
+        if (frame.stream === stream && frame.type === FRAME.HEADERS) return statusOf(frame.payload)
+        if (frame.type === FRAME.GOAWAY) return 'goaway'
+      }
+      if (this.socket.destroyed) return 'closed'
+      if (deadline.aborted) throw new Error(`stream ${stream} was not answered within ${WAIT_MS} ms`)
+      await new Promise<void>(resolve => {
+        this.waiting.push(resolve)
+        deadline.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  private read(chunk: Buffer): void {
+    this.pending = Buffer.concat([this.pending, chunk])
+    while (this.pending.length >= HEAD_BYTES) {
+      const length = this.pending.readUIntBE(0, 3)
+      if (this.pending.length < HEAD_BYTES + length) break
+      const [type = 0, flags = 0] = this.pending.subarray(3, 5)
+      const stream = this.pending.readUInt32BE(5)
+      const payload = this.pending.subarray(HEAD_BYTES, HEAD_BYTES + length)
+      this.pending = this.pending.subarray(HEAD_BYTES + length)
+      this.frames.push({ type, flags, stream, payload })
+      if ((type === FRAME.SETTINGS || type === FRAME.PING) && (flags & ACK) === 0) {
+        this.send(type, ACK, 0, type === FRAME.PING ? payload : undefined)
+      }
+    }
+    this.wake()
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+}
+
+/** `:status` comes first: from the static table (RFC 7541 appendix A), or as three digits, plain or Huffman-coded. */
+function statusOf(block: Buffer): number {
+  const indexed = [200, 204, 206, 304, 400, 404, 500]
+  // A change of the table's size may stand before it.
+  const from = ((block[0] ?? 0) & 0xe0) === 0x20 ? 1 : 0
+  const first = block[from] ?? 0
+  if (first >= 0x88 && first <= 0x8e) return indexed[first - 0x88] ?? 0
+  const length = block[from + 1] ?? 0
+  const value = block.subarray(from + 2, from + 2 + (length & 0x7f))
+  return length & 0x80 ? huffmanDigits(value) : Number(value.toString('latin1'))
+}
+
+/** Digits only: 0, 1 and 2 have five bits, the others six (RFC 7541 appendix B). */
+function huffmanDigits(octets: Buffer): number {
+  const bits = [...octets].map(octet => octet.toString(2).padStart(8, '0')).join('')
+  let digits = ''
+  for (let at = 0; digits.length < 3 && at + 5 <= bits.length; ) {
+    const five = Number.parseInt(bits.slice(at, at + 5), 2)
+    if (five <= 2) {
+      digits += five
+      at += 5
+      continue
+    }
+    digits += Number.parseInt(bits.slice(at, at + 6), 2) - 0x19 + 3
+    at += 6
+  }
+  return Number(digits)
+}
+
+/** A connection to the TLS port on which frames are written by hand; destroyed after the test. */
+export async function frameVisitor(t: TestContext, server: RunningServer, servername = 'app.localhost') {
+  const socket = connectTls({
+    port: server.https,
+    host: '127.0.0.1',
+    servername,
+    ca: readFileSync(server.ca),
+    ALPNProtocols: ['h2'],
+  })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return new FrameVisitor(socket)
+}
