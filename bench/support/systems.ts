@@ -43,9 +43,14 @@ async function overLine(
   return { port: JSON.parse(await relay.line()).port, stop: () => relay.stop() }
 }
 
-/** `flags`: for Node, of both programs. */
-export async function startPbt(origin: number, line?: LineSettings, flags: readonly string[] = []): Promise<System> {
-  return await pbtWith(['http', String(origin), '--domain', 'bench'], line, flags)
+/** `flags`: for Node, of both programs. `serverArgs`: for the server. */
+export async function startPbt(
+  origin: number,
+  line?: LineSettings,
+  flags: readonly string[] = [],
+  serverArgs: readonly string[] = [],
+): Promise<System> {
+  return await pbtWith(['http', String(origin), '--domain', 'bench'], line, flags, serverArgs)
 }
 
 /** A TCP tunnel: visitors connect to `http`. */
@@ -59,13 +64,14 @@ export async function pbtWith(
   tunnel: readonly string[],
   line: LineSettings | undefined,
   flags: readonly string[],
+  serverArgs: readonly string[] = [],
 ): Promise<System & { readonly port: number }> {
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const bin = join(ROOT, 'server/bin/pbt-server.js')
   const node = [...NODE_FLAGS, ...flags]
   const init = start('edge', process.execPath, [...NODE_FLAGS, bin, 'init', '--json', '--data-dir', dataDir])
   const { token } = JSON.parse(await init.line())
-  const ports = ['--https-port', '0', '--http-port', '0', '--log-level', 'error']
+  const ports = ['--https-port', '0', '--http-port', '0', '--log-level', 'error', ...serverArgs]
   const server = start('edge', process.execPath, [...node, bin, 'start', '--json', '--data-dir', dataDir, ...ports])
   const ready = JSON.parse(await server.line())
   const relay = await overLine(ready.https, line)

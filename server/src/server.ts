@@ -10,12 +10,14 @@ import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
 import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
 import { ephemeralRange, PortListeners } from './edge/ports.ts'
+import { AccessLog } from './observe/access-log.ts'
 import type { Log } from './observe/log.ts'
 import { addressOf, Ports } from './relay/ports.ts'
 import { Registry } from './relay/registry.ts'
 import { Reservations } from './relay/reservations.ts'
 import { LinkService } from './relay/service.ts'
 import { Sessions } from './relay/sessions.ts'
+import { LogStore } from './store/log-store.ts'
 import { openStore } from './store/store.ts'
 import { serve } from './successor.ts'
 import { AGENT } from './version.ts'
@@ -65,6 +67,17 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     const keyring = openKeyring(config, log.child({ room: 'certs' }))
     ends.push(() => keyring.close())
 
+    // What visitors do is recorded until the last of them has gone. A file that cannot be written stops nothing.
+    const logLimits = { days: config.accessLogDays, bytes: config.accessLogMegabytes * 1_000_000 }
+    const logStore = new LogStore({ dataDir, limits: logLimits })
+    ends.push(() => logStore.close())
+    const access = new AccessLog({
+      write: logStore.write,
+      hasRecords: config.accessLogDays > 0,
+      log: log.child({ room: 'observe' }),
+    })
+    ends.push(() => access.close())
+
     // Names before anybody can ask for one: an unknown name is answered with 404, a remembered one is awaited.
     const registry = new Registry(clock)
     ends.push(() => registry.close())
@@ -86,6 +99,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       isShared: sockets.length > 0,
       limits,
       log: edgeLog,
+      access,
     })
     ends.push(() => listeners.close())
     const portBook = new Ports({
@@ -131,6 +145,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       limits,
       clock,
       log: edgeLog,
+      access,
     })
     ends.push(() => edge.close())
     // The ports last: whoever reaches them finds everything behind them.

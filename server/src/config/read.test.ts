@@ -56,7 +56,12 @@ test('every setting can be given in all three ways', () => {
     'tls-cert': '/a.pem,/b.pem',
     'tls-key': '/a.key,/b.key',
     'response-timeout-seconds': '60',
+    'connections-per-address': '100',
+    'new-connections-per-second': '20',
+    'least-upload-rate': '512',
     'drain-seconds': '5',
+    'access-log-days': '7',
+    'access-log-megabytes': '100',
     'log-level': 'debug',
   }
   assert.deepEqual(Object.keys(values), SETTING_NAMES.map(keyOf))

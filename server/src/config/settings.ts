@@ -16,7 +16,7 @@ export interface Setting<T> {
   /** How the default reads in documentation, where it is not the same everywhere. */
   readonly defaultText?: string
   /** '' for values without a unit. */
-  readonly unit: '' | 'seconds' | 'connections' | 'connections a second' | 'bytes a second'
+  readonly unit: '' | 'seconds' | 'days' | 'megabytes' | 'connections' | 'connections a second' | 'bytes a second'
   readonly doc: string
 }
 
@@ -117,6 +117,18 @@ export const SETTINGS = {
     default: () => 30,
     unit: 'seconds',
     doc: 'how long requests in flight may take to end when the server stops',
+  }),
+  accessLogDays: setting({
+    kind: wholeNumber(0, 3_650, 'days from 0 to 3650 (0 keeps no records, only figures by minute)'),
+    default: () => 14,
+    unit: 'days',
+    doc: 'how long the access log keeps a record; 0 keeps none, only figures by minute',
+  }),
+  accessLogMegabytes: setting({
+    kind: wholeNumber(1, 1_000_000, 'megabytes from 1 to 1000000'),
+    default: () => 500,
+    unit: 'megabytes',
+    doc: 'how large the access log may become; then the oldest records go',
   }),
   logLevel: setting({
     kind: oneOf('error', 'warn', 'info', 'debug'),

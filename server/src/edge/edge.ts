@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createNetServer, type Server, type So
 import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Clock, Timer } from '@pbt/proto'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
+import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import { headText } from './answer-text.ts'
 import { Connections, type TurnedAway } from './connections.ts'
@@ -50,6 +51,7 @@ export interface EdgeOptions {
   /** Shared with the ports of TCP tunnels. */
   readonly limits: VisitorLimits
   readonly clock: Clock
+  readonly access: AccessSink
   readonly log: Log
 }
 
@@ -92,6 +94,7 @@ export class Edge {
       responseTimeoutMs: options.responseTimeoutMs,
       leastBodyRate: options.leastBodyRate,
       isDraining: () => this.isDraining,
+      access: options.access,
     }
     this.http1 = new Http1(common)
     this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })

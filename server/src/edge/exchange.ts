@@ -12,9 +12,10 @@ import {
   PbtError,
   type RequestHead,
 } from '@pbt/proto'
+import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
 import { answerFields, trailerFields } from './headers.ts'
-import type { ReplyCode, ReplyOptions } from './replies.ts'
+import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import type { Route } from './router.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
@@ -47,8 +48,23 @@ export abstract class Exchange implements ChannelHandler {
   private isBodyHeld: boolean
   /** Bytes by which the body came faster than it has to; the seconds of grace count as some. */
   private bodyLead = Number.NaN
+  // For the access log.
+  private readonly access: AccessSink
+  private readonly startedAt: number
+  private readonly visitor: string
+  private readonly method: string
+  private target = ''
+  private host = ''
+  private tunnel = ''
+  private status = 0
+  private isRecorded = false
 
-  constructor(method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
+  /** `visitor`: the address. */
+  constructor(access: AccessSink, visitor: string, method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
+    this.access = access
+    this.startedAt = access.now()
+    this.visitor = visitor
+    this.method = method
     this.isHeadRequest = method === 'HEAD'
     this.isRequestWhole = isRequestWhole
     this.isBodyHeld = isBodyHeld
@@ -81,6 +97,12 @@ export abstract class Exchange implements ChannelHandler {
 
   // The way of a request.
 
+  /** Whom it is for, as soon as that is known. */
+  isFor(host: string, target: string): void {
+    this.host = host
+    this.target = target
+  }
+
   /** Follows the route, waiting for a client that is expected back if need be. `timeoutMs`: 0 for no limit. */
   start(route: Route, head: RequestHead, timeoutMs: number): void {
     switch (route.kind) {
@@ -88,6 +110,7 @@ export abstract class Exchange implements ChannelHandler {
         this.open(route.tunnel, head, timeoutMs)
         return
       case 'reply':
+        this.tunnel = route.tunnel
         this.reply(route.code, route.options)
         return
       case 'wait': {
@@ -102,6 +125,7 @@ export abstract class Exchange implements ChannelHandler {
   }
 
   private open(tunnel: LiveTunnel, head: RequestHead, timeoutMs: number): void {
+    this.tunnel = tunnel.name
     try {
       this.channel = tunnel.open(head, this.isRequestWhole, this)
     } catch (error) {
@@ -117,6 +141,8 @@ export abstract class Exchange implements ChannelHandler {
   reply(code: ReplyCode, options: ReplyOptions): void {
     if (this.phase !== 'waiting') return
     this.phase = 'done'
+    this.status = options.status ?? statusOf(code)
+    this.record(code)
     this.sendReply(code, options)
     this.release()
     this.finished()
@@ -164,6 +190,7 @@ export abstract class Exchange implements ChannelHandler {
   /** The visitor went away, or broke the body off. */
   gone(): void {
     this.phase = 'done'
+    this.record('visitor-gone')
     this.channel?.reset('cancelled', 'the visitor went away')
     this.release()
   }
@@ -192,6 +219,7 @@ export abstract class Exchange implements ChannelHandler {
     this.hasNoBody = this.isHeadRequest || head.status === 204 || head.status === 304
     this.left = this.hasNoBody ? -1 : fields.contentLength
     this.phase = 'answering'
+    this.status = head.status
     try {
       this.sendHead(head, fields.headers, this.hasNoBody || last, fields.contentLength)
     } catch {
@@ -253,6 +281,7 @@ export abstract class Exchange implements ChannelHandler {
     if (this.phase === 'waiting') this.reply(replyCodeOf(error.code), { detail: error.message })
     else if (this.phase === 'answering') {
       this.phase = 'done'
+      this.record(error.code)
       this.cut()
     }
     this.release()
@@ -274,13 +303,28 @@ export abstract class Exchange implements ChannelHandler {
     if (this.phase === 'waiting') this.reply('target-broke', { detail })
     else if (this.phase === 'answering') {
       this.phase = 'done'
+      this.record('target-broke')
       this.cut()
       this.release()
     }
   }
 
+  /** Once, when it is over. */
+  private record(reason: string): void {
+    if (this.isRecorded) return
+    this.isRecorded = true
+    const { access, channel, visitor, tunnel, method, status, startedAt } = this
+    const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
+    if (channel === undefined) access.refused('http', tunnel, visitor, summary, status, startedAt, reason)
+    else {
+      const { bytesSent, bytesReceived } = channel
+      access.ended('http', tunnel, visitor, summary, status, startedAt, bytesSent, bytesReceived, reason)
+    }
+  }
+
   private ended(): void {
     this.phase = 'done'
+    this.record('')
     // The target has said everything without hearing all: nobody needs the rest (RFC 9113 section 8.1).
     if (!this.isRequestWhole) this.channel?.reset('cancelled', 'the answer was complete before the request')
     this.release()

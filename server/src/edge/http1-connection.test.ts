@@ -67,6 +67,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
     isDraining: () => state.isDraining,
+    access: { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} },
     tick: () => state.tick,
   }
   const connection = new Http1Connection(socket, options, 0, () => {})

@@ -1,6 +1,7 @@
 // One visitor's HTTP/1 connection: one request after the other, each answered before the next is looked at.
 import type { Socket } from 'node:net'
 import type { HeaderList } from '@pbt/proto'
+import type { AccessSink } from '../observe/access-log.ts'
 import { headText } from './answer-text.ts'
 import { requestHeaders, type Visitor, valuesOf } from './headers.ts'
 import { Http1Exchange, type VisitorConnection } from './http1-exchange.ts'
@@ -23,6 +24,7 @@ export interface Http1Options {
   readonly isDraining: () => boolean
   /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
   readonly redirect?: (host: string, target: string) => string
+  readonly access: AccessSink
   /** Seconds since some moment, counted by the owner. */
   readonly tick: () => number
 }
@@ -167,7 +169,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const { method, fields } = request
     const headers = requestHeaders(fields, visitor, authority)
     const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: visitor.endpoint }
-    const exchange = new Http1Exchange(this, request)
+    const exchange = new Http1Exchange(this, request, options.access, visitor.address, host, target)
     this.exchange = exchange
     exchange.start(options.router.route(host, this.serverName, visitor.address), head, options.responseTimeoutMs)
   }
@@ -223,6 +225,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       return
     }
     exchange?.gone()
+    const { access } = this.options
+    access.refused('http', '', this.visitor.address, '', status, access.now(), 'bad-request')
     this.write('bad-request', { status, detail: message }, undefined, true)
     this.end(this.options.tick())
   }
@@ -246,7 +250,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     socket.off('drain', this.onDrain)
     socket.off('close', this.onClose)
     this.forget(this)
-    serveUpgrade({ router: options.router, serverName, visitor }, request, socket, rest)
+    serveUpgrade({ router: options.router, access: options.access, serverName, visitor }, request, socket, rest)
   }
 
   // Ends.

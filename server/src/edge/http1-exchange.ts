@@ -1,6 +1,7 @@
 // A request over HTTP/1 and its answer: how heads, bodies and ends are written to the visitor's connection.
 import type { Socket } from 'node:net'
 import type { HeaderList, ResponseHead } from '@pbt/proto'
+import type { AccessSink } from '../observe/access-log.ts'
 import { dateLine, headText, lastChunkText } from './answer-text.ts'
 import { Exchange } from './exchange.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
@@ -39,8 +40,16 @@ export class Http1Exchange extends Exchange {
   /** The channel is there for the body's bytes. */
   takesBody = false
 
-  constructor(connection: VisitorConnection, request: IncomingRequest) {
-    super(request.method, request.hasNoBody, request.expect !== '')
+  constructor(
+    connection: VisitorConnection,
+    request: IncomingRequest,
+    access: AccessSink,
+    visitor: string,
+    host: string,
+    target: string,
+  ) {
+    super(access, visitor, request.method, request.hasNoBody, request.expect !== '')
+    this.isFor(host, target)
     this.connection = connection
     this.request = request
     this.isLast = !request.isKeptAlive

@@ -9,6 +9,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type HeaderList, KIB, MIB, type ResponseHead } from '@pbt/proto'
+import type { AccessSink } from '../observe/access-log.ts'
 import type { TurnedAway } from './connections.ts'
 import { Exchange } from './exchange.ts'
 import { fieldObject, hostName, requestHeaders, type Visitor, valuesOf } from './headers.ts'
@@ -43,6 +44,7 @@ export interface Http2Options {
   readonly turnedAwayFor: (socket: Socket) => TurnedAway | undefined
   /** A connection of this address was closed for what it did. */
   readonly abused: (address: string, what: string) => void
+  readonly access: AccessSink
 }
 
 export interface Http2Edge {
@@ -129,11 +131,12 @@ function serveStream(
 ): Http2Exchange | undefined {
   const method = headers[':method'] ?? ''
   const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-  const exchange = new Http2Exchange(stream, headers, method, isWhole, watch)
-  stream.on('error', () => exchange.gone())
-  stream.on('close', () => exchange.closed())
   const socket = stream.session?.socket
   if (socket === undefined) return undefined
+  const visitor = options.visitorOf(socket)
+  const exchange = new Http2Exchange(options.access, stream, headers, visitor.address, isWhole, watch)
+  stream.on('error', () => exchange.gone())
+  stream.on('close', () => exchange.closed())
   const turnedAway = options.turnedAwayFor(socket)
   if (turnedAway !== undefined) {
     exchange.reply(turnedAway, { detail: TURNED_AWAY_DETAIL[turnedAway] })
@@ -144,6 +147,7 @@ function serveStream(
   const authority = headers[':authority'] ?? valuesOf(rawHeaders, 'host')[0] ?? ''
   const host = hostName(authority)
   const refusal = refusalOf(method, target, authority, rawHeaders)
+  exchange.isFor(host ?? '', target)
   const tooLarge = tooLargeOf(target, rawHeaders)
   if (tooLarge !== undefined) {
     exchange.reply('bad-request', tooLarge)
@@ -153,7 +157,6 @@ function serveStream(
     exchange.reply('bad-request', { detail: refusal ?? 'the authority is malformed' })
     return exchange
   }
-  const visitor = options.visitorOf(socket)
   const head = {
     tunnel: 0,
     method,
@@ -203,13 +206,14 @@ class Http2Exchange extends Exchange {
   private isClosed = false
 
   constructor(
+    access: AccessSink,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
-    method: string,
+    visitor: string,
     isWhole: boolean,
     watch: Http2Watch,
   ) {
-    super(method, isWhole, headers.expect !== undefined)
+    super(access, visitor, headers[':method'] ?? '', isWhole, headers.expect !== undefined)
     this.watch = watch
     this.stream = stream
     this.headers = headers

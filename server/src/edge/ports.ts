@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import type { Clock } from '@pbt/proto'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
+import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import { addressOf, type Listeners, type PortRange, type Protocol } from '../relay/ports.ts'
 import { Connections } from './connections.ts'
@@ -26,6 +27,7 @@ export interface PortListenersOptions {
   /** Shared with the edge. */
   readonly limits: VisitorLimits
   readonly log: Log
+  readonly access: AccessSink
 }
 
 type Listener = Server | UdpListener
@@ -103,7 +105,7 @@ export class PortListeners implements Listeners {
   private async open(protocol: Protocol, port: number, host: string): Promise<Listener> {
     const address = addressOf(protocol, port)
     if (protocol === 'tcp') {
-      const server = createTcpListener({ tunnels: this.options.tunnels, connections: this.connections }, address)
+      const server = createTcpListener({ ...this.options, connections: this.connections }, address)
       server.listen({ port, host, backlog: BACKLOG, reusePort: this.options.isShared })
       await once(server, 'listening')
       return server

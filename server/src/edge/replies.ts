@@ -79,6 +79,11 @@ export const TURNED_AWAY_DETAIL = {
 /** Codes after which trying again makes sense, with the wait in seconds. */
 const RETRY_SECONDS: Partial<Record<ReplyCode, number>> = { offline: 10, limited: 10, overloaded: 5 }
 
+/** The status that goes with a code. */
+export function statusOf(code: ReplyCode): number {
+  return WORDING[code].status
+}
+
 export interface Reply {
   readonly status: number
   readonly headers: HeaderList

@@ -10,7 +10,8 @@ export interface Tunnels {
 
 export type Route =
   | { readonly kind: 'tunnel'; readonly tunnel: LiveTunnel }
-  | { readonly kind: 'reply'; readonly code: ReplyCode; readonly options: ReplyOptions }
+  /** `tunnel`: the name of the one that may not be visited, empty for none. */
+  | { readonly kind: 'reply'; readonly code: ReplyCode; readonly options: ReplyOptions; readonly tunnel: string }
   /** Calls once with another route; undefined from `wait` means that it cannot. */
   | { readonly kind: 'wait'; readonly wait: (call: (route: Route) => void) => (() => void) | undefined }
 
@@ -49,7 +50,9 @@ export class Router {
   private routeOf(host: string, address: string, lookup: Lookup): Route {
     switch (lookup.state) {
       case 'online':
-        if (!lookup.tunnel.allows(address)) return reply('not-allowed', { detail: `your address is ${address}` })
+        if (!lookup.tunnel.allows(address)) {
+          return reply('not-allowed', { detail: `your address is ${address}` }, lookup.tunnel.name)
+        }
         return { kind: 'tunnel', tunnel: lookup.tunnel }
       case 'offline':
         return reply('offline', {
@@ -67,6 +70,6 @@ export class Router {
   }
 }
 
-function reply(code: ReplyCode, options: ReplyOptions): Route {
-  return { kind: 'reply', code, options }
+function reply(code: ReplyCode, options: ReplyOptions, tunnel = ''): Route {
+  return { kind: 'reply', code, options, tunnel }
 }

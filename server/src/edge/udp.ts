@@ -4,6 +4,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { type Channel, type ChannelHandler, type Clock, PbtError, type Timer } from '@pbt/proto'
 import { countedAs } from '../access/address.ts'
+import type { AccessSink } from '../observe/access-log.ts'
 import { endpointOf } from './headers.ts'
 import type { Tunnels } from './router.ts'
 
@@ -27,6 +28,7 @@ export interface UdpListenerOptions {
   readonly tunnels: Tunnels
   readonly clock: Clock
   readonly isShared: boolean
+  readonly access: AccessSink
 }
 
 /** All flows of one address together. */
@@ -81,7 +83,7 @@ export class UdpListener {
     if (this.isClosed) return
     this.isClosed = true
     this.sweeper.timer.clear()
-    for (const flow of this.flows.values()) flow.close('the port was closed')
+    for (const flow of this.flows.values()) flow.close('the port was closed', 'tunnel-closed')
     this.socket.close()
   }
 
@@ -89,11 +91,11 @@ export class UdpListener {
     const key = `${address} ${port}`
     const flow = this.flows.get(key) ?? this.open(key, address, port)
     if (flow === undefined) {
-      this.dropped++
+      this.drop('')
       return
     }
     // Refused when the link is behind: what waits there is bounded, and the newest goes.
-    if (!flow.receive(datagram, this.options.clock.now())) this.dropped++
+    if (!flow.receive(datagram, this.options.clock.now())) this.drop(flow.tunnel)
   }
 
   private open(key: string, address: string, port: number): Flow | undefined {
@@ -103,11 +105,16 @@ export class UdpListener {
     const source = this.sources.get(counted) ?? { flows: 0, bytesIn: 0, bytesOut: 0, isProven: false }
     if (source.flows >= MAX_FLOWS_PER_SOURCE) return undefined
     if (this.flows.size >= MAX_FLOWS) this.evict()
-    const flow = new Flow(this, address, port, source, lookup.tunnel.idleTimeoutMs, () => {
+    const { access } = this.options
+    const startedAt = access.now()
+    const flow: Flow = new Flow(this, address, port, source, lookup.tunnel.idleTimeoutMs, reason => {
+      const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
+      access.ended('udp', flow.tunnel, address, '', 0, startedAt, bytesSent, bytesReceived, reason)
       this.flows.delete(key)
       if (--source.flows === 0) this.sources.delete(counted)
     })
     try {
+      flow.tunnel = lookup.tunnel.name
       flow.channel = lookup.tunnel.connect('udp', endpointOf(address, port), this.local, flow)
     } catch (error) {
       if (error instanceof PbtError) return undefined
@@ -129,14 +136,14 @@ export class UdpListener {
         continue
       }
       this.evicted++
-      flow.close('another visitor needed its place')
+      flow.close('another visitor needed its place', 'limit')
       return
     }
   }
 
   private sweep(): void {
     const now = this.options.clock.now()
-    for (const flow of this.flows.values()) if (now - flow.lastAt > flow.idleMs) flow.close('it was silent')
+    for (const flow of this.flows.values()) if (now - flow.lastAt > flow.idleMs) flow.close('it was silent', '')
     this.sweeper.timer = this.options.clock.after(SWEEP_MS, () => this.sweep())
   }
 
@@ -146,7 +153,13 @@ export class UdpListener {
     return this.options.clock.now()
   }
 
-  send(datagram: Buffer, source: Source, port: number, address: string): void {
+  /** One that could not be passed on. */
+  drop(tunnel: string): void {
+    this.dropped++
+    this.options.access.datagramDropped(tunnel)
+  }
+
+  send(datagram: Buffer, { source, port, address, tunnel }: Flow): void {
     const { socket } = this
     const bytes = source.bytesOut + datagram.length
     const mayBeForged = !source.isProven && bytes > UNPROVEN_REPLY_BYTES
@@ -154,7 +167,7 @@ export class UdpListener {
       (mayBeForged && bytes > UNPROVEN_REPLY_FACTOR * source.bytesIn) ||
       socket.getSendQueueSize() > MAX_WAITING_BYTES
     ) {
-      this.dropped++
+      this.drop(tunnel)
       return
     }
     source.bytesOut = bytes
@@ -164,17 +177,26 @@ export class UdpListener {
 
 class Flow implements ChannelHandler {
   channel: Channel | undefined
+  /** Its name. */
+  tunnel = ''
   lastAt: number
   /** When it got its place in the order of eviction. */
   placedAt: number
   readonly idleMs: number
   private readonly listener: UdpListener
-  private readonly address: string
-  private readonly port: number
-  private readonly source: Source
-  private readonly ended: () => void
+  readonly address: string
+  readonly port: number
+  readonly source: Source
+  private readonly ended: (reason: string) => void
 
-  constructor(listener: UdpListener, address: string, port: number, source: Source, idleMs: number, ended: () => void) {
+  constructor(
+    listener: UdpListener,
+    address: string,
+    port: number,
+    source: Source,
+    idleMs: number,
+    ended: (reason: string) => void,
+  ) {
     this.listener = listener
     this.address = address
     this.port = port
@@ -194,22 +216,22 @@ class Flow implements ChannelHandler {
     return this.channel?.sendDatagram(datagram) === true
   }
 
-  close(why: string): void {
+  close(why: string, reason: string): void {
     this.channel?.reset('cancelled', why)
-    this.ended()
+    this.ended(reason)
   }
 
   onDatagram(datagram: Buffer): void {
     this.lastAt = this.listener.now()
-    this.listener.send(datagram, this.source, this.port, this.address)
+    this.listener.send(datagram, this)
   }
 
   onEnd(): void {
-    this.close('the client ended it')
+    this.close('the client ended it', '')
   }
 
-  onReset(): void {
-    this.ended()
+  onReset(error: PbtError): void {
+    this.ended(error.code)
   }
 }
 

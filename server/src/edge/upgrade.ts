@@ -1,10 +1,11 @@
 // Upgrades, WebSocket among them: the target accepts or refuses, and then bytes pass both ways untouched.
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelHandler, type HeaderList, PbtError, type ResponseHead } from '@pbt/proto'
+import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import { headText } from './answer-text.ts'
 import { replyCodeOf } from './exchange.ts'
 import { answerFields, requestHeaders, type Visitor, valuesOf } from './headers.ts'
-import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
+import { type ReplyCode, type ReplyOptions, replyFor, statusOf } from './replies.ts'
 import { destinationOf, RefusedRequest } from './request-line.ts'
 import { hasOption, type IncomingRequest } from './request-parser.ts'
 import { endSocket, resetSocket } from './reset.ts'
@@ -12,20 +13,22 @@ import type { Route, Router } from './router.ts'
 
 export interface UpgradeOptions {
   readonly router: Router
+  readonly access: AccessSink
   readonly visitor: Visitor
   readonly serverName: string | undefined
 }
 
 /** Serves a request with an Upgrade field on a paused socket; `glued`: what the visitor sent right behind it. */
 export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, socket: Socket, glued: Buffer): void {
-  const upgrade = new UpgradeExchange(request, socket, glued)
-  const { router, visitor, serverName } = options
+  const { router, access, visitor, serverName } = options
+  const upgrade = new UpgradeExchange(request, socket, glued, access, visitor.address)
   const { method, fields } = request
   try {
     checkUpgrade(request)
     const { authority, host, target } = destinationOf(method, request.target, request.host)
     const headers = requestHeaders(fields, visitor, authority)
     const head = { tunnel: 0, method, target, headers, upgrade: request.upgrade, visitor: visitor.endpoint }
+    upgrade.isFor(host, target)
     upgrade.start(router.route(host, serverName, visitor.address), head)
   } catch (error) {
     if (!(error instanceof RefusedRequest)) throw error
@@ -60,7 +63,22 @@ class UpgradeExchange implements ChannelHandler {
   private left = -1
   private stopWaiting: (() => void) | undefined
 
-  constructor(request: IncomingRequest, socket: Socket, glued: Buffer) {
+  // For the access log.
+  private readonly access: AccessSink
+  private readonly startedAt: number
+  private readonly visitor: string
+  private host = ''
+  private target = ''
+  private tunnel = ''
+  private status = 0
+  private reason = ''
+  private isRecorded = false
+
+  /** `visitor`: the address. */
+  constructor(request: IncomingRequest, socket: Socket, glued: Buffer, access: AccessSink, visitor: string) {
+    this.access = access
+    this.startedAt = access.now()
+    this.visitor = visitor
     this.request = request
     this.socket = socket
     this.glued = glued
@@ -69,9 +87,16 @@ class UpgradeExchange implements ChannelHandler {
     socket.on('drain', () => this.taken())
   }
 
+  /** Whom it is for, as soon as that is known. */
+  isFor(host: string, target: string): void {
+    this.host = host
+    this.target = target
+  }
+
   start(route: Route, head: Parameters<Extract<Route, { kind: 'tunnel' }>['tunnel']['open']>[0]): void {
     switch (route.kind) {
       case 'reply':
+        this.tunnel = route.tunnel
         this.reply(route.code, route.options)
         return
       case 'wait':
@@ -79,6 +104,7 @@ class UpgradeExchange implements ChannelHandler {
         if (this.stopWaiting === undefined) this.reply('overloaded', {})
         return
       case 'tunnel':
+        this.tunnel = route.tunnel.name
         try {
           this.channel = route.tunnel.open(head, false, this)
         } catch (error) {
@@ -91,6 +117,8 @@ class UpgradeExchange implements ChannelHandler {
   reply(code: ReplyCode, options: ReplyOptions): void {
     if (this.phase !== 'waiting') return
     this.phase = 'over'
+    this.status = options.status ?? statusOf(code)
+    this.reason = code
     const { status, headers, body } = replyFor(code, { ...options, accept: valuesOf(this.request.fields, 'accept')[0] })
     const head = Buffer.from(headText(status, '', [...headers, 'connection', 'close']), 'latin1')
     endSocket(this.socket, Buffer.concat([head, body]))
@@ -111,6 +139,7 @@ class UpgradeExchange implements ChannelHandler {
   private open(head: ResponseHead, headers: HeaderList): void {
     const { socket, channel } = this
     this.phase = 'open'
+    this.status = 101
     socket.write(headText(101, head.reason, [...headers, 'connection', 'Upgrade', 'upgrade', head.upgrade]), 'latin1')
     socket.on('data', (chunk: Buffer) => {
       if (channel?.write(chunk) === false) socket.pause()
@@ -124,6 +153,7 @@ class UpgradeExchange implements ChannelHandler {
   /** Refused: the answer ends with its Content-Length or its last chunk, and the connection with it. */
   private answer(head: ResponseHead, headers: HeaderList, contentLength: number, last: boolean): void {
     this.phase = 'answering'
+    this.status = head.status
     const isBodyless = last || head.status === 204 || head.status === 304
     this.left = isBodyless ? 0 : contentLength
     this.isChunked = !isBodyless && contentLength < 0
@@ -139,7 +169,7 @@ class UpgradeExchange implements ChannelHandler {
       this.left -= chunk.length
       if (this.left < 0) {
         this.channel?.reset('target-broke', 'the body is longer than its Content-Length')
-        this.cut()
+        this.cut('target-broke')
         return
       }
     }
@@ -161,7 +191,7 @@ class UpgradeExchange implements ChannelHandler {
     if (this.phase === 'open') this.socket.end()
     else if (this.phase === 'answering') {
       if (this.left > 0) {
-        this.cut()
+        this.cut('target-broke')
         return
       }
       this.phase = 'over'
@@ -172,7 +202,7 @@ class UpgradeExchange implements ChannelHandler {
 
   onReset(error: PbtError): void {
     if (this.phase === 'waiting') this.reply(replyCodeOf(error.code), { detail: error.message })
-    else this.cut()
+    else this.cut(error.code)
   }
 
   onDrain(): void {
@@ -186,16 +216,34 @@ class UpgradeExchange implements ChannelHandler {
   }
 
   /** The visitor sees that something is missing. */
-  private cut(): void {
+  private cut(reason: string): void {
     this.phase = 'over'
+    this.reason = reason
     resetSocket(this.socket)
   }
 
   private lost(): void {
     this.stopWaiting?.()
+    if (this.phase !== 'over' && (this.channel === undefined || this.channel.isOpen)) this.reason = 'visitor-gone'
+    this.record()
     if (this.phase === 'over' && !this.channel?.isOpen) return
     this.phase = 'over'
     this.channel?.reset('connection-reset', 'the visitor went away')
     this.socket.destroy()
+  }
+
+  /** Once, when the visitor's connection is over. */
+  private record(): void {
+    if (this.isRecorded) return
+    this.isRecorded = true
+    const { access, channel, visitor, tunnel, status, startedAt, reason } = this
+    const { method, upgrade } = this.request
+    const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
+    const kind = hasOption(upgrade.toLowerCase(), 'websocket') ? 'websocket' : 'upgrade'
+    if (channel === undefined) access.refused(kind, tunnel, visitor, summary, status, startedAt, reason)
+    else {
+      const { bytesSent, bytesReceived } = channel
+      access.ended(kind, tunnel, visitor, summary, status, startedAt, bytesSent, bytesReceived, reason)
+    }
   }
 }

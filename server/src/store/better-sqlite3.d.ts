@@ -1,15 +1,18 @@
-// The part of better-sqlite3 that migrate.ts uses; the package brings no types of its own.
+// The part of better-sqlite3 that is used here; the package brings no types of its own.
 declare module 'better-sqlite3' {
   namespace Database {
-    interface Statement<Values extends unknown[], Row> {
+    interface Statement<Values extends unknown[] = unknown[], Row = unknown> {
       run(...values: Values): { changes: number }
       all(...values: Values): Row[]
+      get(...values: Values): Row | undefined
     }
     interface Database {
       exec(sql: string): this
-      prepare<Values extends unknown[], Row = unknown>(sql: string): Statement<Values, Row>
+      prepare<Values extends unknown[] = unknown[], Row = unknown>(sql: string): Statement<Values, Row>
       pragma(text: string, options?: { simple?: boolean }): unknown
-      transaction<Result>(work: () => Result): { immediate(): Result }
+      transaction<Values extends unknown[], Result>(
+        work: (...values: Values) => Result,
+      ): { (...values: Values): Result; immediate(...values: Values): Result }
       close(): this
     }
   }

@@ -1,0 +1,113 @@
+// What the access log costs: small requests through two servers, one with the log and one without, in turns, and how long the
+// log holds up the thread that carries traffic. `node bench/access-log.ts [--seconds N] [--rounds N] [--quick]`.
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { AccessLog } from '../server/src/observe/access-log.ts'
+import { LogStore } from '../server/src/store/log-store.ts'
+import { milli, Report } from './support/report.ts'
+import { compare, readOptions, startSystems } from './support/run.ts'
+import { startPbt } from './support/systems.ts'
+
+/** Written in turns of the loop of this many records each, at about this many a second: ten times what the edge reaches. */
+const RECORDS = 1_000_000
+const RECORDS_PER_TURN = 100
+
+const options = readOptions(4, 5)
+const report = new Report('access-log', 'small requests with and without the access log')
+
+await reportRecords()
+await reportRequests()
+report.save()
+process.exit()
+
+async function reportRequests(): Promise<void> {
+  const without = async (origin: number) => ({
+    ...(await startPbt(origin, undefined, [], ['--access-log-days', '0'])),
+    name: 'without',
+  })
+  const withLog = async (origin: number) => ({ ...(await startPbt(origin)), name: 'with' })
+  const { systems, stop } = await startSystems([without, withLog], options)
+  const load = {
+    kind: 'requests',
+    isTls: false,
+    connections: 64,
+    warmupSeconds: 1.5,
+    seconds: options.seconds,
+  } as const
+  const measured = await compare(systems, load, options.rounds)
+  report.table(
+    'HTTP, 64 connections',
+    ['access log', 'requests/s', 'p50 ms', 'p99 ms', 'CPU edge us'],
+    [...measured].map(([name, each]) => [
+      name,
+      each.perSecond.toFixed(0),
+      milli(each.p50),
+      milli(each.p99),
+      ((each.edgeSeconds / (each.perSecond * each.seconds)) * 1e6).toFixed(0),
+    ]),
+  )
+  const [on, off] = [measured.get('with')?.perSecond ?? 0, measured.get('without')?.perSecond ?? 0]
+  report.say(`\nrequests/s with the log / without: ${(on / off).toFixed(3)}`)
+  await stop()
+}
+
+/** As many records as a thread can make, each turn of the loop some, and the longest that a turn took. */
+async function reportRecords(): Promise<void> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pbt-bench-log-'))
+  const store = new LogStore({ dataDir, limits: { days: 14, bytes: 500_000_000 } })
+  const ignore = () => {}
+  const nothing = { error: ignore, warn: ignore, info: ignore, debug: ignore, child: () => nothing }
+  const log = new AccessLog({ write: store.write, hasRecords: true, log: nothing })
+  await store.totals() // the thread is there
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const began = performance.now()
+  let spentMs = 0
+  let longestMs = 0
+  for (let made = 0; made < RECORDS; ) {
+    const turn = performance.now()
+    for (let count = 0; count < RECORDS_PER_TURN; count++, made++) {
+      log.ended('http', 'app', '203.0.113.7', `GET /path/${made % 1_000}`, 200, turn, 100, 2_000, '')
+    }
+    const tookMs = performance.now() - turn
+    spentMs += tookMs
+    longestMs = Math.max(longestMs, tookMs)
+    // No faster than the disk, so that all are written.
+    do await new Promise(resolve => setImmediate(resolve))
+    while (log.waitingRecords > 20_000)
+  }
+  await log.close()
+  const seconds = (performance.now() - began) / 1_000
+  delay.disable()
+  const { written, dropped } = log.figures
+  const bytes = statSync(join(dataDir, 'access.db')).size
+  await store.close()
+  rmSync(dataDir, { recursive: true })
+  report.table(
+    `${RECORDS} records`,
+    [
+      'written',
+      'dropped',
+      'records/s',
+      'us a record, making',
+      'longest turn ms',
+      'loop delay p99 ms',
+      'loop delay max ms',
+      'bytes a record',
+    ],
+    [
+      [
+        ...[
+          String(written),
+          String(dropped),
+          (written / seconds).toFixed(0),
+          ((spentMs / RECORDS) * 1e3).toFixed(2),
+          milli(longestMs),
+        ],
+        ...[milli(delay.percentile(99) / 1e6), milli(delay.max / 1e6), (bytes / written).toFixed(0)],
+      ],
+    ],
+  )
+}

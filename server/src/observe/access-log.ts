@@ -1,0 +1,282 @@
+// The access log: one record for everything a visitor did, gathered in memory and handed on in batches; never in the way.
+import type { Log } from './log.ts'
+import { Tally, type TallyGrowth } from './tally.ts'
+
+export type AccessKind = 'http' | 'websocket' | 'upgrade' | 'tcp' | 'udp'
+
+/** What is told about visitors. Called for each request: it must cost next to nothing and never throw. */
+export interface AccessSink {
+  /** Milliseconds since some moment, for `startedAt`. */
+  now(): number
+  /**
+   * It is over. `tunnel`: its name, empty for none. `summary`: method and path. `status`: 0 for none. `reason`: why it
+   * ended, empty when it was complete.
+   */
+  ended(
+    kind: AccessKind,
+    tunnel: string,
+    visitor: string,
+    summary: string,
+    status: number,
+    startedAt: number,
+    bytesIn: number,
+    bytesOut: number,
+    reason: string,
+  ): void
+  /** Turned away by the edge itself: counted always, recorded as long as there are not too many. */
+  refused(
+    kind: AccessKind,
+    tunnel: string,
+    visitor: string,
+    summary: string,
+    status: number,
+    startedAt: number,
+    reason: string,
+  ): void
+  datagramDropped(tunnel: string): void
+}
+
+/** Records are lines, their fields have tabs between, in the order of the columns. */
+export interface AccessBatch {
+  readonly records: string
+  readonly tallies: readonly TallyGrowth[]
+  /** Minutes since 1970. */
+  readonly minute: number
+}
+
+/** Writes a batch, all or nothing; rejects when it could not. */
+export type WriteBatch = (batch: AccessBatch) => Promise<void>
+
+/** How long a record may wait for company, milliseconds: what a killed server loses. */
+const FLUSH_MS = 250
+/** A batch of these is worth its transaction. Putting it together takes well under a millisecond. */
+const BATCH_RECORDS = 1_000
+/** Waiting for the disk at most, about 10 MB; what comes on top is dropped. */
+const MAX_WAITING = 50_000
+/** After a failure the disk is given this long, milliseconds. */
+const RETRY_MS = 1_000
+/** Refusals recorded in a second: a flood of them says nothing new. */
+const MAX_REFUSALS_PER_SECOND = 50
+/** Names counted apart; more come only from a client that makes them up. */
+const MAX_TALLIES = 10_000
+/** A closing server waits this long for its last batch, milliseconds. */
+const CLOSE_MS = 2_000
+const MAX_SUMMARY_CHARS = 300
+const MINUTE_MS = 60_000
+
+/** Upper bounds of the classes of durations, milliseconds; one more class has the rest. */
+export const DURATION_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 60_000] as const
+
+/** What an operator asks about the log itself. */
+export interface AccessFigures {
+  written: number
+  /** Lost: the disk was slow, full or broken. */
+  dropped: number
+  /** Refusals that were counted and not recorded. */
+  unrecorded: number
+  failures: number
+}
+
+export interface AccessLogOptions {
+  /** Undefined: nothing is kept, only counted. */
+  readonly write: WriteBatch | undefined
+  /** Only figures, no records. */
+  readonly hasRecords: boolean
+  readonly log: Log
+}
+
+export class AccessLog implements AccessSink {
+  readonly tallies = new Map<string, Tally>()
+  readonly figures: AccessFigures = { written: 0, dropped: 0, unrecorded: 0, failures: 0 }
+  /** Answers by class of duration, and their sum. */
+  readonly durations: number[] = Array.from({ length: DURATION_BOUNDS_MS.length + 1 }, () => 0)
+  durationSumMs = 0
+  private readonly options: AccessLogOptions
+  private readonly timer: NodeJS.Timeout
+  private waiting: string[] = []
+  private writing: Promise<void> | undefined
+  private isFailing = false
+  private retryAt = 0
+  private refusalsLeft = MAX_REFUSALS_PER_SECOND
+  private refusalsSince = 0
+
+  constructor(options: AccessLogOptions) {
+    this.options = options
+    this.timer = setInterval(() => this.flush(), FLUSH_MS).unref()
+  }
+
+  /** Records that wait for the disk. */
+  get waitingRecords(): number {
+    return this.waiting.length
+  }
+
+  now(): number {
+    return performance.now()
+  }
+
+  ended(
+    kind: AccessKind,
+    tunnel: string,
+    visitor: string,
+    summary: string,
+    status: number,
+    startedAt: number,
+    bytesIn: number,
+    bytesOut: number,
+    reason: string,
+  ): void {
+    const tally = this.tallyOf(tunnel)
+    const durationMs = performance.now() - startedAt
+    if (kind === 'http') {
+      tally.requests++
+      this.countDuration(durationMs)
+    } else if (kind === 'tcp') tally.connections++
+    else if (kind === 'udp') tally.flows++
+    else tally.upgrades++
+    tally.countStatus(status)
+    if (reason !== '') tally.broken++
+    tally.bytesIn += bytesIn
+    tally.bytesOut += bytesOut
+    tally.hasGrown = true
+    this.record(kind, tally.tunnel, visitor, summary, status, startedAt, durationMs, bytesIn, bytesOut, reason)
+  }
+
+  refused(
+    kind: AccessKind,
+    tunnel: string,
+    visitor: string,
+    summary: string,
+    status: number,
+    startedAt: number,
+    reason: string,
+  ): void {
+    const tally = this.tallyOf(tunnel)
+    tally.refused++
+    tally.countStatus(status)
+    tally.hasGrown = true
+    const now = performance.now()
+    if (now - this.refusalsSince >= 1_000) {
+      this.refusalsSince = now
+      this.refusalsLeft = MAX_REFUSALS_PER_SECOND
+    }
+    if (this.refusalsLeft === 0) {
+      this.figures.unrecorded++
+      return
+    }
+    this.refusalsLeft--
+    this.record(kind, tally.tunnel, visitor, printable(summary), status, startedAt, now - startedAt, 0, 0, reason)
+  }
+
+  datagramDropped(tunnel: string): void {
+    const tally = this.tallyOf(tunnel)
+    tally.datagramsDropped++
+    tally.hasGrown = true
+  }
+
+  /** Writes what waits, as far as the disk takes it in time. */
+  async close(): Promise<void> {
+    clearInterval(this.timer)
+    const deadline = performance.now() + CLOSE_MS
+    this.retryAt = 0
+    for (;;) {
+      this.flush()
+      const { writing } = this
+      if (writing === undefined || performance.now() >= deadline) return
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>(resolve => {
+        timer = setTimeout(resolve, CLOSE_MS)
+      })
+      await Promise.race([writing, late])
+      clearTimeout(timer)
+    }
+  }
+
+  private record(
+    kind: AccessKind,
+    tunnel: string,
+    visitor: string,
+    summary: string,
+    status: number,
+    startedAt: number,
+    durationMs: number,
+    bytesIn: number,
+    bytesOut: number,
+    reason: string,
+  ): void {
+    if (!this.options.hasRecords) return
+    const { waiting } = this
+    if (waiting.length >= MAX_WAITING) {
+      this.figures.dropped++
+      return
+    }
+    const at = Math.round(performance.timeOrigin + startedAt)
+    waiting.push(
+      `${tunnel}\t${kind}\t${visitor}\t${summary}\t${status}\t${at}\t${Math.round(durationMs * 1_000)}\t${bytesIn}\t${bytesOut}\t${reason}`,
+    )
+    if (waiting.length === BATCH_RECORDS) this.flush()
+  }
+
+  private flush(): void {
+    const { write } = this.options
+    if (this.writing !== undefined || write === undefined || performance.now() < this.retryAt) return
+    const grown: Tally[] = []
+    for (const tally of this.tallies.values()) if (tally.hasGrown) grown.push(tally)
+    if (this.waiting.length === 0 && grown.length === 0) return
+    const records = this.waiting.length > BATCH_RECORDS ? this.waiting.splice(0, BATCH_RECORDS) : this.waiting.splice(0)
+    const minute = Math.floor(Date.now() / MINUTE_MS)
+    const batch = { records: records.join('\n'), tallies: grown.map(tally => tally.growth()), minute }
+    this.writing = write(batch).then(
+      () => this.wrote(records.length, grown),
+      (error: unknown) => this.failed(error, records.length, grown),
+    )
+  }
+
+  private wrote(records: number, grown: readonly Tally[]): void {
+    this.writing = undefined
+    this.figures.written += records
+    for (const tally of grown) tally.keep(true)
+    if (this.isFailing) this.options.log.info('access log is written again', { dropped: this.figures.dropped })
+    this.isFailing = false
+    if (this.waiting.length >= BATCH_RECORDS) this.flush()
+  }
+
+  /** The records are lost, so that memory is not; the figures go with the next batch. */
+  private failed(error: unknown, records: number, grown: readonly Tally[]): void {
+    this.writing = undefined
+    this.retryAt = performance.now() + RETRY_MS
+    this.figures.failures++
+    this.figures.dropped += records
+    for (const tally of grown) tally.keep(false)
+    if (!this.isFailing) this.options.log.error('access log cannot be written, records are lost', { error })
+    this.isFailing = true
+  }
+
+  private tallyOf(tunnel: string): Tally {
+    const known = this.tallies.get(tunnel)
+    if (known !== undefined) return known
+    if (this.tallies.size >= MAX_TALLIES && tunnel !== '') return this.tallyOf('')
+    const tally = new Tally(printable(tunnel))
+    this.tallies.set(tunnel, tally)
+    return tally
+  }
+
+  private countDuration(ms: number): void {
+    let at = 0
+    while (at < DURATION_BOUNDS_MS.length && ms > (DURATION_BOUNDS_MS[at] ?? 0)) at++
+    this.durations[at] = (this.durations[at] ?? 0) + 1
+    this.durationSumMs += ms
+  }
+}
+
+/** Method and path: a query may hold secrets. */
+export function summaryOf(method: string, target: string): string {
+  const query = target.indexOf('?')
+  const path = query < 0 ? target : target.slice(0, query)
+  return `${method} ${path.length > MAX_SUMMARY_CHARS ? path.slice(0, MAX_SUMMARY_CHARS) : path}`
+}
+
+/** What is not printable could end a record early. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\x00-\x1f\x7f]/g, ' ').slice(0, MAX_SUMMARY_CHARS)
+}

@@ -1,0 +1,72 @@
+// What happened to one tunnel since the server started: plain numbers, counted on the way and read now and then.
+
+/** As the database has them, in its order. */
+export const TALLY_FIELDS = [
+  'requests',
+  'status2xx',
+  'status3xx',
+  'status4xx',
+  'status5xx',
+  'upgrades',
+  'connections',
+  'flows',
+  'refused',
+  'broken',
+  'bytesIn',
+  'bytesOut',
+  'datagramsDropped',
+] as const
+
+export type TallyField = (typeof TALLY_FIELDS)[number]
+
+/** How much each figure has grown, in the order of TALLY_FIELDS. */
+export interface TallyGrowth {
+  readonly tunnel: string
+  readonly values: readonly number[]
+}
+
+export class Tally {
+  /** Without characters that would end a record. */
+  readonly tunnel: string
+  requests = 0
+  status2xx = 0
+  status3xx = 0
+  status4xx = 0
+  status5xx = 0
+  upgrades = 0
+  connections = 0
+  flows = 0
+  refused = 0
+  broken = 0
+  bytesIn = 0
+  bytesOut = 0
+  datagramsDropped = 0
+  /** Something was counted since `growth`. */
+  hasGrown = false
+  private saved: readonly number[] = TALLY_FIELDS.map(() => 0)
+  private pending: readonly number[] = this.saved
+
+  constructor(tunnel: string) {
+    this.tunnel = tunnel
+  }
+
+  countStatus(status: number): void {
+    if (status < 200) return
+    if (status < 300) this.status2xx++
+    else if (status < 400) this.status3xx++
+    else if (status < 500) this.status4xx++
+    else this.status5xx++
+  }
+
+  /** What is not saved yet; `keep` tells that it is now. Until then it is part of every later growth. */
+  growth(): TallyGrowth {
+    this.hasGrown = false
+    this.pending = TALLY_FIELDS.map(field => this[field])
+    return { tunnel: this.tunnel, values: this.pending.map((value, index) => value - (this.saved[index] ?? 0)) }
+  }
+
+  keep(isSaved: boolean): void {
+    if (isSaved) this.saved = this.pending
+    else this.hasGrown = true
+  }
+}
