@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
 import { replyFor } from '../server/src/edge/replies.ts'
+import { DURATION_METRIC, METRICS } from '../server/src/observe/metrics.ts'
 import { faultsPage } from './faults.ts'
 import { limitsPage } from './limits.ts'
 
@@ -13,6 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 export function pages(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/settings.md', settings()],
+    ['docs/metrics.md', metrics()],
     ['docs/commands.md', commands()],
     ['docs/errors.md', errors()],
     ['docs/faults.md', faultsPage()],
@@ -33,6 +35,21 @@ file to begin with.
 
 | key | variable | default | unit | what it does |
 |---|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function metrics(): string {
+  const all = [...METRICS, { ...DURATION_METRIC, kind: 'histogram' }]
+  const rows = all.map(({ name, kind, unit, doc }) => `| \`${name}\` | ${kind} | ${unit} | ${doc} |`)
+  return `# Metrics of pbt-server
+
+Off until they are asked for: \`metrics-port\` serves them to Prometheus on \`metrics-address\` as \`/metrics\` (dots become
+underscores, counters end in \`_total\`), \`otlp-endpoint\` sends them by OTLP. See [settings](settings.md). Counters begin with
+the process; figures by minute are kept for 13 months in \`access.db\`.
+
+| name | kind | unit | what it tells |
+|---|---|---|---|
 ${rows.join('\n')}
 `
 }

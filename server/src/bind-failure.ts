@@ -6,7 +6,7 @@ import { Failure, systemCodeOf } from './failure.ts'
 export function bindFailure(error: unknown, config: Config): unknown {
   const port = error instanceof Error && 'port' in error ? Number(error.port) : 0
   const address = error instanceof Error && 'address' in error ? String(error.address) : config.bindAddress.join(', ')
-  const setting = port === config.httpPort ? 'http-port' : 'https-port'
+  const setting = port === config.httpPort ? 'http-port' : port === config.metricsPort ? 'metrics-port' : 'https-port'
   const where = `${address} port ${port} (${setting})`
   switch (systemCodeOf(error)) {
     case 'EADDRINUSE':

@@ -12,6 +12,7 @@ import { Edge } from './edge/edge.ts'
 import { ephemeralRange, PortListeners } from './edge/ports.ts'
 import { AccessLog } from './observe/access-log.ts'
 import type { Log } from './observe/log.ts'
+import { startTelemetry } from './observe/telemetry.ts'
 import { addressOf, Ports } from './relay/ports.ts'
 import { Registry } from './relay/registry.ts'
 import { Reservations } from './relay/reservations.ts'
@@ -20,7 +21,7 @@ import { Sessions } from './relay/sessions.ts'
 import { LogStore } from './store/log-store.ts'
 import { openStore } from './store/store.ts'
 import { serve } from './successor.ts'
-import { AGENT } from './version.ts'
+import { AGENT, VERSION } from './version.ts'
 
 /** How often a stopping server looks whether everything in flight has ended, milliseconds. */
 const DRAIN_LOOK_MS = 50
@@ -148,6 +149,29 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       access,
     })
     ends.push(() => edge.close())
+    // Figures before the first visitor, so that none is missed.
+    const stopTelemetry = await startTelemetry({
+      seen: {
+        tallies: access.tallies,
+        access: access.figures,
+        waitingRecords: () => access.waitingRecords,
+        links: () => sessions.figures,
+        connections: () => ({
+          open: edge.connectionCount + listeners.connectionCount,
+          refused: edge.refusedCount + listeners.refusedCount,
+        }),
+      },
+      durations: () => ({ counts: access.durations, sumMs: access.durationSumMs }),
+      version: VERSION,
+      address: config.metricsAddress,
+      port: config.metricsPort,
+      otlpEndpoint: config.otlpEndpoint,
+      otlpIntervalMs: config.otlpIntervalSeconds * 1_000,
+      log: log.child({ room: 'observe' }),
+    }).catch((error: unknown) => {
+      throw bindFailure(error, config)
+    })
+    ends.push(stopTelemetry)
     // The ports last: whoever reaches them finds everything behind them.
     const addresses = config.bindAddress
     const bound = await edge

@@ -36,6 +36,17 @@ export const domain: Kind<string> = {
   show: String,
 }
 
+/** Empty for none. */
+export const httpUrl: Kind<string> = {
+  expected: 'an http or https URL, for example http://127.0.0.1:4318/v1/metrics, or empty',
+  read: value => {
+    if (value === '') return ''
+    const text = textOf(value)
+    return text !== undefined && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined
+  },
+  show: quoted,
+}
+
 /** Made absolute from the working directory. */
 export const path: Kind<string> = {
   expected: 'a path',

@@ -62,6 +62,10 @@ test('every setting can be given in all three ways', () => {
     'drain-seconds': '5',
     'access-log-days': '7',
     'access-log-megabytes': '100',
+    'metrics-port': '9464',
+    'metrics-address': '::1',
+    'otlp-endpoint': 'http://127.0.0.1:4318/v1/metrics',
+    'otlp-interval-seconds': '10',
     'log-level': 'debug',
   }
   assert.deepEqual(Object.keys(values), SETTING_NAMES.map(keyOf))

@@ -1,6 +1,6 @@
 // Every setting once: kind, default, unit and a line of documentation. The file, the environment, the flags and the example come from here.
 import * as nodePath from 'node:path'
-import { address, domain, type Kind, listOf, oneOf, path, port, portRange, wholeNumber } from './kinds.ts'
+import { address, domain, httpUrl, type Kind, listOf, oneOf, path, port, portRange, wholeNumber } from './kinds.ts'
 
 /** What defaults may depend on: nothing else of the environment is read. */
 export interface Surroundings {
@@ -129,6 +129,31 @@ export const SETTINGS = {
     default: () => 500,
     unit: 'megabytes',
     doc: 'how large the access log may become; then the oldest records go',
+  }),
+  metricsPort: setting({
+    kind: wholeNumber(0, 65_535, 'a port from 0 to 65535 (0 is off)'),
+    default: () => 0,
+    unit: '',
+    doc: 'the port where Prometheus finds /metrics, over plain HTTP and for whoever reaches it; 0 is off',
+  }),
+  metricsAddress: setting({
+    kind: address,
+    default: () => '127.0.0.1',
+    unit: '',
+    doc: 'the address of this machine to serve metrics on',
+  }),
+  otlpEndpoint: setting({
+    kind: httpUrl,
+    default: () => '',
+    defaultText: '"" (off)',
+    unit: '',
+    doc: 'where metrics are sent by OTLP over HTTP, for example http://127.0.0.1:4318/v1/metrics',
+  }),
+  otlpIntervalSeconds: setting({
+    kind: wholeNumber(1, 3_600, 'seconds from 1 to 3600'),
+    default: () => 30,
+    unit: 'seconds',
+    doc: 'how often metrics are sent by OTLP',
   }),
   logLevel: setting({
     kind: oneOf('error', 'warn', 'info', 'debug'),

@@ -19,6 +19,8 @@ export class Connections {
   private readonly options: ConnectionsOptions
   private readonly open = new Set<Socket>()
   /** Those over a limit, by both ends: a TLS connection and the one beneath it have the same. */
+  /** Turned away since the start, with words or without. */
+  refused = 0
   private readonly turnedAway = new Map<string, TurnedAway>()
   private readonly counts = { limited: 0, overloaded: 0, refused: 0, abusive: 0 }
   private loggedAt = Number.NEGATIVE_INFINITY
@@ -77,6 +79,7 @@ export class Connections {
 
   private count(kind: keyof typeof this.counts, address: string | undefined, what = ''): void {
     this.counts[kind]++
+    if (kind !== 'abusive') this.refused++
     const now = this.options.clock.now()
     if (now - this.loggedAt < LOG_INTERVAL_MS) return
     this.loggedAt = now

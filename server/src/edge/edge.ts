@@ -135,6 +135,11 @@ export class Edge {
     return this.connections.size
   }
 
+  /** Connections turned away since the start: there were too many. */
+  get refusedCount(): number {
+    return this.connections.refused
+  }
+
   /** Takes no more connections, closes idle ones and lets answers under way end theirs. */
   drain(): void {
     this.isDraining = true

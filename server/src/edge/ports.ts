@@ -47,6 +47,11 @@ export class PortListeners implements Listeners {
     return this.connections.size
   }
 
+  /** Connections turned away since the start: there were too many. */
+  get refusedCount(): number {
+    return this.connections.refused
+  }
+
   async listen(protocol: Protocol, number: number): Promise<void> {
     const address = addressOf(protocol, number)
     const known = this.ports.get(address)

@@ -96,6 +96,10 @@ export class Session implements TunnelSession {
     this.state = { kind: 'detached', timer: this.grace() }
   }
 
+  get tunnelCount(): number {
+    return this.tunnels.size
+  }
+
   get isAttached(): boolean {
     return this.state.kind === 'attached'
   }

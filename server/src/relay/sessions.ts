@@ -18,6 +18,20 @@ export interface Joined {
   readonly peerReceived: number
 }
 
+/** All sessions together; what only grows does so over the ends of sessions. */
+export interface SessionFigures {
+  readonly sessions: number
+  readonly tunnels: number
+  readonly channels: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly unackedBytes: number
+  readonly queuedBytes: number
+  readonly datagramsDropped: number
+  /** The longest of all. */
+  readonly roundTripMs: number
+}
+
 export interface SessionsOptions extends Omit<SessionContext, 'ended'> {
   readonly baseDomain: string
   /** The program and version, for the welcome. */
@@ -30,6 +44,8 @@ export class Sessions {
   private readonly options: SessionsOptions
   private readonly byId = new Map<string, Session>()
   private readonly byClient = new Map<string, Session>()
+  /** Of the sessions that are over. */
+  private readonly past = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0 }
   private isLeaving = false
 
   constructor(options: SessionsOptions) {
@@ -39,6 +55,24 @@ export class Sessions {
   /** Sessions at the moment, resumable ones too. */
   get size(): number {
     return this.byId.size
+  }
+
+  /** Looks at every session: to be asked now and then. */
+  get figures(): SessionFigures {
+    const sum = { sessions: this.byId.size, tunnels: 0, channels: 0, unackedBytes: 0, queuedBytes: 0, roundTripMs: 0 }
+    const all = { ...sum, ...this.past }
+    for (const { mux, tunnelCount } of this.byId.values()) {
+      const { stats } = mux
+      all.tunnels += tunnelCount
+      all.channels += stats.channels
+      all.bytesSent += stats.bytesSent
+      all.bytesReceived += stats.bytesReceived
+      all.unackedBytes += stats.unackedBytes
+      all.queuedBytes += stats.queuedBytes
+      all.datagramsDropped += stats.datagramsDropped
+      all.roundTripMs = Math.max(all.roundTripMs, stats.roundTripMs)
+    }
+    return all
   }
 
   /** Requests, connections and flows under way in all sessions. */
@@ -124,6 +158,10 @@ export class Sessions {
   }
 
   private forget(session: Session): void {
+    const { bytesSent, bytesReceived, datagramsDropped } = session.mux.stats
+    this.past.bytesSent += bytesSent
+    this.past.bytesReceived += bytesReceived
+    this.past.datagramsDropped += datagramsDropped
     this.byId.delete(session.id.toString('hex'))
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
   }

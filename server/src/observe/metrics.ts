@@ -1,0 +1,187 @@
+// Every figure that an operator can ask for, once: name, unit, meaning, and where it is read. docs/metrics.md comes from here.
+import type { AccessFigures } from './access-log.ts'
+import type { Tally, TallyField } from './tally.ts'
+
+/** What the server shows of itself when it is asked; nothing is counted for it on the way. */
+export interface Seen {
+  readonly tallies: ReadonlyMap<string, Tally>
+  readonly access: AccessFigures
+  readonly waitingRecords: () => number
+  readonly links: () => {
+    readonly sessions: number
+    readonly tunnels: number
+    readonly channels: number
+    readonly bytesSent: number
+    readonly bytesReceived: number
+    readonly unackedBytes: number
+    readonly queuedBytes: number
+    readonly datagramsDropped: number
+    /** The longest of all sessions. */
+    readonly roundTripMs: number
+  }
+  readonly connections: () => { readonly open: number; readonly refused: number }
+  /** Of the thread that carries traffic, since the last look: milliseconds. */
+  readonly loopDelay: () => { readonly p99Ms: number; readonly maxMs: number }
+}
+
+export type Observe = (value: number, attributes?: Readonly<Record<string, string>>) => void
+
+export interface Metric {
+  readonly name: string
+  /** A counter only grows, since the server started. */
+  readonly kind: 'counter' | 'gauge'
+  /** As UCUM has it. */
+  readonly unit: string
+  readonly doc: string
+  readonly read: (seen: Seen, observe: Observe) => void
+}
+
+const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
+
+/** The name of the one histogram; its classes are those of the access log. */
+export const DURATION_METRIC = {
+  name: 'pbt.request.duration',
+  unit: 'ms',
+  doc: 'from the request head to the end of the answer, for requests that reached a client',
+} as const
+
+export const METRICS: readonly Metric[] = [
+  byTunnel('pbt.requests', '{request}', 'requests that are over and reached a client', 'requests'),
+  {
+    name: 'pbt.responses',
+    kind: 'counter',
+    unit: '{response}',
+    doc: "answers by tunnel and class of status, the edge's own and those of upgrades included",
+    read: ({ tallies }, observe) => {
+      for (const [tunnel, tally] of tallies) {
+        for (const status of STATUS_CLASSES) observe(tally[`status${status}`], { tunnel, status })
+      }
+    },
+  },
+  byTunnel('pbt.upgrades', '{connection}', 'WebSockets and other upgrades that are over', 'upgrades'),
+  byTunnel('pbt.tcp.connections', '{connection}', 'TCP connections that are over', 'connections'),
+  byTunnel('pbt.udp.flows', '{flow}', 'UDP flows that are over', 'flows'),
+  byTunnel(
+    'pbt.udp.dropped',
+    '{datagram}',
+    'datagrams dropped by the edge: limits, a slow link, nobody there',
+    'datagramsDropped',
+  ),
+  byTunnel(
+    'pbt.refused',
+    '{request}',
+    'visitors turned away by the edge; without a tunnel: unknown and offline names',
+    'refused',
+  ),
+  byTunnel('pbt.broken', '{request}', 'requests, connections and flows that ended before they were complete', 'broken'),
+  byTunnel(
+    'pbt.visitor.bytes.in',
+    'By',
+    'bytes of bodies and payload from visitors, counted when it is over',
+    'bytesIn',
+  ),
+  byTunnel(
+    'pbt.visitor.bytes.out',
+    'By',
+    'bytes of bodies and payload to visitors, counted when it is over',
+    'bytesOut',
+  ),
+  one(
+    'pbt.connections',
+    'gauge',
+    '{connection}',
+    'open connections of visitors and links',
+    seen => seen.connections().open,
+  ),
+  one(
+    'pbt.connections.refused',
+    'counter',
+    '{connection}',
+    'connections over a limit of the edge',
+    seen => seen.connections().refused,
+  ),
+  one(
+    'pbt.sessions',
+    'gauge',
+    '{session}',
+    'sessions of clients, those that may resume included',
+    seen => seen.links().sessions,
+  ),
+  one('pbt.tunnels', 'gauge', '{tunnel}', 'tunnels that are open', seen => seen.links().tunnels),
+  one('pbt.channels', 'gauge', '{channel}', 'requests, connections and flows under way', seen => seen.links().channels),
+  one('pbt.link.bytes.sent', 'counter', 'By', 'bytes sent to clients', seen => seen.links().bytesSent),
+  one('pbt.link.bytes.received', 'counter', 'By', 'bytes received from clients', seen => seen.links().bytesReceived),
+  one('pbt.link.unacked', 'gauge', 'By', 'bytes that clients have not acknowledged', seen => seen.links().unackedBytes),
+  one(
+    'pbt.link.queued',
+    'gauge',
+    'By',
+    'bytes that wait for credit or for their turn',
+    seen => seen.links().queuedBytes,
+  ),
+  one(
+    'pbt.link.dropped',
+    'counter',
+    '{datagram}',
+    'datagrams for which the link had no room',
+    seen => seen.links().datagramsDropped,
+  ),
+  one('pbt.link.round_trip', 'gauge', 'ms', 'the longest round trip of all links', seen => seen.links().roundTripMs),
+  one(
+    'pbt.access_log.records',
+    'counter',
+    '{record}',
+    'records written to the access log',
+    seen => seen.access.written,
+  ),
+  one(
+    'pbt.access_log.dropped',
+    'counter',
+    '{record}',
+    'records lost: the disk was slow, full or broken',
+    seen => seen.access.dropped,
+  ),
+  one(
+    'pbt.access_log.unrecorded',
+    'counter',
+    '{record}',
+    'refusals counted but not recorded, there were too many',
+    seen => seen.access.unrecorded,
+  ),
+  one(
+    'pbt.access_log.failures',
+    'counter',
+    '{batch}',
+    'batches that could not be written',
+    seen => seen.access.failures,
+  ),
+  one('pbt.access_log.waiting', 'gauge', '{record}', 'records that wait for the disk', seen => seen.waitingRecords()),
+  {
+    name: 'pbt.event_loop.delay',
+    kind: 'gauge',
+    unit: 'ms',
+    doc: 'how late the thread of the traffic was since the last look, by quantile (0.99 and 1)',
+    read: (seen, observe) => {
+      const { p99Ms, maxMs } = seen.loopDelay()
+      observe(p99Ms, { quantile: '0.99' })
+      observe(maxMs, { quantile: '1' })
+    },
+  },
+  one('pbt.process.memory', 'gauge', 'By', 'resident memory of the process', () => process.memoryUsage.rss()),
+]
+
+function byTunnel(name: string, unit: string, doc: string, field: TallyField): Metric {
+  return {
+    name,
+    kind: 'counter',
+    unit,
+    doc: `${doc}, by tunnel`,
+    read: ({ tallies }, observe) => {
+      for (const [tunnel, tally] of tallies) observe(tally[field], { tunnel })
+    },
+  }
+}
+
+function one(name: string, kind: Metric['kind'], unit: string, doc: string, read: (seen: Seen) => number): Metric {
+  return { name, kind, unit, doc, read: (seen, observe) => observe(read(seen)) }
+}
