@@ -25,7 +25,7 @@ export interface FaultTest {
 }
 
 /** Dropped by itself once there is a test. */
-const ADDED = 'its test is being written'
+const ADDED = 'not tested yet'
 
 const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = [
   [
@@ -259,7 +259,8 @@ ${rows.map(each => line(each, tests.get(each.id) ?? [])).join('\n')}
 What goes wrong or is done on purpose, what must happen then, and the tests that show it; P0 stops a release. The tests
 drive the real programs from outside, or the part in question where a program cannot be made to do it. Their titles begin
 with the ids, \`node scripts/docs.ts\` writes this page from them, and a test fails when a row has neither a test nor a reason.
-*Holds*: all tests named pass, as all tests do before a change is taken.
+*Holds*: all tests named pass, as all tests do before a change is taken; they need not show
+every variant of the row.
 
 ${tables.join('\n')}`
 }

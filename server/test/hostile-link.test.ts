@@ -259,6 +259,16 @@ test('G7: answers that would split or steer the edge are 502, and the session go
   )
   await long.visitor.over()
   assert.doesNotMatch(long.visitor.text, /smuggled/)
+  const short = await asked(t, server, peer, heads.length + 2)
+  peer.say(
+    {
+      channel: short.channel,
+      body: { case: 'httpResponse', value: { status: 200, headers: [header('content-length', '9')] } },
+    },
+    { channel: short.channel, body: { case: 'data', value: Buffer.from('abc') } },
+    { channel: short.channel, end: true, body: { case: 'httpTrailers', value: { headers: [header('x-t', '1')] } } },
+  )
+  await short.visitor.over()
   assert.ok(!peer.isOver)
 })
 

@@ -233,7 +233,11 @@ class Http2Exchange extends Exchange {
   protected sendInterim(status: number, headers: HeaderList): void {
     if (this.isClosed) return
     if (status === 100 && this.headers.expect === undefined) return
-    this.stream.additionalHeaders({ ...fieldObject(headers), ':status': status })
+    try {
+      this.stream.additionalHeaders({ ...fieldObject(headers), ':status': status })
+    } catch {
+      // Node refuses some fields; a hint that cannot be passed on is left out.
+    }
   }
 
   protected sendHead(head: ResponseHead, headers: HeaderList, isBodyless: boolean, length: number): void {
