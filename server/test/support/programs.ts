@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -159,7 +160,23 @@ export async function startServer(t: Cleaner, options: ServerOptions = {}): Prom
   const init = program(t, SERVER, ['init', '--json', '--data-dir', dataDir])
   const { token } = await init.event('initialised')
   await init.exited
-  return await restartServer(t, { dataDir, token: String(token) }, options)
+  const ports = options.ports ?? { https: await lastingPort(), http: await lastingPort() }
+  return await restartServer(t, { dataDir, token: String(token) }, { ...options, ports })
+}
+
+/** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
+async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 10_000)
+    const probe = createServer()
+    const isFree = await new Promise<boolean>(resolve => {
+      probe.once('error', () => resolve(false))
+      probe.listen(port, () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise(resolve => probe.close(resolve))
+    return port
+  }
 }
 
 /** A server on a data directory that is there. */
