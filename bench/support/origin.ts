@@ -1,6 +1,7 @@
 // The service behind everything that is measured: HTTP/1.1 by hand, so that it costs next to nothing.
 //
-// GET /down sends without end, POST /up reads without end, GET /upgrade switches to echo, anything else gets 200 bytes.
+// GET /down sends without end, POST /up reads without end, GET /upgrade switches to echo, GET /events waits for GET /wake,
+// anything else gets 200 bytes.
 import { createServer, type Socket } from 'node:net'
 
 const SMALL = Buffer.from(
@@ -8,7 +9,11 @@ const SMALL = Buffer.from(
 )
 const ENDLESS = `HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: ${10 ** 14}\r\n\r\n`
 const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n'
+const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+const EVENT = '9\r\ndata: 1\n\n\r\n'
 const PIECE = Buffer.alloc(64 * 1024, 'x')
+
+const listeners = new Set<Socket>()
 
 const server = createServer({ noDelay: true }, serve)
 server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
@@ -37,7 +42,13 @@ function serve(socket: Socket): void {
     else if (text.startsWith('GET /upgrade')) {
       isEchoing = true
       socket.write(SWITCHED)
+    } else if (text.startsWith('GET /events')) {
+      listeners.add(socket)
+      socket.once('close', () => listeners.delete(socket))
+      socket.write(EVENTS)
+      socket.write(EVENT)
     } else {
+      if (text.startsWith('GET /wake')) for (const listener of listeners) listener.write(EVENT)
       // One answer for each request of a pipelined lump.
       for (let at = chunk.indexOf('\r\n\r\n'); at >= 0; at = chunk.indexOf('\r\n\r\n', at + 4)) socket.write(SMALL)
     }

@@ -59,12 +59,13 @@ export const startPbtTcp: MakeSystem = async (origin, line) => {
   return { ...system, http: system.port, https: undefined }
 }
 
-/** pbt with the tunnel of this command line; `port`: that of the tunnel's public address. */
+/** pbt with the tunnel of this command line; `port`: that of the public address of the tunnel whose `online` line fits. */
 export async function pbtWith(
   tunnel: readonly string[],
   line: LineSettings | undefined,
   flags: readonly string[],
   serverArgs: readonly string[] = [],
+  fits: (line: string) => boolean = () => true,
 ): Promise<System & { readonly port: number }> {
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const bin = join(ROOT, 'server/bin/pbt-server.js')
@@ -81,7 +82,7 @@ export async function pbtWith(
     PBT_CA: ready.ca,
     PBT_HOME: join(dataDir, 'client'),
   })
-  const { urls } = JSON.parse(await client.line(text => text.includes('"online"')))
+  const { urls } = JSON.parse(await client.line(text => text.includes('"online"') && fits(text)))
   return {
     name: 'pbt',
     port: Number(new URL(urls[0]).port),
