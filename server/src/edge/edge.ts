@@ -229,11 +229,12 @@ export class Edge {
 
   private secured(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
+    const isLink = serverNameOf(socket) === `link.${this.options.baseDomain}`
     // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
-    if (socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
+    if (isLink || socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
     // Visitors never keep a client out: without it, nothing here is worth visiting.
     const turnedAway = this.connections.turnedAwayFor(socket)
-    if (serverNameOf(socket) === `link.${this.options.baseDomain}`) this.options.acceptLink(socket)
+    if (isLink) this.options.acceptLink(socket)
     else if (turnedAway !== undefined && socket.alpnProtocol !== 'h2') turnAway(socket, turnedAway)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
     else this.http1.accept(socket)

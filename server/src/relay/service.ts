@@ -103,10 +103,11 @@ export class LinkService {
   /** Takes over a TLS connection that came for the link. */
   accept(socket: Socket): void {
     const address = socket.remoteAddress ?? ''
-    if (this.isClosed || !this.mayBegin(countedAs(address))) {
+    if (this.isClosed) {
       socket.destroy()
       return
     }
+    this.makeRoom(countedAs(address))
     const key = keyOf(socket)
     this.unproven++
     const deadline = this.options.clock.after(HANDSHAKE_MS, () => socket.destroy())
@@ -133,20 +134,22 @@ export class LinkService {
   }
 
   /** Of strangers who are too many the one who has taken longest goes: a client needs a moment, a flood must not keep it out. */
-  private mayBegin(source: string): boolean {
+  private makeRoom(source: string): void {
     let same = 0
     let oldest: Connection | undefined
+    let oldestOfSource: Connection | undefined
     for (const connection of this.connections.values()) {
       if (connection.deadline === undefined) continue
       oldest ??= connection
-      if (countedAs(connection.address) === source) same++
+      if (countedAs(connection.address) !== source) continue
+      oldestOfSource ??= connection
+      same++
     }
-    if (same >= MAX_UNPROVEN_PER_ADDRESS) return false
-    if (this.unproven >= MAX_UNPROVEN && oldest !== undefined) {
-      this.proven(oldest)
-      oldest.socket.destroy()
-    }
-    return true
+    const leaving =
+      same >= MAX_UNPROVEN_PER_ADDRESS ? oldestOfSource : this.unproven >= MAX_UNPROVEN ? oldest : undefined
+    if (leaving === undefined) return
+    this.proven(leaving)
+    leaving.socket.destroy()
   }
 
   private proven(connection: Connection | undefined): void {
