@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { ClientHttp2Stream } from 'node:http2'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { scratch, startPbt } from './support/programs.ts'
@@ -280,6 +281,29 @@ test('C8: a keep-alive connection to the target is used again, and not after an 
     assert.match(await rawRequest(t, server, get(path)), /\r\n\r\nok$/, path)
   }
   assert.deepEqual(connections, [3, 1])
+})
+
+test('C8: a connection whose answer had to wait for the visitor is not used again: it may be about to close', async t => {
+  const served = new Map<Socket, string[]>()
+  const body = Buffer.alloc(64 * 1024 * 1024)
+  const target = await httpTarget(t, (request, response) => {
+    served.set(request.socket, [...(served.get(request.socket) ?? []), request.url ?? ''])
+    response.end(request.url === '/waits' ? body : 'ok')
+  })
+  const { server } = await startPbt(t, target)
+  const socket = connect({ port: server.http, host: '127.0.0.1' })
+  t.after(() => socket.destroy())
+  socket.write(get('/waits'))
+  // Nobody reads, and 64 MiB are more than any buffer on the way: what the target could send stands still.
+  const sent = () => [...served.keys()].reduce((sum, { bytesWritten }) => sum + bytesWritten, 0)
+  for (let before = -1; before === 0 || before !== sent(); ) {
+    before = sent()
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  socket.resume()
+  await once(socket, 'end')
+  for (const path of ['/1', '/2']) assert.match(await rawRequest(t, server, get(path)), /\r\n\r\nok$/, path)
+  assert.deepEqual([...served.values()], [['/waits'], ['/1', '/2']])
 })
 
 test('a target on a unix socket is served', async t => {

@@ -29,6 +29,8 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private isRequestWhole: boolean
   private isAnswerWhole = false
   private isChunked = false
+  /** The target may have ended its answer long before it is read, and be about to close the connection. */
+  private hasAnswerWaited = false
   private interim = 0
   private answer: AnswerHead | undefined
   /** The body's beginning while there is no connection: at most the channel's credit. */
@@ -167,7 +169,9 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   }
 
   private pass(chunk: Buffer): void {
-    if (!this.channel.write(chunk)) this.connection?.socket.pause()
+    if (this.channel.write(chunk)) return
+    this.hasAnswerWaited = true
+    this.connection?.socket.pause()
   }
 
   // AnswerEvents.
@@ -211,10 +215,9 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       // The visitor may go on sending until the server says otherwise; the connection is of no further use.
       return
     }
-    if (answer?.isKeptAlive && rest.length === 0 && connection?.isUsable) {
+    if (answer?.isKeptAlive && rest.length === 0 && !this.hasAnswerWaited && connection?.isUsable) {
       this.connection = undefined
       connection.user = undefined
-      connection.socket.resume()
       this.pool.release(connection, answer.keepAliveSeconds)
     }
     this.over('')

@@ -54,13 +54,17 @@ const MAX_OPEN = 500
 const REST_MS = [1_000, 4_000] as const
 /** Black holes are shorter than the grace time of 30 s, so that they cost nobody anything. */
 const HOLE_MS = 20_000
+/** What takes longer to come back is told with what the client said meanwhile. */
+const LONG_MS = 3_000
 /** Nobody is killed in the last part of the run: what these processes hold at its end is looked at. */
 const CALM_PART = 0.3
 /** Everything has ended, and idle connections are given up. */
 const SETTLE_MS = 90_000
+/** After its first visitor everything of a process runs, its access log too. */
+const BEGUN_MS = 3_000
 /** What a process may hold more than when it was fresh: a heap that has grown to its load (96 MiB seen), pools, buffers. */
 export const ALLOWED_BYTES = 160 * 1024 * 1024
-export const ALLOWED_DESCRIPTORS = 8
+export const ALLOWED_DESCRIPTORS = 2
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -96,9 +100,11 @@ class Chaos {
     const { t, options, server } = this
     await this.relay.start(t, server.https)
     const tcp = Number(new URL(String(await this.startClient())).port)
-    const fresh = this.held()
     const place = { http: server.http, https: server.https, ca: readFileSync(server.ca, 'utf8'), tcp }
     const traffic = new Traffic(t, place)
+    await traffic.visit('get', { pieces: 1, paceMs: 0 })
+    await pause(BEGUN_MS)
+    const fresh = this.held()
     const stopJunk = startJunk(t, place, randomOf(options.seed + 1))
     const end = performance.now() + options.seconds * 1_000
     const load = this.send(traffic, end)
@@ -142,6 +148,8 @@ class Chaos {
   private async do(deed: Deed, traffic: Traffic, leftMs: number): Promise<void> {
     this.events.set(deed, (this.events.get(deed) ?? 0) + 1)
     const from = performance.now()
+    const steps: string[] = []
+    const step = (what: string) => steps.push(`${what} ${Math.round(performance.now() - from)} ms`)
     switch (deed) {
       case 'cut':
         this.relay.cut()
@@ -161,14 +169,19 @@ class Chaos {
         if (isServer) this.server = await restartServer(this.t, this.server, { ports: this.server })
         if (deed !== 'kill server') await this.startClient()
         else await this.online(before)
+        step('online')
         for (const kind of ['get', 'tcp'] as const) {
           const { state, detail } = await traffic.visit(kind, { pieces: 1, paceMs: 0 })
           if (state !== 'whole') throw new Error(`${kind} after "${deed}": ${detail}`)
+          step(kind)
         }
         window.to = performance.now()
       }
     }
-    this.options.say(`${deed}: ${Math.round(performance.now() - from)} ms, ${traffic.open.size} visitors under way`)
+    const tookMs = Math.round(performance.now() - from)
+    this.options.say(`${deed}: ${tookMs} ms, ${traffic.open.size} visitors under way`)
+    if (steps.length > 0 && tookMs > LONG_MS)
+      this.options.say(`  ${steps.join(', ')}; ${JSON.stringify(this.client.events.slice(-10))}`)
   }
 
   /** The address of the TCP tunnel. */

@@ -186,10 +186,7 @@ export class Traffic {
     })
     if (head === undefined) return await this.streamHttp2(path)
     const headers = head as Readonly<Record<string, unknown>>
-    if (headers[':status'] !== 200) {
-      stream.destroy()
-      throw new Error(`${headers[':status']} ${headers['pbt-error']}`)
-    }
+    if (headers[':status'] !== 200) throw new Error(await refusalOf(headers[':status'], headers['pbt-error'], stream))
     return stream
   }
 
@@ -215,7 +212,7 @@ function expect(actual: string, expected: string): void {
 }
 
 async function whole(stream: Parameters<typeof receive>[0] & { statusCode?: number }, id: number, bytes: number) {
-  if (stream.statusCode !== undefined) refuse(stream as IncomingMessage)
+  if (stream.statusCode !== undefined) await refuse(stream as IncomingMessage)
   const got = await receive(stream)
   // Node does not tell the end of a stream from that of its connection; the length does (RFC 9113 section 8.1.1).
   if ('session' in stream && got.bytes < bytes) throw new Error(`${got.bytes} of ${bytes} bytes`)
@@ -224,7 +221,7 @@ async function whole(stream: Parameters<typeof receive>[0] & { statusCode?: numb
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
-  refuse(response)
+  await refuse(response)
   let text = ''
   for await (const chunk of response) text += chunk
   if (!response.complete) throw new Error('cut')
@@ -232,10 +229,16 @@ async function textOf(response: IncomingMessage): Promise<string> {
 }
 
 /** An answer of the edge is a failure that the visitor sees. */
-function refuse(response: IncomingMessage): void {
-  if (response.statusCode === 200) return
-  response.resume()
-  throw new Error(`${response.statusCode} ${response.headers['pbt-error']}`)
+async function refuse(response: IncomingMessage): Promise<void> {
+  const { statusCode, headers } = response
+  if (statusCode !== 200) throw new Error(await refusalOf(statusCode, headers['pbt-error'], response))
+}
+
+/** Status, code and the edge's words. */
+async function refusalOf(status: unknown, code: unknown, body: AsyncIterable<unknown>): Promise<string> {
+  let text = ''
+  for await (const chunk of body) text += chunk
+  return `${status} ${code}: ${text.split('\n')[0]}`
 }
 
 /** Numbered messages, the next when the one before is back; over a WebSocket when there is a path. */
