@@ -1,45 +1,14 @@
 // Clients that break the rules of the link: each pays for itself, the process and everybody else go on.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { Reason } from '@pbt/proto/tunnel/v1'
+import { asked, withClient } from './support/beside.ts'
 import { type HostilePeer, hostilePeer, linkSocket } from './support/hostile-peer.ts'
-import { type RunningServer, startServer } from './support/programs.ts'
-import { rawRequest, rawVisitor } from './support/visitors.ts'
-
-const GET = 'GET /x HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
-
-/** A server with an honest session that answers every request; `isWell` asks it and fails unless it does. */
-async function withHonest(t: TestContext) {
-  const server = await startServer(t)
-  const honest = await hostilePeer(t, server)
-  await honest.open('honest', { clientId: 'honest' })
-  let answered = 0
-  honest.stream.on('data', () => {
-    for (const frame of honest.frames.slice(answered)) {
-      answered++
-      if (frame.body.case !== 'httpRequest') continue
-      honest.say({ channel: frame.channel, end: true, body: { case: 'httpResponse', value: { status: 200 } } })
-    }
-  })
-  const isWell = async () => {
-    const answer = await rawRequest(t, server, GET.replace('app.', 'honest.'))
-    assert.match(answer, /^HTTP\/1\.1 200/)
-  }
-  await isWell()
-  return { server, isWell }
-}
-
-/** Sends a request for `app` and resolves with its channel; the answer comes on `visitor`. */
-async function asked(t: TestContext, server: RunningServer, peer: HostilePeer, skip = 0) {
-  const visitor = await rawVisitor(t, server)
-  visitor.send(GET)
-  const { channel } = await peer.frame('httpRequest', skip)
-  return { channel: BigInt(channel), visitor }
-}
+import { startServer } from './support/programs.ts'
 
 test('G2: a message that is no batch, or breaks its limits, ends that session with a code', async t => {
-  const { server, isWell } = await withHonest(t)
+  const { server, isWell } = await withClient(t)
   const bad: readonly [name: string, bytes: Buffer][] = [
     ['junk', Buffer.from('junk that is no protobuf')],
     ['a wrong wire type', Buffer.from([0x0d, 1, 2, 3, 4, 0x13])],
@@ -70,7 +39,7 @@ test('G2: a message that is no batch, or breaks its limits, ends that session wi
 })
 
 test('G3: wrong channels end the channel or the session, never that of another client', async t => {
-  const { server, isWell } = await withHonest(t)
+  const { server, isWell } = await withClient(t)
   const data = { case: 'data', value: Buffer.from('x') } as const
   const head = { case: 'httpResponse', value: { status: 200 } } as const
   const ends: readonly [name: string, (peer: HostilePeer, channel: bigint) => void][] = [
@@ -143,7 +112,7 @@ test('G5: names of others are refused, the own predecessor is replaced, and old 
 })
 
 test('G5: a client that lies when it resumes loses its session and no other', async t => {
-  const { server, isWell } = await withHonest(t)
+  const { server, isWell } = await withClient(t)
   for (const received of [99n, 2n ** 64n - 1n]) {
     const first = await hostilePeer(t, server)
     const { sessionId, secret } = await first.open('app', { clientId: 'liar' })

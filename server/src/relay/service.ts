@@ -42,6 +42,10 @@ const MAX_STREAMS = 8
 /** A peer that has been told that its call is over may end its side until then. */
 const LINGER_MS = 1_000
 
+const ENCODING = 'grpc-encoding'
+/** None that grpc-js knows: a message that is compressed gets the status UNIMPLEMENTED. */
+const NO_ENCODING = 'not taken'
+
 const passThrough = (message: Buffer): Buffer => message
 
 const SERVICE = {
@@ -164,7 +168,7 @@ export class LinkService {
     const socket = session?.socket
     if (session === undefined || socket === undefined || !this.connections.has(keyOf(socket))) return
     if (session.localSettings.initialWindowSize === WINDOW_BYTES) return
-    session.prependListener('stream', spoilDoubled)
+    session.prependListener('stream', spoil)
     session.setLocalWindowSize(WINDOW_BYTES)
     session.settings({ initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
   }
@@ -232,16 +236,15 @@ export class LinkService {
   }
 }
 
-/** Node keeps the first of several authorization fields and drops the others; here that is none at all. */
-function spoilDoubled(
-  _stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  _flags: number,
-  raw: readonly string[],
-): void {
+/**
+ * What grpc-js would take and the link does not. Of several authorization fields Node keeps the first and drops the
+ * others; here that is none at all. Compressed messages: thousands of tiny ones in a read would each have a decompressor.
+ */
+function spoil(_stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
   let count = 0
   for (let index = 0; index < raw.length; index += 2) if (raw[index] === 'authorization') count++
   if (count > 1) headers.authorization = ''
+  if (headers[ENCODING] !== undefined) headers[ENCODING] = NO_ENCODING
 }
 
 function authorization(metadata: Metadata): string[] {

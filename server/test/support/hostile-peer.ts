@@ -14,7 +14,7 @@ const WAIT_MS = 15_000
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 type Hello = MessageInitShape<typeof HelloSchema>
-type FrameInit = MessageInitShape<typeof FrameSchema>
+export type FrameInit = MessageInitShape<typeof FrameSchema>
 type BodyOf<C> = Extract<Frame['body'], { case: C }>
 
 /** A TLS connection to the server under the link's name. */
@@ -68,6 +68,7 @@ export class HostilePeer {
       if (found['grpc-status'] === undefined) return
       this.status = Number(found['grpc-status'])
       this.statusText = decodeURIComponent(String(found['grpc-message'] ?? ''))
+      this.wake()
     }
     this.stream.on('response', status)
     this.stream.on('trailers', status)
@@ -130,8 +131,9 @@ export class HostilePeer {
     return (await this.frame('goAway')).value
   }
 
+  /** The status of the call, once it is over; undefined when it has none. */
   async over(): Promise<number | undefined> {
-    await this.until(() => (this.isOver ? true : undefined), 'end of the call')
+    await this.until(() => (this.isOver || this.status !== undefined ? true : undefined), 'end of the call')
     return this.status
   }
 
@@ -178,6 +180,7 @@ export interface PeerOptions {
   /** Undefined: the right token. Empty: none. */
   readonly authorization?: string
   readonly localAddress?: string
+  /** Besides the usual ones, or instead of them; empty: none. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -196,13 +199,14 @@ export async function hostilePeer(
   session.on('error', () => {})
   t.after(() => session.destroy())
   await once(session, 'connect')
-  return new HostilePeer(session, {
+  const fields = {
     ':method': 'POST',
     ':path': PATH,
     ':authority': 'link.localhost',
     'content-type': 'application/grpc',
     te: 'trailers',
-    ...(authorization === '' ? {} : { authorization }),
+    authorization,
     ...headers,
-  })
+  }
+  return new HostilePeer(session, Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')))
 }

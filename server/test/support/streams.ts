@@ -83,6 +83,7 @@ export function watchMemory(pids: readonly number[]) {
   const timer = setInterval(() => {
     for (const [index, pid] of pids.entries()) most[index] = Math.max(most[index] ?? 0, residentBytes(pid))
   }, 50)
+  timer.unref()
   return {
     growth: () => {
       clearInterval(timer)
