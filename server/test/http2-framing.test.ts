@@ -1,12 +1,11 @@
 // HTTP/2 messages that break the rules, written by hand: refused or reset, and never forwarded as whole.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { END_STREAM, FRAME, type FrameVisitor, frameVisitor } from './support/frame-visitor.ts'
+import { type FrameVisitor, frameVisitor } from './support/frame-visitor.ts'
+import { ACK, DATA, END_STREAM, type Fields, GOAWAY, PING, RST_STREAM, SETTINGS } from './support/http2-frames.ts'
 import { startPbt } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
 import { http2Request, http2Visitor } from './support/visitors.ts'
-
-type Fields = readonly (readonly [name: string, value: string])[]
 
 const GET: Fields = [
   [':method', 'GET'],
@@ -15,6 +14,10 @@ const GET: Fields = [
 ]
 const POST: Fields = [[':method', 'POST'], ...GET.slice(1)]
 const AUTHORITY: Fields = [[':authority', 'app.localhost']]
+
+/** RFC 8441 section 3; a setting is a number and its value. */
+const ENABLE_CONNECT_PROTOCOL = 8
+const SETTING_BYTES = 6
 
 /** A target that keeps every octet and every end, one of each a connection. */
 async function recordingTarget(t: TestContext) {
@@ -137,9 +140,9 @@ test('C5, C6: a body that is not what was announced, or is broken off, is a cut 
   const data =
     (text: string, flags = 0) =>
     (visitor: FrameVisitor, stream: number) =>
-      visitor.send(FRAME.DATA, flags, stream, Buffer.from(text))
+      visitor.send(DATA, flags, stream, Buffer.from(text))
   const reset = (code: number) => (visitor: FrameVisitor, stream: number) =>
-    visitor.send(FRAME.RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code]))
+    visitor.send(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code]))
   const length = (bytes: number): Fields => [['content-length', String(bytes)]]
   const cases: readonly (readonly [
     name: string,
@@ -156,13 +159,13 @@ test('C5, C6: a body that is not what was announced, or is broken off, is a cut 
     ['reset with CANCEL', [], data('hello'), reset(8)],
     ['reset with NO_ERROR, length known', length(10), data('hello'), reset(0)],
     ['reset with CANCEL, length known', length(10), data('hello'), reset(8)],
-    ['frame that is none', [], data('hello'), visitor => visitor.send(FRAME.PING, 0, 0, Buffer.alloc(3))],
+    ['frame that is none', [], data('hello'), visitor => visitor.send(PING, 0, 0, Buffer.alloc(3))],
     [
       'goaway, then the end',
       [],
       data('hello'),
       visitor => {
-        visitor.send(FRAME.GOAWAY, 0, 0, Buffer.alloc(8))
+        visitor.send(GOAWAY, 0, 0, Buffer.alloc(8))
         visitor.socket.end()
       },
     ],
@@ -189,9 +192,35 @@ test('C5: frames after the end of a request are no part of it, nor of another', 
   const { server } = await startPbt(t, port)
   const visitor = await frameVisitor(t, server)
   const stream = visitor.open([...GET, ...AUTHORITY])
-  visitor.send(FRAME.DATA, 0, stream, Buffer.from('GET /smuggled HTTP/1.1\r\n\r\n'))
-  await until(() => visitor.frames.some(({ type }) => type === FRAME.RST_STREAM || type === FRAME.GOAWAY), 'a refusal')
+  visitor.send(DATA, 0, stream, Buffer.from('GET /smuggled HTTP/1.1\r\n\r\n'))
+  await until(() => visitor.frames.some(({ type }) => type === RST_STREAM || type === GOAWAY), 'a refusal')
   assert.doesNotMatch(text(), /smuggled/)
+  await isServed(t, server)
+})
+
+test('D11: WebSocket over HTTP/2 is not advertised, and refused when it is asked for anyway', async t => {
+  const { port, text } = await recordingTarget(t)
+  const { server } = await startPbt(t, port)
+  const visitor = await frameVisitor(t, server)
+  const connect: Fields = [
+    [':method', 'CONNECT'],
+    [':protocol', 'websocket'],
+    [':scheme', 'https'],
+    [':path', '/'],
+    ...AUTHORITY,
+    ['sec-websocket-version', '13'],
+  ]
+  // The server's settings are the first thing it says (RFC 9113 section 3.4), so they are there once it has answered.
+  const outcome = await visitor.outcome(visitor.open(connect, false))
+  assert.ok(outcome === 400 || outcome === 'reset' || outcome === 'goaway', String(outcome))
+  const settings = visitor.frames.filter(({ type, flags }) => type === SETTINGS && (flags & ACK) === 0)
+  assert.ok(settings.length > 0)
+  for (const { payload } of settings) {
+    for (let at = 0; at < payload.length; at += SETTING_BYTES) {
+      assert.notEqual(payload.readUInt16BE(at), ENABLE_CONNECT_PROTOCOL)
+    }
+  }
+  assert.equal(text(), '')
   await isServed(t, server)
 })
 

@@ -1,16 +1,26 @@
-// HTTP/2 frames as one writes them by hand, for messages that no library would send (RFC 9113, RFC 7541).
+// A visitor who writes its HTTP/2 frames by hand and sees what becomes of each stream.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import {
+  ACK,
+  CONTINUATION,
+  END_HEADERS,
+  END_STREAM,
+  type Fields,
+  FRAME_HEAD_BYTES,
+  frame,
+  GOAWAY,
+  HEADERS,
+  hpack,
+  PING,
+  PREFACE,
+  RST_STREAM,
+  SETTINGS,
+} from './http2-frames.ts'
 import type { RunningServer } from './programs.ts'
 
-export const FRAME = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, CONTINUATION: 9 } as const
-export const END_STREAM = 0x1
-const ACK = 0x1
-const END_HEADERS = 0x4
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-const HEAD_BYTES = 9
 const MAX_PAYLOAD = 16_384
 const WAIT_MS = 20_000
 
@@ -19,30 +29,6 @@ export interface Frame {
   readonly flags: number
   readonly stream: number
   readonly payload: Buffer
-}
-
-/** One frame as it goes over the wire. */
-export function http2Frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
-
-/** Fields as literals that neither side remembers (RFC 7541 section 6.2.2); octets in latin1. */
-export function hpack(fields: readonly (readonly [name: string, value: string])[]): Buffer {
-  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
-}
-
-function literal(text: string): Buffer {
-  const octets = Buffer.from(text, 'latin1')
-  if (octets.length < 0x7f) return Buffer.concat([Buffer.from([octets.length]), octets])
-  const length = [0x7f]
-  let rest = octets.length - 0x7f
-  for (; rest >= 0x80; rest >>= 7) length.push((rest & 0x7f) | 0x80)
-  return Buffer.concat([Buffer.from([...length, rest]), octets])
 }
 
 /** What the peer did with a stream. */
@@ -62,15 +48,15 @@ export class FrameVisitor {
     socket.on('error', () => this.wake())
     socket.on('close', () => this.wake())
     socket.write(PREFACE)
-    this.send(FRAME.SETTINGS, 0, 0)
+    this.send(SETTINGS, 0, 0)
   }
 
   send(type: number, flags: number, stream: number, payload?: Buffer): void {
-    this.socket.write(http2Frame(type, flags, stream, payload))
+    this.socket.write(frame(type, flags, stream, payload))
   }
 
   /** Opens a stream with these fields in exactly this order, over several frames if need be, and returns its number. */
-  open(fields: readonly (readonly [string, string])[], isWhole = true): number {
+  open(fields: Fields, isWhole = true): number {
     const stream = this.nextStream
     this.nextStream += 2
     this.headers(stream, fields, isWhole)
@@ -78,12 +64,12 @@ export class FrameVisitor {
   }
 
   /** A header section on a stream, be it the first or the trailers. */
-  headers(stream: number, fields: readonly (readonly [string, string])[], isWhole: boolean): void {
+  headers(stream: number, fields: Fields, isWhole: boolean): void {
     const block = hpack(fields)
     for (let at = 0; at === 0 || at < block.length; at += MAX_PAYLOAD) {
       const isLast = at + MAX_PAYLOAD >= block.length
       const flags = (isLast ? END_HEADERS : 0) | (at === 0 && isWhole ? END_STREAM : 0)
-      const type = at === 0 ? FRAME.HEADERS : FRAME.CONTINUATION
+      const type = at === 0 ? HEADERS : CONTINUATION
       this.send(type, flags, stream, block.subarray(at, at + MAX_PAYLOAD))
     }
   }
@@ -92,10 +78,10 @@ export class FrameVisitor {
   async outcome(stream: number): Promise<Outcome> {
     const deadline = AbortSignal.timeout(WAIT_MS)
     for (;;) {
-      for (const frame of this.frames) {
-        if (frame.stream === stream && frame.type === FRAME.RST_STREAM) return 'reset'
-        if (frame.stream === stream && frame.type === FRAME.HEADERS) return statusOf(frame.payload)
-        if (frame.type === FRAME.GOAWAY) return 'goaway'
+      for (const { type, stream: of, payload } of this.frames) {
+        if (of === stream && type === RST_STREAM) return 'reset'
+        if (of === stream && type === HEADERS) return statusOf(payload)
+        if (type === GOAWAY) return 'goaway'
       }
       if (this.socket.destroyed) return 'closed'
       if (deadline.aborted) throw new Error(`stream ${stream} was not answered within ${WAIT_MS} ms`)
@@ -108,16 +94,16 @@ export class FrameVisitor {
 
   private read(chunk: Buffer): void {
     this.pending = Buffer.concat([this.pending, chunk])
-    while (this.pending.length >= HEAD_BYTES) {
+    while (this.pending.length >= FRAME_HEAD_BYTES) {
       const length = this.pending.readUIntBE(0, 3)
-      if (this.pending.length < HEAD_BYTES + length) break
+      if (this.pending.length < FRAME_HEAD_BYTES + length) break
       const [type = 0, flags = 0] = this.pending.subarray(3, 5)
       const stream = this.pending.readUInt32BE(5)
-      const payload = this.pending.subarray(HEAD_BYTES, HEAD_BYTES + length)
-      this.pending = this.pending.subarray(HEAD_BYTES + length)
+      const payload = this.pending.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + length)
+      this.pending = this.pending.subarray(FRAME_HEAD_BYTES + length)
       this.frames.push({ type, flags, stream, payload })
-      if ((type === FRAME.SETTINGS || type === FRAME.PING) && (flags & ACK) === 0) {
-        this.send(type, ACK, 0, type === FRAME.PING ? payload : undefined)
+      if ((type === SETTINGS || type === PING) && (flags & ACK) === 0) {
+        this.send(type, ACK, 0, type === PING ? payload : undefined)
       }
     }
     this.wake()
