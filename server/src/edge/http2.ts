@@ -1,4 +1,4 @@
-// Visitors who speak HTTP/2: Node has the framing, this the rules of forwarding, an exchange carries each stream through.
+// Visitors who speak HTTP/2: Node has the framing, this the connections and which requests are forwarded.
 import {
   constants,
   createServer,
@@ -8,13 +8,13 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
-import { type HeaderList, KIB, MIB, type ResponseHead } from '@pbt/proto'
+import { KIB, MIB } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { TurnedAway } from './connections.ts'
-import { Exchange } from './exchange.ts'
-import { fieldObject, hostName, requestHeaders, type Visitor, valuesOf } from './headers.ts'
+import { hostName, requestHeaders, type Visitor, valuesOf } from './headers.ts'
+import { Http2Exchange } from './http2-exchange.ts'
 import { Http2Watch } from './http2-watch.ts'
-import { type ReplyCode, type ReplyOptions, replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
+import { type ReplyOptions, TURNED_AWAY_DETAIL } from './replies.ts'
 import type { Router } from './router.ts'
 
 /** Requests of one visitor's connection at once. */
@@ -194,131 +194,6 @@ function tooLargeOf(target: string, raw: readonly string[]): ReplyOptions | unde
   if (raw.length > 2 * (MAX_FIELDS + 4))
     return { status: 431, detail: `there are more than ${MAX_FIELDS} header fields` }
   return undefined
-}
-
-class Http2Exchange extends Exchange {
-  private readonly stream: ServerHttp2Stream
-  private readonly headers: IncomingHttpHeaders
-  private readonly watch: Http2Watch
-  private requestTrailers: readonly string[] = []
-  private responseTrailers: HeaderList | undefined
-  private isDrainAwaited = false
-  private isClosed = false
-
-  constructor(
-    access: AccessSink,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    visitor: string,
-    isWhole: boolean,
-    watch: Http2Watch,
-  ) {
-    super(access, visitor, headers[':method'] ?? '', isWhole, headers.expect !== undefined)
-    this.watch = watch
-    this.stream = stream
-    this.headers = headers
-  }
-
-  /** Some of the body may have come and not been read. */
-  get isBodyUnread(): boolean {
-    return !this.isRequestWhole
-  }
-
-  /** The stream is over, for whatever reason. */
-  closed(): void {
-    this.isClosed = true
-    if (!this.stream.writableFinished || this.stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.gone()
-  }
-
-  protected sendInterim(status: number, headers: HeaderList): void {
-    if (this.isClosed) return
-    if (status === 100 && this.headers.expect === undefined) return
-    try {
-      this.stream.additionalHeaders({ ...fieldObject(headers), ':status': status })
-    } catch {
-      // Node refuses some fields; a hint that cannot be passed on is left out.
-    }
-  }
-
-  protected sendHead(head: ResponseHead, headers: HeaderList, isBodyless: boolean, length: number): void {
-    const { stream } = this
-    if (this.isClosed) return
-    const list: string[] = [':status', String(head.status)]
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      const name = (headers[index] ?? '').toLowerCase()
-      if (head.status !== 204 || name !== 'content-length') list.push(name, headers[index + 1] ?? '')
-    }
-    const waitForTrailers = !isBodyless && length < 0
-    if (waitForTrailers)
-      stream.once('wantTrailers', () => stream.sendTrailers(fieldObject(this.responseTrailers ?? [])))
-    stream.respond(list, { endStream: isBodyless, waitForTrailers })
-  }
-
-  protected sendData(chunk: Buffer, last: boolean): boolean {
-    const { stream } = this
-    if (this.isClosed) return true
-    if (last) {
-      stream.end(chunk)
-      return true
-    }
-    if (stream.write(chunk)) return true
-    if (!this.isDrainAwaited) {
-      this.isDrainAwaited = true
-      stream.on('drain', () => this.taken())
-    }
-    return false
-  }
-
-  protected sendEnd(trailers: HeaderList | undefined): void {
-    this.responseTrailers = trailers
-    if (!this.isClosed && !this.stream.writableEnded) this.stream.end()
-  }
-
-  protected sendReply(code: ReplyCode, options: ReplyOptions): void {
-    const { stream } = this
-    if (this.isClosed || stream.headersSent) return
-    const { status, headers, body } = replyFor(code, { ...options, accept: this.headers.accept })
-    const isBodyless = this.headers[':method'] === 'HEAD'
-    stream.respond([':status', String(status), ...headers], { endStream: isBodyless })
-    if (!isBodyless) stream.end(body)
-  }
-
-  protected cut(): void {
-    if (!this.isClosed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-  }
-
-  protected readBody(): void {
-    const { stream } = this
-    stream.on('data', (chunk: Buffer) => {
-      this.watch.read(chunk.length)
-      this.bodyData(chunk)
-    })
-    stream.on('trailers', (_headers, _flags, raw) => {
-      this.requestTrailers = raw
-    })
-    stream.on('aborted', () => this.gone())
-    stream.on('end', () => {
-      // Node also says "end" after an abort; only a stream that is not aborted has ended.
-      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.bodyEnd(this.requestTrailers)
-    })
-  }
-
-  protected pauseBody(): void {
-    this.stream.pause()
-  }
-
-  protected resumeBody(): void {
-    this.stream.resume()
-  }
-
-  protected finished(): void {
-    const { stream } = this
-    if (this.isRequestWhole || this.isClosed) return
-    // The answer is complete, the rest of the request is not wanted (RFC 9113 section 8.1).
-    stream.resume()
-    if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
-    else stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
-  }
 }
 
 /** Node's types give a server the streams of either side; a server's are its own. */
