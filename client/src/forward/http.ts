@@ -23,7 +23,7 @@ export interface HttpForwarderOptions {
 export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
   const { target, protocol, isVerified, onRequest } = options
   const host = hostHeaderOf(options.hostHeader, target)
-  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, onRequest })
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, isVerified, onRequest })
   const pool = new Pool({ target, isVerified, alpn: 'http/1.1', clock: systemClock })
   return {
     accept: (channel, open, last) => {

@@ -34,13 +34,15 @@ const MAX_INTERIM = 32
 export interface Http2ForwarderOptions {
   readonly target: Target
   readonly host: HostHeader
+  /** Check the certificate of an https target on this machine too. */
+  readonly isVerified: boolean
   readonly onRequest: OnRequest
 }
 
 type Use = (session: ClientHttp2Session | undefined, error: PbtError | undefined) => void
 
 /** One connection for all requests, made when the first comes and again after it broke. */
-export function createHttp2Forwarder({ target, host, onRequest }: Http2ForwarderOptions): Forwarder {
+export function createHttp2Forwarder({ target, host, isVerified, onRequest }: Http2ForwarderOptions): Forwarder {
   let session: ClientHttp2Session | undefined
   let waiting: Use[] | undefined
   const settle = (made: ClientHttp2Session | undefined, error: PbtError | undefined) => {
@@ -59,7 +61,7 @@ export function createHttp2Forwarder({ target, host, onRequest }: Http2Forwarder
     }
     waiting = [use]
     dial(
-      { target, isVerified: false, alpn: 'h2', clock: systemClock },
+      { target, isVerified, alpn: 'h2', clock: systemClock },
       {
         onFailed: error => settle(undefined, error),
         onConnected: socket => {
