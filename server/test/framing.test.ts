@@ -1,9 +1,10 @@
 // Requests that two servers could read in two ways never reach a target; those that are right do, octet for octet.
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { startPbt } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
-import { rawRequest, rawVisitor } from './support/visitors.ts'
+import { http2Request, http2Visitor, rawRequest, rawVisitor } from './support/visitors.ts'
 
 /** A target that notes everything it gets. */
 async function noting(t: Parameters<typeof rawTarget>[0]) {
@@ -21,6 +22,33 @@ async function noting(t: Parameters<typeof rawTarget>[0]) {
 const HOST = 'Host: app.localhost\r\n'
 /** What follows would be a second request if the first were read another way. */
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
+
+/** Bodies in chunks whose end two readers could see at different places. */
+const CHUNKS = [
+  '0x3\r\nabc\r\n0\r\n\r\n',
+  '+3\r\nabc\r\n0\r\n\r\n',
+  '-3\r\nabc\r\n0\r\n\r\n',
+  '3 \r\nabc\r\n0\r\n\r\n',
+  ' 3\r\nabc\r\n0\r\n\r\n',
+  '3\nabc\r\n0\r\n\r\n',
+  '3\rabc\r\n0\r\n\r\n',
+  '3\r\nabc\n0\r\n\r\n',
+  '3\r\nabc\r0\r\n\r\n',
+  '3\r\nabcd\r\n0\r\n\r\n',
+  '3;a\nb\r\nabc\r\n0\r\n\r\n',
+  '3;a\rb\r\nabc\r\n0\r\n\r\n',
+  '3;a="\n0\r\n\r\nabc\r\n',
+  '3\0;a\r\nabc\r\n0\r\n\r\n',
+  '\r\n3\r\nabc\r\n0\r\n\r\n',
+  '3_0\r\nabc\r\n0\r\n\r\n',
+  '3,3\r\nabc\r\n0\r\n\r\n',
+  'ffffffffffffffff3\r\nabc\r\n0\r\n\r\n',
+  '0\n\r\n',
+  '0\r\n\n',
+  '0\r\na : b\r\n\r\n',
+  '0\r\na: b\n\r\n',
+  `3;${'x'.repeat(20_000)}\r\nabc\r\n0\r\n\r\n`,
+] as const
 
 const REFUSED: readonly (readonly [name: string, request: string])[] = [
   ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
@@ -43,20 +71,71 @@ const REFUSED: readonly (readonly [name: string, request: string])[] = [
   ['signed length', `POST / HTTP/1.1\r\n${HOST}Content-Length: +4\r\n\r\nabcd`],
   ['hexadecimal length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0x4\r\n\r\nabcd`],
   ['list of lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4, 4\r\n\r\nabcd`],
+  ['length with an underscore', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1_0\r\n\r\n${'a'.repeat(10)}`],
+  ['length beyond all numbers', `POST / HTTP/1.1\r\n${HOST}Content-Length: ${2n ** 64n + 4n}\r\n\r\nabcd`],
+  ['length beyond exact numbers', `POST / HTTP/1.1\r\n${HOST}Content-Length: ${2n ** 53n + 1n}\r\n\r\nabcd`],
+  ['negative length', `POST / HTTP/1.1\r\n${HOST}Content-Length: -1\r\n\r\n`],
+  ['two numbers as length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4 4\r\n\r\nabcd`],
+  ['empty length', `POST / HTTP/1.1\r\n${HOST}Content-Length:\r\n\r\n`],
+  ['length with a fraction', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4.0\r\n\r\nabcd`],
+  ['length with an exponent', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4e0\r\n\r\nabcd`],
+  ['the same length twice', `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd`],
+  ['length with a vertical tab', `POST / HTTP/1.1\r\n${HOST}Content-Length: \x0b4\r\n\r\nabcd`],
   ['unknown coding', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
   ['two codings', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
   [
     'coding twice',
     `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
   ],
+  ...[
+    'chunked, identity',
+    'identity, chunked',
+    '\x0bchunked',
+    '\x00chunked',
+    '\xa0chunked',
+    'chunked\x0b',
+    'chunked, chunked',
+    'chunked;q=1',
+    'chunked,',
+    ', chunked',
+    '"chunked"',
+    'chun ked',
+    '',
+    '\r\n chunked',
+    'identity\rTransfer-Encoding: chunked',
+    'x\nTransfer-Encoding: chunked',
+    'chunked\r\nTransfer-Encoding: chunked',
+  ].map(
+    coding =>
+      [
+        `coding ${JSON.stringify(coding)}`,
+        `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`,
+      ] as const,
+  ),
+  ['space before the colon of the coding', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
+  ['space before the coding', `POST / HTTP/1.1\r\n${HOST} Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
   ['coding with HTTP/1.0', `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
   ['space before the colon', `GET / HTTP/1.1\r\n${HOST}a : b\r\n\r\n`],
   ['folded field', `GET / HTTP/1.1\r\n${HOST}a: b\r\n c\r\n\r\n`],
   ['bare LF', `GET / HTTP/1.1\n${HOST}\n`],
   ['NUL in a value', `GET / HTTP/1.1\r\n${HOST}a: b\0c\r\n\r\n`],
   ['bare CR in a value', `GET / HTTP/1.1\r\n${HOST}a: b\rc\r\n\r\n`],
+  ['space before the method', ` GET / HTTP/1.1\r\n${HOST}\r\n`],
+  ['bare LF within the head', `GET / HTTP/1.1\r\n${HOST}a: b\nc: d\r\n\r\n`],
+  ['bare CR at a line end', `GET / HTTP/1.1\r${HOST}\r\n`],
+  ['NUL in the target', `GET /\0 HTTP/1.1\r\n${HOST}\r\n`],
+  ['NUL in a name', `GET / HTTP/1.1\r\n${HOST}a\0: b\r\n\r\n`],
+  ['two spaces in the request line', `GET  / HTTP/1.1\r\n${HOST}\r\n`],
+  ['tabs in the request line', `GET\t/\tHTTP/1.1\r\n${HOST}\r\n`],
+  ['no version', `GET /\r\n${HOST}\r\n`],
   ['HTTP/2.0 in text', `GET / HTTP/2.0\r\n${HOST}\r\n`],
-  ['bad chunk size', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n`],
+  ...CHUNKS.map(
+    chunks =>
+      [
+        `chunks ${JSON.stringify(chunks.slice(0, 40))}`,
+        `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n${chunks}`,
+      ] as const,
+  ),
   ['upgrade with HTTP/1.0', `GET / HTTP/1.0\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
   ['WebSocket with POST', `POST / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
   [
@@ -77,6 +156,59 @@ test('B1, B2, C1, C2, C3: requests that cannot be forwarded safely are refused a
     assert.doesNotMatch(seen.text, /smuggled/, name)
   }
   assert.match(await rawRequest(t, server, `GET /fine HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`), /200 OK/)
+  assert.doesNotMatch(seen.text, /smuggled/)
+})
+
+test('C1, C3: a body that goes wrong after the target has its beginning is cut there, and nothing behind it passes', async t => {
+  const bodies: { text: string; isOver: boolean }[] = []
+  const port = await rawTarget(t, socket => {
+    const entry = { text: '', isOver: false }
+    bodies.push(entry)
+    socket.on('data', chunk => {
+      entry.text += chunk.toString('latin1')
+      if (entry.text.startsWith('GET /fine ')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      noted.emit('change')
+    })
+    socket.on('end', () => socket.end())
+    socket.on('close', () => {
+      entry.isOver = true
+      noted.emit('change')
+    })
+  })
+  const noted = new EventEmitter()
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await once(noted, 'change')
+  }
+  const { server, client } = await startPbt(t, port)
+  for (const chunks of CHUNKS) {
+    const visitor = await rawVisitor(t, server)
+    visitor.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n`)
+    await until(() => bodies.at(-1)?.text.endsWith('first\r\n') === true && !bodies.at(-1)?.isOver)
+    visitor.send(chunks + SMUGGLED)
+    await visitor.over()
+    const name = JSON.stringify(chunks.slice(0, 40))
+    assert.match(visitor.text, /^HTTP\/1\.1 (400|413) /, name)
+    assert.equal(visitor.text.match(/HTTP\/1\.1 \d/g)?.length, 1, name)
+    await until(() => bodies.at(-1)?.isOver === true)
+    assert.doesNotMatch(bodies.at(-1)?.text ?? '', /smuggled|\r\n0\r\n/, `${name}: no last chunk`)
+  }
+  assert.match(await rawRequest(t, server, `GET /fine HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`), /200 OK/)
+  assert.equal(bodies.length, CHUNKS.length + 1, 'no request more than those that were meant')
+  assert.ok(!client.events.some(({ event }) => event === 'reconnecting'))
+})
+
+test('C3: chunk extensions are dropped, and the chunks are written anew', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  const chunks = `3;a=b\r\nabc\r\n000${'0'.repeat(5)}2 ; ${'x'.repeat(10_000)}="y"\r\nde\r\n0;z\r\n\r\n`
+  const visitor = await rawVisitor(t, server)
+  visitor.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: Chunked\r\n\r\n${chunks}`)
+  await visitor.until(/200 OK[\s\S]*ok$/)
+  visitor.send(`GET /next HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
+  await visitor.over()
+  const body = seen.text.slice(seen.text.indexOf('\r\n\r\n') + 4)
+  assert.match(body, /^(3\r\nabc\r\n2\r\nde|5\r\nabcde)\r\n0\r\n\r\n/)
+  assert.match(body, /GET \/next HTTP\/1\.1\r\n/)
 })
 
 test('B8: the request target and the fields reach the target octet for octet and in order', async t => {
@@ -104,6 +236,67 @@ test('B6: what a visitor says of where it comes from is replaced by what the con
   assert.match(seen.text, /Forwarded: for=127\.0\.0\.1;host="app\.localhost";proto=http\r\n/)
   assert.match(seen.text, /TE: trailers\r\n/)
   assert.equal(seen.text.match(/x-forwarded-for/gi)?.length, 1)
+})
+
+test('B6: nobody but a proxy says which certificate a visitor has, however it is spelled', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  const names = [
+    ...['Client-Cert', 'Client-Cert-Chain', 'client_cert', 'Client_Cert_Chain', 'X-Client-Cert', 'X-Client-Verify'],
+    ...['X-SSL-Client-Cert', 'X-SSL-Client-Verify', 'X-SSL-Client-S-DN', 'x_ssl_client_verify', 'SSL-Client-Cert'],
+    ...['SSL_CLIENT_VERIFY', 'X-TLS-Client-Cert', 'X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert-Info'],
+    ...[
+      'X-ARR-ClientCert',
+      'X-Client-DN',
+      'X_Real_IP',
+      'x-forwarded_for',
+      'X_FORWARDED_PROTO',
+      'X-Forwarded',
+      'forwarded',
+    ],
+    ...['X-Forwarded-Ssl', 'X-Forwarded-User', 'X-Forwarded-Prefix', 'X-Forwarded-Server', 'PBT-Error'],
+  ]
+  const spoofed = names.map(name => `${name}: forged\r\n`).join('')
+  const kept = [
+    'X-Ssl: 1',
+    'X-Client: 1',
+    'Sec-Fetch-Site: none',
+    'TLS: 1',
+    'X-Requested-With: XMLHttpRequest',
+    'X_Y: 1',
+  ]
+  await rawRequest(t, server, `GET / HTTP/1.1\r\n${HOST}${spoofed}${kept.join('\r\n')}\r\nConnection: close\r\n\r\n`)
+  assert.doesNotMatch(seen.text, /forged/)
+  for (const line of kept) assert.ok(seen.text.includes(`\r\n${line}\r\n`), line)
+  const before = seen.text.length
+  const fields = Object.fromEntries(names.map(name => [name.toLowerCase(), 'forged']))
+  assert.equal((await http2Request(await http2Visitor(t, server), fields)).status, 200)
+  assert.match(seen.text.slice(before), /X-Real-IP: 127\.0\.0\.1\r\n/)
+  assert.doesNotMatch(seen.text, /forged/)
+})
+
+test('B7: an upgrade to h2c is an ordinary request for the target, and no HTTP/2 of a visitor reaches it', async t => {
+  const { seen, port } = await noting(t)
+  const { server } = await startPbt(t, port)
+  for (const upgrade of ['h2c', 'H2C', 'websocket, h2c', 'h2c, websocket', 'h2c,']) {
+    for (const connection of [
+      'Upgrade, HTTP2-Settings',
+      'upgrade',
+      'HTTP2-Settings',
+      'close, Upgrade, HTTP2-Settings',
+    ]) {
+      seen.text = ''
+      const visitor = await rawVisitor(t, server)
+      const fields = `Connection: ${connection}\r\nUpgrade: ${upgrade}\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n`
+      visitor.send(`GET / HTTP/1.1\r\n${HOST}${fields}\r\n`)
+      await visitor.until(/^HTTP\/1\.1 200 OK[\s\S]*ok$/)
+      assert.doesNotMatch(seen.text, /upgrade|h2c|http2-settings/i, `${upgrade} ${connection}`)
+      visitor.socket.destroy()
+    }
+  }
+  seen.text = ''
+  assert.match(await rawRequest(t, server, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), /^HTTP\/1\.1 400 /)
+  assert.equal(seen.text, '')
 })
 
 test('pipelined requests are answered in order, and HTTP/1.0 gets its answer', async t => {

@@ -81,10 +81,19 @@ const REQUEST_FIELDS: ReadonlyMap<string, Treatment> = new Map<string, Treatment
 /** Fields that Connection may not take away: they decide where a request goes and where it ends. */
 const KEPT_FROM_CONNECTION = new Set(['host', 'content-length', 'content-type', 'authorization', 'cookie', 'expect'])
 
+/**
+ * What a proxy tells the target of a visitor, its certificate included, by the names that nginx, Apache, Traefik, HAProxy,
+ * Envoy and Azure use: only a proxy may say it.
+ */
+const SAID_BY_PROXIES = /^(?:x-forwarded|(?:x-)?(?:ssl|tls)-client|x-client-(?:cert|verify|dn)|x-arr-clientcert)/
+const LETTERS = { s: 0x73, t: 0x74, x: 0x78 }
+
 /** A field with which a visitor could pass for a proxy, in any spelling that some target reads alike. */
 function isForwardingField(lowerName: string): boolean {
   const name = lowerName.includes('_') ? lowerName.replaceAll('_', '-') : lowerName
-  return name.startsWith('x-forwarded') || (name !== lowerName && REQUEST_FIELDS.get(name) !== undefined)
+  const first = name.charCodeAt(0)
+  const isLikely = first === LETTERS.x || first === LETTERS.s || first === LETTERS.t
+  return (isLikely && SAID_BY_PROXIES.test(name)) || (name !== lowerName && REQUEST_FIELDS.get(name) !== undefined)
 }
 
 /**
