@@ -1,9 +1,10 @@
 // The edge's own answers, each by its code, for browsers and for programs.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startPbt } from './support/programs.ts'
+import { startClient, startPbt, startServer } from './support/programs.ts'
 import { httpTarget, rawTarget, scriptedTarget } from './support/targets.ts'
-import { http2Request, http2Visitor, rawRequest } from './support/visitors.ts'
+import { http2Request, http2Visitor, rawRequest, rawTlsVisitor } from './support/visitors.ts'
+import { upgradeRequest } from './support/websocket.ts'
 
 const get = (host: string, more = '') => `GET / HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`
 
@@ -21,24 +22,10 @@ test('B11: unknown names, in the form the visitor reads', async t => {
   assert.match(await rawRequest(t, server, get('APP.localhost.:8080')), /^HTTP\/1\.1 200 /)
 })
 
-test('C9, D2: a target that is not there, breaks off, or speaks nonsense', async t => {
+test('a target that is not there, or closes without an answer', async t => {
   const unreachable = await startPbt(t, 1)
   const answer = await rawRequest(t, unreachable.server, get('app.localhost'))
   assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*pbt-error: target-unreachable[\s\S]*connection refused/)
-  for (const nonsense of [
-    'hello\r\n\r\n',
-    'HTTP/1.1 99 No\r\n\r\n',
-    'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
-    'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-    'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n',
-    `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(70_000)}\r\n\r\n`,
-    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n',
-    'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(40),
-  ]) {
-    const { server } = await startPbt(t, await scriptedTarget(t, nonsense))
-    const broken = await rawRequest(t, server, get('app.localhost'))
-    assert.match(broken, /HTTP\/1\.1 502 [\s\S]*pbt-error: target-broke/, nonsense.slice(0, 60))
-  }
   const closes = await startPbt(t, await rawTarget(t, socket => socket.once('data', () => socket.destroy())))
   assert.match(await rawRequest(t, closes.server, get('app.localhost')), /502 [\s\S]*pbt-error: target-broke/)
 })
@@ -63,5 +50,45 @@ test('B4: a connection is shared by names that its certificate stands for, and b
     const answer = await http2Request(session, { ':authority': authority })
     assert.equal(answer.status, 421)
     assert.equal(answer.headers['pbt-error'], 'misdirected')
+  }
+})
+
+test('B4, B5: the allowlist of the tunnel that a request is for decides, whatever name its connection was made for', async t => {
+  const target = await httpTarget(t, (request, response) => response.end(`for ${request.headers.host}`))
+  const server = await startServer(t)
+  const { client } = await startClient(t, server, [
+    ...['up', `http:${target},domain=everybody`, `http:${target},domain=nobody,allow=192.0.2.0/24`],
+    `http:${target},domain=friends,allow=127.0.9.1`,
+  ])
+  await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'three tunnels')
+  const expected = (from: string): Record<string, number> => {
+    return { everybody: 200, nobody: 403, friends: from === '127.0.9.1' ? 200 : 403 }
+  }
+  for (const from of ['127.0.9.1', '127.0.9.2']) {
+    for (const made of ['everybody', 'nobody', 'friends']) {
+      const session = await http2Visitor(t, server, `${made}.localhost`, from)
+      const kept = await rawTlsVisitor(t, server, `${made}.localhost`, { from })
+      for (const asked of ['everybody', 'nobody', 'friends', 'everybody', made]) {
+        const status = expected(from)[asked]
+        const what = `from ${from}, made for ${made}, asked for ${asked}`
+        // What a visitor claims of itself is nothing that an allowlist looks at.
+        const claims = { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '127.0.9.1' }
+        const answer = await http2Request(session, { ':authority': `${asked}.localhost`, ...claims })
+        assert.equal(answer.status, status, what)
+        assert.equal(answer.headers['pbt-error'], status === 403 ? 'not-allowed' : undefined, what)
+        kept.text = ''
+        kept.send(`GET / HTTP/1.1\r\nHost: ${asked}.localhost\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n`)
+        await kept.until(/\r\n\r\n[\s\S]*(pbt-error: not-allowed|for \w+\.localhost)/)
+        assert.match(kept.text, new RegExp(`^HTTP/1\\.1 ${status} `), what)
+        // A WebSocket is judged likewise.
+        const upgrading = await rawTlsVisitor(t, server, `${made}.localhost`, { from })
+        upgrading.send(upgradeRequest('/', `${asked}.localhost`))
+        await upgrading.until(/^HTTP\/1\.1 \d\d\d /)
+        assert.match(upgrading.text, new RegExp(`^HTTP/1\\.1 ${status} `), what)
+        upgrading.socket.destroy()
+      }
+      session.destroy()
+      kept.socket.destroy()
+    }
   }
 })
