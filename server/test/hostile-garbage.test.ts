@@ -5,13 +5,13 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { Reason, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { withClient } from './support/beside.ts'
-import { hpack } from './support/frame-visitor.ts'
 import { batchOf, type FrameInit, grpcMessage, hostilePeer, linkSocket } from './support/hostile-peer.ts'
 import {
   DATA,
   END_HEADERS,
   frame,
   HEADERS,
+  hpack,
   PREFACE,
   RST_STREAM,
   SETTINGS,
