@@ -174,7 +174,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('G6', 'P0', 'peers without a token', 'deadline and limits', ADDED),
       row('G7', 'P0', 'forged answer heads from a client', '502; the session goes on', ADDED),
       row('G8', 'P1', 'other versions', 'minor ones work, major ones are refused with which side to upgrade', ADDED),
-      row('G9', 'P1', 'a token used twice', 'visible, can be ended', undefined, 'not built yet: the admin API'),
+      row('G9', 'P1', 'a token used twice', 'one rule and no back and forth; visible, can be ended', ADDED),
       row('G10', 'P1', 'server that asks for another target', 'the client dials only what its owner configured', ADDED),
     ],
   ],

@@ -27,7 +27,7 @@ test('other addresses are not refused', () => {
   assert.equal(limiter.refusedForMs('203.0.113.8'), 0)
 })
 
-test('an IPv6 network is one address', () => {
+test('A3: an IPv6 network is one address', () => {
   const limiter = new FailureLimiter(new FakeClock())
   for (let host = 1; host <= FAILURES_A_MINUTE; host++) limiter.failed(`2001:db8::${host.toString(16)}`)
   assert.equal(limiter.refusedForMs('2001:db8::ffff'), REFUSED_MS)

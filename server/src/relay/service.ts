@@ -4,11 +4,13 @@ import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { create } from '@bufbuild/protobuf'
 import {
+  logVerbosity,
   type Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServiceDefinition,
+  setLogVerbosity,
   status,
 } from '@grpc/grpc-js'
 import {
@@ -41,6 +43,9 @@ const MAX_UNPROVEN_PER_ADDRESS = 8
 const MAX_STREAMS = 8
 /** A peer that has been told that its call is over may end its side until then. */
 const LINGER_MS = 1_000
+
+/** GRPC_TRACE would write tokens to the log. */
+setLogVerbosity(logVerbosity.NONE)
 
 const ENCODING = 'grpc-encoding'
 /** None that grpc-js knows: a message that is compressed gets the status UNIMPLEMENTED. */

@@ -12,6 +12,11 @@ export function labelsIn(dataDir: string): Set<string> {
   return new Set(query(dataDir, 'SELECT label FROM subdomains').map(({ label }) => String(label)))
 }
 
+/** What is kept of the tokens. */
+export function tokenHashesIn(dataDir: string): string[] {
+  return query(dataDir, 'SELECT hash FROM tokens').map(({ hash }) => String(hash))
+}
+
 function query(dataDir: string, sql: string): Record<string, unknown>[] {
   const database = new DatabaseSync(join(dataDir, 'pbt.db'), { readOnly: true })
   try {

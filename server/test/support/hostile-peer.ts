@@ -2,7 +2,13 @@
 // honest client would.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from 'node:http2'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
@@ -25,7 +31,8 @@ export async function linkSocket(
 ): Promise<TLSSocket> {
   const { alpn = 'h2', localAddress = '127.0.0.1' } = options
   const socket = connectTls({
-    ...{ port: server.https, host: '127.0.0.1', localAddress, servername: 'link.localhost' },
+    ...{ port: server.https, host: localAddress.includes(':') ? '::1' : '127.0.0.1', localAddress },
+    servername: 'link.localhost',
     ...{ ca: readFileSync(server.ca), ALPNProtocols: alpn === '' ? [] : [alpn] },
   })
   socket.on('error', () => {})
@@ -61,7 +68,7 @@ export class HostilePeer {
   private input = Buffer.alloc(0)
   private waiting: (() => void)[] = []
 
-  constructor(session: ClientHttp2Session, headers: Readonly<Record<string, string>>) {
+  constructor(session: ClientHttp2Session, headers: OutgoingHttpHeaders) {
     this.session = session
     this.stream = session.request(headers)
     const status = (found: Readonly<Record<string, unknown>>) => {
@@ -177,8 +184,8 @@ export class HostilePeer {
 }
 
 export interface PeerOptions {
-  /** Undefined: the right token. Empty: none. */
-  readonly authorization?: string
+  /** Undefined: the right token. Empty: none. Several: a field for each. */
+  readonly authorization?: string | string[]
   readonly localAddress?: string
   /** Besides the usual ones, or instead of them; empty: none. */
   readonly headers?: Readonly<Record<string, string>>
@@ -192,10 +199,13 @@ export async function hostilePeer(
 ): Promise<HostilePeer> {
   const { authorization = `Bearer ${server.token}`, localAddress = '127.0.0.1', headers = {} } = options
   const socket = await linkSocket(t, server, { localAddress })
-  const session = connectHttp2(`https://link.localhost:${server.https}`, {
+  // The types do not know yet that one may send a field twice that should come once.
+  const lax: SecureClientSessionOptions & { strictSingleValueFields: boolean } = {
     createConnection: () => socket,
     settings: { initialWindowSize: WINDOW_BYTES },
-  })
+    strictSingleValueFields: false,
+  }
+  const session = connectHttp2(`https://link.localhost:${server.https}`, lax)
   session.on('error', () => {})
   t.after(() => session.destroy())
   await once(session, 'connect')

@@ -59,6 +59,7 @@ export class Program {
     this.child.stdin?.end(input ?? '')
     this.child.stderr?.on('data', chunk => {
       this.stderr += chunk
+      this.wake()
     })
     const lines = createInterface({ input: this.child.stdout ?? process.stdin })
     lines.on('line', line => {

@@ -1,11 +1,15 @@
-// A TCP relay between client and server that a test can cut or turn into a black hole.
+// A TCP relay between client and server that a test can cut or turn into a black hole, both ways or one.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Cleaner } from './programs.ts'
 
+/** `up`: from whoever connected to the target. */
+export type Direction = 'up' | 'down'
+
 export class Relay {
-  private readonly pairs = new Set<readonly [Socket, Socket]>()
-  private isBlackHole = false
+  /** The side that connected and the target's. */
+  private readonly pairs = new Set<readonly [near: Socket, far: Socket]>()
+  private swallowed: readonly Direction[] = []
   port = 0
   /** Connections ever made. */
   connections = 0
@@ -32,36 +36,47 @@ export class Relay {
     }
   }
 
-  /** Swallows everything, in both directions, also on new connections; nobody is told. */
-  blackHole(): void {
-    this.isBlackHole = true
-    for (const pair of this.pairs) for (const socket of pair) socket.pause()
+  /** Swallows everything in these directions, also on new connections; nobody is told. */
+  blackHole(...directions: readonly Direction[]): void {
+    this.swallowed = directions.length === 0 ? ['up', 'down'] : directions
+    for (const pair of this.pairs) this.hold(pair)
   }
 
   /** Lets bytes pass again; what stood still goes on. */
   heal(): void {
-    this.isBlackHole = false
+    this.swallowed = []
     for (const pair of this.pairs) for (const socket of pair) socket.resume()
+  }
+
+  private hold([near, far]: readonly [Socket, Socket]): void {
+    if (this.swallowed.includes('up')) near.pause()
+    if (this.swallowed.includes('down')) far.pause()
   }
 
   private join(near: Socket, far: Socket): void {
     this.connections++
     const pair = [near, far] as const
     this.pairs.add(pair)
-    for (const [from, to] of [pair, [far, near] as const]) {
-      from.on('data', chunk => {
-        if (!to.write(chunk)) from.pause()
-      })
-      to.on('drain', () => {
-        if (!this.isBlackHole) from.resume()
-      })
-      from.on('end', () => to.end())
-      from.on('error', () => to.destroy())
-      from.on('close', () => {
-        to.destroy()
+    this.pass(near, far, 'up')
+    this.pass(far, near, 'down')
+    for (const socket of pair) {
+      socket.on('close', () => {
+        near.destroy()
+        far.destroy()
         this.pairs.delete(pair)
       })
-      if (this.isBlackHole) from.pause()
     }
+    this.hold(pair)
+  }
+
+  private pass(from: Socket, to: Socket, direction: Direction): void {
+    from.on('data', chunk => {
+      if (!to.write(chunk)) from.pause()
+    })
+    to.on('drain', () => {
+      if (!this.swallowed.includes(direction)) from.resume()
+    })
+    from.on('end', () => to.end())
+    from.on('error', () => to.destroy())
   }
 }
