@@ -15,11 +15,13 @@ const OLDEST = [24, 18, 1]
  *   every other one is of the whole heap; with 1 MiB requests under way are moved about all the time.
  * - Buffers counted in the heap's own limit, which begins at 64 MiB: with V8's separate limit for them every few hundred
  *   buffers under way cost a collection of the whole heap, half of all that bulk cost (bench/README.md).
+ * - Collections on demand, for the server's watch on its memory.
  */
 export const NODE_FLAGS = [
   '--max-semi-space-size=4',
   '--external-memory-accounted-in-global-limit',
   '--initial-heap-size=64',
+  '--expose-gc',
 ]
 
 /** The packaged Node; undefined when it is not installed. */

@@ -19,6 +19,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     'Connections of visitors',
     ['server/src/access/visitor-limits.ts', 'server/src/edge/edge.ts', 'server/src/edge/reset.ts'],
   ],
+  ['Memory', ['server/src/edge/memory-watch.ts']],
   [
     'HTTP/1',
     ['server/src/edge/http1-connection.ts', 'server/src/edge/request-parser.ts', 'server/src/edge/exchange.ts'],
@@ -91,7 +92,7 @@ Whatever strangers, targets or broken peers do, it ends at one of these. What is
 \`limited\` (429), over one of all with \`overloaded\` (503), at once, over HTTP/1, HTTP/2 and after the TLS handshake; TCP
 connections are reset, and so are those for whom there is no room even for the answer. Links of clients are let in beyond the
 limit of connections. Limits that owners may want to change are [settings](settings.md): \`connections-per-address\`,
-\`new-connections-per-second\`, \`least-upload-rate\`.
+\`new-connections-per-second\`, \`least-upload-rate\`, \`memory-limit-megabytes\`.
 
 A request's body has no limit of size or time. It is cut (408) when it brings less than \`least-upload-rate\` while the target
 would take more and has not begun to answer: an upload that the target holds up is never cut, nor is one whose sender waits for
@@ -112,7 +113,12 @@ The worst that peers can make the server hold, if all of them do their worst at 
 | one session in all | | ${mib(session)} |
 
 The large figure is ten thousand visitors of one session who all read nothing of large answers; a hundred of them cost both ends
-less than 64 MiB together with everything else, as a test shows. A server with less memory bounds it by
-its descriptors (\`LimitNOFILE\`), of which nine tenths less 64 are for visitors.
+less than 64 MiB together with everything else, as a test shows. A server with less memory than that bounds it by
+\`memory-limit-megabytes\`, which is what systemd (\`MemoryMax\`), the container or the machine allows unless it is set. From four
+fifths of it on nobody new is taken: requests, also those on connections that are there, are answered with \`overloaded\` (503),
+new TCP connections are reset, and new UDP flows dropped, until less than seven tenths are in use. Clients keep their links, and
+whatever is under way goes on. It is looked at ten times a second, and what those who are here may still be owed can pass the limit:
+thousands of large answers that begin at the same moment and are not read. Descriptors (\`LimitNOFILE\`), of which nine
+tenths less 64 are for visitors, bound it besides.
 `
 }

@@ -9,6 +9,7 @@ import { openKeyring } from './certs/open.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
 import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
+import { MemoryWatch, memoryLimit } from './edge/memory-watch.ts'
 import { ephemeralRange, PortListeners } from './edge/ports.ts'
 import { AccessLog } from './observe/access-log.ts'
 import type { Log } from './observe/log.ts'
@@ -91,6 +92,19 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       newPerSecond: config.newConnectionsPerSecond,
     })
     const edgeLog = log.child({ room: 'edge' })
+    // From here on memory is for visitors: what is in use now is the program itself.
+    const memory = new MemoryWatch({
+      limitBytes: config.memoryLimitMegabytes * 1_000_000 || memoryLimit(),
+      usage: () => process.memoryUsage(),
+      collect: globalThis.gc === undefined ? undefined : () => void globalThis.gc?.(),
+      connections: () => limits.open,
+      onChange: isShort => {
+        limits.isMemoryShort = isShort
+      },
+      clock,
+      log: edgeLog,
+    })
+    ends.push(() => memory.close())
     // Reserved ports come up with the server, so that no other program takes them.
     const listeners = new PortListeners({
       addresses: config.bindAddress,

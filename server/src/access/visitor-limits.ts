@@ -65,6 +65,8 @@ export class VisitorLimits {
   private readonly addresses = new Map<string, Address>()
   /** Welcome connections at the moment. */
   open = 0
+  /** Nobody new: set by whoever watches the memory, read by all who take visitors. */
+  isMemoryShort = false
   private turnedAway = 0
 
   constructor(options: VisitorLimitsOptions) {
@@ -84,7 +86,7 @@ export class VisitorLimits {
     const state = this.see(countedAs(address))
     const isTooFast = !isOwner && !this.takeOne(state)
     const isOver = !isOwner && state.open >= this.options.perAddress
-    if (!isTooFast && !isOver && this.open < this.maxConnections) {
+    if (!isTooFast && !isOver && this.open < this.maxConnections && !this.isMemoryShort) {
       this.open++
       state.open++
       return 'welcome'

@@ -72,6 +72,18 @@ export function wholeNumber(least: number, most: number, expected: string): Kind
   }
 }
 
+/** `none` is written as 0. */
+export function wholeNumberOrNone(least: number, most: number, expected: string): Kind<number> {
+  const kind = wholeNumber(0, most, expected)
+  return {
+    ...kind,
+    read: value => {
+      const number = kind.read(value)
+      return number === undefined || (number > 0 && number < least) ? undefined : number
+    },
+  }
+}
+
 export const portRange: Kind<PortRange> = {
   expected: 'two ports from 1 to 65535, the lower one first, for example 20000-40000',
   read: value => {

@@ -59,6 +59,7 @@ test('every setting can be given in all three ways', () => {
     'connections-per-address': '100',
     'new-connections-per-second': '20',
     'least-upload-rate': '512',
+    'memory-limit-megabytes': '512',
     'drain-seconds': '5',
     'access-log-days': '7',
     'access-log-megabytes': '100',

@@ -1,6 +1,18 @@
 // Every setting once: kind, default, unit and a line of documentation. The file, the environment, the flags and the example come from here.
 import * as nodePath from 'node:path'
-import { address, domain, httpUrl, type Kind, listOf, oneOf, path, port, portRange, wholeNumber } from './kinds.ts'
+import {
+  address,
+  domain,
+  httpUrl,
+  type Kind,
+  listOf,
+  oneOf,
+  path,
+  port,
+  portRange,
+  wholeNumber,
+  wholeNumberOrNone,
+} from './kinds.ts'
 
 /** What defaults may depend on: nothing else of the environment is read. */
 export interface Surroundings {
@@ -111,6 +123,16 @@ export const SETTINGS = {
     default: () => 1_024,
     unit: 'bytes a second',
     doc: 'what a request body must bring, after 10 s of grace, while the target would take it and has not begun to answer; 0 is no limit',
+  }),
+  memoryLimitMegabytes: setting({
+    kind: wholeNumberOrNone(
+      256,
+      1_000_000,
+      'megabytes from 256 to 1000000, or 0 (what systemd, the container or the machine allows)',
+    ),
+    default: () => 0,
+    unit: 'megabytes',
+    doc: 'the memory that the server may use: from four fifths of it on, new visitors and requests are told 503; 0 is what systemd, the container or the machine allows',
   }),
   drainSeconds: setting({
     kind: wholeNumber(0, 3_600, 'seconds from 0 to 3600'),

@@ -86,6 +86,7 @@ export class Edge {
       baseDomain: options.baseDomain,
       tunnels: options.tunnels,
       covers: (serverName, host) => options.keyring.covers(serverName, host),
+      limits,
     })
     const common = {
       router,

@@ -59,6 +59,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
       whenKnown: () => undefined,
     },
     covers: () => true,
+    limits: { isMemoryShort: false },
   })
   const options = {
     router,

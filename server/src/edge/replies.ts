@@ -73,7 +73,7 @@ const WORDING: Readonly<Record<ReplyCode, Wording>> = {
 /** What connections over a limit are told. */
 export const TURNED_AWAY_DETAIL = {
   limited: 'there are too many connections from your address, or they come too fast',
-  overloaded: 'there are too many connections',
+  overloaded: 'there are too many connections, or its memory is short',
 } satisfies Partial<Record<ReplyCode, string>>
 
 /** Codes after which trying again makes sense, with the wait in seconds. */

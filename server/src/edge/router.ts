@@ -20,6 +20,7 @@ export interface RouterOptions {
   readonly tunnels: Tunnels
   /** Whether the certificate shown for a server name also covers a host, so that connections may be shared. */
   readonly covers: (serverName: string, host: string) => boolean
+  readonly limits: { readonly isMemoryShort: boolean }
 }
 
 export class Router {
@@ -36,6 +37,7 @@ export class Router {
    * visitor's.
    */
   route(host: string, serverName: string | undefined, address: string): Route {
+    if (this.options.limits.isMemoryShort) return reply('overloaded', { detail: 'its memory is short' })
     if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
       return reply('misdirected', { detail: `the connection was made for ${serverName}, the request is for ${host}` })
     }

@@ -32,7 +32,11 @@ async function listenerFor(t: TestContext, isLinkBehind = () => false) {
   const clock = new FakeClock()
   const tunnels = { lookup: () => ({ state: 'online', tunnel }) as const, whenKnown: () => undefined }
   const access = { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} }
-  const listener = new UdpListener({ tunnels, clock, isShared: false, access }, 'udp:1', '127.0.0.1')
+  const listener = new UdpListener(
+    { tunnels, clock, isShared: false, limits: { isMemoryShort: false }, access },
+    'udp:1',
+    '127.0.0.1',
+  )
   t.after(() => listener.close())
   const listening = once(listener.socket, 'listening') // before: it may come at once
   listener.socket.bind(0, '127.0.0.1')

@@ -28,6 +28,7 @@ export interface UdpListenerOptions {
   readonly tunnels: Tunnels
   readonly clock: Clock
   readonly isShared: boolean
+  readonly limits: { readonly isMemoryShort: boolean }
   readonly access: AccessSink
 }
 
@@ -40,7 +41,7 @@ interface Source {
 }
 
 export class UdpListener {
-  /** Datagrams dropped here: nobody there, not allowed, over a limit, or the link is behind. */
+  /** Datagrams dropped here: nobody there, not allowed, over a limit, memory is short, or the link is behind. */
   dropped = 0
   /** Flows that had to go for newer ones. */
   evicted = 0
@@ -99,6 +100,7 @@ export class UdpListener {
   }
 
   private open(key: string, address: string, port: number): Flow | undefined {
+    if (this.options.limits.isMemoryShort) return undefined
     const lookup = this.options.tunnels.lookup(this.address)
     if (lookup.state !== 'online' || !lookup.tunnel.allows(address)) return undefined
     const counted = countedAs(address)

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FakeClock } from '@pbt/proto/testing'
+import { openLog } from '../observe/log.ts'
+import { MemoryWatch, memoryLimit } from './memory-watch.ts'
+
+const MIB = 1024 * 1024
+const LIMIT = 1_000 * MIB
+
+function watched({ canCollect = true } = {}) {
+  const clock = new FakeClock()
+  const memory = { rss: 150 * MIB, heapUsed: 30 * MIB, external: 20 * MIB, garbage: 0, connections: 0, collections: 0 }
+  const changes: boolean[] = []
+  const watch = new MemoryWatch({
+    limitBytes: LIMIT,
+    usage: () => ({ ...memory, external: memory.external + memory.garbage }),
+    collect: canCollect
+      ? () => {
+          memory.collections++
+          memory.garbage = 0
+        }
+      : undefined,
+    connections: () => memory.connections,
+    onChange: isShort => changes.push(isShort),
+    clock,
+    log: openLog({ level: 'error', stream: process.stderr, isForPeople: false }),
+  })
+  return { clock, memory, changes, watch }
+}
+
+test('memory is short from four fifths of the limit on, and enough below seven tenths', () => {
+  const { clock, memory, changes, watch } = watched()
+  // 100 MiB are the program itself.
+  memory.external = 660 * MIB
+  clock.advance(1_000)
+  assert.deepEqual(changes, [])
+  memory.external = 680 * MIB
+  clock.advance(300)
+  assert.deepEqual(changes, [true])
+  memory.external = 600 * MIB
+  clock.advance(5_000)
+  assert.deepEqual(changes, [true])
+  memory.external = 560 * MIB
+  // What the allocator keeps does not count.
+  memory.rss = 900 * MIB
+  clock.advance(300)
+  assert.deepEqual(changes, [true, false])
+  watch.close()
+})
+
+test('garbage turns nobody away: it is collected first, and not more often than every two seconds', () => {
+  const { clock, memory, changes, watch } = watched()
+  memory.garbage = 900 * MIB
+  clock.advance(300)
+  assert.deepEqual([changes, memory.collections], [[], 1])
+  memory.garbage = 900 * MIB
+  clock.advance(1_000)
+  assert.deepEqual([changes, memory.collections], [[true], 1])
+  clock.advance(2_000)
+  assert.deepEqual([changes, memory.collections], [[true, false], 2])
+  clock.advance(60_000)
+  assert.equal(memory.collections, 2, 'none without need')
+  watch.close()
+})
+
+test('connections count, and a Node that cannot collect on demand turns away all the same', () => {
+  const { clock, memory, changes, watch } = watched({ canCollect: false })
+  memory.connections = 16_000
+  clock.advance(300)
+  assert.deepEqual(changes, [true])
+  watch.close()
+})
+
+test('there is a limit on every machine', () => {
+  assert.ok(memoryLimit() > 64 * MIB && Number.isSafeInteger(memoryLimit()))
+})

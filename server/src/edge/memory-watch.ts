@@ -1,0 +1,94 @@
+// Is there memory for more visitors? Looked at a few times a second; whoever has to know reads a boolean.
+import { totalmem } from 'node:os'
+import { type Clock, KIB, MIB, type Timer } from '@pbt/proto'
+import type { Log } from '../observe/log.ts'
+
+/** How often is looked: at 400 MB a second, all of it kept, 40 MB come in between. A look costs 50 us. */
+const LOOK_MS = 100
+/** Nobody new from this part of the limit on: the rest is for those who are here and for garbage. */
+const SHORT_SHARE = 0.8
+/** Below this part everybody is welcome again; apart from the other, so that not every look changes it. */
+const ENOUGH_SHARE = 0.7
+/**
+ * While memory is short all garbage is collected this often, some 50 ms each time: V8 does not know of the limit, and would
+ * leave for later what makes visitors be turned away now.
+ */
+const COLLECT_MS = 2_000
+/** What TLS and HTTP/2 keep of a connection where V8 does not count it. */
+const NATIVE_CONNECTION_BYTES = 48 * KIB
+
+/** What the process holds, in bytes. */
+export interface MemoryUsage {
+  /** Of the machine's memory. */
+  readonly rss: number
+  readonly heapUsed: number
+  /** Buffers and what else V8 counts outside its heap. */
+  readonly external: number
+}
+
+export interface MemoryWatchOptions {
+  readonly limitBytes: number
+  readonly usage: () => MemoryUsage
+  /** Undefined: this Node was not started with --expose-gc. */
+  readonly collect: (() => void) | undefined
+  /** Connections of visitors at the moment. */
+  readonly connections: () => number
+  /** Called when it changes. */
+  readonly onChange: (isShort: boolean) => void
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class MemoryWatch {
+  private readonly options: MemoryWatchOptions
+  /** Code, threads, libraries: resident from the beginning and not V8's. */
+  private readonly baseBytes: number
+  private timer: Timer
+  private isShort = false
+  private collectedAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: MemoryWatchOptions) {
+    this.options = options
+    const { rss, heapUsed, external } = options.usage()
+    this.baseBytes = Math.max(0, rss - heapUsed - external)
+    this.timer = options.clock.after(LOOK_MS, this.look)
+  }
+
+  close(): void {
+    this.timer.clear()
+  }
+
+  /**
+   * What is in use. Not the resident size: the allocator gives back late or never what it once had, and a server that has
+   * turned visitors away for a moment would do so for ever.
+   */
+  private get usedBytes(): number {
+    const { heapUsed, external } = this.options.usage()
+    return this.baseBytes + heapUsed + external + this.options.connections() * NATIVE_CONNECTION_BYTES
+  }
+
+  private readonly look = (): void => {
+    const { limitBytes, collect, clock } = this.options
+    this.timer = clock.after(LOOK_MS, this.look)
+    const mostBytes = limitBytes * (this.isShort ? ENOUGH_SHARE : SHORT_SHARE)
+    let used = this.usedBytes
+    if (used >= mostBytes && collect !== undefined && clock.now() - this.collectedAt >= COLLECT_MS) {
+      this.collectedAt = clock.now()
+      collect()
+      used = this.usedBytes
+    }
+    const isShort = used >= mostBytes
+    if (isShort === this.isShort) return
+    this.isShort = isShort
+    const figures = { usedMib: Math.round(used / MIB), limitMib: Math.round(limitBytes / MIB) }
+    if (isShort) this.options.log.warn('memory is short: new visitors are turned away', figures)
+    else this.options.log.info('there is memory again: visitors are welcome', figures)
+    this.options.onChange(isShort)
+  }
+}
+
+/** What this process may have, in bytes: the limit of its cgroup (systemd, container), else the machine's memory. */
+export function memoryLimit(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+}
