@@ -91,10 +91,15 @@ function tokenOf(env: Environment, given: Given, stored: Stored | undefined): { 
   })
 }
 
+/** Whether the text could be a token, as far as a client can tell: it fits into a header. */
+export function isTokenLike(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text) && text.length <= MAX_TOKEN_CHARS
+}
+
 /** The texts of a bad token are never shown: it may be a good one with a slip. */
 function checkedToken(text: string, what: string): string {
   const token = text.trim()
-  if (/^[\x21-\x7e]+$/.test(token) && token.length <= MAX_TOKEN_CHARS) return token
+  if (isTokenLike(token)) return token
   throw new Failure('usage', `${what} is not a token: it is ${token === '' ? 'empty' : `${token.length} characters`}`, {
     cure: 'a token is one line of letters, digits and signs, as "pbt-server init" shows it',
   })

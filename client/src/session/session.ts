@@ -22,6 +22,7 @@ import {
   type TunnelOpened,
   type Welcome,
 } from '@pbt/proto/tunnel/v1'
+import { isTokenLike } from '../config.ts'
 import type { Line } from './dial.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
@@ -212,6 +213,8 @@ export class Session {
       }
       case 'newToken':
         if (++this.newTokens > MAX_NEW_TOKENS) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
+        // The next dial would fail on it, and for ever after a restart.
+        if (!isTokenLike(frame.value.token)) throw new PbtError('protocol', 'the new token is none')
         this.events.onNewToken(frame.value.token)
         return
       case 'openTunnel':

@@ -12,7 +12,15 @@ import {
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { BatchSchema, type Frame, type FrameSchema, type HelloSchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import {
+  type Batch,
+  BatchSchema,
+  type Frame,
+  type FrameSchema,
+  type HelloSchema,
+  type Welcome,
+  type WelcomeSchema,
+} from '@pbt/proto/tunnel/v1'
 import type { RunningServer } from './programs.ts'
 
 const PATH = '/pbt.tunnel.v1.TunnelService/Link'
@@ -20,6 +28,7 @@ const WAIT_MS = 15_000
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 type Hello = MessageInitShape<typeof HelloSchema>
+export type WelcomeInit = MessageInitShape<typeof WelcomeSchema>
 export type FrameInit = MessageInitShape<typeof FrameSchema>
 type BodyOf<C> = Extract<Frame['body'], { case: C }>
 
@@ -51,6 +60,10 @@ export function grpcMessage(bytes: Uint8Array, flag = 0, length = bytes.length):
 
 export function batchOf(number: number, ack: number, frames: readonly FrameInit[]): Uint8Array {
   return toBinary(BatchSchema, create(BatchSchema, { number: BigInt(number), ack: BigInt(ack), frames: [...frames] }))
+}
+
+export function batchIn(message: Uint8Array): Batch {
+  return fromBinary(BatchSchema, message)
 }
 
 /** One call and everything the server said on it. */
@@ -170,7 +183,7 @@ export class HostilePeer {
     while (this.input.length >= 5) {
       const length = this.input.readUInt32BE(1)
       if (this.input.length < 5 + length) break
-      const batch = fromBinary(BatchSchema, this.input.subarray(5, 5 + length))
+      const batch = batchIn(this.input.subarray(5, 5 + length))
       this.input = this.input.subarray(5 + length)
       this.received = Math.max(this.received, Number(batch.number))
       this.frames.push(...batch.frames)
