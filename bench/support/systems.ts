@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NODE_FLAGS } from '../../scripts/launch.js'
-import { family, find, freePort, ROOT, type Running, SCRATCH, start, startNode } from './machine.ts'
+import { answering, family, find, freePort, ROOT, type Running, SCRATCH, start, startNode } from './machine.ts'
 
 export interface System {
   readonly name: string
@@ -268,20 +268,4 @@ export const startSsh: MakeSystem = async (origin, line) => {
       await relay.stop()
     },
   }
-}
-
-/** Waits until something accepts connections there. */
-async function answering(port: number): Promise<void> {
-  const { connect } = await import('node:net')
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const isOpen = await new Promise<boolean>(resolve => {
-      const socket = connect({ port, host: '127.0.0.1' })
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-      socket.once('close', () => {})
-      setTimeout(() => socket.destroy(), 50)
-    })
-    if (isOpen) return
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-  throw new Error(`nothing listens on port ${port}`)
 }
