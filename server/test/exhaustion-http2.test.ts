@@ -1,5 +1,6 @@
 // HTTP/2 peers who flood instead of asking: their connections end soon, everybody else goes on.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import {
   CONTINUATION,
@@ -139,4 +140,27 @@ test('E3: a visitor has 128 streams at once', async t => {
   raw.send(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0), frame(SETTINGS, 1, 0), ...streams]))
   await raw.over()
   assert.match(raw.text, /max concurrent streams exceeded/)
+})
+
+test('E4: a visitor whose hundred downloads stand still can still ask', async t => {
+  const target = await httpTarget(t, (request, response) => {
+    if (request.url === '/more') response.writeHead(204).end()
+    else response.end(Buffer.alloc(512 * 1024))
+  })
+  const { server } = await startPbt(t, target)
+  const session = await http2Visitor(t, server)
+  // The first piece of each fits, what follows waits at the edge.
+  session.setLocalWindowSize(1 << 26)
+  session.settings({ initialWindowSize: 64 * 1024 })
+  await once(session, 'localSettings')
+  const heads = Array.from({ length: 100 }, async () => {
+    const stream = session.request({ ':path': '/held' })
+    stream.on('error', () => {})
+    await once(stream, 'response') // and nobody reads
+  })
+  await Promise.all(heads)
+  for (let asked = 0; asked < 200; asked++) {
+    const { status } = await http2Request(session, { ':path': '/more' })
+    assert.equal(status, 204)
+  }
 })
