@@ -1,7 +1,7 @@
 // The service behind everything that is measured: HTTP/1.1 by hand, so that it costs next to nothing.
 //
 // GET /down sends without end, POST /up reads without end, GET /upgrade switches to echo, GET /events waits for GET /wake,
-// anything else gets 200 bytes.
+// GET /paced sends 20 Mbit/s, anything else gets 200 bytes.
 import { createServer, type Socket } from 'node:net'
 
 const SMALL = Buffer.from(
@@ -12,6 +12,10 @@ const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupg
 const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
 const EVENT = '9\r\ndata: 1\n\n\r\n'
 const PIECE = Buffer.alloc(64 * 1024, 'x')
+
+/** 20 Mbit/s. */
+const PACED_BYTES_A_MS = 2_500
+const PACE_MS = 10
 
 const listeners = new Set<Socket>()
 
@@ -42,7 +46,8 @@ function serve(socket: Socket): void {
     else if (text.startsWith('GET /upgrade')) {
       isEchoing = true
       socket.write(SWITCHED)
-    } else if (text.startsWith('GET /events')) {
+    } else if (text.startsWith('GET /paced')) pace(socket)
+    else if (text.startsWith('GET /events')) {
       listeners.add(socket)
       socket.once('close', () => listeners.delete(socket))
       socket.write(EVENTS)
@@ -53,4 +58,16 @@ function serve(socket: Socket): void {
       for (let at = chunk.indexOf('\r\n\r\n'); at >= 0; at = chunk.indexOf('\r\n\r\n', at + 4)) socket.write(SMALL)
     }
   })
+}
+
+/** As a film is sent, without ever being more than a little ahead of its time. */
+function pace(socket: Socket): void {
+  const began = performance.now()
+  let sent = 0
+  socket.write(ENDLESS)
+  const timer = setInterval(() => {
+    const due = Math.floor((performance.now() - began) * PACED_BYTES_A_MS)
+    for (; sent + PIECE.length <= due; sent += PIECE.length) socket.write(PIECE)
+  }, PACE_MS)
+  socket.once('close', () => clearInterval(timer))
 }
