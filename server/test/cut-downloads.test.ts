@@ -7,6 +7,8 @@ import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { frameVisitor } from './support/frame-visitor.ts'
+import { DATA, END_STREAM, type Fields, HEADERS, RST_STREAM } from './support/http2-frames.ts'
 import { type RunningServer, scratch, startPbt, startServer, startTunnel } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
 import { http2Visitor } from './support/visitors.ts'
@@ -78,6 +80,16 @@ const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\
 const IN_CHUNK = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\nhalf'
 const UNTIL_CLOSE = 'HTTP/1.1 200 OK\r\n\r\nhalf'
 
+/** RFC 9113 section 7. */
+const INTERNAL_ERROR = 2
+
+const fieldsOf = (path: string): Fields => [
+  [':method', 'GET'],
+  [':scheme', 'https'],
+  [':path', path],
+  [':authority', 'app.localhost'],
+]
+
 const END = (socket: Socket) => socket.end()
 const RESET = (socket: Socket) => socket.resetAndDestroy()
 
@@ -117,6 +129,25 @@ test('C7: curl and Node see an error when the target dies within its answer', wi
       if (isWhole) assert.match(seen, /^(whole|curl 0)$/, `${name}: ${who}`)
       else if (expected.length > 0) assert.ok(expected.includes(seen), `${name}: ${who}: ${seen}`)
       else assert.match(seen, /^node /, `${name}: ${who}`)
+    }
+  }
+})
+
+test('C7: over HTTP/2 an answer that breaks off is reset and never ends, for visitors too who do not count its length', async t => {
+  const { server } = await startPbt(t, await breakingTarget(t))
+  for (const [index, [name, , , isWhole = false]] of ENDINGS.entries()) {
+    for (const hasEnded of [true, false]) {
+      const visitor = await frameVisitor(t, server)
+      const stream = visitor.open(fieldsOf(`/${index}`), hasEnded)
+      const frames = () => visitor.frames.filter(({ stream: of }) => of === stream)
+      const isEnd = ({ type, flags }: { type: number; flags: number }) =>
+        type === RST_STREAM || ((type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0)
+      await visitor.until(() => frames().some(isEnd), `${name}: an end`)
+      const ends = frames().filter(isEnd)
+      const codes = ends.map(({ type, payload }) => (type === RST_STREAM ? payload.readUInt32BE(0) : 'end'))
+      // A whole answer ends; the rest of a request that goes on behind it is not wanted any more.
+      if (isWhole) assert.equal(codes[0], 'end', name)
+      else assert.deepEqual(codes, [INTERNAL_ERROR], name)
     }
   }
 })

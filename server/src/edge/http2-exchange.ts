@@ -13,6 +13,9 @@ export class Http2Exchange extends Exchange {
   private readonly watch: Http2Watch
   private requestTrailers: readonly string[] = []
   private responseTrailers: HeaderList | undefined
+  /** The stream's end goes out with the trailers, which have not been sent. */
+  private isEndWithTrailers = false
+  private isRestUnwanted = false
   private isDrainAwaited = false
   private isClosed = false
 
@@ -60,8 +63,14 @@ export class Http2Exchange extends Exchange {
       if (head.status !== 204 || name !== 'content-length') list.push(name, headers[index + 1] ?? '')
     }
     const waitForTrailers = !isBodyless && length < 0
-    if (waitForTrailers)
-      stream.once('wantTrailers', () => stream.sendTrailers(fieldObject(this.responseTrailers ?? [])))
+    if (waitForTrailers) {
+      this.isEndWithTrailers = true
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(fieldObject(this.responseTrailers ?? []))
+        this.isEndWithTrailers = false
+        if (this.isRestUnwanted) this.refuseRest()
+      })
+    }
     stream.respond(list, { endStream: isBodyless, waitForTrailers })
   }
 
@@ -95,7 +104,8 @@ export class Http2Exchange extends Exchange {
   }
 
   protected cut(): void {
-    if (!this.isClosed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    // Not close(): it ends what was written before it resets, and a stream that has ended is not reset any more.
+    if (!this.isClosed) this.stream.destroy(new Error('the answer broke off'))
   }
 
   protected readBody(): void {
@@ -127,6 +137,13 @@ export class Http2Exchange extends Exchange {
     if (this.isRequestWhole || this.isClosed) return
     // The answer is complete, the rest of the request is not wanted (RFC 9113 section 8.1).
     stream.resume()
+    this.isRestUnwanted = true
+    // Not before the end has been sent, which trailers bring: the answer would be cut.
+    if (!this.isEndWithTrailers) this.refuseRest()
+  }
+
+  private refuseRest(): void {
+    const { stream } = this
     if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
     else stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
   }

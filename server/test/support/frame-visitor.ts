@@ -76,20 +76,33 @@ export class FrameVisitor {
 
   /** The status that answers a stream, or how it was refused. */
   async outcome(stream: number): Promise<Outcome> {
+    let outcome: Outcome | undefined
+    await this.until(() => {
+      outcome = this.outcomeSoFar(stream)
+      return outcome !== undefined
+    }, `an answer to stream ${stream}`)
+    return outcome ?? 'closed'
+  }
+
+  /** Waits until it holds, which is looked at after each piece that comes. */
+  async until(holds: () => boolean, what: string): Promise<void> {
     const deadline = AbortSignal.timeout(WAIT_MS)
-    for (;;) {
-      for (const { type, stream: of, payload } of this.frames) {
-        if (of === stream && type === RST_STREAM) return 'reset'
-        if (of === stream && type === HEADERS) return statusOf(payload)
-        if (type === GOAWAY) return 'goaway'
-      }
-      if (this.socket.destroyed) return 'closed'
-      if (deadline.aborted) throw new Error(`stream ${stream} was not answered within ${WAIT_MS} ms`)
+    while (!holds()) {
+      if (this.socket.destroyed || deadline.aborted) throw new Error(`${what} did not come within ${WAIT_MS} ms`)
       await new Promise<void>(resolve => {
         this.waiting.push(resolve)
         deadline.addEventListener('abort', () => resolve(), { once: true })
       })
     }
+  }
+
+  private outcomeSoFar(stream: number): Outcome | undefined {
+    for (const { type, stream: of, payload } of this.frames) {
+      if (of === stream && type === RST_STREAM) return 'reset'
+      if (of === stream && type === HEADERS) return statusOf(payload)
+      if (type === GOAWAY) return 'goaway'
+    }
+    return this.socket.destroyed ? 'closed' : undefined
   }
 
   private read(chunk: Buffer): void {
