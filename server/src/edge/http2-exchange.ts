@@ -68,7 +68,8 @@ export class Http2Exchange extends Exchange {
       stream.once('wantTrailers', () => {
         stream.sendTrailers(fieldObject(this.responseTrailers ?? []))
         this.isEndWithTrailers = false
-        if (this.isRestUnwanted) this.refuseRest()
+        // Node asks for them while it sends: they go out when it has, and a reset would overtake them.
+        if (this.isRestUnwanted) setImmediate(() => this.refuseRest())
       })
     }
     stream.respond(list, { endStream: isBodyless, waitForTrailers })
