@@ -4,8 +4,9 @@
 import { Cleanup } from './support/cleanup.ts'
 import { find } from './support/machine.ts'
 import { Report } from './support/report.ts'
-import { type Tool, tools } from './support/tools/list.ts'
+import { tools } from './support/tools/list.ts'
 import { type Place, startPlace } from './support/tools/place.ts'
+import type { Tool } from './support/tools/tool.ts'
 
 const cleanup = new Cleanup()
 const report = new Report('tools', 'ordinary programs through TCP and UDP tunnels')

@@ -2,8 +2,8 @@
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { answering, freePort } from '../machine.ts'
-import type { Tool } from './list.ts'
 import { must } from './place.ts'
+import type { Tool } from './tool.ts'
 
 /** 100,000 rows each: 70 are a gigabyte. */
 const SCALE = 70

@@ -8,13 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { answering, freePort, SCRATCH } from '../machine.ts'
 import { databaseTool } from './database.ts'
 import { must, type Place, run, service, target } from './place.ts'
-
-export interface Tool {
-  readonly what: string
-  readonly needs: readonly string[]
-  /** Resolves with what was seen; throws when it is not what it should be. */
-  run(place: Place): Promise<string>
-}
+import type { Tool } from './tool.ts'
 
 const SECONDS = 4
 const HOST = '127.0.0.1'
