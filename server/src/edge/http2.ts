@@ -22,6 +22,12 @@ export const MAX_STREAMS = 128
 /** What a visitor may send before it is read: enough for 400 Mbit/s at 20 ms, per stream and per connection. */
 export const STREAM_WINDOW_BYTES = MIB
 export const SESSION_WINDOW_BYTES = 4 * MIB
+/**
+ * What one connection's streams may hold together, fields and what waits to be sent, in MB: as much as the channels of
+ * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to whoever has some dozens that
+ * stand still.
+ */
+export const SESSION_MEMORY_MB = 40
 /** A visitor who shook hands while the server stopped asks within this what it came for. */
 const LATE_MS = 1_000
 const MAX_HEADER_BYTES = 64 * KIB
@@ -70,6 +76,7 @@ export function createHttp2(options: Http2Options): Http2Edge {
       enablePush: false,
     },
     maxHeaderListPairs: MAX_FIELDS + 8,
+    maxSessionMemory: SESSION_MEMORY_MB,
     // What a target sends twice goes out twice: Node would throw, whether it is asked for a head or for trailers.
     strictSingleValueFields: false,
     unknownProtocolTimeout: 10_000,
