@@ -1,10 +1,13 @@
-// A UDP tunnel: how many datagrams come back over 12 flows at a fixed rate and as fast as it goes, and how long one takes.
+// A UDP tunnel: how many datagrams come back over 12 flows as fast as it goes, and how long they take: alone, at a fixed rate,
+// and beside a download.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { cpuSeconds } from './support/machine.ts'
-import { milli, Report } from './support/report.ts'
+import { mega, milli, Report } from './support/report.ts'
 import { readOptions } from './support/run.ts'
-import { pbtWith } from './support/systems.ts'
+import { pbtWith, startOrigin } from './support/systems.ts'
 
 const FLOWS = 12
 /** Datagrams under way in each flow; a lost one is given up after a while. */
@@ -12,12 +15,26 @@ const WINDOW = 8
 const LOST_MS = 200
 const WARM_UP_MS = 1_000
 const PINGS = 500
+/** Half of what is asked of 512 bytes. */
+const STEADY_A_SECOND = 10_000
+const STEADY_BYTES = 512
+/** A call beside a download. */
+const CALL_EVERY_MS = 20
+const CALL_BYTES = 200
+const TCP_PORT = 20_000 + Math.floor(Math.random() * 12_000)
 
 const options = readOptions(4, 1)
 const report = new Report('udp', `one UDP tunnel with an echo behind it, ${FLOWS} flows, loopback`)
 const echo = await open()
 echo.on('message', (datagram, { port, address }) => echo.send(datagram, port, address))
-const system = await pbtWith(['udp', String(echo.address().port)], undefined, [])
+const origin = await startOrigin()
+const system = await pbtWith(
+  ['up', `udp:${echo.address().port}`, `tcp:${origin.port},port=${TCP_PORT}`],
+  undefined,
+  [],
+  [],
+  line => line.includes('"udp://'),
+)
 
 const rows: string[][] = []
 for (const size of [64, 512, 1_400]) {
@@ -43,14 +60,64 @@ report.table(
 )
 
 const pinger = await open()
-const times: number[] = []
-for (let count = 0; count < PINGS; count++) times.push(await ping(pinger))
-times.sort((left, right) => left - right)
-const at = (share: number) => milli(times[Math.floor(share * (times.length - 1))] ?? 0)
-report.table('one datagram at a time', ['p50 ms', 'p99 ms', 'most ms'], [[at(0.5), at(0.99), at(1)]])
+const alone: number[] = []
+for (let count = 0; count < PINGS; count++) alone.push(await ping(pinger))
+const steady = await paced(FLOWS, STEADY_BYTES, STEADY_A_SECOND, options.seconds * 1_000)
+const download = connect({ port: TCP_PORT, host: '127.0.0.1' })
+download.write('GET /down HTTP/1.1\r\n\r\n')
+let downloaded = 0
+download.on('data', chunk => {
+  downloaded += chunk.length
+})
+await once(download, 'data')
+const call = await paced(1, CALL_BYTES, 1_000 / CALL_EVERY_MS, options.seconds * 1_000)
+download.destroy()
+const beside = `${CALL_BYTES} bytes every ${CALL_EVERY_MS} ms beside a download of ${mega(downloaded / options.seconds)} MB/s`
+report.table(
+  'how long one takes, there and back',
+  ['what', 'p50 ms', 'p99 ms', 'most ms', 'lost'],
+  [
+    ['one at a time', ...spread(alone), '0'],
+    [`${STEADY_A_SECOND} a second of ${STEADY_BYTES} bytes`, ...spread(steady.times), lossOf(steady)],
+    [beside, ...spread(call.times), lossOf(call)],
+  ],
+)
 report.save()
 await system.stop()
+await origin.running.stop()
 process.exit()
+
+function spread(times: readonly number[]): string[] {
+  const sorted = [...times].sort((left, right) => left - right)
+  return [0.5, 0.99, 1].map(share => milli(sorted[Math.floor(share * (sorted.length - 1))] ?? 0))
+}
+
+function lossOf({ sent, times }: { readonly sent: number; readonly times: readonly number[] }): string {
+  return `${sent - times.length} of ${sent}`
+}
+
+/** Datagrams at a fixed rate over some flows; each carries its number. */
+async function paced(count: number, size: number, aSecond: number, ms: number) {
+  const flows = await Promise.all(Array.from({ length: count }, open))
+  const began: number[] = []
+  const times: number[] = []
+  for (const flow of flows) {
+    flow.on('message', datagram => times.push(performance.now() - (began[datagram.readUInt32BE(0)] ?? 0)))
+  }
+  const start = performance.now()
+  for (let now = start; now < start + ms; now = performance.now()) {
+    for (const due = ((now - start) / 1_000) * aSecond; began.length < due; ) {
+      const datagram = Buffer.alloc(size)
+      datagram.writeUInt32BE(began.length)
+      flows[began.length % count]?.send(datagram, system.port, '127.0.0.1')
+      began.push(performance.now())
+    }
+    await pause(1)
+  }
+  await pause(LOST_MS)
+  for (const flow of flows) flow.close()
+  return { sent: began.length, times }
+}
 
 async function open(): Promise<Socket> {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 })
