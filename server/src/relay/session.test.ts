@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { codeOf, GRACE_MS, LINK_SILENCE_MS, type Link, MAX_TUNNELS, Mux, type SessionFrame } from '@pbt/proto'
+import { FakeClock } from '@pbt/proto/testing'
+import {
+  CloseTunnelSchema,
+  GoodbyeSchema,
+  HelloSchema,
+  NewTokenSchema,
+  OpenTunnelSchema,
+  TunnelKind,
+} from '@pbt/proto/tunnel/v1'
+import type { Log } from '../observe/log.ts'
+import type { Ports } from './ports.ts'
+import { Registry } from './registry.ts'
+import { Reservations } from './reservations.ts'
+import { Session, type SessionLink } from './session.ts'
+
+/** A house for sessions whose names are remembered when `written` resolves. */
+function house() {
+  const clock = new FakeClock()
+  const registry = new Registry(clock)
+  const offline: string[] = []
+  const ended: Session[] = []
+  const warnings: string[] = []
+  const disk = { written: Promise.resolve() }
+  const reservations = new Reservations('localhost', registry, {
+    load: () => Promise.resolve([]),
+    claim: () => disk.written,
+    setOffline: labels => {
+      offline.push(...labels)
+      return Promise.resolve()
+    },
+  })
+  const log: Log = {
+    error: () => {},
+    warn: text => warnings.push(text),
+    info: () => {},
+    debug: () => {},
+    child: () => log,
+  }
+  const context = {
+    ...{ clock, log, reservations, ended: (session: Session) => ended.push(session) },
+    // Sessions of these tests have no ports.
+    ports: {} as unknown as Ports,
+    urlOf: (host: string) => `https://${host}`,
+    portUrlOf: () => '',
+  }
+  const state = (host = 'app.localhost') => registry.lookup(host).state
+  return { clock, registry, offline, ended, warnings, disk, state, join: () => client(context, clock) }
+}
+
+/** A session and the client's end of it. */
+function client(context: ConstructorParameters<typeof Session>[0], clock: FakeClock) {
+  const hello = create(HelloSchema, { major: 1, clientId: 'c', machineId: 'm', generation: 1n })
+  const session = new Session(context, hello, 1)
+  const heard: SessionFrame[] = []
+  const goAways: string[] = []
+  const mux = new Mux({
+    role: 'client',
+    clock,
+    handler: {
+      onSessionFrame: frame => heard.push(frame),
+      onGoAway: ({ code }) => goAways.push(code),
+      onLinkSilent: () => {},
+      onViolation: error => assert.fail(error),
+    },
+  })
+  const line = { isBroken: false, drops: 0 }
+  const write =
+    (to: Mux): Link['write'] =>
+    (batch, taken) => {
+      const copy = Buffer.alloc(batch.length)
+      batch.copy(copy, 0)
+      clock.soon(() => {
+        taken()
+        if (!line.isBroken) to.receive(copy)
+      })
+    }
+  const connect = (): SessionLink => {
+    const link = { write: write(mux), close: () => {}, drop: () => line.drops++ }
+    const [serverHas, clientHas] = [session.mux.received, mux.received]
+    session.attach(link, clientHas)
+    mux.attach({ write: write(session.mux), close: () => {} }, serverHas)
+    return link
+  }
+  /** Lets everything happen that needs no time. */
+  const settle = async () => {
+    for (let round = 0; round < 5; round++) {
+      clock.settle()
+      await turn()
+    }
+  }
+  const say = async (frame: SessionFrame) => {
+    mux.sendSessionFrame(frame)
+    await settle()
+  }
+  const open = (tunnel: number, overrides: MessageInitShape<typeof OpenTunnelSchema> = {}) => {
+    const wish = { tunnel, kind: TunnelKind.HTTP, domains: ['app'], target: '3000', ...overrides }
+    return say({ case: 'openTunnel', value: create(OpenTunnelSchema, wish) })
+  }
+  const closeTunnel = (tunnel: number) => say({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
+  /** The codes with which tunnels were refused or closed, and the cures. */
+  const refusals = () =>
+    heard.flatMap(({ case: name, value }) =>
+      name === 'tunnelRefused' ? [{ code: codeOf(value.reason), cure: value.cure }] : [],
+    )
+  return { session, mux, heard, goAways, line, connect, settle, say, open, closeTunnel, refusals }
+}
+
+test('a session without a link is kept for the grace time, and no longer', async () => {
+  const { clock, ended, offline, state, join } = house()
+  const { session, connect, open } = join()
+  const first = connect()
+  await open(1)
+  assert.equal(state(), 'online')
+  for (let time = 0; time < 3; time++) {
+    session.linkLost(time === 0 ? first : connect())
+    assert.ok(!session.isAttached)
+    clock.advance(GRACE_MS - 1)
+  }
+  assert.deepEqual([session.isClosed, state()], [false, 'online'])
+  clock.advance(1)
+  assert.deepEqual([session.isClosed, state(), offline], [true, 'offline', ['app']])
+  session.linkLost(first)
+  session.close('killed', '')
+  assert.deepEqual(ended, [session])
+  assert.throws(() => connect(), /the session is over/)
+})
+
+test('a newer link takes the place of an older one, whose end changes nothing', () => {
+  const { clock, join } = house()
+  const { session, connect, line } = join()
+  const older = connect()
+  const newer = connect()
+  assert.equal(line.drops, 1)
+  session.linkLost(older)
+  clock.advance(1_000)
+  assert.ok(session.isAttached)
+  session.linkLost(newer)
+  assert.ok(!session.isAttached)
+})
+
+test('a silent link is dropped, and the session can be resumed', () => {
+  const { clock, ended, join } = house()
+  const { session, connect, line } = join()
+  connect()
+  line.isBroken = true
+  clock.advance(LINK_SILENCE_MS)
+  assert.deepEqual([session.isAttached, line.drops], [false, 1])
+  line.isBroken = false
+  connect()
+  clock.advance(GRACE_MS)
+  assert.deepEqual([session.isAttached, ended], [true, []])
+})
+
+test('a tunnel that ends while its name is written is offline afterwards', async () => {
+  for (const end of ['close', 'goodbye'] as const) {
+    const { disk, offline, state, join } = house()
+    const { connect, open, closeTunnel, say, settle, heard } = join()
+    connect()
+    const writing = Promise.withResolvers<void>()
+    disk.written = writing.promise
+    await open(1)
+    if (end === 'close') await closeTunnel(1)
+    else await say({ case: 'goodbye', value: create(GoodbyeSchema, {}) })
+    writing.resolve()
+    await settle()
+    assert.deepEqual([state(), heard.map(frame => frame.case)], ['offline', []], end)
+    assert.ok(offline.includes('app'), end)
+  }
+})
+
+test('what cannot be opened is refused with the reason, and the session goes on', async () => {
+  const { disk, join, warnings } = house()
+  const { session, connect, open, refusals } = join()
+  connect()
+  await open(1)
+  await open(1)
+  await open(2, { kind: 9 as TunnelKind })
+  await open(3, { domains: ['-'] })
+  await open(4, { allow: ['nonsense'] })
+  disk.written = Promise.reject(new Error('disk full'))
+  await open(5, { domains: ['other'] })
+  const codes = refusals().map(({ code }) => code)
+  assert.deepEqual(codes, ['protocol', 'unsupported', 'name-invalid', 'not-allowed', 'internal'])
+  assert.match(refusals()[4]?.cure ?? '', /disk may be full/)
+  assert.match(refusals()[1]?.cure ?? '', /upgrade/)
+  assert.deepEqual([session.tunnelCount, session.isClosed, warnings.length], [1, false, 5])
+})
+
+test('a session has so many tunnels and no more', async () => {
+  const { join } = house()
+  const { session, connect, open, refusals } = join()
+  connect()
+  for (let tunnel = 1; tunnel <= MAX_TUNNELS + 1; tunnel++) await open(tunnel, { domains: [`app-${tunnel}`] })
+  assert.equal(session.tunnelCount, MAX_TUNNELS)
+  assert.deepEqual(
+    refusals().map(({ code }) => code),
+    ['limit'],
+  )
+})
+
+test('tunnels closed again and again end the session', async () => {
+  const { clock, join } = house()
+  const { session, connect, closeTunnel, goAways } = join()
+  connect()
+  for (let count = 0; count < 2 * MAX_TUNNELS; count++) await closeTunnel(9)
+  assert.ok(!session.isClosed)
+  clock.advance(1_000)
+  for (let count = 0; count < 3; count++) await closeTunnel(9)
+  assert.deepEqual([session.isClosed, goAways], [true, ['limit']])
+})
+
+test('frames that only a server sends end the session', async () => {
+  const { join } = house()
+  const { session, connect, say, goAways } = join()
+  connect()
+  await say({ case: 'newToken', value: create(NewTokenSchema, { token: 'x' }) })
+  assert.deepEqual([session.isClosed, goAways], [true, ['protocol']])
+})
+
+test('at its end names are offline, unless the server stops and the client is expected back', async () => {
+  for (const [code, remembered] of [
+    ['shutdown', []],
+    ['killed', ['app']],
+  ] as const) {
+    const { offline, join } = house()
+    const { session, connect, open, settle, goAways } = join()
+    connect()
+    await open(1)
+    session.close(code, 'over')
+    await settle()
+    assert.deepEqual([offline, goAways], [remembered, [code]])
+  }
+})
+
+test('a tunnel whose last name another of the same client takes is told so', async () => {
+  const { join, state } = house()
+  const [first, second] = [join(), join()]
+  first.connect()
+  second.connect()
+  await first.open(1)
+  await second.open(7)
+  await first.settle()
+  const [closed] = first.heard.flatMap(({ case: name, value }) => (name === 'tunnelClosed' ? [value] : []))
+  assert.deepEqual([closed?.tunnel, codeOf(closed?.reason ?? 0)], [1, 'replaced'])
+  assert.deepEqual([first.session.tunnelCount, second.session.tunnelCount, state()], [0, 1, 'online'])
+})
+
+test('visitors who are turned away are logged the 1st, 2nd, 4th, 8th … time', async () => {
+  const { registry, warnings, join } = house()
+  const { connect, open } = join()
+  connect()
+  await open(1, { allow: ['192.0.2.0/24'] })
+  const found = registry.lookup('app.localhost')
+  assert(found.state === 'online')
+  for (let count = 0; count < 10; count++) assert.ok(!found.tunnel.allows('203.0.113.7'))
+  assert.ok(found.tunnel.allows('192.0.2.7'))
+  assert.equal(warnings.filter(text => text === 'visitor not allowed').length, 4)
+})
