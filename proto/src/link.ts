@@ -1,6 +1,13 @@
 // A gRPC stream as the multiplexer's link, the same at both ends.
 import type { Batch } from './encode.ts'
-import type { Link } from './mux.ts'
+
+/** One gRPC stream, or a test's stand-in for it. */
+export interface Link {
+  /** Takes an encoded batch; calls `taken` once it no longer waits in the process. Must not throw. */
+  write(batch: Batch, taken: () => void): void
+  /** Ends the stream; no more calls of `taken` are needed. */
+  close(): void
+}
 
 /** What is needed of a gRPC stream: grpc-js's ClientDuplexStream and ServerDuplexStream both have it. */
 export interface LinkStream {

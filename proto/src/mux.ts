@@ -1,33 +1,19 @@
 // The multiplexer: channels of one session over whatever link is attached, at either end.
 import { create } from '@bufbuild/protobuf'
-import { type Frame, GoAwaySchema, PingSchema, PongSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { Clock } from './clock.ts'
 import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
-import { type Batch, BatchWriter, encodeControl, encodeOpen } from './encode.ts'
+import { encodeControl, encodeOpen } from './encode.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
-import type { ChannelKind, ChannelOpen } from './heads.ts'
-import {
-  ACK_AT_MOST_BYTES,
-  ACK_DELAY_MS,
-  ACK_EVERY_BYTES,
-  ACK_INTERVAL_MS,
-  IDLE_FRAMES_A_SECOND,
-  KIB,
-  MAX_CHANNELS,
-  MAX_CONTROL_FRAMES,
-  MAX_IDLE_FRAMES,
-  MAX_UNACKED_BATCHES,
-  MAX_UNACKED_BYTES,
-} from './limits.ts'
-import { Line } from './line.ts'
-import { encodeLinkFrame, type LinkFrame } from './link-frames.ts'
-import { Liveness } from './liveness.ts'
+import type { ChannelOpen } from './heads.ts'
+import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES } from './limits.ts'
+import type { Link } from './link.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
-import { Outbox } from './outbox.ts'
-import { Replay, type SentBatch } from './replay.ts'
+import { openIn, openKind } from './opens.ts'
 import type { DatagramPool, SendQueue } from './send-queue.ts'
+import { Sender } from './sender.ts'
 import type { CreditPool } from './window.ts'
 
 /** A frame of the session itself, counted and replayed. */
@@ -35,14 +21,6 @@ export type SessionFrame = Extract<
   Frame['body'],
   { case: 'openTunnel' | 'tunnelOpened' | 'tunnelRefused' | 'closeTunnel' | 'tunnelClosed' | 'newToken' | 'goodbye' }
 >
-
-/** One gRPC stream, or a test's stand-in for it. */
-export interface Link {
-  /** Takes an encoded batch; calls `taken` once it no longer waits in the process. Must not throw. */
-  write(batch: Batch, taken: () => void): void
-  /** Ends the stream; no more calls of `taken` are needed. */
-  close(): void
-}
 
 /** Called synchronously; must not throw. */
 export interface MuxHandler {
@@ -74,19 +52,13 @@ export interface MuxOptions {
   handler: MuxHandler
 }
 
-/** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
-const PIPE_BYTES = 256 * KIB
 /** What a late frame or a tiny one counts of one that brings nothing. */
 const SMALL_PART = 1 / 32
-/** With this many frames waiting a batch goes out at once, so that the peer starts while this end goes on reading. */
-const LUMP_FRAMES = 16
 
 export class Mux implements ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool = { grownBytes: 0 }
   readonly datagrams: DatagramPool = { waitingBytes: 0 }
-  /** Highest number of a counted batch received: what resume tells the peer. */
-  received = 0
   isClosed = false
 
   private readonly clock: Clock
@@ -94,31 +66,12 @@ export class Mux implements ChannelHost {
   private readonly channels = new Map<number, MuxChannel>()
   private lastChannel = 0
 
-  private link: Link | undefined
-  private line = new Line()
-  private readonly liveness: Liveness
+  private readonly sender: Sender
   private readonly reader = new BatchReader()
-  private readonly writer = new BatchWriter()
-  private readonly outbox = new Outbox()
-  private readonly replay = new Replay()
-  private sentNumber = 0
-  private pipeBytes = 0
-  private pingId = 0
-  /** Number of the last counted batch that stood before the ping under way; undefined: none is. */
-  private pingedAfter: number | undefined
-  /** A ping that is answered once the link takes more. */
-  private owedPong: bigint | undefined
   private readonly idle: Allowance
 
-  private isFlushPlanned = false
-  private hasFlushedThisTurn = false
   private readonly drainedChannels: MuxChannel[] = []
 
-  private ackOwedBytes = 0
-  private ackedAt = 0
-  private isAckTimerSet = false
-
-  private bytesSent = 0
   private bytesReceived = 0
   private droppedDatagrams = 0
 
@@ -127,22 +80,23 @@ export class Mux implements ChannelHost {
     this.clock = options.clock
     this.handler = options.handler
     this.idle = new Allowance(options.clock, MAX_IDLE_FRAMES, IDLE_FRAMES_A_SECOND)
-    this.liveness = new Liveness(
-      options.clock,
-      () => this.ping(),
-      () => {
-        this.detach()
-        this.handler.onLinkSilent()
-      },
-    )
+    this.sender = new Sender(options.clock, {
+      onFlushed: () => this.reportDrained(),
+      onSilent: () => this.handler.onLinkSilent(),
+    })
   }
 
   get isAttached(): boolean {
-    return this.link !== undefined
+    return this.sender.isAttached
+  }
+
+  /** Highest number of a counted batch received: what resume tells the peer. */
+  get received(): number {
+    return this.sender.received
   }
 
   get usualRoundTripMs(): number {
-    return this.line.smoothedRoundTripMs
+    return this.sender.usualRoundTripMs
   }
 
   get stats(): MuxStats {
@@ -150,12 +104,12 @@ export class Mux implements ChannelHost {
     for (const channel of this.channels.values()) queuedBytes += channel.queue.bytes
     return {
       channels: this.channels.size,
-      bytesSent: this.bytesSent,
+      bytesSent: this.sender.bytesSent,
       bytesReceived: this.bytesReceived,
-      unackedBytes: this.replay.bytes,
+      unackedBytes: this.sender.unackedBytes,
       queuedBytes,
       datagramsDropped: this.droppedDatagrams,
-      roundTripMs: this.line.roundTripMs,
+      roundTripMs: this.sender.roundTripMs,
     }
   }
 
@@ -175,33 +129,17 @@ export class Mux implements ChannelHost {
    * sent again. Throws PbtError `protocol` when it claims what was never sent or lacks what is no longer kept.
    */
   attach(link: Link, peerReceived: number): void {
-    if (peerReceived < this.replay.acked) {
-      throw new PbtError('protocol', `peer lacks batch ${peerReceived + 1}, which it acknowledged before`)
-    }
-    this.replay.acknowledge(peerReceived)
-    this.detach()
-    this.link = link
-    this.line = new Line()
-    this.replay.rewind()
-    this.pipeBytes = 0
-    this.pingedAfter = undefined
-    this.owedPong = undefined
-    this.liveness.start()
-    this.planFlush()
+    this.sender.attach(link, peerReceived)
   }
 
   /** The link is gone; channels wait for the next one. Closes the link. Nothing when detached. */
   detach(): void {
-    const link = this.link
-    if (link === undefined) return
-    this.link = undefined
-    this.liveness.stop()
-    link.close()
+    this.sender.detach()
   }
 
   /** One batch from the link. Never throws. */
   receive(batch: Uint8Array): void {
-    if (this.isClosed || this.link === undefined) return
+    if (this.isClosed || !this.sender.isAttached) return
     this.bytesReceived += batch.length
     try {
       this.process(batch)
@@ -236,16 +174,14 @@ export class Mux implements ChannelHost {
       reconnect,
       reconnectAfterMs,
     })
-    this.sendLinkFrame({ case: 'goAway', value })
+    this.sender.sendLinkFrame({ case: 'goAway', value })
   }
 
   /** The session is over: every channel is reset with the code and the link closed after what it has taken. */
   close(code: ErrorCode, message: string): void {
     if (this.isClosed) return
-    if (this.link !== undefined) this.flush()
     this.isClosed = true
-    this.detach()
-    this.replay.clear()
+    this.sender.close()
     const error = new PbtError(code, message)
     for (const channel of [...this.channels.values()]) channel.fail(error)
   }
@@ -257,13 +193,11 @@ export class Mux implements ChannelHost {
   }
 
   wake(queue: SendQueue): void {
-    this.outbox.ready(queue, this.clock.now())
-    this.planFlush()
+    this.sender.wake(queue)
   }
 
   sendControl(channel: number, body: string): void {
-    this.outbox.pushControl(channel, body)
-    this.planFlush()
+    this.sender.sendControl(channel, body)
   }
 
   drained(channel: MuxChannel): void {
@@ -283,16 +217,9 @@ export class Mux implements ChannelHost {
   private process(batch: Uint8Array): void {
     const { reader } = this
     reader.read(batch)
-    if (reader.ack > this.replay.acked) this.acknowledged(reader.ack)
-    else if (reader.frames === 0) this.spendIdle()
+    if (!this.sender.acknowledged(reader.ack) && reader.frames === 0) this.spendIdle()
     const isCounted = reader.number > 0
-    if (isCounted) {
-      if (reader.number !== this.received + 1) {
-        throw new PbtError('protocol', `batch ${reader.number} came after batch ${this.received}`)
-      }
-      this.received = reader.number
-      this.oweAck(batch.length)
-    }
+    if (isCounted) this.sender.counted(reader.number, batch.length)
     let ping: bigint | undefined
     for (let index = 0; index < reader.frames && !this.isClosed; index++) {
       reader.select(index)
@@ -302,11 +229,8 @@ export class Mux implements ChannelHost {
       } else ping = this.sessionFrame(reader.control().body, isCounted) ?? ping
     }
     // One answer for all pings of a batch, so that a flood of them costs the sender more than us.
-    if (ping !== undefined) {
-      this.owedPong = ping
-      this.sendPong()
-    }
-    if (this.outbox.controlFrames > MAX_CONTROL_FRAMES) {
+    if (ping !== undefined) this.sender.pinged(ping)
+    if (this.sender.controlFrames > MAX_CONTROL_FRAMES) {
       throw new PbtError('limit', `peer makes this end say more than it takes: ${MAX_CONTROL_FRAMES} frames wait`)
     }
   }
@@ -357,7 +281,7 @@ export class Mux implements ChannelHost {
     this.channels.set(id, channel)
     let open: ChannelOpen
     try {
-      open = kind === 'http' ? { kind, head: reader.requestHead() } : addressedOpen(reader)
+      open = openIn(reader, kind)
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
       channel.reset('protocol', error.message)
@@ -375,7 +299,7 @@ export class Mux implements ChannelHost {
         this.spendIdle()
         return body.value.id
       case 'pong':
-        this.ponged(body.value.id)
+        if (!this.sender.ponged(body.value.id)) this.spendIdle()
         return undefined
       case 'goAway': {
         const { reason, message, reconnect, reconnectAfterMs } = body.value
@@ -400,186 +324,11 @@ export class Mux implements ChannelHost {
     }
   }
 
-  /** Only the answer to the ping under way proves anything, and it has to acknowledge what stood before the ping. */
-  private ponged(id: bigint): void {
-    if (this.pingedAfter === undefined || id !== BigInt(this.pingId)) {
-      this.spendIdle()
-      return
-    }
-    if (this.replay.acked < this.pingedAfter) {
-      throw new PbtError(
-        'protocol',
-        `peer answers pings, and has not acknowledged batch ${this.pingedAfter}, which came before`,
-      )
-    }
-    this.pingedAfter = undefined
-    this.liveness.proven(this.clock.now())
-  }
-
-  private acknowledged(number: number): void {
-    const before = this.replay.bytes
-    const newest = this.replay.acknowledge(number)
-    if (newest === undefined) return
-    const now = this.clock.now()
-    this.line.acknowledged(newest, before - this.replay.bytes, now)
-    this.liveness.proven(now)
-    if (this.hasMore) this.planFlush()
-  }
-
   private violated(cause: unknown): void {
     const error = cause instanceof PbtError ? cause : new PbtError('internal', 'receiving a batch failed', { cause })
     this.goAway(error.code, error.message, false, 0)
     this.close(error.code, error.message)
     this.handler.onViolation(error)
-  }
-
-  // Sending.
-
-  private oweAck(bytes: number): void {
-    this.ackOwedBytes += bytes
-    if (this.isAckDue(this.clock.now())) this.planFlush()
-    else if (!this.isAckTimerSet) {
-      this.isAckTimerSet = true
-      this.clock.after(ACK_DELAY_MS, () => {
-        this.isAckTimerSet = false
-        if (this.ackOwedBytes > 0) this.sendAck()
-      })
-    }
-  }
-
-  /** On a quick line an acknowledgement for each piece would cost the peer more than the piece. */
-  private isAckDue(now: number): boolean {
-    if (this.ackOwedBytes < ACK_EVERY_BYTES) return false
-    return this.ackOwedBytes >= ACK_AT_MOST_BYTES || now - this.ackedAt >= ACK_INTERVAL_MS
-  }
-
-  private ackSent(now: number): void {
-    this.ackOwedBytes = 0
-    this.ackedAt = now
-  }
-
-  private ping(): void {
-    this.pingedAfter = this.replay.isPending ? this.replay.acked : this.sentNumber
-    this.sendLinkFrame({ case: 'ping', value: create(PingSchema, { id: BigInt(++this.pingId) }) })
-  }
-
-  /** A peer that reads nothing must not make pongs pile up: one is owed until the link takes more. */
-  private sendPong(): void {
-    if (this.owedPong === undefined || this.pipeBytes >= PIPE_BYTES) return
-    const id = this.owedPong
-    this.owedPong = undefined
-    this.sendLinkFrame({ case: 'pong', value: create(PongSchema, { id }) })
-  }
-
-  private sendAck(): void {
-    if (this.link === undefined || this.pipeBytes >= PIPE_BYTES) return
-    this.ackSent(this.clock.now())
-    this.hand(this.writer.finish(this.received, 0))
-  }
-
-  /**
-   * The first flush of a turn comes before the loop looks at I/O again, so that a lone request never waits; later ones
-   * of the same turn come together after the I/O that is ready, or at once when a lump of frames has gathered.
-   */
-  private planFlush(): void {
-    if (this.link === undefined) return
-    if (this.outbox.waiting >= LUMP_FRAMES && this.hasFlushedThisTurn) {
-      this.flush()
-      return
-    }
-    if (this.isFlushPlanned) return
-    this.isFlushPlanned = true
-    if (this.hasFlushedThisTurn) this.clock.afterIo(this.plannedFlush)
-    else this.clock.soon(this.plannedFlush)
-  }
-
-  private readonly plannedFlush = (): void => {
-    this.isFlushPlanned = false
-    this.flush()
-    this.reportDrained()
-  }
-
-  private readonly turnEnded = (): void => {
-    this.hasFlushedThisTurn = false
-  }
-
-  private flush(): void {
-    if (this.link === undefined) return
-    if (!this.hasFlushedThisTurn) {
-      this.hasFlushedThisTurn = true
-      this.clock.afterIo(this.turnEnded)
-    }
-    const now = this.clock.now()
-    this.flushReplay(now)
-    while (this.mayWrite()) {
-      const spare = this.line.capBytes - this.line.inFlight
-      if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
-      this.outbox.fill(this.writer, spare, this.line.capBytes)
-      if (this.writer.frames === 0) break
-      this.sendBatch(now)
-    }
-    if (this.outbox.isEmpty && this.line.inFlight < this.line.capBytes) this.line.ranDry()
-    if (this.isAckDue(now)) this.sendAck()
-  }
-
-  private get hasMore(): boolean {
-    return this.replay.isPending || !this.outbox.isEmpty
-  }
-
-  private mayWrite(): boolean {
-    return (
-      this.link !== undefined &&
-      !this.replay.isPending &&
-      this.pipeBytes < PIPE_BYTES &&
-      this.replay.bytes < MAX_UNACKED_BYTES &&
-      this.replay.length < MAX_UNACKED_BATCHES
-    )
-  }
-
-  private flushReplay(now: number): void {
-    while (this.link !== undefined && this.pipeBytes < PIPE_BYTES && this.line.inFlight < this.line.capBytes) {
-      const again = this.replay.resend()
-      if (again === undefined) return
-      this.line.sent(again, now)
-      this.hand(again.batch)
-    }
-  }
-
-  private sendBatch(now: number): void {
-    this.ackSent(now)
-    const batch = this.writer.finish(this.received, ++this.sentNumber)
-    const sent: SentBatch = {
-      number: this.sentNumber,
-      batch,
-      bytes: batch.length,
-      sentAt: 0,
-      delivered: 0,
-      deliveredAt: 0,
-      firstSentAt: 0,
-      isAppLimited: false,
-    }
-    this.line.sent(sent, now)
-    this.replay.push(sent)
-    this.hand(batch)
-  }
-
-  private hand(batch: Batch): void {
-    const { link } = this
-    if (link === undefined) return
-    this.bytesSent += batch.length
-    this.pipeBytes += batch.length
-    link.write(batch, () => {
-      if (this.link !== link) return
-      const wasFull = this.pipeBytes >= PIPE_BYTES
-      this.pipeBytes -= batch.length
-      if (!wasFull) return
-      this.sendPong()
-      if (this.hasMore || this.ackOwedBytes > 0) this.planFlush()
-    })
-  }
-
-  private sendLinkFrame(frame: LinkFrame): void {
-    if (this.link !== undefined) this.hand(encodeLinkFrame(frame, this.received))
   }
 
   /** Owners are told outside the writing of a batch, since they may write at once. */
@@ -589,24 +338,4 @@ export class Mux implements ChannelHost {
       if (channel?.isOpen) channel.handler.onDrain?.()
     }
   }
-}
-
-function openKind(body: number): ChannelKind | undefined {
-  switch (body) {
-    case BODY_HTTP_REQUEST:
-      return 'http'
-    case BODY_TCP_OPEN:
-      return 'tcp'
-    case BODY_UDP_OPEN:
-      return 'udp'
-    default:
-      return undefined
-  }
-}
-
-function addressedOpen(reader: BatchReader): ChannelOpen {
-  const { body } = reader.control()
-  if (body.case !== 'tcpOpen' && body.case !== 'udpOpen') throw new PbtError('protocol', 'malformed open')
-  const { tunnel, visitor, local } = body.value
-  return { kind: body.case === 'tcpOpen' ? 'tcp' : 'udp', tunnel, visitor, local }
 }
