@@ -4,6 +4,7 @@ import type { Command, Context } from './commands/command.ts'
 import { http } from './commands/http.ts'
 import { init } from './commands/init.ts'
 import { outputOptions } from './commands/output-options.ts'
+import { status } from './commands/status.ts'
 import { tcp } from './commands/tcp.ts'
 import { udp } from './commands/udp.ts'
 import { up } from './commands/up.ts'
@@ -64,7 +65,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
       'which kind of tunnel? Try "pbt tunnel http 3000"',
     ),
   )
-  add(add(add(add(parser, http), tcp), udp), up)
+  add(add(add(add(add(parser, http), tcp), udp), up), status)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
     .example('$0 http 3000 --domain myapp', 'https://myapp.tunnel.example.com reaches port 3000')

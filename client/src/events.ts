@@ -21,3 +21,31 @@ export interface Traffic {
   /** 0 when unknown. */
   readonly roundTripMs: number
 }
+
+export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
+
+export interface TunnelOnline {
+  readonly name: string
+  readonly kind: ChannelKind
+  readonly urls: readonly string[]
+  readonly target: string
+}
+
+/** A tunnel with the requests, connections or flows that are over, and their bytes. */
+export interface TunnelSnapshot extends TunnelOnline {
+  readonly requests: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** What a process of this machine that holds tunnels says of itself; `pbt status` shows it. */
+export interface ProcessSnapshot {
+  readonly pid: number
+  /** `HOST:PORT` */
+  readonly server: string
+  readonly state: LinkState
+  /** Why it is not online, '' when it is. */
+  readonly reason: string
+  readonly tunnels: readonly TunnelSnapshot[]
+  readonly traffic: Traffic
+}

@@ -12,4 +12,4 @@ export const RESERVE_PORT = {
   requiresArg: true,
   describe: 'the public port, kept for this tunnel (default: the port of last time)',
 } as const
-export const JSON_LINES = { type: 'boolean', describe: 'one JSON object a line instead of the live view' } as const
+export const JSON_LINES = { type: 'boolean', describe: 'one JSON object a line, for programs' } as const

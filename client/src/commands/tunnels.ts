@@ -5,10 +5,12 @@ import { systemClock } from '@pbt/proto'
 import { Agent } from '../agent.ts'
 import { readSettings, type Settings } from '../config.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { type Output, runningOutput } from '../output.ts'
+import { type Output, type RequestRecord, runningOutput } from '../output.ts'
 import { formatServer } from '../server-address.ts'
 import { dial } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
+import { keyOf, Observed } from '../status/observed.ts'
+import { serveStatus } from '../status/socket.ts'
 import { machineId, readStored, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
 import type { Context } from './command.ts'
@@ -24,7 +26,17 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   let agent: Agent | undefined
   const output = runningOutput(outputOptions(isJson, context), server, () => agent?.traffic ?? NO_TRAFFIC)
   context.atExit(() => output.close())
-  const tunnels = makePlans.map((makePlan, index) => makePlan(index + 1, output))
+  const observed = new Observed(systemClock, server, () => agent?.traffic ?? NO_TRAFFIC)
+  const tunnels = makePlans.map((makePlan, index) => {
+    let key = ''
+    const request = (record: RequestRecord) => {
+      observed.request(key, record)
+      output.request(record)
+    }
+    const plan = makePlan(index + 1, { ...output, request })
+    key = keyOf(plan)
+    return plan
+  })
   const identity = {
     agent: AGENT,
     machineId: id,
@@ -40,19 +52,35 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     tunnels,
     dial: (hello, events) =>
       dial({ server: settings.server, token, ca: settings.ca, clock: systemClock }, hello, events),
-    onEvent: event => output.event(event),
+    onEvent: event => {
+      observed.event(event)
+      output.event(event)
+    },
     onNewToken: newToken => {
       token = newToken
       keepToken(settings, newToken, output)
     },
   })
   const ignoreSignals = context.onStopSignal(() => agent?.stop())
+  const stopAnswering = answerStatus(settings.home, observed, output)
+  context.atExit(stopAnswering)
   agent.start()
   try {
     return await agent.finished
   } finally {
     ignoreSignals()
+    stopAnswering()
     output.close()
+  }
+}
+
+/** Tunnels do not depend on it: when it cannot be, `pbt status` does not show this process. */
+function answerStatus(home: string, observed: Observed, output: Output): () => void {
+  try {
+    return serveStatus(home, () => observed.snapshot())
+  } catch (error) {
+    output.say(`pbt: "pbt status" will not show these tunnels: ${failureOf(error).message}`)
+    return () => {}
   }
 }
 

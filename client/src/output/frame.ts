@@ -1,9 +1,7 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
-import type { Traffic } from '../events.ts'
+import type { LinkState, Traffic } from '../events.ts'
 import type { RequestRecord } from './requests.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
-
-export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
 
 export interface View {
   readonly server: string
@@ -22,12 +20,12 @@ export interface View {
   readonly recent: readonly RequestRecord[]
 }
 
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 /** Safe text in one style. */
 export type Span = readonly [text: string, style?: Style]
 
 const SGR: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
-const STATE_STYLE: Record<LinkState, Style> = {
+export const STATE_STYLE: Record<LinkState, Style> = {
   connecting: 'yellow',
   online: 'green',
   reconnecting: 'yellow',

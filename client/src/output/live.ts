@@ -1,9 +1,10 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
 import type { ClientEvent, Traffic } from '../events.ts'
-import { frame, type LinkState, type View } from './frame.ts'
+import { frame, type View } from './frame.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
+import { Standing } from './standing.ts'
 import { formatBytes } from './text.ts'
 
 /** No two drawings are closer. */
@@ -45,10 +46,7 @@ interface Sample {
 export class Live {
   private readonly options: LiveOptions
   private readonly ring = new RequestRing()
-  private state: LinkState = 'connecting'
-  private reason = ''
-  private retryAt: number | undefined
-  private readonly tunnels = new Map<string, View['tunnels'][number]>()
+  private readonly standing: Standing
   /** Told after the view has gone, on the screen that stays. */
   private readonly lastWords: string[] = []
   private drawTimer: Timer | undefined
@@ -60,6 +58,7 @@ export class Live {
 
   constructor(options: LiveOptions) {
     this.options = options
+    this.standing = new Standing(options.clock)
     const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0 }
     this.samples = [none, none]
   }
@@ -94,45 +93,14 @@ export class Live {
   }
 
   event(event: ClientEvent): void {
-    switch (event.event) {
-      case 'connected':
-      case 'resumed':
-        this.enter('online', '')
-        break
-      case 'online': {
-        const { tunnel: name, urls, target } = event
-        this.tunnels.set(name, { name, urls, target })
-        break
-      }
-      case 'reconnecting':
-        this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
-        this.retryAt = this.options.clock.now() + event.retryInMs
-        break
-      case 'offline':
-        this.enter('offline', event.reason)
-        break
-      case 'closed':
-        this.tunnels.delete(event.tunnel)
-        this.lastWords.push(`pbt: ${sentence(event)}`)
-        break
-      case 'error':
-        this.lastWords.push(`pbt: ${sentence(event)}`)
-        break
-      case 'stored':
-        break
-    }
+    this.standing.event(event)
+    if (event.event === 'closed' || event.event === 'error') this.lastWords.push(`pbt: ${sentence(event)}`)
     this.changed()
   }
 
   request(record: RequestRecord): void {
     this.ring.push(record)
     if (this.drawTimer === undefined) this.changed()
-  }
-
-  private enter(state: LinkState, reason: string): void {
-    this.state = state
-    this.reason = reason
-    if (state === 'online') this.retryAt = undefined
   }
 
   private changed(): void {
@@ -175,10 +143,10 @@ export class Live {
     const rate = (from: number, to: number) => Math.round((to - from) / seconds)
     return {
       server: this.options.server,
-      state: this.state,
-      reason: this.reason,
-      retryInMs: this.retryAt === undefined ? undefined : Math.max(0, this.retryAt - this.options.clock.now()),
-      tunnels: [...this.tunnels.values()],
+      state: this.standing.state,
+      reason: this.standing.reason,
+      retryInMs: this.standing.retryInMs,
+      tunnels: [...this.standing.tunnels.values()],
       traffic: this.options.traffic(),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),
       bytesOutPerSecond: rate(before.bytesOut, after.bytesOut),

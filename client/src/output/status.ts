@@ -1,0 +1,103 @@
+// What `pbt status` shows: a block for each process with its tunnels, or a JSON line for each tunnel.
+import type { ProcessSnapshot, TunnelSnapshot } from '../events.ts'
+import { render, type Span, STATE_STYLE } from './frame.ts'
+import { formatBytes, formatDuration, safe } from './text.ts'
+
+/** A process that holds tunnels, as far as it could be asked. */
+export type Status =
+  | { readonly kind: 'answered'; readonly snapshot: ProcessSnapshot }
+  /** It runs, and said nothing in time. */
+  | { readonly kind: 'silent'; readonly pid: number }
+
+export interface StatusOutput {
+  /** Shows how all stand at the moment; in a terminal that watches, instead of what was shown before. */
+  show(all: readonly Status[]): void
+  close(): void
+}
+
+export interface StatusOptions {
+  readonly stdout: NodeJS.WriteStream
+  readonly isJson: boolean
+  readonly isColored: boolean
+  readonly isWatching: boolean
+}
+
+const ENTER = '\x1b[?1049h\x1b[?25l' // alternate screen, no cursor
+const LEAVE = '\x1b[?25h\x1b[?1049l'
+const HOME = '\x1b[H'
+const CLEAR_LINE = '\x1b[K'
+const CLEAR_BELOW = '\x1b[J'
+const MOST_COLUMNS = 200
+
+export function statusOutput({ stdout, isJson, isColored, isWatching }: StatusOptions): StatusOutput {
+  if (isJson) {
+    return {
+      show: all => {
+        const time = new Date().toISOString()
+        for (const line of all.flatMap(objects)) stdout.write(`${JSON.stringify({ ...line, time })}\n`)
+      },
+      close: () => {},
+    }
+  }
+  const columns = () => (stdout.isTTY ? Math.max(1, (stdout.columns ?? 80) - 1) : MOST_COLUMNS)
+  const isScreen = isWatching && stdout.isTTY
+  if (isScreen) stdout.write(ENTER)
+  let isOpen = isScreen
+  return {
+    show: all => {
+      const lines = statusLines(all).map(line => render(line, columns(), isColored && stdout.isTTY))
+      if (!isScreen) stdout.write(`${lines.join('\n')}\n`)
+      else if (!stdout.writableNeedDrain)
+        stdout.write(`${HOME}${lines.slice(0, stdout.rows ?? 24).join(`${CLEAR_LINE}\r\n`)}${CLEAR_LINE}${CLEAR_BELOW}`)
+    },
+    close: () => {
+      if (isOpen) stdout.write(LEAVE)
+      isOpen = false
+    },
+  }
+}
+
+function objects(status: Status): Record<string, unknown>[] {
+  if (status.kind === 'silent') return [{ event: 'silent', pid: status.pid }]
+  const { pid, server, state, reason, tunnels } = status.snapshot
+  return tunnels.map(({ name, ...tunnel }) => ({
+    event: 'tunnel',
+    tunnel: name,
+    state,
+    reason,
+    ...tunnel,
+    pid,
+    server,
+  }))
+}
+
+/** Lines of safe text; at least one. */
+export function statusLines(all: readonly Status[]): Span[][] {
+  if (all.length === 0) return [[['no tunnel of this machine is running; "pbt http 3000" opens one']]]
+  const blocks = all.map(status => (status.kind === 'silent' ? silentLines(status.pid) : processLines(status.snapshot)))
+  return blocks.flatMap((lines, index) => (index === 0 ? lines : [[], ...lines]))
+}
+
+function silentLines(pid: number): Span[][] {
+  return [[['not answering', 'red'], [`  process ${pid} holds tunnels and says nothing`]]]
+}
+
+function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessSnapshot): Span[][] {
+  const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
+  const rest = reason === '' ? '' : `  ${safe(reason)}`
+  const link = `in ${formatBytes(traffic.bytesIn)}, out ${formatBytes(traffic.bytesOut)}, ${traffic.open} open`
+  return [
+    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  ${link}  process ${pid}`, 'dim'], [rest]],
+    ...tunnels.flatMap(tunnelLines),
+  ]
+}
+
+function tunnelLines({ urls, target, requests, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
+  const what = kind === 'http' ? 'requests' : kind === 'tcp' ? 'connections' : 'flows'
+  return urls.map((url, index) => {
+    const address: Span = [`  ${safe(url)}`, 'bold']
+    if (index > 0) return [address]
+    const done = `${requests} ${what}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    return [address, [`  to ${safe(target)}  ${done}`]]
+  })
+}

@@ -1,0 +1,58 @@
+// What a process that holds tunnels can tell of itself at any moment.
+import type { Clock } from '@pbt/proto'
+import type { ClientEvent, ProcessSnapshot, Traffic } from '../events.ts'
+import { Standing } from '../output/standing.ts'
+import type { RequestRecord } from '../output.ts'
+
+interface Sum {
+  requests: number
+  bytesIn: number
+  bytesOut: number
+}
+
+export class Observed {
+  private readonly server: string
+  private readonly traffic: () => Traffic
+  private readonly standing: Standing
+  /** By target, which is what the tunnels of one process differ in. */
+  private readonly sums = new Map<string, Sum>()
+
+  constructor(clock: Clock, server: string, traffic: () => Traffic) {
+    this.server = server
+    this.traffic = traffic
+    this.standing = new Standing(clock)
+  }
+
+  event(event: ClientEvent): void {
+    this.standing.event(event)
+  }
+
+  /** A request, connection or flow of the tunnel with this key is over. */
+  request(key: string, { bytesIn, bytesOut }: RequestRecord): void {
+    const sum = this.sums.get(key) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }
+    sum.requests++
+    sum.bytesIn += bytesIn
+    sum.bytesOut += bytesOut
+    this.sums.set(key, sum)
+  }
+
+  snapshot(): ProcessSnapshot {
+    const { state, reason, tunnels } = this.standing
+    return {
+      pid: process.pid,
+      server: this.server,
+      state,
+      reason,
+      tunnels: [...tunnels.values()].map(tunnel => ({
+        ...tunnel,
+        ...(this.sums.get(keyOf(tunnel)) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
+      })),
+      traffic: this.traffic(),
+    }
+  }
+}
+
+/** What tells the tunnels of one process apart before they have names. */
+export function keyOf({ kind, target }: { readonly kind: string; readonly target: string }): string {
+  return `${kind} ${target}`
+}
