@@ -213,6 +213,12 @@ test('a writer that ignores the answer of write still holds a bounded part in fl
   assert.equal(client.stats.bytesReceived >= INITIAL_CREDIT_BYTES, true)
   assert.ok(client.stats.bytesReceived < INITIAL_CREDIT_BYTES + 8 * KIB)
   assert.equal(record.drains, 1)
+  assert.equal(server.stats.creditStalls, 0)
+  record.channel?.write(Buffer.alloc(1))
+  record.channel?.write(Buffer.alloc(1))
+  assert.equal(server.stats.creditStalls, 1)
+  record.channel?.reset('cancelled', 'enough')
+  assert.equal(server.stats.creditStalls, 1)
 })
 
 test('a reset reaches the peer with its code and drops what waits', () => {

@@ -42,6 +42,8 @@ export interface MuxStats {
   unackedBytes: number
   queuedBytes: number
   datagramsDropped: number
+  /** How often data of a channel waited because the peer had not read what came before. */
+  creditStalls: number
   /** Milliseconds, 0 before the first sample. */
   roundTripMs: number
 }
@@ -74,6 +76,8 @@ export class Mux implements ChannelHost {
 
   private bytesReceived = 0
   private droppedDatagrams = 0
+  /** Of the channels that are over. */
+  private pastStalls = 0
 
   constructor(options: MuxOptions) {
     this.role = options.role
@@ -100,8 +104,11 @@ export class Mux implements ChannelHost {
   }
 
   get stats(): MuxStats {
-    let queuedBytes = 0
-    for (const channel of this.channels.values()) queuedBytes += channel.queue.bytes
+    let [queuedBytes, creditStalls] = [0, this.pastStalls]
+    for (const { queue } of this.channels.values()) {
+      queuedBytes += queue.bytes
+      creditStalls += queue.stalls
+    }
     return {
       channels: this.channels.size,
       bytesSent: this.sender.bytesSent,
@@ -109,6 +116,7 @@ export class Mux implements ChannelHost {
       unackedBytes: this.sender.unackedBytes,
       queuedBytes,
       datagramsDropped: this.droppedDatagrams,
+      creditStalls,
       roundTripMs: this.sender.roundTripMs,
     }
   }
@@ -205,7 +213,7 @@ export class Mux implements ChannelHost {
   }
 
   forget(channel: MuxChannel): void {
-    this.channels.delete(channel.id)
+    if (this.channels.delete(channel.id)) this.pastStalls += channel.queue.stalls
   }
 
   datagramDropped(): void {

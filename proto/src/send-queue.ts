@@ -42,6 +42,8 @@ export class SendQueue {
   /** Bytes of data waiting. */
   bytes = 0
   private credit = INITIAL_CREDIT_BYTES
+  /** How often data had to wait because the peer had not read what came before. */
+  stalls = 0
   private isEndWanted = false
   private isEndTaken = false
   private wantsDrain = false
@@ -68,6 +70,7 @@ export class SendQueue {
 
   /** Adds data. False: the writer should wait for `drained`. */
   pushData(chunk: Uint8Array): boolean {
+    if (this.credit <= 0 && this.bytes === 0) this.stalls++
     this.bodies.push(chunk)
     this.bytes += chunk.length
     if (this.bytes < CHANNEL_QUEUE_BYTES) return true
@@ -145,7 +148,10 @@ export class SendQueue {
 
   private takeData(writer: BatchWriter, chunk: Uint8Array, slice: number): boolean {
     const size = Math.min(chunk.length - this.offset, this.credit, slice)
-    if (size <= 0) return false
+    if (size <= 0) {
+      this.stalls++
+      return false
+    }
     const from = this.offset
     this.credit -= size
     this.bytes -= size

@@ -170,6 +170,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
         access: access.figures,
         waitingRecords: () => access.waitingRecords,
         links: () => sessions.figures,
+        certificates: () => keyring.ends,
         connections: () => ({
           open: edge.connectionCount + listeners.connectionCount,
           refused: edge.refusedCount + listeners.refusedCount,

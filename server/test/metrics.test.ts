@@ -45,6 +45,8 @@ test('Prometheus scrapes every metric, with the values of what happened', async 
   assert.equal(value(/^pbt_sessions(?:\{.*\})? (\d+)/m), 1)
   assert.equal(value(/^pbt_tunnels(?:\{.*\})? (\d+)/m), 1)
   assert.ok(value(/^pbt_link_bytes_sent(?:_bytes)?_total(?:\{.*\})? (\d+)/m) > 0)
+  const days = value(/^pbt_certificate_lifetime\w*\{name="[a-z.]*localhost".*\} ([\d.]+)/m)
+  assert.ok(days > 390 && days <= 397, `${days} days`)
   assert.equal(value(/^pbt_request_duration\w*_count(?:\{.*\})? (\d+)/m), 4)
 })
 

@@ -22,6 +22,7 @@ const MAX_NAME = 64
 interface Kept {
   readonly context: SecureContext
   readonly renewAt: number
+  readonly endsAt: number
 }
 
 export class DevelopmentKeyring implements Keyring {
@@ -64,6 +65,12 @@ export class DevelopmentKeyring implements Keyring {
     return isBelowLocalhost(servername ?? 'localhost') && isBelowLocalhost(host)
   }
 
+  /** Of those in use the one that ends first stands for all. */
+  get ends() {
+    const [first] = [...this.kept].sort(([, left], [, right]) => left.endsAt - right.endsAt)
+    return first === undefined ? [] : [{ name: first[0], at: first[1].endsAt }]
+  }
+
   reload(): void {}
 
   close(): void {
@@ -86,7 +93,7 @@ export class DevelopmentKeyring implements Keyring {
   private make(name: string, now: number): Kept {
     const leaf = leafCertificate(this.authority, name, this.key.publicKey, new Date(now + LEAF_MS))
     const context = createSecureContext({ cert: leaf, key: this.keyPem, minVersion: MIN_TLS_VERSION })
-    return { context, renewAt: now + RENEW_MS }
+    return { context, renewAt: now + RENEW_MS, endsAt: now + LEAF_MS }
   }
 }
 

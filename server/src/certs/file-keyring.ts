@@ -12,6 +12,9 @@ const LOOK_MS = 10_000
 /** The owner is told in the log when a certificate ends sooner. */
 const WARN_BEFORE_MS = 14 * 24 * 3_600_000
 
+/** As Node writes alternative names: `DNS:a.test, DNS:*.a.test`. */
+const FIRST_NAME = /(?:DNS|IP Address):([^,]+)/
+
 export interface CertificateFiles {
   readonly certificate: string
   readonly key: string
@@ -51,6 +54,13 @@ export class FileKeyring implements Keyring {
   covers(servername: string | undefined, host: string): boolean {
     const pair = this.pairFor(servername)
     return pair !== undefined && holdsFor(pair, host)
+  }
+
+  get ends() {
+    return this.pairs.map(({ certificate }) => ({
+      name: FIRST_NAME.exec(certificate.subjectAltName ?? '')?.[1] ?? '',
+      at: certificate.validToDate.getTime(),
+    }))
   }
 
   reload(): void {

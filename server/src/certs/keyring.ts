@@ -14,6 +14,8 @@ export interface Keyring {
   covers(servername: string | undefined, host: string): boolean
   /** Reads the owner's files again. What is not right is logged, and what was there goes on. */
   reload(): void
+  /** When each certificate that is served ends, by its first name; Unix time in ms. */
+  readonly ends: readonly { readonly name: string; readonly at: number }[]
   /** The file of the authority that made the certificates, when it is the own one for development. */
   readonly authorityFile: string | undefined
   close(): void

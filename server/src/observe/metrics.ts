@@ -16,9 +16,12 @@ export interface Seen {
     readonly unackedBytes: number
     readonly queuedBytes: number
     readonly datagramsDropped: number
+    readonly creditStalls: number
     /** The longest of all sessions. */
     readonly roundTripMs: number
   }
+  /** When the certificates that are served end; Unix time in ms. */
+  readonly certificates: () => readonly { readonly name: string; readonly at: number }[]
   readonly connections: () => { readonly open: number; readonly refused: number }
   /** Of the thread that carries traffic, since the last look: milliseconds. */
   readonly loopDelay: () => { readonly p99Ms: number; readonly maxMs: number }
@@ -35,6 +38,8 @@ export interface Metric {
   readonly doc: string
   readonly read: (seen: Seen, observe: Observe) => void
 }
+
+const DAY_MS = 24 * 3_600_000
 
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
 
@@ -126,6 +131,13 @@ export const METRICS: readonly Metric[] = [
     'datagrams for which the link had no room',
     seen => seen.links().datagramsDropped,
   ),
+  one(
+    'pbt.link.credit_stalls',
+    'counter',
+    '{stall}',
+    'times that data for a client waited because the client, or its target, had not read what came before',
+    seen => seen.links().creditStalls,
+  ),
   one('pbt.link.round_trip', 'gauge', 'ms', 'the longest round trip of all links', seen => seen.links().roundTripMs),
   one(
     'pbt.access_log.records',
@@ -165,6 +177,15 @@ export const METRICS: readonly Metric[] = [
       const { p99Ms, maxMs } = seen.loopDelay()
       observe(p99Ms, { quantile: '0.99' })
       observe(maxMs, { quantile: '1' })
+    },
+  },
+  {
+    name: 'pbt.certificate.lifetime',
+    kind: 'gauge',
+    unit: 'd',
+    doc: 'days until a certificate that is served ends, by its first name; of the certificates for development the next one',
+    read: ({ certificates }, observe) => {
+      for (const { name, at } of certificates()) observe((at - Date.now()) / DAY_MS, { name })
     },
   },
   one('pbt.process.memory', 'gauge', 'By', 'resident memory of the process', () => process.memoryUsage.rss()),

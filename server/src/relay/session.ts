@@ -70,10 +70,12 @@ export class Session implements TunnelSession {
   private readonly log: Log
   private state: State
   private readonly tunnels = new Map<number, Tunnel>()
+  private readonly beganAt: number
   private readonly changes: Allowance
 
   constructor(context: SessionContext, hello: Hello, tokenId: number) {
     this.context = context
+    this.beganAt = context.clock.now()
     this.changes = new Allowance(context.clock, TUNNEL_CHANGES, TUNNEL_CHANGES_A_SECOND)
     this.clientId = hello.clientId
     this.machineId = hello.machineId
@@ -165,7 +167,9 @@ export class Session implements TunnelSession {
     const isComingBack = code === 'shutdown'
     for (const tunnel of this.tunnels.values()) this.release(tunnel, isComingBack)
     this.tunnels.clear()
-    this.log.info('session over', { code, reason: message })
+    const { bytesSent, bytesReceived } = this.mux.stats
+    const seconds = Math.round((this.context.clock.now() - this.beganAt) / 1_000)
+    this.log.info('session over', { code, reason: message, seconds, bytesSent, bytesReceived })
     this.context.ended(this)
   }
 

@@ -28,6 +28,7 @@ export interface SessionFigures {
   readonly unackedBytes: number
   readonly queuedBytes: number
   readonly datagramsDropped: number
+  readonly creditStalls: number
   /** The longest of all. */
   readonly roundTripMs: number
 }
@@ -45,7 +46,7 @@ export class Sessions {
   private readonly byId = new Map<string, Session>()
   private readonly byClient = new Map<string, Session>()
   /** Of the sessions that are over. */
-  private readonly past = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0 }
+  private readonly past = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0, creditStalls: 0 }
   private isLeaving = false
 
   constructor(options: SessionsOptions) {
@@ -70,6 +71,7 @@ export class Sessions {
       all.unackedBytes += stats.unackedBytes
       all.queuedBytes += stats.queuedBytes
       all.datagramsDropped += stats.datagramsDropped
+      all.creditStalls += stats.creditStalls
       all.roundTripMs = Math.max(all.roundTripMs, stats.roundTripMs)
     }
     return all
@@ -158,10 +160,11 @@ export class Sessions {
   }
 
   private forget(session: Session): void {
-    const { bytesSent, bytesReceived, datagramsDropped } = session.mux.stats
+    const { bytesSent, bytesReceived, datagramsDropped, creditStalls } = session.mux.stats
     this.past.bytesSent += bytesSent
     this.past.bytesReceived += bytesReceived
     this.past.datagramsDropped += datagramsDropped
+    this.past.creditStalls += creditStalls
     this.byId.delete(session.id.toString('hex'))
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
   }
