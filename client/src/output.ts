@@ -11,8 +11,8 @@ export type { RequestRecord } from './output/requests.ts'
 /** What a command tells. */
 export interface Output {
   event(event: ClientEvent): void
-  /** A request is over. Cheap: nothing is written before the next drawing. */
-  request(record: RequestRecord): void
+  /** A request of the tunnel with this key (`keyOf`) is over. Cheap: nothing is written before the next drawing. */
+  request(record: RequestRecord, tunnel: string): void
   /** Words that belong to no event, for people. */
   say(text: string): void
   /** Stops the live view, writes what waits and gives the terminal back. Again: nothing. */
@@ -81,7 +81,7 @@ function liveOutput(screen: NodeJS.WriteStream, isColored: boolean, server: stri
   live.open()
   return {
     event: event => live.event(event),
-    request: record => live.request(record),
+    request: (record, tunnel) => live.request(record, tunnel),
     say: () => {},
     close: () => {
       process.off('SIGTSTP', stopped)

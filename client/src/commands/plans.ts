@@ -2,14 +2,14 @@
 import { isIP } from 'node:net'
 import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
+import type { OnRequest } from '../forward/record.ts'
 import { createTcpForwarder } from '../forward/tcp.ts'
 import { createUdpForwarder } from '../forward/udp.ts'
-import type { Output } from '../output.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { parsePortTarget, parseTarget } from '../target.ts'
 
-/** A plan, made once its number is known and the output is there that its requests are told to. */
-export type MakePlan = (number: number, output: Output) => TunnelPlan
+/** A plan, made once its number is known and who is told of its requests. */
+export type MakePlan = (number: number, onRequest: OnRequest) => TunnelPlan
 
 export interface CommonOptions {
   readonly target: string
@@ -43,7 +43,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
     })
   }
   const wishes = { ...common(options), domains: options.domain ?? [] }
-  return (number, output) => ({
+  return (number, onRequest) => ({
     ...wishes,
     number,
     kind: 'http',
@@ -53,7 +53,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
       hostHeader,
       protocol: targetProtocol,
       isVerified: verifyTarget,
-      onRequest: record => output.request(record),
+      onRequest,
     }),
   })
 }
@@ -65,12 +65,12 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
     throw new Failure('usage', `--proxy-protocol "${proxyProtocol}" is not known`, { cure: 'give v1 or v2' })
   }
   const wishes = { ...common(options), port: portOf(options.reservePort) }
-  return (number, output) => ({
+  return (number, onRequest) => ({
     ...wishes,
     number,
     kind: 'tcp',
     target: target.label,
-    forwarder: createTcpForwarder({ target, proxyProtocol, onRequest: record => output.request(record) }),
+    forwarder: createTcpForwarder({ target, proxyProtocol, onRequest }),
   })
 }
 
@@ -78,12 +78,12 @@ export function udpPlan(options: PortPlanOptions & { readonly idleTimeout: strin
   const target = parsePortTarget(options.target, 'udp')
   const idleTimeoutMs = durationOf(options.idleTimeout)
   const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs }
-  return (number, output) => ({
+  return (number, onRequest) => ({
     ...wishes,
     number,
     kind: 'udp',
     target: target.label,
-    forwarder: createUdpForwarder({ target, onRequest: record => output.request(record) }),
+    forwarder: createUdpForwarder({ target, onRequest }),
   })
 }
 

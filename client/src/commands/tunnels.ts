@@ -4,12 +4,13 @@ import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
 import { Agent } from '../agent.ts'
 import { readSettings, type Settings } from '../config.ts'
+import { keyOf } from '../events.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { type Output, type RequestRecord, runningOutput } from '../output.ts'
+import { type Output, runningOutput } from '../output.ts'
 import { formatServer } from '../server-address.ts'
 import { dial } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
-import { keyOf, Observed } from '../status/observed.ts'
+import { Observed } from '../status/observed.ts'
 import { serveStatus } from '../status/socket.ts'
 import { machineId, readStored, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
@@ -29,11 +30,10 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const observed = new Observed(systemClock, server, () => agent?.traffic ?? NO_TRAFFIC)
   const tunnels = makePlans.map((makePlan, index) => {
     let key = ''
-    const request = (record: RequestRecord) => {
+    const plan = makePlan(index + 1, record => {
       observed.request(key, record)
-      output.request(record)
-    }
-    const plan = makePlan(index + 1, { ...output, request })
+      output.request(record, key)
+    })
     key = keyOf(plan)
     return plan
   })

@@ -10,7 +10,13 @@ export interface View {
   readonly reason: string
   /** Until the next try, undefined when none is planned. */
   readonly retryInMs: number | undefined
-  readonly tunnels: readonly { name: string; urls: readonly string[]; target: string }[]
+  readonly tunnels: readonly {
+    readonly name: string
+    readonly urls: readonly string[]
+    readonly target: string
+    readonly requests: number
+    readonly requestsPerSecond: number
+  }[]
   readonly traffic: Traffic
   readonly bytesInPerSecond: number
   readonly bytesOutPerSecond: number
@@ -45,14 +51,16 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
     [],
     [label('State'), [view.state, STATE_STYLE[view.state]], [stateNote(view), 'dim']],
   ]
-  for (const { urls, target } of view.tunnels) {
+  for (const { urls, target, requests, requestsPerSecond } of view.tunnels) {
     for (const [index, url] of urls.entries()) {
       const address = safe(url)
       // An address is there to be copied: in a narrow terminal it gets the whole line.
       if (LABEL_CELLS + cellsOf(address) > columns) lines.push([[address, 'bold']])
       else lines.push([label(index === 0 ? 'Address' : ''), [address, 'bold']])
     }
-    lines.push([label('Target'), [safe(target)]])
+    // One tunnel alone has the same figures below.
+    const own = view.tunnels.length > 1 ? `  ${requests}  ${requestsPerSecond}/s` : ''
+    lines.push([label('Target'), [safe(target)], [own, 'dim']])
   }
   lines.push([label('Traffic'), [traffic(view)]])
   lines.push([label('Requests'), [`${view.requests}  ${view.requestsPerSecond}/s  ${view.traffic.open} open`]])

@@ -1,6 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, Traffic } from '../events.ts'
+import { type ClientEvent, keyOf, type Traffic } from '../events.ts'
 import { frame, type View } from './frame.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
@@ -41,12 +41,15 @@ interface Sample {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly requests: number
+  readonly byTunnel: ReadonlyMap<string, number>
 }
 
 export class Live {
   private readonly options: LiveOptions
   private readonly ring = new RequestRing()
   private readonly standing: Standing
+  /** By tunnel. */
+  private readonly requests = new Map<string, number>()
   /** Told after the view has gone, on the screen that stays. */
   private readonly lastWords: string[] = []
   private drawTimer: Timer | undefined
@@ -59,7 +62,7 @@ export class Live {
   constructor(options: LiveOptions) {
     this.options = options
     this.standing = new Standing(options.clock)
-    const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0 }
+    const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0, byTunnel: new Map() }
     this.samples = [none, none]
   }
 
@@ -98,8 +101,10 @@ export class Live {
     this.changed()
   }
 
-  request(record: RequestRecord): void {
+  /** `tunnel`: its key. */
+  request(record: RequestRecord, tunnel: string): void {
     this.ring.push(record)
+    this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
     if (this.drawTimer === undefined) this.changed()
   }
 
@@ -119,7 +124,8 @@ export class Live {
 
   private tick(): void {
     const { bytesIn, bytesOut } = this.options.traffic()
-    this.samples = [this.samples[1], { at: this.options.clock.now(), bytesIn, bytesOut, requests: this.ring.count }]
+    const sums = { bytesIn, bytesOut, requests: this.ring.count, byTunnel: new Map(this.requests) }
+    this.samples = [this.samples[1], { at: this.options.clock.now(), ...sums }]
     this.tickTimer = this.options.clock.after(TICK_MS, () => this.tick())
     this.changed()
   }
@@ -146,7 +152,11 @@ export class Live {
       state: this.standing.state,
       reason: this.standing.reason,
       retryInMs: this.standing.retryInMs,
-      tunnels: [...this.standing.tunnels.values()],
+      tunnels: [...this.standing.tunnels.values()].map(tunnel => {
+        const key = keyOf(tunnel)
+        const requestsPerSecond = rate(before.byTunnel.get(key) ?? 0, after.byTunnel.get(key) ?? 0)
+        return { ...tunnel, requests: this.requests.get(key) ?? 0, requestsPerSecond }
+      }),
       traffic: this.options.traffic(),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),
       bytesOutPerSecond: rate(before.bytesOut, after.bytesOut),

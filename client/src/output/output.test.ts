@@ -27,7 +27,15 @@ function viewOf(fields: Partial<View> = {}): View {
     state: 'online',
     reason: '',
     retryInMs: undefined,
-    tunnels: [{ name: 'app', urls: ['https://app.localhost:8443'], target: '127.0.0.1:3000' }],
+    tunnels: [
+      {
+        name: 'app',
+        urls: ['https://app.localhost:8443'],
+        target: '127.0.0.1:3000',
+        requests: 1,
+        requestsPerSecond: 0,
+      },
+    ],
     traffic: { ...NO_TRAFFIC, roundTripMs: 11.6 },
     bytesInPerSecond: 0,
     bytesOutPerSecond: 0,
@@ -112,7 +120,7 @@ test('a visitor cannot steer the terminal through the view', () => {
     server: text,
     reason: text,
     state: 'offline',
-    tunnels: [{ name: text, urls: [text], target: text }],
+    tunnels: [{ name: text, urls: [text], target: text, requests: 0, requestsPerSecond: 0 }],
     recent: [record({ path: text, method: text, fault: text })],
   })
   for (const line of frame(view, 200, 24, false)) assert.doesNotMatch(line, STEERING)
@@ -206,10 +214,27 @@ function openLive() {
 test('ten thousand requests in a second are drawn at most ten times', () => {
   const { clock, screen, live } = openLive()
   for (let index = 0; index < 10_000; index++) {
-    live.request(record({ path: `/${index}` }))
+    live.request(record({ path: `/${index}` }), 'http 3000')
     if (index % 10 === 0) clock.advance(1)
   }
   assert(screen.writes.length <= 13, `${screen.writes.length} writes`)
+  live.close()
+})
+
+test('of several tunnels each shows its own requests and their rate', () => {
+  const { clock, screen, live } = openLive()
+  const online = (name: string, target: string): ClientEvent => ({
+    ...{ event: 'online', tunnel: name, kind: 'http', target },
+    urls: [`https://${name}.localhost`],
+  })
+  live.event(online('one', ':1'))
+  live.event(online('two', ':2'))
+  for (let count = 0; count < 30; count++) live.request(record(), 'http :2')
+  clock.advance(1_000)
+  clock.advance(100)
+  const picture = screen.writes.at(-1) ?? ''
+  assert.match(picture, /Target {4}:1 {2}0 {2}0\/s/)
+  assert.match(picture, /Target {4}:2 {2}30 {2}30\/s/)
   live.close()
 })
 
@@ -231,7 +256,7 @@ test('a terminal that does not keep up is not written to', () => {
   const before = screen.writes.length
   screen.writableNeedDrain = true
   for (let index = 0; index < 50; index++) {
-    live.request(record())
+    live.request(record(), 'http 3000')
     clock.advance(100)
   }
   assert.equal(screen.writes.length, before)
@@ -244,7 +269,7 @@ test('a terminal that does not keep up is not written to', () => {
 test('closing gives back screen and cursor, says what went wrong and what was done', () => {
   const { clock, screen, live } = openLive()
   assert(screen.writes[0]?.includes('\x1b[?25l'))
-  live.request(record())
+  live.request(record(), 'http 3000')
   live.event({ event: 'error', code: 'name-taken', message: 'app is taken', cure: 'take another' })
   live.close()
   live.close()

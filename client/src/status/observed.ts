@@ -1,6 +1,6 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, ProcessSnapshot, Traffic } from '../events.ts'
+import { type ClientEvent, keyOf, type ProcessSnapshot, type Traffic } from '../events.ts'
 import { Standing } from '../output/standing.ts'
 import type { RequestRecord } from '../output.ts'
 
@@ -50,9 +50,4 @@ export class Observed {
       traffic: this.traffic(),
     }
   }
-}
-
-/** What tells the tunnels of one process apart before they have names. */
-export function keyOf({ kind, target }: { readonly kind: string; readonly target: string }): string {
-  return `${kind} ${target}`
 }
