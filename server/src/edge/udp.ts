@@ -23,6 +23,8 @@ const MAX_WAITING_BYTES = 1024 * 1024
 /** Asked of the kernel, which gives what its own limit allows. */
 const BUFFER_BYTES = 4 * 1024 * 1024
 const SWEEP_MS = 1_000
+/** The order of eviction is exact to this: a flow that speaks all the time is not moved at each datagram. */
+const PLACE_MS = 100
 
 export interface UdpListenerOptions {
   readonly tunnels: Tunnels
@@ -48,6 +50,7 @@ export class UdpListener {
   readonly socket: Socket
   private readonly options: UdpListenerOptions
   private readonly address: string
+  /** Those that were silent longest first. */
   private readonly flows = new Map<string, Flow>()
   private readonly sources = new Map<string, Source>()
   private readonly sweeper: { timer: Timer }
@@ -109,7 +112,7 @@ export class UdpListener {
     if (this.flows.size >= MAX_FLOWS) this.evict()
     const { access } = this.options
     const startedAt = access.now()
-    const flow: Flow = new Flow(this, address, port, source, lookup.tunnel.idleTimeoutMs, reason => {
+    const flow: Flow = new Flow(this, key, address, port, source, lookup.tunnel.idleTimeoutMs, reason => {
       const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
       access.ended('udp', flow.tunnel, address, '', 0, startedAt, bytesSent, bytesReceived, reason)
       this.flows.delete(key)
@@ -128,19 +131,11 @@ export class UdpListener {
     return flow
   }
 
-  /** The flow that was silent longest: those at the front that were not silent go to the back, each once for a place. */
+  /** The flow that was silent longest, to PLACE_MS. */
   private evict(): void {
-    for (const [key, flow] of this.flows) {
-      if (flow.lastAt > flow.placedAt) {
-        flow.placedAt = flow.lastAt
-        this.flows.delete(key)
-        this.flows.set(key, flow)
-        continue
-      }
-      this.evicted++
-      flow.close('another visitor needed its place', 'limit')
-      return
-    }
+    const [oldest] = this.flows.values()
+    this.evicted++
+    oldest?.close('another visitor needed its place', 'limit')
   }
 
   private sweep(): void {
@@ -150,6 +145,12 @@ export class UdpListener {
   }
 
   // For flows.
+
+  /** It is not silent. */
+  moveBack(flow: Flow): void {
+    if (!this.flows.delete(flow.key)) return
+    this.flows.set(flow.key, flow)
+  }
 
   now(): number {
     return this.options.clock.now()
@@ -183,7 +184,8 @@ class Flow implements ChannelHandler {
   tunnel = ''
   lastAt: number
   /** When it got its place in the order of eviction. */
-  placedAt: number
+  private placedAt: number
+  readonly key: string
   readonly idleMs: number
   private readonly listener: UdpListener
   readonly address: string
@@ -193,6 +195,7 @@ class Flow implements ChannelHandler {
 
   constructor(
     listener: UdpListener,
+    key: string,
     address: string,
     port: number,
     source: Source,
@@ -200,6 +203,7 @@ class Flow implements ChannelHandler {
     ended: (reason: string) => void,
   ) {
     this.listener = listener
+    this.key = key
     this.address = address
     this.port = port
     this.source = source
@@ -211,11 +215,18 @@ class Flow implements ChannelHandler {
 
   /** False: the datagram was dropped. */
   receive(datagram: Buffer, now: number): boolean {
-    this.lastAt = now
+    this.spoke(now)
     const { source } = this
     source.bytesIn += datagram.length
     if (source.bytesOut > 0) source.isProven = true
     return this.channel?.sendDatagram(datagram) === true
+  }
+
+  private spoke(now: number): void {
+    this.lastAt = now
+    if (now - this.placedAt < PLACE_MS) return
+    this.placedAt = now
+    this.listener.moveBack(this)
   }
 
   close(why: string, reason: string): void {
@@ -224,7 +235,7 @@ class Flow implements ChannelHandler {
   }
 
   onDatagram(datagram: Buffer): void {
-    this.lastAt = this.listener.now()
+    this.spoke(this.listener.now())
     this.listener.send(datagram, this)
   }
 
