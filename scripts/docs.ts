@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
 import { replyFor } from '../server/src/edge/replies.ts'
 import { DURATION_METRIC, METRICS } from '../server/src/observe/metrics.ts'
+import { eventsSection } from './events.ts'
 import { faultsPage } from './faults.ts'
 import { limitsPage } from './limits.ts'
 
@@ -81,7 +82,8 @@ function commands(): string {
 What the programs themselves say with \`--help\`. With \`--json\` every command writes one JSON object a line to stdout, each
 with \`event\` and \`time\`, and words for people to stderr.
 
-${texts.join('\n')}`
+${texts.join('\n')}
+${eventsSection()}`
 }
 
 function plainEnvironment(): NodeJS.ProcessEnv {

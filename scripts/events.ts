@@ -1,0 +1,47 @@
+// The events that programs get with --json, for docs/commands.md: one that is missing here does not compile.
+import type { ClientEvent } from '../client/src/events.ts'
+import type { ServerEvent } from '../server/src/output.ts'
+
+type Said = readonly [fields: string, when: string]
+
+const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
+  initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
+  ready: [
+    '`baseDomain`, `https`, `http`, `dns`, `portRange`, `ca`, `publicAddress`',
+    'visitors and clients are served',
+  ],
+  stopping: ['', 'it was told to stop and lets what is under way end'],
+  stopped: ['', 'it has ended'],
+  error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
+}
+
+const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>> = {
+  stored: ['`server`', '`init` has checked and stored the token'],
+  connected: ['`server`', 'a session with the server has begun'],
+  online: ['`tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  reconnecting: ['`reason`, `retryInMs`', 'the link is gone; visitors wait while the session can be resumed'],
+  resumed: ['', 'the session goes on, nothing is lost'],
+  offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
+  closed: ['`tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
+  error: ['`code`, `message`, `cure`', 'something cannot be, and why'],
+  tunnel: [
+    '`tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`status`: a tunnel of this machine, with the requests, connections or flows that are over',
+  ],
+  silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
+}
+
+/** The section of the page. */
+export function eventsSection(): string {
+  return `## Events
+
+Field names are stable; fields may be added.
+
+${table('pbt-server', SERVER)}
+${table('pbt', CLIENT)}`
+}
+
+function table(program: string, events: Readonly<Record<string, Said>>): string {
+  const rows = Object.entries(events).map(([name, [fields, when]]) => `| \`${name}\` | ${fields} | ${when} |`)
+  return `| \`${program}\` | fields | when |\n|---|---|---|\n${rows.join('\n')}\n`
+}
