@@ -25,7 +25,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
   ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'proto']],
   ['client', /^client\/src\//, ['client/*', 'proto', 'proto/gen']],
-  ['scripts', /^scripts\//, ['server/*', 'client', 'proto']],
+  ['scripts', /^scripts\//, ['server', 'server/*', 'client', 'client/output', 'proto']],
   ['bench', /^bench\//, ['proto', 'scripts', 'system tests', 'server/*']],
   ['system tests', /^server\/test\//, ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'scripts']],
 ]
