@@ -28,6 +28,8 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
   const { target, clock } = dialer
   const hosts = target.endpoint.kind === 'tcp' ? target.endpoint.hosts : ['']
   let socket: Socket | undefined
+  /** Of all addresses: one that says more than that nobody is there. */
+  let reason: Error | undefined
   let isOver = false
   const over = () => {
     isOver = true
@@ -44,10 +46,11 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
     const failed = (error: Error) => {
       current.destroy()
       if (isOver) return
+      if (reason === undefined || isRefusal(reason)) reason = error
       if (index + 1 < hosts.length) attempt(index + 1)
       else {
         over()
-        events.onFailed(unreachable(target, reasonOf(error), error))
+        events.onFailed(unreachable(target, reasonOf(reason), reason))
       }
     }
     current.once('error', failed)
@@ -89,6 +92,10 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
 
 function unreachable(target: Target, reason: string, cause?: unknown): PbtError {
   return new PbtError('target-unreachable', `could not connect to ${target.label}: ${reason}`, { cause })
+}
+
+function isRefusal(error: Error): boolean {
+  return 'code' in error && error.code === 'ECONNREFUSED'
 }
 
 function reasonOf(error: Error): string {
