@@ -42,7 +42,7 @@ export function migrate(file: string, directory: string, { isLog } = { isLog: fa
   try {
     // One bad page is found now instead of in the middle of work. A control database is small: milliseconds.
     const found = isLog ? 'ok' : db.pragma('quick_check(1)', { simple: true })
-    if (found !== 'ok') throw brokenDatabase(file, String(found))
+    if (found !== 'ok') throw brokenDatabase(file, String(found).replace(/\s+/g, ' '))
     db.pragma('journal_mode = WAL')
     db.pragma('synchronous = FULL')
     // A redefined table is dropped and made again, and ON DELETE CASCADE would take its children along. The pragma does

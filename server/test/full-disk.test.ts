@@ -1,0 +1,101 @@
+// No room to write: traffic goes on, what has to be remembered is refused in words, and all is well when there is room.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { integrityOf, labelsIn } from './support/database.ts'
+import { CLIENT, clientEnv, program, type RunningServer, scratch, startPbt, startTunnel } from './support/programs.ts'
+import { httpTarget } from './support/targets.ts'
+import { rawRequest } from './support/visitors.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
+
+/** A way to take the room for the server's data away and to give it back. */
+interface Disk {
+  readonly dataDir: string
+  fill(server: RunningServer): void
+  free(server: RunningServer): void
+}
+
+/** A file system of a few megabytes; undefined where none may be mounted. */
+function smallDisk(t: TestContext): Disk | undefined {
+  let isMounted = false
+  // Before what removes the directory.
+  t.after(() => isMounted && execFileSync('umount', ['-l', directory]))
+  const directory = join(scratch(t), 'disk')
+  mkdirSync(directory)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory], { stdio: 'ignore' })
+  } catch {
+    return undefined
+  }
+  isMounted = true
+  const ballast = join(directory, 'ballast')
+  return {
+    dataDir: join(directory, 'data'),
+    fill: () => {
+      for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) {
+        for (;;) {
+          try {
+            writeFileSync(ballast, Buffer.alloc(bytes), { flag: 'a' })
+          } catch {
+            break
+          }
+        }
+      }
+    },
+    free: () => rmSync(ballast),
+  }
+}
+
+/** Files that may not be written any more, for every user; undefined without util-linux. */
+function limitedFiles(t: TestContext): Disk | undefined {
+  const limit = (pid: number, bytes: string) => execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`])
+  try {
+    limit(process.pid, 'unlimited')
+  } catch {
+    return undefined
+  }
+  return {
+    dataDir: join(scratch(t), 'data'),
+    fill: ({ program: { pid } }) => limit(pid, '0'),
+    free: ({ program: { pid } }) => limit(pid, 'unlimited'),
+  }
+}
+
+for (const [name, disk] of [
+  ['a full file system', smallDisk],
+  ['files that may not grow', limitedFiles],
+] as const) {
+  test(`H12: ${name}: requests are served, new names are refused with the reason, and later taken without a restart`, async t => {
+    const place = disk(t)
+    if (place === undefined) {
+      t.skip('neither mount nor prlimit may be used here')
+      return
+    }
+    const target = await httpTarget(t, (_request, response) => response.end('here'))
+    const { server, client } = await startPbt(t, target, { dataDir: place.dataDir })
+    const ask = async () => assert.match(await rawRequest(t, server, GET), /^HTTP\/1\.1 200 OK[\s\S]*here$/)
+    await ask()
+    place.fill(server)
+    for (let time = 0; time < 20; time++) await ask()
+
+    const refused = program(t, CLIENT, ['http', String(target), '--domain', 'new', '--json'], clientEnv(t, server))
+    // It goes on asking, since it is not its doing.
+    assert.match(String((await refused.event('offline')).reason), /the server could not remember the tunnel/)
+    await refused.end()
+    const line = server.program.stderr.split('\n').find(each => each.includes('tunnel refused')) ?? ''
+    assert.match(line, /disk is full|disk I\/O error/)
+    await ask()
+    assert.ok(!labelsIn(place.dataDir).has('new'))
+
+    place.free(server)
+    await startTunnel(t, server, target, { domain: 'new' })
+    await ask()
+    assert.ok(labelsIn(place.dataDir).has('new'))
+    assert.equal(integrityOf(place.dataDir), 'ok')
+    assert.ok(!client.events.some(({ event }) => event === 'reconnecting'))
+    assert.equal(server.program.child.exitCode, null)
+  })
+}
