@@ -3,6 +3,7 @@ import type { Clock } from '@pbt/proto'
 import { GRACE_MS } from '@pbt/proto'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
+import { TrustedProxies } from './access/trusted-proxies.ts'
 import { VisitorLimits } from './access/visitor-limits.ts'
 import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
@@ -85,11 +86,13 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     ends.push(() => registry.close())
     const reservations = new Reservations(baseDomain, registry, store.names)
     await reservations.load(GRACE_MS)
+    const proxies = new TrustedProxies(config.trustedProxies)
     const limits = new VisitorLimits({
       clock,
       descriptors: descriptorLimit(),
       perAddress: config.connectionsPerAddress,
       newPerSecond: config.newConnectionsPerSecond,
+      isProxy: address => proxies.trusts(address),
     })
     const edgeLog = log.child({ room: 'edge' })
     // From here on memory is for visitors: what is in use now is the program itself.
@@ -157,6 +160,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
       responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
       leastBodyRate: config.leastUploadRate,
+      proxies,
       limits,
       clock,
       log: edgeLog,

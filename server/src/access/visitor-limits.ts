@@ -39,9 +39,12 @@ export interface VisitorLimitsOptions {
   readonly perAddress: number
   /** New connections of one address a second, on average. */
   readonly newPerSecond: number
+  /** The owner's proxies, whose connections are those of many visitors: their number from one address has no limit. */
+  readonly isProxy?: (address: string) => boolean
 }
 
 interface Address {
+  /** Connections, and requests that came through a proxy. */
   open: number
   turnedAway: number
   /** New connections it may still open, with fractions, as of `at`. */
@@ -68,6 +71,7 @@ export class VisitorLimits {
   /** Nobody new: set by whoever watches the memory, read by all who take visitors. */
   isMemoryShort = false
   private turnedAway = 0
+  private requests = 0
 
   constructor(options: VisitorLimitsOptions) {
     this.options = options
@@ -82,7 +86,7 @@ export class VisitorLimits {
 
   /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */
   arrived(address: string | undefined): Verdict {
-    const isOwner = isThisMachine(address)
+    const isOwner = isThisMachine(address) || this.options.isProxy?.(address ?? '') === true
     const state = this.see(countedAs(address))
     const isTooFast = !isOwner && !this.takeOne(state)
     const isOver = !isOwner && state.open >= this.options.perAddress
@@ -104,6 +108,21 @@ export class VisitorLimits {
     if (state === undefined) return
     if (verdict === 'welcome') state.open--
     else state.turnedAway--
+  }
+
+  /** A visitor behind a proxy asks for something: false when it has too much open; otherwise `ended` when it is over. */
+  began(address: string): boolean {
+    const state = this.see(countedAs(address))
+    if (state.open >= this.options.perAddress) return false
+    state.open++
+    this.requests++
+    return true
+  }
+
+  ended(address: string): void {
+    const state = this.addresses.get(countedAs(address))
+    if (state !== undefined) state.open--
+    this.requests--
   }
 
   /** A connection of this address had to be closed for abuse. True when the address is held down from now on. */
@@ -144,7 +163,7 @@ export class VisitorLimits {
   }
 
   private makeRoom(): void {
-    if (this.addresses.size <= MAX_REMEMBERED + this.open + this.turnedAway) return
+    if (this.addresses.size <= MAX_REMEMBERED + this.open + this.turnedAway + this.requests) return
     // Fewer than that many have connections, so one without is near; those passed by go to the back.
     for (const [key, state] of this.addresses) {
       this.addresses.delete(key)

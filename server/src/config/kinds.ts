@@ -109,6 +109,19 @@ export const address: Kind<string> = {
   show: quoted,
 }
 
+export const block: Kind<string> = {
+  expected: 'an address or CIDR block, for example 10.0.0.0/8 or 2001:db8::/32',
+  read: value => {
+    const text = textOf(value)
+    const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text ?? '')
+    const family = isIP(match?.[1] ?? '')
+    // IPv4 is written as IPv4: the prefix of a mapped address would count from elsewhere.
+    if (/^::ffff:.*\./i.test(match?.[1] ?? '')) return undefined
+    return family !== 0 && Number(match?.[2] ?? 0) <= (family === 4 ? 32 : 128) ? text : undefined
+  },
+  show: quoted,
+}
+
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return {
     expected: `one of ${values.join(', ')}`,

@@ -55,6 +55,7 @@ test('every setting can be given in all three ways', () => {
     'public-address': '203.0.113.7',
     'tls-cert': '/a.pem,/b.pem',
     'tls-key': '/a.key,/b.key',
+    'trusted-proxies': '10.0.0.0/8, ::1',
     'response-timeout-seconds': '60',
     'connections-per-address': '100',
     'new-connections-per-second': '20',

@@ -2,6 +2,7 @@
 import * as nodePath from 'node:path'
 import {
   address,
+  block,
   domain,
   httpUrl,
   type Kind,
@@ -99,6 +100,12 @@ export const SETTINGS = {
     default: () => [],
     unit: '',
     doc: 'the private keys in PEM, in the order of tls-cert',
+  }),
+  trustedProxies: setting({
+    kind: listOf(block),
+    default: () => [],
+    unit: '',
+    doc: 'reverse proxies in front of this server: over HTTP what they say of a visitor in X-Forwarded-For (else Forwarded), -Proto, -Host and -Port holds, and the visitor behind them is judged, limited and recorded',
   }),
   responseTimeoutSeconds: setting({
     kind: wholeNumber(0, DAY_SECONDS, 'seconds from 0 to 86400 (0 is no limit)'),

@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Clock, Timer } from '@pbt/proto'
+import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import { headText } from './answer-text.ts'
 import { Connections, type TurnedAway } from './connections.ts'
+import { visitorBehind } from './forwarded.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
@@ -48,6 +50,8 @@ export interface EdgeOptions {
   readonly responseTimeoutMs: number
   /** Bytes a second that a request's body has to bring; 0 for no such limit. */
   readonly leastBodyRate: number
+  /** The owner's reverse proxies. */
+  readonly proxies: TrustedProxies
   /** Shared with the ports of TCP tunnels. */
   readonly limits: VisitorLimits
   readonly clock: Clock
@@ -91,6 +95,8 @@ export class Edge {
     const common = {
       router,
       visitorOf: (socket: Socket) => this.visitorOf(socket),
+      visitorBehind: (connection: Visitor, fields: readonly string[]) =>
+        visitorBehind(connection, fields, options.proxies, limits),
       serverNameOf,
       responseTimeoutMs: options.responseTimeoutMs,
       leastBodyRate: options.leastBodyRate,
@@ -245,7 +251,8 @@ export class Edge {
     const known = this.visitors.get(socket)
     if (known !== undefined) return known
     const { remoteAddress, remotePort, localPort } = socket
-    const visitor = visitorOf(remoteAddress, remotePort, localPort, 'encrypted' in socket ? 'https' : 'http')
+    const isTrusted = this.options.proxies.trusts(remoteAddress ?? '')
+    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), isTrusted)
     this.visitors.set(socket, visitor)
     return visitor
   }
@@ -262,6 +269,10 @@ function turnAway(socket: Socket, code: TurnedAway): void {
   const { status, headers, body } = replyFor(code, { detail: TURNED_AWAY_DETAIL[code] })
   const head = Buffer.from(headText(status, '', headers, 'connection: close\r\n'), 'latin1')
   endSocket(socket, Buffer.concat([head, body]))
+}
+
+function schemeOf(socket: Socket): Visitor['scheme'] {
+  return 'encrypted' in socket ? 'https' : 'http'
 }
 
 /** A connection that breaks is its own business. */

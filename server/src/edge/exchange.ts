@@ -14,7 +14,7 @@ import {
 } from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
-import { answerFields, trailerFields } from './headers.ts'
+import { answerFields, trailerFields, type Visitor } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import type { Route } from './router.ts'
 
@@ -51,7 +51,8 @@ export abstract class Exchange implements ChannelHandler {
   // For the access log.
   private readonly access: AccessSink
   private readonly startedAt: number
-  private readonly visitor: string
+  private readonly visitor: Visitor
+  private isCounted = false
   private readonly method: string
   private target = ''
   private host = ''
@@ -59,8 +60,7 @@ export abstract class Exchange implements ChannelHandler {
   private status = 0
   private isRecorded = false
 
-  /** `visitor`: the address. */
-  constructor(access: AccessSink, visitor: string, method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
+  constructor(access: AccessSink, visitor: Visitor, method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
     this.access = access
     this.startedAt = access.now()
     this.visitor = visitor
@@ -126,6 +126,12 @@ export abstract class Exchange implements ChannelHandler {
 
   private open(tunnel: LiveTunnel, head: RequestHead, timeoutMs: number): void {
     this.tunnel = tunnel.name
+    // Its connection was counted when it came; behind a proxy, where connections are nobody's own, requests are.
+    this.isCounted = this.visitor.requests?.began(this.visitor.address) === true
+    if (this.visitor.requests !== undefined && !this.isCounted) {
+      this.reply('limited', { detail: 'there are too many requests from your address' })
+      return
+    }
     try {
       this.channel = tunnel.open(head, this.isRequestWhole, this)
     } catch (error) {
@@ -313,7 +319,9 @@ export abstract class Exchange implements ChannelHandler {
   private record(reason: string): void {
     if (this.isRecorded) return
     this.isRecorded = true
-    const { access, channel, visitor, tunnel, method, status, startedAt } = this
+    if (this.isCounted) this.visitor.requests?.ended(this.visitor.address)
+    const { access, channel, tunnel, method, status, startedAt } = this
+    const visitor = this.visitor.address
     const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
     if (channel === undefined) access.refused('http', tunnel, visitor, summary, status, startedAt, reason)
     else {

@@ -13,6 +13,23 @@ export interface Visitor {
   readonly port: string
   /** Value of the Forwarded field's `for` (RFC 7239 section 6). */
   readonly forwardedFor: string
+  /** Its connection is one of the owner's proxies: who the visitor is, each request says. */
+  readonly isTrusted: boolean
+  /** Known through a trusted proxy only. */
+  readonly behind?: Behind
+  /** Counts what the visitor has open, where its connections cannot be; `began`: false when that is too much. */
+  readonly requests?: { began(address: string): boolean; ended(address: string): void }
+}
+
+/** What a trusted proxy says, as it goes on. */
+export interface Behind {
+  readonly proxy: Visitor
+  /** X-Forwarded-For so far. */
+  readonly chain: string
+  /** Forwarded so far. */
+  readonly forwarded: string
+  /** The authority that was asked for, '' when it does not say. */
+  readonly host: string
 }
 
 export function visitorOf(
@@ -20,16 +37,22 @@ export function visitorOf(
   remotePort: number | undefined,
   localPort: number | undefined,
   scheme: Visitor['scheme'],
+  isTrusted = false,
 ): Visitor {
   const address = bareAddress(remoteAddress ?? 'unknown')
-  const isIpv6 = address.includes(':')
   return {
     address,
     endpoint: endpointOf(address, remotePort),
     scheme,
     port: String(localPort ?? 0),
-    forwardedFor: isIpv6 ? `"[${address}]"` : address,
+    forwardedFor: forwardedNode(address),
+    isTrusted,
   }
+}
+
+/** An address as Forwarded has it (RFC 7239 section 6). */
+export function forwardedNode(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address
 }
 
 /** Address and port as text: `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
@@ -140,10 +163,18 @@ export function requestHeaders(raw: readonly string[], visitor: Visitor, authori
     headers.push(name, value)
   }
   const kept = named === undefined ? headers : without(headers, named)
-  kept.push('X-Forwarded-For', visitor.address, 'X-Forwarded-Proto', visitor.scheme, 'X-Forwarded-Host', authority)
-  kept.push('X-Forwarded-Port', visitor.port, 'X-Real-IP', visitor.address)
-  kept.push('Forwarded', `for=${visitor.forwardedFor};host="${authority}";proto=${visitor.scheme}`)
+  const { behind } = visitor
+  const chain = behind === undefined ? visitor.address : `${behind.chain}, ${behind.proxy.address}`
+  kept.push('X-Forwarded-For', chain, 'X-Forwarded-Proto', visitor.scheme)
+  kept.push('X-Forwarded-Host', behind?.host || authority, 'X-Forwarded-Port', visitor.port)
+  kept.push('X-Real-IP', visitor.address, 'Forwarded', forwardedOf(visitor, authority))
   return kept
+}
+
+function forwardedOf({ forwardedFor, scheme, behind }: Visitor, authority: string): string {
+  const own = (node: string, proto: string) => `for=${node};host="${authority}";proto=${proto}`
+  if (behind === undefined) return own(forwardedFor, scheme)
+  return `${behind.forwarded}, ${own(behind.proxy.forwardedFor, behind.proxy.scheme)}`
 }
 
 function connectionNames(value: string, named: Set<string> | undefined): Set<string> | undefined {

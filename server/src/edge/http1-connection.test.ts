@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type Channel, PbtError } from '@pbt/proto'
 import type { LiveTunnel } from '../relay/registry.ts'
-import { visitorOf } from './headers.ts'
+import { type Visitor, visitorOf } from './headers.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Router } from './router.ts'
 
@@ -63,6 +63,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
   })
   const options = {
     router,
+    visitorBehind: (visitor: Visitor) => visitor,
     visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,

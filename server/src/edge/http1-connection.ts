@@ -15,6 +15,8 @@ import { serveUpgrade } from './upgrade.ts'
 export interface Http1Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
+  /** The visitor of a request with these fields: another one than its connection's behind a trusted proxy. */
+  readonly visitorBehind: (connection: Visitor, fields: HeaderList) => Visitor
   /** The server name of the connection, undefined without TLS. */
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
@@ -153,23 +155,26 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   }
 
   onRequest(request: IncomingRequest): void {
-    if (request.isUpgrade && this.options.redirect === undefined) {
+    const { options } = this
+    const { method, fields } = request
+    const visitor = options.visitorBehind(this.visitor, fields)
+    // A trusted proxy may have taken the visitor's TLS off.
+    const redirect = visitor.behind !== undefined && visitor.scheme === 'https' ? undefined : options.redirect
+    if (request.isUpgrade && redirect === undefined) {
       this.upgrade = request
       return
     }
-    const { options, visitor } = this
     if (request.expect !== '' && request.expect.toLowerCase() !== '100-continue') {
       throw new RefusedRequest('the expectation is not known', 417)
     }
-    const { host, authority, target } = destinationOf(request.method, request.target, request.host)
-    if (options.redirect !== undefined) {
-      this.redirect(request, options.redirect(host, target))
+    const { host, authority, target } = destinationOf(method, request.target, request.host)
+    if (redirect !== undefined) {
+      this.redirect(request, redirect(host, target))
       return
     }
-    const { method, fields } = request
     const headers = requestHeaders(fields, visitor, authority)
     const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: visitor.endpoint }
-    const exchange = new Http1Exchange(this, request, options.access, visitor.address, host, target)
+    const exchange = new Http1Exchange(this, request, options.access, visitor, host, target)
     this.exchange = exchange
     exchange.start(options.router.route(host, this.serverName, visitor.address), head, options.responseTimeoutMs)
   }
@@ -242,7 +247,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
 
   /** Another protocol from here on; `rest` came right behind the request. */
   private handOn(request: IncomingRequest, rest: Buffer): void {
-    const { socket, options, visitor, serverName } = this
+    const { socket, options, serverName } = this
+    const visitor = options.visitorBehind(this.visitor, request.fields)
     this.state = 'over'
     socket.pause()
     socket.off('data', this.onData)

@@ -4,6 +4,7 @@ import type { HeaderList, ResponseHead } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { dateLine, headText, lastChunkText } from './answer-text.ts'
 import { Exchange } from './exchange.ts'
+import type { Visitor } from './headers.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
 import type { IncomingRequest } from './request-parser.ts'
 
@@ -44,7 +45,7 @@ export class Http1Exchange extends Exchange {
     connection: VisitorConnection,
     request: IncomingRequest,
     access: AccessSink,
-    visitor: string,
+    visitor: Visitor,
     host: string,
     target: string,
   ) {

@@ -3,7 +3,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'nod
 import type { HeaderList, ResponseHead } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { Exchange } from './exchange.ts'
-import { fieldObject } from './headers.ts'
+import { fieldObject, type Visitor } from './headers.ts'
 import type { Http2Watch } from './http2-watch.ts'
 import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
 
@@ -23,7 +23,7 @@ export class Http2Exchange extends Exchange {
     access: AccessSink,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
-    visitor: string,
+    visitor: Visitor,
     isWhole: boolean,
     watch: Http2Watch,
   ) {

@@ -41,6 +41,8 @@ const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}$/
 export interface Http2Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
+  /** As over HTTP/1. */
+  readonly visitorBehind: (connection: Visitor, fields: readonly string[]) => Visitor
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
   /** Bytes a second that a request's body has to bring; 0 for no such limit. */
@@ -140,8 +142,8 @@ function serveStream(
   const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
   const socket = stream.session?.socket
   if (socket === undefined) return undefined
-  const visitor = options.visitorOf(socket)
-  const exchange = new Http2Exchange(options.access, stream, headers, visitor.address, isWhole, watch)
+  const visitor = options.visitorBehind(options.visitorOf(socket), rawHeaders)
+  const exchange = new Http2Exchange(options.access, stream, headers, visitor, isWhole, watch)
   stream.on('error', () => exchange.gone())
   stream.on('close', () => exchange.closed())
   const turnedAway = options.turnedAwayFor(socket)

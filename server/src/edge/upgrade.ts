@@ -21,7 +21,7 @@ export interface UpgradeOptions {
 /** Serves a request with an Upgrade field on a paused socket; `glued`: what the visitor sent right behind it. */
 export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, socket: Socket, glued: Buffer): void {
   const { router, access, visitor, serverName } = options
-  const upgrade = new UpgradeExchange(request, socket, glued, access, visitor.address)
+  const upgrade = new UpgradeExchange(request, socket, glued, access, visitor)
   const { method, fields } = request
   try {
     checkUpgrade(request)
@@ -66,7 +66,8 @@ class UpgradeExchange implements ChannelHandler {
   // For the access log.
   private readonly access: AccessSink
   private readonly startedAt: number
-  private readonly visitor: string
+  private readonly visitor: Visitor
+  private isCounted = false
   private host = ''
   private target = ''
   private tunnel = ''
@@ -74,8 +75,7 @@ class UpgradeExchange implements ChannelHandler {
   private reason = ''
   private isRecorded = false
 
-  /** `visitor`: the address. */
-  constructor(request: IncomingRequest, socket: Socket, glued: Buffer, access: AccessSink, visitor: string) {
+  constructor(request: IncomingRequest, socket: Socket, glued: Buffer, access: AccessSink, visitor: Visitor) {
     this.access = access
     this.startedAt = access.now()
     this.visitor = visitor
@@ -105,6 +105,11 @@ class UpgradeExchange implements ChannelHandler {
         return
       case 'tunnel':
         this.tunnel = route.tunnel.name
+        this.isCounted = this.visitor.requests?.began(this.visitor.address) === true
+        if (this.visitor.requests !== undefined && !this.isCounted) {
+          this.reply('limited', { detail: 'there are too many requests from your address' })
+          return
+        }
         try {
           this.channel = route.tunnel.open(head, false, this)
         } catch (error) {
@@ -236,8 +241,10 @@ class UpgradeExchange implements ChannelHandler {
   private record(): void {
     if (this.isRecorded) return
     this.isRecorded = true
-    const { access, channel, visitor, tunnel, status, startedAt, reason } = this
+    if (this.isCounted) this.visitor.requests?.ended(this.visitor.address)
+    const { access, channel, tunnel, status, startedAt, reason } = this
     const { method, upgrade } = this.request
+    const visitor = this.visitor.address
     const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
     const kind = hasOption(upgrade.toLowerCase(), 'websocket') ? 'websocket' : 'upgrade'
     if (channel === undefined) access.refused(kind, tunnel, visitor, summary, status, startedAt, reason)
