@@ -43,10 +43,11 @@ export async function wakeAll(all: readonly Held[], wake: () => Promise<void> = 
   return answered
 }
 
-/** KiB of each process of the system, edge first, once it is at rest. */
-export async function sizes({ edge, client }: System): Promise<number[]> {
+/** KiB of the processes at the edge and of those at the client, once they are at rest. */
+export async function sizes({ edge, client }: System): Promise<[edge: number, client: number]> {
   await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
-  return [...edge(), ...client()].map(memoryKib)
+  const sum = (pids: readonly number[]) => pids.map(memoryKib).reduce((total, size) => total + size, 0)
+  return [sum(edge()), sum(client())]
 }
 
 /** Over TLS, once its first answer is here. */
