@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { KIB, MAX_BATCH_FRAMES, MIB } from '@pbt/proto'
 import { Reason } from '@pbt/proto/tunnel/v1'
 import { asked, withClient } from './support/beside.ts'
-import { batchOf, type FrameInit, grpcMessage, type HostilePeer, hostilePeer } from './support/hostile-peer.ts'
+import { batchOf, type FrameInit, grpcMessage } from './support/handmade-link.ts'
+import { type HostilePeer, hostilePeer } from './support/hostile-peer.ts'
 import { watchMemory } from './support/streams.ts'
 
 /** What one peer may make the server hold: its window of 32 MiB, and what is made of it before the collector comes. */

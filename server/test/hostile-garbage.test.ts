@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { Reason, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { withClient } from './support/beside.ts'
-import { batchOf, type FrameInit, grpcMessage, hostilePeer, linkSocket } from './support/hostile-peer.ts'
+import { batchOf, type FrameInit, grpcMessage } from './support/handmade-link.ts'
+import { hostilePeer, linkSocket } from './support/hostile-peer.ts'
 import {
   DATA,
   END_HEADERS,

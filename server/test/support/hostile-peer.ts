@@ -11,16 +11,9 @@ import {
 } from 'node:http2'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import {
-  type Batch,
-  BatchSchema,
-  type Frame,
-  type FrameSchema,
-  type HelloSchema,
-  type Welcome,
-  type WelcomeSchema,
-} from '@pbt/proto/tunnel/v1'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
+import { batchOf, grpcMessage, HandmadeLink } from './handmade-link.ts'
 import type { RunningServer } from './programs.ts'
 
 const PATH = '/pbt.tunnel.v1.TunnelService/Link'
@@ -28,9 +21,6 @@ const WAIT_MS = 15_000
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 type Hello = MessageInitShape<typeof HelloSchema>
-export type WelcomeInit = MessageInitShape<typeof WelcomeSchema>
-export type FrameInit = MessageInitShape<typeof FrameSchema>
-type BodyOf<C> = Extract<Frame['body'], { case: C }>
 
 /** A TLS connection to the server under the link's name. */
 export async function linkSocket(
@@ -50,38 +40,15 @@ export async function linkSocket(
   return socket
 }
 
-/** The prefix and the bytes of one gRPC message. */
-export function grpcMessage(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
-  const prefix = Buffer.alloc(5)
-  prefix[0] = flag
-  prefix.writeUInt32BE(length, 1)
-  return Buffer.concat([prefix, bytes])
-}
-
-export function batchOf(number: number, ack: number, frames: readonly FrameInit[]): Uint8Array {
-  return toBinary(BatchSchema, create(BatchSchema, { number: BigInt(number), ack: BigInt(ack), frames: [...frames] }))
-}
-
-export function batchIn(message: Uint8Array): Batch {
-  return fromBinary(BatchSchema, message)
-}
-
 /** One call and everything the server said on it. */
-export class HostilePeer {
+export class HostilePeer extends HandmadeLink {
   readonly session: ClientHttp2Session
   readonly stream: ClientHttp2Stream
-  readonly frames: Frame[] = []
-  /** The highest number of a counted batch received. */
-  received = 0
-  /** Of the next counted batch that is sent. */
-  number = 1
   status: number | undefined
   statusText = ''
-  isOver = false
-  private input = Buffer.alloc(0)
-  private waiting: (() => void)[] = []
 
   constructor(session: ClientHttp2Session, headers: OutgoingHttpHeaders) {
+    super(WAIT_MS)
     this.session = session
     this.stream = session.request(headers)
     const status = (found: Readonly<Record<string, unknown>>) => {
@@ -94,20 +61,12 @@ export class HostilePeer {
     this.stream.on('trailers', status)
     this.stream.on('data', (chunk: Buffer) => this.read(chunk))
     this.stream.on('error', () => {})
-    this.stream.on('close', () => {
-      this.isOver = true
-      this.wake()
-    })
+    this.stream.on('close', () => this.ended())
   }
 
   /** Sends the bytes as one message. */
   send(message: Uint8Array): void {
     this.stream.write(grpcMessage(message))
-  }
-
-  /** Sends the frames in a counted batch. */
-  say(...frames: readonly FrameInit[]): void {
-    this.send(batchOf(this.number++, this.received, frames))
   }
 
   hello(overrides: Hello = {}): void {
@@ -136,16 +95,6 @@ export class HostilePeer {
     return welcome
   }
 
-  /** The first frame with this body after the first `skip` of them. */
-  async frame<C extends Frame['body']['case']>(name: C, skip = 0): Promise<BodyOf<C> & { channel: number }> {
-    const isWanted = (body: Frame['body']): body is BodyOf<C> => body.case === name
-    return await this.until(() => {
-      const found = this.frames.filter(({ body }) => isWanted(body))[skip]
-      if (found === undefined || !isWanted(found.body)) return undefined
-      return { ...found.body, channel: Number(found.channel) }
-    }, `frame "${name}"`)
-  }
-
   /** The code with which the server ended the session. */
   async goAway(): Promise<{ reason: number; message: string; reconnect: boolean }> {
     return (await this.frame('goAway')).value
@@ -162,37 +111,8 @@ export class HostilePeer {
     this.session.destroy()
   }
 
-  private async until<T>(find: () => T | undefined, what: string): Promise<T> {
-    const deadline = AbortSignal.timeout(WAIT_MS)
-    for (;;) {
-      const found = find()
-      if (found !== undefined) return found
-      if (this.isOver || deadline.aborted) {
-        const said = this.frames.map(({ body }) => body.case).join(' ')
-        throw new Error(`no ${what}: status ${this.status} ${this.statusText}, frames ${said}`)
-      }
-      await new Promise<void>(resolve => {
-        this.waiting.push(resolve)
-        deadline.addEventListener('abort', () => resolve(), { once: true })
-      })
-    }
-  }
-
-  private read(chunk: Buffer): void {
-    this.input = Buffer.concat([this.input, chunk])
-    while (this.input.length >= 5) {
-      const length = this.input.readUInt32BE(1)
-      if (this.input.length < 5 + length) break
-      const batch = batchIn(this.input.subarray(5, 5 + length))
-      this.input = this.input.subarray(5 + length)
-      this.received = Math.max(this.received, Number(batch.number))
-      this.frames.push(...batch.frames)
-    }
-    this.wake()
-  }
-
-  private wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve()
+  protected override get described(): string {
+    return `status ${this.status} ${this.statusText}`
   }
 }
 

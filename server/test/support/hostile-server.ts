@@ -9,40 +9,30 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import type { Frame } from '@pbt/proto/tunnel/v1'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { WelcomeSchema } from '@pbt/proto/tunnel/v1'
 import { openDevelopmentAuthority } from '../../src/certs/development-authority.ts'
 import { DevelopmentKeyring } from '../../src/certs/development-keyring.ts'
-import { batchIn, batchOf, type FrameInit, grpcMessage, type WelcomeInit } from './hostile-peer.ts'
+import { batchOf, type FrameInit, grpcMessage, HandmadeLink } from './handmade-link.ts'
 import { scratch } from './programs.ts'
 
 const WAIT_MS = 30_000
 const WINDOW_BYTES = 8 * 1024 * 1024
 
-type BodyOf<C> = Extract<Frame['body'], { case: C }>
+type WelcomeInit = MessageInitShape<typeof WelcomeSchema>
 
 /** One call of a client and everything that the client said on it. */
-export class HostileCall {
+export class HostileCall extends HandmadeLink {
   readonly stream: ServerHttp2Stream
   readonly headers: IncomingHttpHeaders
-  readonly frames: Frame[] = []
-  isOver = false
-  /** The highest number of a counted batch received. */
-  private received = 0
-  private number = 1
-  private input = Buffer.alloc(0)
-  private waiting: (() => void)[] = []
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    super(WAIT_MS)
     this.stream = stream
     this.headers = headers
     stream.on('data', (chunk: Buffer) => this.read(chunk))
     stream.on('error', () => {})
-    for (const event of ['end', 'close']) {
-      stream.on(event, () => {
-        this.isOver = true
-        this.wake()
-      })
-    }
+    for (const event of ['end', 'close']) stream.on(event, () => this.ended())
   }
 
   /** Takes the call, as gRPC does before the first message. */
@@ -58,11 +48,6 @@ export class HostileCall {
   /** Sends the bytes as one message. */
   send(message: Uint8Array): void {
     this.write(grpcMessage(message))
-  }
-
-  /** Sends the frames in a counted batch. */
-  say(...frames: readonly FrameInit[]): void {
-    this.send(batchOf(this.number++, this.received, frames))
   }
 
   /** Sends frames of the link itself. */
@@ -91,50 +76,9 @@ export class HostileCall {
     this.say({ body: { case: 'tunnelOpened', value: { tunnel, name: 'app', urls: ['https://app.localhost'] } } })
   }
 
-  /** The first frame with this body after the first `skip` of them; also after the end of the call. */
-  async frame<C extends Frame['body']['case']>(name: C, skip = 0): Promise<BodyOf<C>> {
-    const isWanted = (body: Frame['body']): body is BodyOf<C> => body.case === name
-    return await this.until(
-      () => this.frames.flatMap(({ body }) => (isWanted(body) ? [body] : []))[skip],
-      `frame "${name}"`,
-    )
-  }
-
   /** The client has left. */
   async over(): Promise<void> {
     await this.until(() => (this.isOver ? true : undefined), 'end of the call')
-  }
-
-  private async until<T>(find: () => T | undefined, what: string): Promise<T> {
-    const deadline = AbortSignal.timeout(WAIT_MS)
-    for (;;) {
-      const found = find()
-      if (found !== undefined) return found
-      if (this.isOver || deadline.aborted) {
-        throw new Error(`no ${what}, frames ${this.frames.map(({ body }) => body.case).join(' ')}`)
-      }
-      await new Promise<void>(resolve => {
-        this.waiting.push(resolve)
-        deadline.addEventListener('abort', () => resolve(), { once: true })
-      })
-    }
-  }
-
-  private read(chunk: Buffer): void {
-    this.input = Buffer.concat([this.input, chunk])
-    while (this.input.length >= 5) {
-      const length = this.input.readUInt32BE(1)
-      if (this.input.length < 5 + length) break
-      const batch = batchIn(this.input.subarray(5, 5 + length))
-      this.input = this.input.subarray(5 + length)
-      this.received = Math.max(this.received, Number(batch.number))
-      this.frames.push(...batch.frames)
-    }
-    this.wake()
-  }
-
-  private wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve()
   }
 }
 
