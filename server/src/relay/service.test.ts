@@ -1,54 +1,31 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type ClientHttp2Stream, connect } from 'node:http2'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { create } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { decodeLinkFrames, encodeLinkFrame, HANDSHAKE_MS, type LinkFrame, PbtError } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
-import { HelloSchema, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import { HelloSchema, PingSchema, type ResumeSchema } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
 import { LinkService, type LinkServiceOptions } from './service.ts'
-import type { Session, SessionLink } from './session.ts'
+import { Sessions, type SessionsOptions } from './sessions.ts'
 
-const LOG: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => LOG }
 /** A peer that was told that its call is over is cut after this. */
 const LINGER_MS = 1_000
 
-/** What the service does with a session. */
-class FakeSession {
-  readonly batches: Buffer[] = []
-  readonly links: SessionLink[] = []
-  readonly lost = Promise.withResolvers<SessionLink>()
-  closed = ''
-  error: PbtError | undefined
-  readonly mux = { receive: (batch: Buffer) => this.batches.push(batch) }
-
-  attach(link: SessionLink): void {
-    if (this.error !== undefined) throw this.error
-    this.links.push(link)
-  }
-
-  linkLost(link: SessionLink): void {
-    this.lost.resolve(link)
-  }
-
-  close(code: string): void {
-    this.closed = code
-  }
-}
-
-/** A service on a port without TLS, which the edge has taken off by then. */
+/** A service on a port without TLS, which the edge has taken off by then; `words` tells what is logged. */
 async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}) {
   const clock = new FakeClock()
-  const session = new FakeSession()
+  const words = new EventEmitter()
+  const say = (text: string) => void words.emit(text)
+  const log: Log = { error: say, warn: say, info: say, debug: say, child: () => log }
+  // Sessions without tunnels need none of the rooms that serve tunnels.
+  const options = { clock, log, random: Math.random, baseDomain: 'localhost', agent: 'test' }
+  const sessions = new Sessions(options as unknown as SessionsOptions)
   const service = new LinkService({
-    ...{ clock, log: LOG, checkToken: () => ({ verdict: 'accepted' as const, tokenId: 1 }) },
-    join: () => ({
-      session: session as unknown as Session,
-      welcome: { case: 'welcome', value: create(WelcomeSchema, { major: 1 }) },
-      peerReceived: 0,
-    }),
+    ...{ clock, log, checkToken: () => ({ verdict: 'accepted' as const, tokenId: 1 }) },
+    join: (hello, tokenId) => sessions.join(hello, tokenId),
     ...overrides,
   })
   const sockets: Socket[] = []
@@ -73,16 +50,25 @@ async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}
     stream.on('error', () => {})
     return stream
   }
-  return { clock, session, service, sockets, call }
+  return { clock, words, sessions, service, sockets, call }
 }
 
-function say(stream: ClientHttp2Stream, frame?: LinkFrame): void {
-  const batch = encodeLinkFrame(
-    frame ?? { case: 'hello', value: create(HelloSchema, { major: 1, clientId: 'c', machineId: 'm' }) },
-  )
+function say(stream: ClientHttp2Stream, frame: LinkFrame): void {
+  const batch = encodeLinkFrame(frame)
   const prefix = Buffer.alloc(5)
   prefix.writeUInt32BE(batch.length, 1)
   stream.write(Buffer.concat([prefix, batch]))
+}
+
+function helloOf(resume?: MessageInitShape<typeof ResumeSchema>): LinkFrame {
+  const value = create(HelloSchema, {
+    major: 1,
+    clientId: 'c',
+    machineId: 'm',
+    generation: 1n,
+    ...(resume && { resume }),
+  })
+  return { case: 'hello', value }
 }
 
 /** The first `count` frames that the server says. */
@@ -107,23 +93,29 @@ async function heard(stream: ClientHttp2Stream, count = 1): Promise<LinkFrame[]>
 }
 
 test('what comes after hello is for the session, and the end of the connection is a lost link', async t => {
-  const { session, service, clock, call } = await serve(t)
+  const { words, sessions, service, clock, call } = await serve(t)
   const stream = call()
-  say(stream)
-  assert.equal((await heard(stream))[0]?.case, 'welcome')
+  say(stream, helloOf())
+  say(stream, { case: 'ping', value: create(PingSchema, { id: 7n }) })
+  assert.deepEqual(
+    (await heard(stream, 2)).map(frame => frame.case),
+    ['welcome', 'pong'],
+  )
   // Who has shown a token is no stranger any more.
   clock.advance(HANDSHAKE_MS)
   assert.equal(service.connectionCount, 1)
+  const lost = once(words, 'link lost')
   stream.session?.destroy()
-  assert.equal(await session.lost.promise, session.links[0])
+  await lost
+  assert.equal(sessions.size, 1)
 })
 
 test('a link that is closed has its connection cut when the peer does not end it', async t => {
-  const { session, clock, sockets, call } = await serve(t)
+  const { sessions, clock, sockets, call } = await serve(t)
   const stream = call()
-  say(stream)
+  say(stream, helloOf())
   await heard(stream)
-  session.links[0]?.close()
+  sessions.revoke(1)
   const [socket] = sockets
   assert(socket !== undefined)
   clock.advance(LINGER_MS - 1)
@@ -134,15 +126,15 @@ test('a link that is closed has its connection cut when the peer does not end it
 
 test('a hello that cannot be served is told why, and what follows it is not read', async t => {
   const joins: string[] = []
-  const { session, clock, sockets, call } = await serve(t, {
+  const { clock, sockets, call } = await serve(t, {
     join: ({ clientId }) => {
       joins.push(clientId)
       throw new PbtError('limit', 'too many')
     },
   })
   const stream = call()
-  say(stream)
-  say(stream)
+  say(stream, helloOf())
+  say(stream, helloOf())
   const [frame] = await heard(stream)
   assert(frame?.case === 'goAway')
   assert.deepEqual([frame.value.message, frame.value.reconnect], ['too many', false])
@@ -150,25 +142,28 @@ test('a hello that cannot be served is told why, and what follows it is not read
   await once(stream, 'end')
   clock.advance(LINGER_MS)
   assert.ok(sockets[0]?.destroyed)
-  assert.deepEqual([joins, session.links, session.batches], [['c'], [], []])
+  assert.deepEqual(joins, ['c'])
 })
 
 test('a client that claims what cannot be loses the session that it resumes', async t => {
-  const { session, call } = await serve(t)
-  session.error = new PbtError('protocol', 'acknowledges what was never sent')
-  const stream = call()
-  say(stream)
-  const frames = await heard(stream, 2)
+  const { sessions, call } = await serve(t)
+  const honest = call()
+  say(honest, helloOf())
+  const [welcome] = await heard(honest)
+  assert(welcome?.case === 'welcome')
+  const { sessionId, secret } = welcome.value
+  const lying = call()
+  say(lying, helloOf({ sessionId, secret, received: 5n }))
   assert.deepEqual(
-    frames.map(frame => frame.case),
+    (await heard(lying, 2)).map(frame => frame.case),
     ['welcome', 'goAway'],
   )
-  assert.equal(session.closed, 'protocol')
+  assert.equal(sessions.size, 0)
 })
 
 test('the token is judged by its values and the address, before anything is read', async t => {
   const asked: unknown[] = []
-  const { session, clock, sockets, call } = await serve(t, {
+  const { sessions, clock, sockets, call } = await serve(t, {
     checkToken: (...args) => {
       asked.push(args)
       return { verdict: asked.length === 1 ? 'refused' : 'limited' }
@@ -176,22 +171,23 @@ test('the token is judged by its values and the address, before anything is read
   })
   for (const status of ['16', '8']) {
     const stream = call('Bearer wrong')
-    say(stream)
+    say(stream, helloOf())
     const [fields] = await once(stream, 'response')
     assert.equal(fields['grpc-status'], status)
   }
   assert.deepEqual(asked, Array(2).fill([['Bearer wrong'], '127.0.0.1']))
   clock.advance(LINGER_MS)
-  assert.deepEqual([sockets.map(({ destroyed }) => destroyed), session.links], [[true, true], []])
+  assert.deepEqual([sockets.map(({ destroyed }) => destroyed), sessions.size], [[true, true], 0])
 })
 
 test('a service that is closed cuts its connections and takes no more', async t => {
-  const { session, service, sockets, call } = await serve(t)
+  const { words, service, sockets, call } = await serve(t)
   const stream = call()
-  say(stream)
+  say(stream, helloOf())
   await heard(stream)
+  const lost = once(words, 'link lost')
   service.close()
-  await session.lost.promise
+  await lost
   const late = call()
   await once(late, 'close')
   assert.deepEqual(
