@@ -84,6 +84,11 @@ export class Agent {
     this.leave('stopped by its user', EXIT.stopped)
   }
 
+  /** The name that the server gave the tunnel with this number, '' before it did. */
+  nameOf(number: number): string {
+    return this.names.get(number) ?? ''
+  }
+
   get traffic(): Traffic {
     const { state } = this
     const session = 'session' in state ? state.session : 'kept' in state ? state.kept : undefined

@@ -49,8 +49,3 @@ export interface ProcessSnapshot {
   readonly tunnels: readonly TunnelSnapshot[]
   readonly traffic: Traffic
 }
-
-/** What tells the tunnels of one process apart before they have names. */
-export function keyOf({ kind, target }: { readonly kind: string; readonly target: string }): string {
-  return `${kind} ${target}`
-}

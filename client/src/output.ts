@@ -11,7 +11,7 @@ export type { RequestRecord } from './output/requests.ts'
 /** What a command tells. */
 export interface Output {
   event(event: ClientEvent): void
-  /** A request of the tunnel with this key (`keyOf`) is over. Cheap: nothing is written before the next drawing. */
+  /** A request of the tunnel with this name is over. Cheap: nothing is written before the next drawing. */
   request(record: RequestRecord, tunnel: string): void
   /** Words that belong to no event, for people. */
   say(text: string): void

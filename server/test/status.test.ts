@@ -32,9 +32,14 @@ test('status: every tunnel of this machine with its traffic, and processes that 
   assert.match((await statusOf(t, server, home)).text, /no tunnel of this machine is running/)
   const target = await httpTarget(t, (_request, response) => response.end('x'.repeat(1_000)))
   const echo = await rawTarget(t, socket => socket.pipe(socket))
-  const { client } = await startClient(t, server, ['up', `http:${target},domain=app`, `tcp:${echo}`], { home })
+  const { client } = await startClient(
+    t,
+    server,
+    ['up', `http:${target},domain=app`, `http:${target},domain=same`, `tcp:${echo}`],
+    { home },
+  )
   const other = await startClient(t, server, ['tcp', String(await rawTarget(t, () => {}))], { home })
-  await client.until(() => client.events.filter(({ event }) => event === 'online')[1], 'both online')
+  await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'all online')
   await rawRequest(t, server, 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n')
 
   const { events } = await statusOf(t, server, home, '--json')
@@ -42,11 +47,14 @@ test('status: every tunnel of this machine with its traffic, and processes that 
     events.map(({ event, kind, state, pid }) => [event, kind, state, pid]).sort(),
     [
       ['tunnel', 'http', 'online', client.pid],
+      ['tunnel', 'http', 'online', client.pid],
       ['tunnel', 'tcp', 'online', client.pid],
       ['tunnel', 'tcp', 'online', other.client.pid],
     ].sort(),
   )
-  const app = events.find(({ kind }) => kind === 'http')
+  const app = events.find(({ tunnel }) => tunnel === 'app')
+  // Two names of one target are two tunnels.
+  assert.equal(events.find(({ tunnel }) => tunnel === 'same')?.requests, 0)
   assert.deepEqual(app?.urls, [`https://app.localhost:${server.https}`])
   assert.equal(app?.target, `127.0.0.1:${target}`)
   assert.equal(app?.requests, 1)

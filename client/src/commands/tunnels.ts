@@ -4,7 +4,6 @@ import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
 import { Agent } from '../agent.ts'
 import { readSettings, type Settings } from '../config.ts'
-import { keyOf } from '../events.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
 import { type Output, runningOutput } from '../output.ts'
 import { formatServer } from '../server-address.ts'
@@ -29,13 +28,12 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, server, () => agent?.traffic ?? NO_TRAFFIC)
   const tunnels = makePlans.map((makePlan, index) => {
-    let key = ''
-    const plan = makePlan(index + 1, record => {
-      observed.request(key, record)
-      output.request(record, key)
+    const number = index + 1
+    return makePlan(number, record => {
+      const tunnel = agent?.nameOf(number) ?? ''
+      observed.request(tunnel, record)
+      output.request(record, tunnel)
     })
-    key = keyOf(plan)
-    return plan
   })
   const identity = {
     agent: AGENT,

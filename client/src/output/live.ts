@@ -1,6 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import { type ClientEvent, keyOf, type Traffic } from '../events.ts'
+import type { ClientEvent, Traffic } from '../events.ts'
 import { frame, type View } from './frame.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
@@ -101,7 +101,7 @@ export class Live {
     this.changed()
   }
 
-  /** `tunnel`: its key. */
+  /** `tunnel`: its name. */
   request(record: RequestRecord, tunnel: string): void {
     this.ring.push(record)
     this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
@@ -153,9 +153,9 @@ export class Live {
       reason: this.standing.reason,
       retryInMs: this.standing.retryInMs,
       tunnels: [...this.standing.tunnels.values()].map(tunnel => {
-        const key = keyOf(tunnel)
-        const requestsPerSecond = rate(before.byTunnel.get(key) ?? 0, after.byTunnel.get(key) ?? 0)
-        return { ...tunnel, requests: this.requests.get(key) ?? 0, requestsPerSecond }
+        const { name } = tunnel
+        const requestsPerSecond = rate(before.byTunnel.get(name) ?? 0, after.byTunnel.get(name) ?? 0)
+        return { ...tunnel, requests: this.requests.get(name) ?? 0, requestsPerSecond }
       }),
       traffic: this.options.traffic(),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),

@@ -214,7 +214,7 @@ function openLive() {
 test('ten thousand requests in a second are drawn at most ten times', () => {
   const { clock, screen, live } = openLive()
   for (let index = 0; index < 10_000; index++) {
-    live.request(record({ path: `/${index}` }), 'http 3000')
+    live.request(record({ path: `/${index}` }), 'app')
     if (index % 10 === 0) clock.advance(1)
   }
   assert(screen.writes.length <= 13, `${screen.writes.length} writes`)
@@ -228,13 +228,13 @@ test('of several tunnels each shows its own requests and their rate', () => {
     urls: [`https://${name}.localhost`],
   })
   live.event(online('one', ':1'))
-  live.event(online('two', ':2'))
-  for (let count = 0; count < 30; count++) live.request(record(), 'http :2')
+  live.event(online('two', ':1'))
+  for (let count = 0; count < 30; count++) live.request(record(), 'two')
   clock.advance(1_000)
   clock.advance(100)
   const picture = screen.writes.at(-1) ?? ''
   assert.match(picture, /Target {4}:1 {2}0 {2}0\/s/)
-  assert.match(picture, /Target {4}:2 {2}30 {2}30\/s/)
+  assert.match(picture, /Target {4}:1 {2}30 {2}30\/s/)
   live.close()
 })
 
@@ -256,7 +256,7 @@ test('a terminal that does not keep up is not written to', () => {
   const before = screen.writes.length
   screen.writableNeedDrain = true
   for (let index = 0; index < 50; index++) {
-    live.request(record(), 'http 3000')
+    live.request(record(), 'app')
     clock.advance(100)
   }
   assert.equal(screen.writes.length, before)
@@ -269,7 +269,7 @@ test('a terminal that does not keep up is not written to', () => {
 test('closing gives back screen and cursor, says what went wrong and what was done', () => {
   const { clock, screen, live } = openLive()
   assert(screen.writes[0]?.includes('\x1b[?25l'))
-  live.request(record(), 'http 3000')
+  live.request(record(), 'app')
   live.event({ event: 'error', code: 'name-taken', message: 'app is taken', cure: 'take another' })
   live.close()
   live.close()

@@ -1,6 +1,6 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import { type ClientEvent, keyOf, type ProcessSnapshot, type Traffic } from '../events.ts'
+import type { ClientEvent, ProcessSnapshot, Traffic } from '../events.ts'
 import { Standing } from '../output/standing.ts'
 import type { RequestRecord } from '../output.ts'
 
@@ -14,7 +14,7 @@ export class Observed {
   private readonly server: string
   private readonly traffic: () => Traffic
   private readonly standing: Standing
-  /** By target, which is what the tunnels of one process differ in. */
+  /** By the name of the tunnel. */
   private readonly sums = new Map<string, Sum>()
 
   constructor(clock: Clock, server: string, traffic: () => Traffic) {
@@ -27,13 +27,13 @@ export class Observed {
     this.standing.event(event)
   }
 
-  /** A request, connection or flow of the tunnel with this key is over. */
-  request(key: string, { bytesIn, bytesOut }: RequestRecord): void {
-    const sum = this.sums.get(key) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }
+  /** A request, connection or flow of the tunnel with this name is over. */
+  request(tunnel: string, { bytesIn, bytesOut }: RequestRecord): void {
+    const sum = this.sums.get(tunnel) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }
     sum.requests++
     sum.bytesIn += bytesIn
     sum.bytesOut += bytesOut
-    this.sums.set(key, sum)
+    this.sums.set(tunnel, sum)
   }
 
   snapshot(): ProcessSnapshot {
@@ -45,7 +45,7 @@ export class Observed {
       reason,
       tunnels: [...tunnels.values()].map(tunnel => ({
         ...tunnel,
-        ...(this.sums.get(keyOf(tunnel)) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
+        ...(this.sums.get(tunnel.name) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
       })),
       traffic: this.traffic(),
     }

@@ -62,6 +62,7 @@ function ask(path: string, pid: number): Promise<Status | undefined> {
     const socket = connect({ path })
     let text = ''
     const silent = () => {
+      clearTimeout(deadline)
       socket.destroy()
       resolve({ kind: 'silent', pid })
     }
@@ -86,7 +87,10 @@ function ask(path: string, pid: number): Promise<Status | undefined> {
 
 function statusOf(text: string): Status | undefined {
   try {
-    return { kind: 'answered', snapshot: JSON.parse(text) as ProcessSnapshot }
+    const snapshot = JSON.parse(text) as Partial<ProcessSnapshot> | null
+    // Of another version, perhaps: what is shown has to be there.
+    const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
+    return isWhole ? { kind: 'answered', snapshot: snapshot as ProcessSnapshot } : undefined
   } catch {
     return undefined
   }
