@@ -41,7 +41,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/relay\/|^server\/test\/support\/hostile-peer\.ts$|^client\/src\/(session\/|agent\.ts)/,
+    /^proto\/|^server\/src\/relay\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|agent\.ts)/,
   ],
 ]
 

@@ -1,7 +1,16 @@
 // Either end of a link spoken by hand: batches written and read over a stream without a gRPC library.
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { type Batch, BatchSchema, type Frame, type FrameSchema } from '@pbt/proto/tunnel/v1'
+import {
+  type Batch,
+  BatchSchema,
+  type Frame,
+  type FrameSchema,
+  type HelloSchema,
+  type WelcomeSchema,
+} from '@pbt/proto/tunnel/v1'
 
+export type HelloInit = MessageInitShape<typeof HelloSchema>
+export type WelcomeInit = MessageInitShape<typeof WelcomeSchema>
 export type FrameInit = MessageInitShape<typeof FrameSchema>
 type BodyOf<C> = Extract<Frame['body'], { case: C }>
 

@@ -11,16 +11,13 @@ import {
 } from 'node:http2'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
-import { batchOf, grpcMessage, HandmadeLink } from './handmade-link.ts'
+import type { Welcome } from '@pbt/proto/tunnel/v1'
+import { batchOf, grpcMessage, HandmadeLink, type HelloInit } from './handmade-link.ts'
 import type { RunningServer } from './programs.ts'
 
 const PATH = '/pbt.tunnel.v1.TunnelService/Link'
 const WAIT_MS = 15_000
 const WINDOW_BYTES = 8 * 1024 * 1024
-
-type Hello = MessageInitShape<typeof HelloSchema>
 
 /** A TLS connection to the server under the link's name. */
 export async function linkSocket(
@@ -69,7 +66,7 @@ export class HostilePeer extends HandmadeLink {
     this.stream.write(grpcMessage(message))
   }
 
-  hello(overrides: Hello = {}): void {
+  hello(overrides: HelloInit = {}): void {
     const value = {
       major: 1,
       agent: 'hostile/1',
@@ -82,13 +79,13 @@ export class HostilePeer extends HandmadeLink {
     this.send(batchOf(0, 0, [{ body: { case: 'hello', value } }]))
   }
 
-  async welcome(overrides: Hello = {}): Promise<Welcome> {
+  async welcome(overrides: HelloInit = {}): Promise<Welcome> {
     this.hello(overrides)
     return (await this.frame('welcome')).value
   }
 
   /** Says hello and opens an HTTP tunnel with this name. */
-  async open(domain: string, overrides: Hello = {}): Promise<Welcome> {
+  async open(domain: string, overrides: HelloInit = {}): Promise<Welcome> {
     const welcome = await this.welcome(overrides)
     this.say({ body: { case: 'openTunnel', value: { tunnel: 1, kind: 1, domains: [domain], target: domain } } })
     await this.frame('tunnelOpened')

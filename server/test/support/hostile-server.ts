@@ -9,17 +9,13 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { WelcomeSchema } from '@pbt/proto/tunnel/v1'
 import { openDevelopmentAuthority } from '../../src/certs/development-authority.ts'
 import { DevelopmentKeyring } from '../../src/certs/development-keyring.ts'
-import { batchOf, type FrameInit, grpcMessage, HandmadeLink } from './handmade-link.ts'
+import { batchOf, type FrameInit, grpcMessage, HandmadeLink, type WelcomeInit } from './handmade-link.ts'
 import { scratch } from './programs.ts'
 
 const WAIT_MS = 30_000
 const WINDOW_BYTES = 8 * 1024 * 1024
-
-type WelcomeInit = MessageInitShape<typeof WelcomeSchema>
 
 /** One call of a client and everything that the client said on it. */
 export class HostileCall extends HandmadeLink {
