@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from './support/programs.ts'
 import { Relay } from './support/relay.ts'
-import { hashOf, receive, send, watchMemory } from './support/streams.ts'
+import { hashOf, receive, send } from './support/streams.ts'
 import { rawTarget } from './support/targets.ts'
 
 const MIB = 1024 * 1024
@@ -243,36 +243,4 @@ test('B5: an allowlist lets in whom it names, on TCP and HTTP', async t => {
     visitor.write(`GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: ${connection}\r\n${fields}\r\n`)
     assert.match((await untilEnd(visitor)).text, /^HTTP\/1\.1 403 [\s\S]*pbt-error: not-allowed/)
   }
-})
-
-test('visitors that never read cost a bounded amount, and others do not notice', async t => {
-  const target = await rawTarget(t, socket => {
-    socket.once('data', chunk => {
-      if (String(chunk) === 'ping') socket.end('pong')
-      else send(socket, 1, 64 * MIB).catch(() => {})
-    })
-  })
-  const server = await startServer(t)
-  const { client, port } = await startClient(t, server, ['tcp', String(target)])
-  const ping = async () => {
-    const socket = await visit(t, port)
-    socket.write('ping')
-    assert.deepEqual(await untilEnd(socket), { text: 'pong', end: 'clean' })
-  }
-  for (let index = 0; index < 50; index++) await ping()
-  // What the engine keeps for bulk in any case is not what the visitors cost.
-  const readers = Array.from({ length: 8 }, async () => {
-    const socket = await visit(t, port)
-    socket.write('all of it')
-    await receive(socket)
-  })
-  await Promise.all(readers)
-  const memory = watchMemory([server.program.pid, client.pid])
-  for (let index = 0; index < 100; index++) (await visit(t, port)).write('all of it')
-  for (let index = 0; index < 50; index++) await ping()
-  const [atServer = 0, atClient = 0] = memory.growth()
-  assert.ok(
-    atServer < 64 * MIB && atClient < 64 * MIB,
-    `${atServer} bytes more at the server, ${atClient} at the client`,
-  )
 })
