@@ -65,6 +65,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['--help']],
   ['server/src/main.ts', ['init', '--help']],
   ['server/src/main.ts', ['start', '--help']],
+  ['server/src/main.ts', ['allow', '--help']],
 ]
 
 function commands(): string {

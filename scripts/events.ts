@@ -12,6 +12,10 @@ const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],
   stopped: ['', 'it has ended'],
+  allowlists: [
+    '`lists`: `addresses`, `allow`',
+    '`allow`: who may visit these tunnels; without `allow` what the client says holds',
+  ],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
 }
 

@@ -1,5 +1,6 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
 import yargs, { type Argv } from 'yargs'
+import { allow } from './commands/allow.ts'
 import type { Command, CommandOptions, Context } from './commands/command.ts'
 import { init } from './commands/init.ts'
 import { start } from './commands/start.ts'
@@ -19,7 +20,7 @@ import { VERSION } from './version.ts'
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-const COMMANDS: readonly Command[] = [init, start]
+const COMMANDS: readonly Command[] = [init, start, allow]
 
 const WIDTH_COLUMNS = 110
 
@@ -46,9 +47,16 @@ async function parse(args: readonly string[], output: Output, context: Context):
     .scriptName('pbt-server')
     .usage('$0 <command>\n\nThe public end of pbt: visitors arrive here and reach the services of your machines.')
   for (const command of COMMANDS) {
-    parser.command(command.name, command.summary, withSettings, options => {
-      running = command.run(optionsOf(options), output, context)
-    })
+    const { name, summary, positionals = [] } = command
+    const usage = [name, ...positionals.map(([positional]) => positional)].join(' ')
+    parser.command(
+      usage,
+      summary,
+      parser => withSettings(withPositionals(parser, positionals)),
+      options => {
+        running = command.run(optionsOf(options), output, context)
+      },
+    )
   }
   await parser
     .demandCommand(1, 'which command? "pbt-server --help" lists them')
@@ -70,6 +78,13 @@ async function parse(args: readonly string[], output: Output, context: Context):
     })
     .parseAsync([...args])
   await running
+}
+
+function withPositionals(parser: Argv, positionals: NonNullable<Command['positionals']>): Argv {
+  for (const [name, describe] of positionals) {
+    parser.positional(name.replace(/[^a-z]/g, ''), { type: 'string', describe })
+  }
+  return parser
 }
 
 function withSettings(parser: Argv): Argv {
@@ -97,7 +112,7 @@ function optionsOf(parsed: Readonly<Record<string, unknown>>): CommandOptions {
     throw new Failure('usage', '--config is given more than once', { cure: 'see "pbt-server --help"' })
   }
   const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), parsed[keyOf(name)]]))
-  return { config: typeof config === 'string' ? config : undefined, flags }
+  return { config: typeof config === 'string' ? config : undefined, flags, values: parsed }
 }
 
 /** Tells an expected failure; anything else is thrown on. */

@@ -16,6 +16,7 @@ export type FailureCode =
   | 'port-taken'
   | 'port-denied'
   | 'address-unavailable'
+  | 'unknown-address'
   | 'internal'
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */

@@ -6,6 +6,11 @@ import type { FailureCode } from './failure.ts'
 export type ServerEvent =
   | { readonly event: 'initialised'; readonly token: string; readonly dataDir: string; readonly ca?: string }
   | Ready
+  | {
+      readonly event: 'allowlists'
+      /** Without `allow` none is set on the server, and what the client says holds; an empty one lets everybody in. */
+      readonly lists: readonly { readonly addresses: readonly string[]; readonly allow?: readonly string[] }[]
+    }
   | { readonly event: 'stopping' }
   | { readonly event: 'stopped' }
   | {
@@ -61,6 +66,9 @@ Your token, shown only this once:
 Next: pbt-server start`
     case 'ready':
       return readyText(event)
+    case 'allowlists':
+      if (event.lists.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
+      return event.lists.map(({ addresses, allow }) => `${addresses.join(', ')}: ${visitorsIn(allow)}`).join('\n')
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -91,4 +99,9 @@ function readyText({ baseDomain, https, http, ca, publicAddress }: Ready): strin
     }
   }
   return lines.join('\n')
+}
+
+function visitorsIn(allow: readonly string[] | undefined): string {
+  if (allow === undefined) return 'what its client says with --allow'
+  return allow.length === 0 ? 'everybody' : allow.join(' ')
 }

@@ -7,6 +7,7 @@ import { TrustedProxies } from './access/trusted-proxies.ts'
 import { VisitorLimits } from './access/visitor-limits.ts'
 import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
+import { watchChanges } from './changes.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
 import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
@@ -15,6 +16,7 @@ import { ephemeralRange, PortListeners } from './edge/ports.ts'
 import { AccessLog } from './observe/access-log.ts'
 import type { Log } from './observe/log.ts'
 import { startTelemetry } from './observe/telemetry.ts'
+import { Allowlists } from './relay/allowlists.ts'
 import { addressOf, Ports } from './relay/ports.ts'
 import { Registry } from './relay/registry.ts'
 import { Reservations } from './relay/reservations.ts'
@@ -132,17 +134,29 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     }
 
     const ports = { https: 0, http: 0 }
+    const allowlists = new Allowlists(store.allowlists)
     const sessions = new Sessions({
       clock,
       log: log.child({ room: 'relay' }),
       reservations,
       ports: portBook,
+      allowlists,
       portUrlOf: (protocol, number) => `${protocol}://${baseDomain}:${number}`,
       urlOf: host => `https://${host}${ports.https === 443 ? '' : `:${ports.https}`}`,
       baseDomain,
       agent: AGENT,
       random: Math.random,
     })
+    const changes = await watchChanges({
+      version: () => store.version(),
+      changed: async () => {
+        await allowlists.load()
+        sessions.judgeAgain()
+      },
+      onError: error => log.error('cannot read what was changed in the database', { error: String(error) }),
+      clock,
+    })
+    ends.push(() => changes.end())
     const tokens = new TokenCheck(new TokenBook(await store.tokens.live()), clock)
     const links = new LinkService({
       clock,

@@ -15,11 +15,15 @@ export interface CommandOptions {
   readonly config: string | undefined
   /** Settings by key, as given. */
   readonly flags: Readonly<Record<string, unknown>>
+  /** What stands without a name, by the names of `positionals`. */
+  readonly values: Readonly<Record<string, unknown>>
 }
 
 /** A command as a value. Throws Failure and ConfigError for what the user can mend. */
 export interface Command {
   readonly name: string
   readonly summary: string
+  /** What may stand after the command, in order: its name as yargs has it (`[address]`, `[block..]`) and what it is. */
+  readonly positionals?: readonly (readonly [name: string, doc: string])[]
   readonly run: (options: CommandOptions, output: Output, context: Context) => Promise<void>
 }

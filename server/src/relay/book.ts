@@ -50,10 +50,10 @@ export class Book {
 
   /** What the tunnel's target had last time and may have again. */
   usual(holder: Holder, clientId: string): string | undefined {
-    const key = keyOf(holder.owner)
+    const key = ownerKey(holder.owner)
     return this.used.get(key)?.find(address => {
       const owner = this.owners.get(address)
-      return owner !== undefined && keyOf(owner) === key && this.obstacle(address, holder, clientId) === undefined
+      return owner !== undefined && ownerKey(owner) === key && this.obstacle(address, holder, clientId) === undefined
     })
   }
 
@@ -80,13 +80,14 @@ export class Book {
   /** The addresses are the owner's from now on, the first one before those it had. */
   remember(owner: TunnelOwner, addresses: readonly string[]): void {
     if (addresses.length === 0) return
-    const key = keyOf(owner)
+    const key = ownerKey(owner)
     const before = this.used.get(key) ?? []
     this.used.set(key, [...addresses, ...before.filter(address => !addresses.includes(address))])
     for (const address of addresses) this.owners.set(address, owner)
   }
 }
 
-function keyOf(owner: TunnelOwner): string {
+/** One text for each owner. */
+export function ownerKey(owner: TunnelOwner): string {
   return JSON.stringify([owner.machineId, owner.kind, owner.target])
 }

@@ -13,6 +13,7 @@ import {
   TunnelKind,
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import { Allowlists, type StoredAllowlist } from './allowlists.ts'
 import type { Ports } from './ports.ts'
 import { Registry } from './registry.ts'
 import { Reservations } from './reservations.ts'
@@ -34,6 +35,8 @@ function house() {
       return Promise.resolve()
     },
   })
+  const lists: StoredAllowlist[] = []
+  const allowlists = new Allowlists({ allowlists: () => Promise.resolve([...lists]) })
   const log: Log = {
     error: () => {},
     warn: text => warnings.push(text),
@@ -45,11 +48,13 @@ function house() {
     ...{ clock, log, reservations, ended: (session: Session) => ended.push(session) },
     // Sessions of these tests have no ports.
     ports: {} as unknown as Ports,
+    allowlists,
     urlOf: (host: string) => `https://${host}`,
     portUrlOf: () => '',
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
-  return { clock, registry, offline, ended, warnings, disk, state, join: () => client(context, clock) }
+  const seen = { clock, registry, offline, ended, warnings, disk, state, allowlists, lists }
+  return { ...seen, join: () => client(context, clock) }
 }
 
 /** A session and the client's end of it. */
@@ -260,4 +265,26 @@ test('visitors who are turned away are logged the 1st, 2nd, 4th, 8th … time', 
   for (let count = 0; count < 10; count++) assert.ok(!found.tunnel.allows('203.0.113.7'))
   assert.ok(found.tunnel.allows('192.0.2.7'))
   assert.equal(warnings.filter(text => text === 'visitor not allowed').length, 4)
+})
+
+test('a list set on the server stands in for the one of the client, at once, until it is taken away', async () => {
+  const { allowlists, lists, registry, warnings, join } = house()
+  const { connect, open, session } = join()
+  connect()
+  await open(1, { allow: ['192.0.2.0/24'] })
+  const found = registry.lookup('app.localhost')
+  assert(found.state === 'online')
+  const set = async (...entries: string[][]) => {
+    const owner = { machineId: 'm', kind: 'http', target: '3000' }
+    lists.splice(0, lists.length, ...entries.map(list => ({ ...owner, entries: list })))
+    await allowlists.load()
+    session.judgeAgain()
+    return ['192.0.2.7', '203.0.113.7'].map(address => found.tunnel.allows(address))
+  }
+  assert.deepEqual(await set(['203.0.113.7']), [false, true])
+  assert.deepEqual(await set([]), [true, true])
+  assert.deepEqual(await set(['203.0.113.7']), [false, true])
+  assert.deepEqual(await set(['what is this']), [false, true], 'one that cannot be read changes nothing')
+  assert.deepEqual(await set(), [true, false])
+  assert.ok(warnings.length > 0)
 })

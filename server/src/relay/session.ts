@@ -22,6 +22,7 @@ import {
   TunnelRefusedSchema,
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import type { Allowlists } from './allowlists.ts'
 import type { Ports, Protocol } from './ports.ts'
 import type { Reservations } from './reservations.ts'
 import { Tunnel, type TunnelSession } from './tunnel.ts'
@@ -38,6 +39,7 @@ export interface SessionContext {
   readonly log: Log
   readonly reservations: Reservations
   readonly ports: Ports
+  readonly allowlists: Allowlists
   /** The public address of a name, for example `https://myapp.localhost:8443`. */
   readonly urlOf: (host: string) => string
   /** That of a port, for example `tcp://localhost:20022`. */
@@ -133,6 +135,18 @@ export class Session implements TunnelSession {
     this.log.info('link lost', { resumableMs: GRACE_MS })
   }
 
+  /** Its tunnels go by the allowlists that are set now; whoever is no longer allowed is cut. */
+  judgeAgain(): void {
+    for (const tunnel of this.tunnels.values()) {
+      try {
+        const cut = tunnel.setAllowed(this.context.allowlists.of(tunnel.owner))
+        if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
+      } catch (error) {
+        this.log.error('allowlist cannot be used, the one before holds', { tunnel: tunnel.name, error: String(error) })
+      }
+    }
+  }
+
   /** Asks the client to leave this link; the session stays until it does or the grace time passes. */
   goAway(code: ErrorCode, message: string, reconnectAfterMs: number): void {
     this.mux.goAway(code, message, true, reconnectAfterMs)
@@ -199,7 +213,7 @@ export class Session implements TunnelSession {
   private async openTunnel(open: OpenTunnel): Promise<void> {
     if (this.tunnels.has(open.tunnel)) throw new PbtError('protocol', `tunnel ${open.tunnel} is open already`)
     if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
-    const tunnel = new Tunnel(this, open)
+    const tunnel = new Tunnel(this, open, owner => this.context.allowlists.of(owner))
     this.tunnels.set(open.tunnel, tunnel)
     let urls: string[]
     try {

@@ -109,6 +109,11 @@ export class Sessions {
     return this.joined(session, false, 0)
   }
 
+  /** All tunnels go by the allowlists that are set now. */
+  judgeAgain(): void {
+    for (const session of this.byId.values()) session.judgeAgain()
+  }
+
   /** Ends all sessions of a token at once. */
   revoke(tokenId: number): void {
     for (const session of [...this.byId.values()]) {

@@ -1,4 +1,5 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
+import { isDeepStrictEqual } from 'node:util'
 import { type Channel, type ChannelHandler, type Mux, PbtError, type RequestHead } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist } from '../access/allowlist.ts'
@@ -44,18 +45,26 @@ export class Tunnel implements Holder {
   port = 0
   name = ''
   private readonly session: TunnelSession
+  /** What the client says. */
+  private readonly wished: readonly string[]
+  private allowed: readonly string[]
   private allowlist: Allowlist
   private readonly visits = new Visits()
 
-  /** Throws PbtError `not-allowed` when an entry of the allowlist cannot be read. */
-  constructor(session: TunnelSession, open: OpenTunnel) {
+  /**
+   * `set`: the allowlist that the owner set on the server, if there is one. Throws PbtError `not-allowed` when an entry
+   * of the allowlist cannot be read.
+   */
+  constructor(session: TunnelSession, open: OpenTunnel, set: (owner: TunnelOwner) => readonly string[] | undefined) {
     this.session = session
     this.index = open.tunnel
     this.kind = KINDS.get(open.kind)
     this.owner = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
-    this.allowlist = new Allowlist(open.allow)
+    this.wished = open.allow
+    this.allowed = set(this.owner) ?? open.allow
+    this.allowlist = new Allowlist(this.allowed)
   }
 
   allows(address: string): boolean {
@@ -66,14 +75,20 @@ export class Tunnel implements Holder {
   }
 
   /**
-   * Replaces the allowlist while the tunnel runs: whoever is no longer allowed is cut before this returns. Throws PbtError
-   * `not-allowed`, and then nothing has changed.
+   * Changes the allowlist while the tunnel runs, to the one set on the server or back to the client's: whoever is no longer
+   * allowed is cut at both ends before this returns. Tells how many were, undefined when the list is the same as before.
+   * Throws PbtError `not-allowed`, and then nothing has changed.
    */
-  setAllowed(entries: readonly string[]): void {
+  setAllowed(set: readonly string[] | undefined): number | undefined {
+    const entries = set ?? this.wished
+    if (isDeepStrictEqual(entries, this.allowed)) return undefined
     const allowlist = new Allowlist(entries)
+    this.allowed = entries
     this.allowlist = allowlist
     const error = new PbtError('not-allowed', 'the allowlist was changed')
-    this.refused += this.visits.cut(address => !allowlist.allows(address), error)
+    const count = this.visits.cut(address => !allowlist.allows(address), error)
+    this.refused += count
+    return count
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {

@@ -128,3 +128,28 @@ test('a place where nothing can be made is refused', async t => {
   mkdirSync(join(other, 'pbt.db'), { recursive: true })
   await assert.rejects(makeStore(other), failsWith('data-dir'))
 })
+
+test('allowlists belong to the tunnel that an address is reserved for, and other processes see the change', async t => {
+  const { dataDir, store } = await setUp(t)
+  const server = await openStore(dataDir)
+  t.after(() => server.close())
+  const before = await server.version()
+  await server.names.claim(OWNER, ['myapp', 'other'])
+  assert.equal(await server.version(), before, 'what it changes itself')
+  assert.equal(await store.allowlists.set({ label: 'nobody' }, ['192.0.2.1']), undefined)
+  assert.equal(await store.allowlists.set({ protocol: 'tcp', number: 20_000 }, ['192.0.2.1']), undefined)
+
+  const tunnel = { addresses: ['myapp', 'other'], entries: ['192.0.2.1', '2001:db8::/32'] }
+  assert.deepEqual(await store.allowlists.set({ label: 'other' }, tunnel.entries), tunnel)
+  const changed = await server.version()
+  assert.notEqual(changed, before)
+  assert.deepEqual(await server.allowlists.allowlists(), [{ ...OWNER, entries: tunnel.entries }])
+  assert.deepEqual(await server.allowlists.find({ label: 'myapp' }), tunnel)
+  assert.deepEqual(await server.allowlists.listed(), [tunnel])
+
+  await store.allowlists.set({ label: 'myapp' }, [])
+  assert.deepEqual(await server.allowlists.allowlists(), [{ ...OWNER, entries: [] }], 'everybody is a list too')
+  await store.allowlists.set({ label: 'myapp' }, undefined)
+  assert.deepEqual(await server.allowlists.listed(), [])
+  assert.notEqual(await server.version(), changed)
+})

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { Failure } from '../failure.ts'
+import { AllowlistTable } from './allowlists.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -21,8 +22,11 @@ export interface Store {
   readonly tokens: Tokens
   readonly names: Names
   readonly ports: PortTable
+  readonly allowlists: AllowlistTable
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
+  /** Another number after each change by another process, the same one otherwise. */
+  version(): Promise<number>
   close(): Promise<void>
 }
 
@@ -62,7 +66,12 @@ async function open(file: string): Promise<Store> {
       tokens: new Tokens(prisma),
       names: new Names(prisma),
       ports: new PortTable(prisma),
+      allowlists: new AllowlistTable(prisma),
       applied,
+      version: async () => {
+        const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`
+        return Number(row?.data_version)
+      },
       close: () => prisma.$disconnect(),
     }
   } catch (error) {

@@ -48,7 +48,7 @@ export { Prisma }
 export type Token = Prisma.TokenModel
 /**
  * Model Tunnel
- * One target of one machine. Its reservations hang on it, and so will its allowlist, access log and figures.
+ * One target of one machine. Its reservations and its allowlist hang on it.
  */
 export type Tunnel = Prisma.TunnelModel
 /**
@@ -61,3 +61,8 @@ export type Subdomain = Prisma.SubdomainModel
  * A public port kept for a tunnel. The same number for tcp and udp is two reservations.
  */
 export type Port = Prisma.PortModel
+/**
+ * Model Allowlist
+ * Who may visit a tunnel, set by the owner on the server: it stands in for what the client says with --allow.
+ */
+export type Allowlist = Prisma.AllowlistModel

@@ -400,7 +400,8 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Subdomain: 'Subdomain',
-  Port: 'Port'
+  Port: 'Port',
+  Allowlist: 'Allowlist'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -416,7 +417,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "subdomain" | "port"
+    modelProps: "token" | "tunnel" | "subdomain" | "port" | "allowlist"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -716,6 +717,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Allowlist: {
+      payload: Prisma.$AllowlistPayload<ExtArgs>
+      fields: Prisma.AllowlistFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.AllowlistFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.AllowlistFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        findFirst: {
+          args: Prisma.AllowlistFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.AllowlistFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        findMany: {
+          args: Prisma.AllowlistFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
+        }
+        create: {
+          args: Prisma.AllowlistCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        createMany: {
+          args: Prisma.AllowlistCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.AllowlistCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
+        }
+        delete: {
+          args: Prisma.AllowlistDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        update: {
+          args: Prisma.AllowlistUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        deleteMany: {
+          args: Prisma.AllowlistDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.AllowlistUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.AllowlistUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
+        }
+        upsert: {
+          args: Prisma.AllowlistUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
+        }
+        aggregate: {
+          args: Prisma.AllowlistAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAllowlist>
+        }
+        groupBy: {
+          args: Prisma.AllowlistGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AllowlistGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.AllowlistCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AllowlistCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -798,6 +873,15 @@ export const PortScalarFieldEnum = {
 } as const
 
 export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
+
+
+export const AllowlistScalarFieldEnum = {
+  tunnelId: 'tunnelId',
+  entries: 'entries',
+  changedAt: 'changedAt'
+} as const
+
+export type AllowlistScalarFieldEnum = (typeof AllowlistScalarFieldEnum)[keyof typeof AllowlistScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -1011,6 +1095,7 @@ export type GlobalOmitConfig = {
   tunnel?: Prisma.TunnelOmit
   subdomain?: Prisma.SubdomainOmit
   port?: Prisma.PortOmit
+  allowlist?: Prisma.AllowlistOmit
 }
 
 /* Types for Logging */

@@ -54,7 +54,8 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Subdomain: 'Subdomain',
-  Port: 'Port'
+  Port: 'Port',
+  Allowlist: 'Allowlist'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -116,6 +117,15 @@ export const PortScalarFieldEnum = {
 } as const
 
 export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
+
+
+export const AllowlistScalarFieldEnum = {
+  tunnelId: 'tunnelId',
+  entries: 'entries',
+  changedAt: 'changedAt'
+} as const
+
+export type AllowlistScalarFieldEnum = (typeof AllowlistScalarFieldEnum)[keyof typeof AllowlistScalarFieldEnum]
 
 
 export const SortOrder = {

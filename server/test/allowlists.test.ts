@@ -1,0 +1,187 @@
+// `pbt-server allow` beside a running server: whoever is no longer allowed is cut, on every kind of tunnel, others go on.
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import {
+  clientEnv,
+  program,
+  type RunningServer,
+  restartServer,
+  SERVER,
+  startClient,
+  startServer,
+} from './support/programs.ts'
+import { httpTarget, rawTarget } from './support/targets.ts'
+import { http2Request, http2Visitor, RawVisitor, rawVisitor } from './support/visitors.ts'
+import { acceptOf, upgradeRequest } from './support/websocket.ts'
+
+const FRIEND = '127.0.9.1'
+const STRANGER = '127.0.9.2'
+const REQUEST = 'GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
+
+/** Runs `pbt-server allow` and tells what it printed. */
+async function allow(t: TestContext, server: RunningServer, ...args: string[]) {
+  const command = program(t, SERVER, ['allow', ...args, '--json', '--data-dir', server.dataDir])
+  const { code } = await command.exited
+  const [told] = command.events
+  assert.ok(told !== undefined, command.stderr)
+  return { code, lists: told.lists, error: told.code, message: String(told.message) }
+}
+
+/** Waits until the server has told that it goes by so many changed lists. */
+async function changes(server: RunningServer, count: number): Promise<void> {
+  const told = () => server.program.stderr.split('"allowlist changed"').length > count || undefined
+  await server.program.until(told, `${count} changed lists`)
+}
+
+async function tcpVisitor(t: TestContext, port: number, localAddress: string): Promise<RawVisitor> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
+  t.after(() => socket.destroy())
+  await once(socket, 'connect')
+  return new RawVisitor(socket)
+}
+
+async function udpVisitor(t: TestContext, port: number, localAddress: string) {
+  const socket = createSocket('udp4')
+  t.after(() => socket.close())
+  socket.bind(0, localAddress)
+  await once(socket, 'listening')
+  const answers: string[] = []
+  socket.on('message', datagram => answers.push(String(datagram)))
+  return { answers, socket, send: (text: string) => socket.send(text, port, '127.0.0.1') }
+}
+
+test('B5: a list that is changed while tunnels run cuts whom it does not name, on HTTP, WebSocket, TCP and UDP', async t => {
+  const http = await httpTarget(
+    t,
+    (request, response) => {
+      if (request.url === '/slow') response.write('begun')
+      else response.end('whole')
+    },
+    target =>
+      target.on('upgrade', (request, socket) => {
+        socket.on('error', () => {})
+        const accept = acceptOf(String(request.headers['sec-websocket-key']))
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`)
+        socket.write(`Sec-WebSocket-Accept: ${accept}\r\n\r\n`)
+        socket.pipe(socket)
+      }),
+  )
+  const tcp = await rawTarget(t, socket => socket.pipe(socket))
+  const udp = createSocket('udp4')
+  t.after(() => udp.close())
+  udp.on('message', (datagram, { port, address }) => udp.send(datagram, port, address))
+  udp.bind(0, '127.0.0.1')
+  await once(udp, 'listening')
+  const server = await startServer(t)
+  const specs = [`http:${http},domain=app`, `tcp:${tcp}`, `udp:${udp.address().port}`]
+  const { client } = await startClient(t, server, ['up', ...specs])
+  await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'three tunnels')
+  const portOf = (kind: string) => {
+    const [url] = (client.events.find(event => event.kind === kind)?.urls ?? []) as string[]
+    return Number(new URL(String(url)).port)
+  }
+
+  /** One visit of each kind, all of them under way. */
+  const visit = async (from: string) => {
+    const session = await http2Visitor(t, server, 'app.localhost', from)
+    session.on('error', () => {})
+    const stream = session.request({ ':path': '/slow' })
+    stream.on('error', () => {})
+    const gone = new Promise(resolve => stream.once('close', resolve))
+    await once(stream, 'data')
+    const socket = await rawVisitor(t, server, from)
+    socket.send(upgradeRequest())
+    await socket.until(/^HTTP\/1\.1 101 /)
+    const pipe = await tcpVisitor(t, portOf('tcp'), from)
+    pipe.send('hello')
+    await pipe.until(/hello/)
+    const flow = await udpVisitor(t, portOf('udp'), from)
+    flow.send('hello')
+    await once(flow.socket, 'message')
+    return { session, stream, gone, socket, pipe, flow }
+  }
+  const [friend, stranger] = [await visit(FRIEND), await visit(STRANGER)]
+
+  const begun = performance.now()
+  for (const address of ['app', `tcp:${portOf('tcp')}`, `udp:${portOf('udp')}`]) {
+    const { code, lists } = await allow(t, server, address, `${FRIEND}/32`, '2001:db8::/32')
+    assert.deepEqual([code, lists], [0, [{ addresses: [address], allow: [`${FRIEND}/32`, '2001:db8::/32'] }]])
+  }
+  await changes(server, 3)
+  await stranger.gone
+  assert.notEqual(stranger.stream.rstCode, 0, 'an answer that was cut did not end well')
+  assert.equal(await stranger.socket.over(), 'cut')
+  assert.equal(await stranger.pipe.over(), 'cut')
+  t.diagnostic(`three commands and the cuts took ${Math.round(performance.now() - begun)} ms`)
+
+  // Whoever may still come goes on as before, and the rest gets nothing, on connections old and new.
+  friend.socket.send('still here')
+  await friend.socket.until(/still here$/)
+  friend.pipe.send('still here')
+  await friend.pipe.until(/still here$/)
+  assert.equal(friend.stream.closed, false)
+  assert.equal(String((await http2Request(friend.session, { ':path': '/' })).body), 'whole')
+  assert.equal((await http2Request(stranger.session, { ':path': '/' })).headers['pbt-error'], 'not-allowed')
+  const plain = await rawVisitor(t, server, STRANGER)
+  plain.send(REQUEST)
+  await plain.until(/^HTTP\/1\.1 403 [\s\S]*not-allowed/)
+  assert.equal(await (await tcpVisitor(t, portOf('tcp'), STRANGER)).over(), 'cut')
+  stranger.flow.send('let me in')
+  friend.flow.send('still here')
+  await once(friend.flow.socket, 'message')
+  assert.deepEqual([stranger.flow.answers, friend.flow.answers], [['hello'], ['hello', 'still here']])
+  const counted = () => /"message":"visitor not allowed"/.test(server.program.stderr) || undefined
+  await server.program.until(counted, 'a line about who was turned away')
+
+  // The list outlives the server, whatever the client says.
+  for (const gone of [friend.socket.socket, friend.pipe.socket, plain.socket]) gone.destroy()
+  for (const gone of [friend.session, stranger.session]) gone.destroy()
+  await server.program.end()
+  const second = await restartServer(t, server, { ports: server })
+  await client.event('online', client.events.length)
+  const [again, stranded] = [await rawVisitor(t, second, FRIEND), await rawVisitor(t, second, STRANGER)]
+  again.send(REQUEST)
+  await again.until(/^HTTP\/1\.1 200 /)
+  stranded.send(REQUEST)
+  await stranded.until(/^HTTP\/1\.1 403 /)
+  await allow(t, second, 'app', 'as-client')
+  await changes(second, 1)
+  stranded.send(REQUEST)
+  await stranded.until(/HTTP\/1\.1 200 /)
+})
+
+test('a list that cannot be is refused with the reason, and the one before stays', async t => {
+  const server = await startServer(t)
+  const target = await httpTarget(t, (_, response) => response.end('whole'))
+  await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '192.0.2.1'])
+  assert.deepEqual((await allow(t, server)).lists, [])
+  assert.deepEqual((await allow(t, server, 'app')).lists, [{ addresses: ['app'] }])
+  await allow(t, server, 'app.localhost', 'everybody')
+  const everybody = [{ addresses: ['app'], allow: [] }]
+  const wrong: readonly (readonly [args: string[], code: number, error: string, message: RegExp])[] = [
+    [['app', '10.0.0.0/33'], 2, 'usage', /"10\.0\.0\.0\/33"/],
+    [['app', '10.0.0.0/8', 'everybody'], 2, 'usage', /"everybody" stands alone/],
+    [['no/name', '10.0.0.0/8'], 2, 'usage', /"no\/name"/],
+    [['nobody', '10.0.0.0/8'], 1, 'unknown-address', /"nobody"/],
+    [['tcp:1', '10.0.0.0/8'], 1, 'unknown-address', /"tcp:1"/],
+    [['app.mine.uk', '10.0.0.0/8'], 1, 'unknown-address', /"app\.mine\.uk"/],
+  ]
+  const judged = wrong.map(async ([args, code, error, message]) => {
+    const got = await allow(t, server, ...args)
+    assert.deepEqual([got.code, got.error], [code, error], got.message)
+    assert.match(got.message, message)
+  })
+  await Promise.all(judged)
+  assert.deepEqual((await allow(t, server)).lists, everybody)
+  // In words, for people.
+  const shown = program(t, SERVER, ['allow', '--data-dir', server.dataDir], clientEnv(t, server))
+  let text = ''
+  shown.child.stdout?.on('data', chunk => {
+    text += chunk
+  })
+  await shown.exited
+  assert.equal(text, 'app: everybody\n')
+})
