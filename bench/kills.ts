@@ -62,9 +62,9 @@ try {
   )
   const claimed = await killWhileClaiming(cleanup, claims, said => process.stderr.write(`${said}\n`))
   report.table(
-    'The server, while names are claimed',
-    ['rounds', 'names acknowledged', 'names lost', 'database'],
-    [[String(claims), String(claimed), '0', 'ok']],
+    'The server, while names and ports are claimed',
+    ['rounds', 'names acknowledged', 'ports acknowledged', 'lost', 'database'],
+    [[String(claims), String(claimed.names), String(claimed.ports), '0', 'ok']],
   )
 } catch (error) {
   isKept = false

@@ -12,6 +12,11 @@ export function labelsIn(dataDir: string): Set<string> {
   return new Set(query(dataDir, 'SELECT label FROM subdomains').map(({ label }) => String(label)))
 }
 
+/** The public ports that are remembered, as `tcp:20022`. */
+export function portsIn(dataDir: string): Set<string> {
+  return new Set(query(dataDir, 'SELECT protocol, number FROM ports').map(port => `${port.protocol}:${port.number}`))
+}
+
 /** What is kept of the tokens. */
 export function tokenHashesIn(dataDir: string): string[] {
   return query(dataDir, 'SELECT hash FROM tokens').map(({ hash }) => String(hash))
