@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startSample } from './demo-sample.ts'
-import { NODE_FLAGS } from './launch.js'
+import { CLIENT_FLAGS, SERVER_FLAGS } from './launch.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const HOME = process.env.PBT_DEMO_HOME ?? join(ROOT, '.pbt-demo')
@@ -92,7 +92,8 @@ async function firstToken(): Promise<string> {
 }
 
 function program(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [...NODE_FLAGS, join(ROOT, file), ...args], {
+  const flags = file.startsWith('server/') ? SERVER_FLAGS : CLIENT_FLAGS
+  const child = spawn(process.execPath, [...flags, join(ROOT, file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
     // Ctrl-C reaches the whole group; the order of ending is this process's business.

@@ -13,16 +13,17 @@ const OLDEST = [24, 18, 1]
  *
  * - A small young generation: with Node's default of 32 MiB a gigabyte leaves 80 MiB of garbage between collections and
  *   every other one is of the whole heap; with 1 MiB requests under way are moved about all the time.
- * - Buffers counted in the heap's own limit, which begins at 64 MiB: with V8's separate limit for them every few hundred
- *   buffers under way cost a collection of the whole heap, half of all that bulk cost (bench/README.md).
- * - Collections on demand, for the server's watch on its memory.
+ * - Buffers counted in the heap's own limit: with V8's separate limit for them every few hundred buffers under way cost a
+ *   collection of the whole heap, half of all that bulk cost (bench/README.md).
  */
-export const NODE_FLAGS = [
-  '--max-semi-space-size=4',
-  '--external-memory-accounted-in-global-limit',
-  '--initial-heap-size=64',
-  '--expose-gc',
-]
+const FLAGS = ['--max-semi-space-size=4', '--external-memory-accounted-in-global-limit']
+
+/**
+ * The limit of the whole heap begins where about 40 MiB are left beside what lives: 28 MiB at the client, 44 at the server.
+ * The server's watch on its memory asks for collections.
+ */
+export const CLIENT_FLAGS = [...FLAGS, '--initial-heap-size=64']
+export const SERVER_FLAGS = [...FLAGS, '--initial-heap-size=96', '--expose-gc']
 
 /** The packaged Node; undefined when it is not installed. */
 export function packagedNode() {
@@ -43,9 +44,9 @@ export function isNewEnough() {
   return true
 }
 
-/** Runs the file of sources as if it were this process: arguments, streams, signals and exit code. */
-export async function launch(entry) {
-  if (isNewEnough() && process.execArgv.includes(NODE_FLAGS[0])) {
+/** Runs the file of sources as if it were this process: arguments, streams, signals and exit code. `flags`: for Node. */
+export async function launch(entry, flags = FLAGS) {
+  if (isNewEnough() && process.execArgv.includes(FLAGS[0])) {
     await import(entry.href)
     return
   }
@@ -58,8 +59,8 @@ export async function launch(entry) {
     process.exit(1)
   }
   // Another Node need not know them all, and would refuse to start.
-  const flags = packaged === undefined ? NODE_FLAGS.slice(0, 1) : NODE_FLAGS
-  const child = spawn(node, [...flags, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const known = packaged === undefined ? FLAGS.slice(0, 1) : flags
+  const child = spawn(node, [...known, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', error => {
     process.stderr.write(`pbt: the packaged Node does not start: ${error.message}\n`)

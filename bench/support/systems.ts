@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { NODE_FLAGS } from '../../scripts/launch.js'
+import { CLIENT_FLAGS, SERVER_FLAGS } from '../../scripts/launch.js'
 import { answering, family, find, freePort, ROOT, type Running, SCRATCH, start, startNode } from './machine.ts'
 
 export interface System {
@@ -69,19 +69,32 @@ export async function pbtWith(
 ): Promise<System & { readonly port: number }> {
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const bin = join(ROOT, 'server/bin/pbt-server.js')
-  const node = [...NODE_FLAGS, ...flags]
-  const init = start('edge', process.execPath, [...NODE_FLAGS, bin, 'init', '--json', '--data-dir', dataDir])
+  const init = start('edge', process.execPath, [...SERVER_FLAGS, bin, 'init', '--json', '--data-dir', dataDir])
   const { token } = JSON.parse(await init.line())
   const ports = ['--https-port', '0', '--http-port', '0', '--log-level', 'error', ...serverArgs]
-  const server = start('edge', process.execPath, [...node, bin, 'start', '--json', '--data-dir', dataDir, ...ports])
+  const server = start('edge', process.execPath, [
+    ...SERVER_FLAGS,
+    ...flags,
+    bin,
+    'start',
+    '--json',
+    '--data-dir',
+    dataDir,
+    ...ports,
+  ])
   const ready = JSON.parse(await server.line())
   const relay = await overLine(ready.https, line)
-  const client = start('client', process.execPath, [...node, join(ROOT, 'client/bin/pbt.js'), ...tunnel, '--json'], {
-    PBT_SERVER: `localhost:${relay.port}`,
-    PBT_TOKEN: token,
-    PBT_CA: ready.ca,
-    PBT_HOME: join(dataDir, 'client'),
-  })
+  const client = start(
+    'client',
+    process.execPath,
+    [...CLIENT_FLAGS, ...flags, join(ROOT, 'client/bin/pbt.js'), ...tunnel, '--json'],
+    {
+      PBT_SERVER: `localhost:${relay.port}`,
+      PBT_TOKEN: token,
+      PBT_CA: ready.ca,
+      PBT_HOME: join(dataDir, 'client'),
+    },
+  )
   const { urls } = JSON.parse(await client.line(text => text.includes('"online"') && fits(text)))
   return {
     name: 'pbt',

@@ -1,4 +1,4 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
-import { launch } from '../../scripts/launch.js'
+import { launch, SERVER_FLAGS } from '../../scripts/launch.js'
 
-await launch(new URL('../src/main.ts', import.meta.url))
+await launch(new URL('../src/main.ts', import.meta.url), SERVER_FLAGS)

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { NODE_FLAGS } from '../../scripts/launch.js'
+import { SERVER_FLAGS } from '../../scripts/launch.js'
 
 const UNIT = fileURLToPath(new URL('../../deploy/pbt-server.service', import.meta.url))
 const unit = readFileSync(UNIT, 'utf8')
@@ -79,5 +79,5 @@ test('H19: systemd itself thinks little of it exposed', t => {
 
 test('the unit starts Node with the flags that the programs count on', () => {
   const [, flags = ''] = /^ExecStart=\S+ (.*) \S+\/main\.ts start$/m.exec(unit) ?? []
-  assert.deepEqual(flags.split(' '), NODE_FLAGS)
+  assert.deepEqual(flags.split(' '), SERVER_FLAGS)
 })

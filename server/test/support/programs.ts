@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { NODE_FLAGS } from '../../../scripts/launch.js'
+import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../scripts/launch.js'
 import type { KeptSocket } from './sockets.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -49,7 +49,7 @@ export class Program {
     descriptors?: number,
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    const command = [process.execPath, ...NODE_FLAGS, file, ...args]
+    const command = [process.execPath, ...(file === SERVER ? SERVER_FLAGS : CLIENT_FLAGS), file, ...args]
     const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
     const [run = '', ...rest] = descriptors === undefined ? command : limited
     this.child = spawn(run, rest, {
