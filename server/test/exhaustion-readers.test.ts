@@ -1,7 +1,7 @@
 // Visitors who take nothing of endless answers: each costs its window at both ends, and nobody else waits for them.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { END_HEADERS, END_STREAM, frame, GET_APP, HEADERS, PREFACE, SETTINGS } from './support/http2-frames.ts'
 import { memoryMib } from './support/memory.ts'
@@ -9,6 +9,7 @@ import { descriptorsOf } from './support/process.ts'
 import { startClient, startPbt, startServer } from './support/programs.ts'
 import { watchMemory } from './support/streams.ts'
 import { httpTarget, rawTarget } from './support/targets.ts'
+import { visit } from './support/tcp-visitors.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawTlsVisitor, rawVisitor } from './support/visitors.ts'
 import { acceptOf, upgradeRequest } from './support/websocket.ts'
 
@@ -180,20 +181,14 @@ test('E4: a hundred TCP visitors who never read cost bounded memory, others are 
   const server = await startServer(t)
   const { client, port } = await startClient(t, server, ['tcp', String(target)])
   const pids = [server.program.pid, client.pid]
-  const visit = async () => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    t.after(() => socket.destroy())
-    await once(socket, 'connect')
-    return socket
-  }
   const drink = async () => {
-    const socket = await visit()
+    const socket = await visit(t, port)
     socket.write(POUR)
     return socket
   }
   const pass = () => Promise.all(Array.from({ length: 8 }, async () => await takeAndLeave(await drink())))
   const allEnded = () => until(() => pouring.size === 0, 'end of the connections to the target')
-  const friend = await visit()
+  const friend = await visit(t, port)
   const ask = async () => {
     friend.write('e')
     const [echo] = await once(friend, 'data')

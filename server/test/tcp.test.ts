@@ -1,41 +1,11 @@
 // TCP tunnels: whole connections, halves of them, resets, and the ports they keep.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { createServer, type Socket } from 'node:net'
+import { test } from 'node:test'
 import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from './support/programs.ts'
-import { Relay } from './support/relay.ts'
-import { hashOf, receive, send } from './support/streams.ts'
 import { rawTarget } from './support/targets.ts'
-
-const MIB = 1024 * 1024
-
-/** A visitor of a public port. */
-async function visit(t: TestContext, port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-  t.after(() => socket.destroy())
-  await once(socket, 'connect')
-  return socket
-}
-
-/** What a visitor of a port gets who may be turned away before anything else. */
-async function outcome(t: TestContext, port: number): Promise<{ text: string; end: string }> {
-  const socket = connect({ port, host: '127.0.0.1' })
-  t.after(() => socket.destroy())
-  return await untilEnd(socket)
-}
-
-/** What a socket gets until it ends: the text and how it ended. */
-async function untilEnd(socket: Socket): Promise<{ text: string; end: string }> {
-  let text = ''
-  socket.on('data', chunk => {
-    text += chunk.toString('latin1')
-  })
-  return await new Promise(resolve => {
-    socket.on('end', () => resolve({ text, end: 'clean' }))
-    socket.on('error', error => resolve({ text, end: 'code' in error ? String(error.code) : 'error' }))
-  })
-}
+import { outcome, untilEnd, visit } from './support/tcp-visitors.ts'
 
 test('F5: a target that speaks first, and echoes single bytes at once', async t => {
   const target = await rawTarget(t, socket => {
@@ -127,47 +97,6 @@ test('a target learns the address of its visitor with the PROXY protocol', async
   const header = Buffer.from((await untilEnd(second)).text, 'latin1')
   assert.equal(header.toString('hex', 0, 24), '0d0a0d0a000d0a515549540a2111000c7f0000017f000001'.slice(0, 48))
   assert.deepEqual([header.readUInt16BE(24), header.readUInt16BE(26)], [second.localPort, binary.port])
-})
-
-test('F3: a link that breaks: connections wait, go on and are whole; after the grace time they are reset', async t => {
-  const bytes = 24 * MIB
-  const target = await rawTarget(t, socket => {
-    receive(socket).then(
-      ({ hash }) => socket.end(hash),
-      () => {},
-    )
-  })
-  const source = await rawTarget(t, socket => {
-    send(socket, 7, bytes, 4).catch(() => {})
-  })
-  const server = await startServer(t)
-  const relay = new Relay()
-  await relay.start(t, server.https)
-  const args = ['up', `tcp:${target}`, `tcp:${source}`]
-  const { client, port } = await startClient(t, server, args, { linkPort: relay.port })
-  const other = await client.until(() => client.events.filter(each => each.event === 'online')[1], 'the second tunnel')
-  const ports = [port, Number(new URL(String((other.urls as string[])[0])).port)]
-  const [up, down] = [await visit(t, ports[0] ?? 0), await visit(t, ports[1] ?? 0)]
-  const sent = send(up, 3, bytes, 4)
-  const answer = untilEnd(up)
-  const got = receive(down)
-  for (let cut = 0; cut < 3; cut++) {
-    await client.until(
-      () => client.events.filter(each => each.event === 'resumed').length >= cut || undefined,
-      'resumed',
-    )
-    relay.cut()
-  }
-  assert.equal((await got).hash, hashOf(7, bytes))
-  assert.deepEqual(await answer, { text: await sent, end: 'clean' })
-
-  const left = await visit(t, ports[0] ?? 0)
-  left.write('in the middle of it')
-  const ended = untilEnd(left)
-  await client.end('SIGKILL')
-  const before = performance.now()
-  assert.equal((await ended).end, 'ECONNRESET')
-  assert.ok(performance.now() - before < 40_000)
 })
 
 test('F8: the same port after every restart, refused at once while nobody is there', async t => {

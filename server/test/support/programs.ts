@@ -1,7 +1,7 @@
 // The real programs as child processes, watched through their JSON events; whoever starts them here ends them here.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -158,11 +158,24 @@ export interface RunningServer {
 /** A server with a data directory of its own, ready. */
 export async function startServer(t: Cleaner, options: ServerOptions = {}): Promise<RunningServer> {
   const dataDir = options.dataDir ?? join(scratch(t), 'data')
-  const init = program(t, SERVER, ['init', '--json', '--data-dir', dataDir])
+  initialised ??= initialise()
+  const { directory, token } = await initialised
+  cpSync(directory, dataDir, { recursive: true })
+  const ports = options.ports ?? { https: await lastingPort(), http: await lastingPort() }
+  return await restartServer(t, { dataDir, token }, { ...options, ports })
+}
+
+let initialised: ReturnType<typeof initialise> | undefined
+
+/** What `init` makes, once for all servers of this process: half of a server's start. Each gets its own copy. */
+async function initialise(): Promise<{ directory: string; token: string }> {
+  const parent = mkdtempSync(join(tmpdir(), 'pbt-test-'))
+  process.once('exit', () => rmSync(parent, { recursive: true, force: true }))
+  const directory = join(parent, 'data')
+  const init = new Program(SERVER, ['init', '--json', '--data-dir', directory], {})
   const { token } = await init.event('initialised')
   await init.exited
-  const ports = options.ports ?? { https: await lastingPort(), http: await lastingPort() }
-  return await restartServer(t, { dataDir, token: String(token) }, { ...options, ports })
+  return { directory, token: String(token) }
 }
 
 /** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
