@@ -198,20 +198,34 @@ test('D5: an event is with the visitor within 100 ms, whatever the version', asy
 })
 
 test('C7: a target that dies in mid-body is a cut for the visitor, never a clean end', async t => {
-  for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
+  const cases = ['Content-Length: 100', 'Transfer-Encoding: chunked'].flatMap(framing => {
     const body = framing.startsWith('Content') ? 'half' : '4\r\nhalf\r\n'
-    for (const end of ['destroy', 'resetAndDestroy', 'end'] as const) {
-      const target = await scriptedTarget(t, `HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${body}`, socket => socket[end]())
-      const { server } = await startPbt(t, target)
-      const visitor = await rawVisitor(t, server)
-      visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
-      await visitor.over()
-      assert.match(visitor.text, /^HTTP\/1\.1 200 OK/)
-      assert.doesNotMatch(visitor.text, /\r\n0\r\n\r\n$/)
-      const session = await http2Visitor(t, server)
-      await assert.rejects(http2Request(session, {}), /cut|NGHTTP2|Stream closed/)
-    }
+    const answer = `HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${body}`
+    return (['destroy', 'resetAndDestroy', 'end'] as const).map(end => ({ answer, end }))
+  })
+  const asked: string[] = []
+  const target = await rawTarget(t, socket => {
+    socket.once('data', head => {
+      const path = /^GET (\S+)/.exec(String(head))?.[1] ?? ''
+      asked.push(path)
+      const { answer, end } = cases[Number(path.slice(1))] ?? { answer: '', end: 'destroy' }
+      socket.write(answer, () => socket[end]())
+    })
+  })
+  const { server } = await startPbt(t, target)
+  for (const index of cases.keys()) {
+    const visitor = await rawVisitor(t, server)
+    visitor.send(`GET /${index} HTTP/1.1\r\nHost: app.localhost\r\n\r\n`)
+    await visitor.over()
+    assert.match(visitor.text, /^HTTP\/1\.1 200 OK/)
+    assert.doesNotMatch(visitor.text, /\r\n0\r\n\r\n$/)
+    const session = await http2Visitor(t, server)
+    await assert.rejects(http2Request(session, { ':path': `/${index}` }), /cut|NGHTTP2|Stream closed/)
   }
+  assert.deepEqual(
+    asked,
+    [...cases.keys()].flatMap(index => [`/${index}`, `/${index}`]),
+  )
 })
 
 test('C7: a body that ends with its connection is whole when the end was clean, and cut when it was reset', async t => {
