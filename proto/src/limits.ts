@@ -40,6 +40,15 @@ export const MAX_CREDIT_BYTES = 16 * MIB
 /** Sum of the windows' growth beyond the initial credit in one session and direction. */
 export const SESSION_CREDIT_BYTES = 32 * MIB
 
+/**
+ * What a session's channels have sent and the peer has not read: 256 channels that stand still with their initial credit.
+ * Beyond it each may send only LEAST_WINDOW_BYTES ahead of what was read, besides what its window has grown by.
+ */
+export const SESSION_UNREAD_BYTES = 64 * MIB
+
+/** A receiver grants when this much was read, a quarter of the initial credit: with less a channel would stand for ever. */
+export const LEAST_WINDOW_BYTES = INITIAL_CREDIT_BYTES / 4
+
 /** Channels of one session at once. */
 export const MAX_CHANNELS = 10_000
 
@@ -48,6 +57,13 @@ export const MAX_TUNNELS = 256
 
 /** A writer is told to wait when a channel holds this much unsent, and to go on below half. */
 export const CHANNEL_QUEUE_BYTES = 256 * KIB
+
+/**
+ * Unsent data of all channels of a session. Beyond it a writer is told to wait from LEAST_QUEUE_BYTES on, and to go on only
+ * when what it writes may be sent: some small answers fit, and no reader reads for one who does not read.
+ */
+export const SESSION_QUEUE_BYTES = 16 * MIB
+export const LEAST_QUEUE_BYTES = 16 * KIB
 
 /** Unsent datagrams of one channel; more are dropped and counted. */
 export const DATAGRAM_QUEUE_BYTES = 256 * KIB

@@ -5,14 +5,14 @@ import { encodeCredit, encodeReset, encodeResponseHead, encodeTrailers } from '.
 import { type ErrorCode, PbtError } from './errors.ts'
 import type { ChannelKind, HeaderList, ResponseHead } from './heads.ts'
 import { MAX_DATA_BYTES, MAX_DATAGRAM_BYTES } from './limits.ts'
-import { type DatagramPool, SendQueue } from './send-queue.ts'
+import { type SendPool, SendQueue } from './send-queue.ts'
 import { type CreditPool, ReceiveWindow } from './window.ts'
 
 /** What a channel needs of its mux. */
 export interface ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool
-  readonly datagrams: DatagramPool
+  readonly sending: SendPool
   /** There is a link to send over. */
   readonly isAttached: boolean
   readonly usualRoundTripMs: number
@@ -52,7 +52,7 @@ export class MuxChannel implements Channel {
     this.kind = kind
     this.handler = handler
     this.needsHead = kind === 'http' && host.role === 'server'
-    this.queue = new SendQueue(id, kind === 'udp' ? host.datagrams : undefined, host.role === 'client', this)
+    this.queue = new SendQueue(id, kind === 'udp', host.sending, host.role === 'client', this)
     this.window = new ReceiveWindow(host.pool, host.now())
   }
 
@@ -120,7 +120,8 @@ export class MuxChannel implements Channel {
   }
 
   consumed(bytes: number): void {
-    if (this.isOver || this.isPeerEnded) return
+    if (this.isOver) return
+    // Also after the peer's end: it counts what was not read.
     const grant = this.window.consumed(bytes, this.host.now(), this.host.usualRoundTripMs)
     if (grant > 0) this.host.sendControl(this.id, encodeCredit(grant))
   }

@@ -5,7 +5,19 @@ import { test } from 'node:test'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { PbtError } from './errors.ts'
 import type { ChannelOpen, ResponseHead } from './heads.ts'
-import { CHANNEL_QUEUE_BYTES, DATAGRAM_QUEUE_BYTES, INITIAL_CREDIT_BYTES, KIB, LINK_SILENCE_MS, MIB } from './limits.ts'
+import {
+  CHANNEL_QUEUE_BYTES,
+  DATAGRAM_QUEUE_BYTES,
+  INITIAL_CREDIT_BYTES,
+  KIB,
+  LEAST_QUEUE_BYTES,
+  LEAST_WINDOW_BYTES,
+  LINK_SILENCE_MS,
+  MAX_DATA_BYTES,
+  MIB,
+  SESSION_QUEUE_BYTES,
+  SESSION_UNREAD_BYTES,
+} from './limits.ts'
 import { Mux, type MuxHandler, type SessionFrame } from './mux.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { type LineOptions, LinkPair } from './testing/link-pair.ts'
@@ -28,7 +40,7 @@ class Record implements ChannelHandler {
   readonly datagrams: Buffer[] = []
   error: PbtError | undefined
   trailers: string[] | undefined
-  readonly isReading: boolean
+  isReading: boolean
 
   constructor(isReading = true) {
     this.isReading = isReading
@@ -201,6 +213,52 @@ test('who does not read gets the initial credit and holds up nobody', () => {
   clock.advance(1)
   assert.equal(quick.ends, 1)
   for (const record of stuck) assert.ok(record.channel?.isOpen)
+})
+
+test('a thousand channels that are not read hold a bounded part at both ends, and lose nothing when they are', () => {
+  const COUNT = 1_000
+  const BYTES = 400 * KIB
+  const { clock, server, client } = pairOfMuxes({}, ({ channel }) => {
+    pump(clock, take(channel), BYTES)
+  })
+  const readers = Array.from({ length: COUNT }, () => open(server, TCP, false, false))
+  const received = () => readers.reduce((sum, { bytes }) => sum + bytes, 0)
+  clock.advance(2_000)
+  assert.ok(received() >= COUNT * LEAST_WINDOW_BYTES)
+  assert.ok(received() <= SESSION_UNREAD_BYTES + COUNT * LEAST_WINDOW_BYTES, `${received()} bytes wait to be read`)
+  const { queuedBytes } = client.stats
+  // Each took one more when the budget was not yet used up.
+  const most = SESSION_QUEUE_BYTES + COUNT * (LEAST_QUEUE_BYTES + MAX_DATA_BYTES)
+  assert.ok(queuedBytes <= most, `${queuedBytes} bytes wait to be sent`)
+  const late = open(server, TCP)
+  clock.advanceUntil(() => late.ends === 1)
+  assert.equal(late.bytes, BYTES)
+  for (const reader of readers) {
+    reader.isReading = true
+    reader.channel?.consumed(reader.bytes)
+  }
+  clock.advanceUntil(() => readers.every(({ ends }) => ends === 1))
+  assert.equal(received(), COUNT * BYTES)
+  assert.deepEqual(
+    [client.sending, server.sending].map(({ dataBytes }) => dataBytes),
+    [0, 0],
+  )
+})
+
+test('a body that was read after its end is not counted as unread', () => {
+  let accepted: Record | undefined
+  const { clock, server } = pairOfMuxes({}, ({ channel }) => {
+    accepted = take(channel, false)
+  })
+  const record = open(server, TCP)
+  record.channel?.write(Buffer.alloc(200 * KIB))
+  record.channel?.end()
+  clock.advance(10)
+  assert.equal(server.sending.unreadBytes, 200 * KIB)
+  accepted?.channel?.consumed(200 * KIB)
+  clock.advance(10)
+  assert.equal(server.sending.unreadBytes, 0)
+  assert.equal(record.channel?.isOpen, true)
 })
 
 test('a writer that ignores the answer of write still holds a bounded part in flight', () => {

@@ -12,7 +12,7 @@ import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES
 import type { Link } from './link.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
 import { openIn, openKind } from './opens.ts'
-import type { DatagramPool, SendQueue } from './send-queue.ts'
+import type { SendPool, SendQueue } from './send-queue.ts'
 import { Sender } from './sender.ts'
 import type { CreditPool } from './window.ts'
 
@@ -60,7 +60,7 @@ const SMALL_PART = 1 / 32
 export class Mux implements ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool = { grownBytes: 0 }
-  readonly datagrams: DatagramPool = { waitingBytes: 0 }
+  readonly sending: SendPool = { unreadBytes: 0, dataBytes: 0, datagramBytes: 0 }
   isClosed = false
 
   private readonly clock: Clock

@@ -3,12 +3,13 @@ import { type BatchWriter, type Body, DATA_TAG, DATAGRAM_TAG } from './encode.ts
 import {
   CHANNEL_QUEUE_BYTES,
   DATAGRAM_QUEUE_BYTES,
-  INITIAL_CREDIT_BYTES,
   KIB,
+  LEAST_QUEUE_BYTES,
   MAX_BATCH_FRAMES,
-  MAX_CREDIT_BYTES,
   SESSION_DATAGRAM_BYTES,
+  SESSION_QUEUE_BYTES,
 } from './limits.ts'
+import { SendWindow, type UnreadPool } from './send-window.ts'
 
 /** A channel that sent less than this of late goes ahead of bulk. */
 const FRESH_BYTES = 32 * KIB
@@ -17,9 +18,12 @@ const FRESH_BYTES_PER_MS = 0.256 * KIB
 /** What is sent as datagrams is worth nothing when it comes late: 4 MiB/s stay ahead (a call, a game, a VPN in use). */
 const FRESH_DATAGRAM_BYTES_PER_MS = 4 * KIB
 
-/** What waits in all datagram queues of a session. */
-export interface DatagramPool {
-  waitingBytes: number
+/** What all queues of a session hold together. */
+export interface SendPool extends UnreadPool {
+  /** Data that waits. */
+  dataBytes: number
+  /** Datagrams that wait. */
+  datagramBytes: number
 }
 
 /** In which ring of the outbox a queue stands. */
@@ -27,8 +31,9 @@ export type Ring = 'none' | 'fresh' | 'bulk'
 
 export class SendQueue {
   readonly id: number
-  /** Shared with the session's other datagram queues; undefined: a queue of bytes. */
-  private readonly datagrams: DatagramPool | undefined
+  private readonly isDatagrams: boolean
+  private readonly pool: SendPool
+  private readonly window: SendWindow
   /** Next in the ring; owned by the outbox. */
   next: SendQueue | undefined
   ring: Ring = 'none'
@@ -41,7 +46,6 @@ export class SendQueue {
   private offset = 0
   /** Bytes of data waiting. */
   bytes = 0
-  private credit = INITIAL_CREDIT_BYTES
   /** How often data had to wait because the peer had not read what came before. */
   stalls = 0
   private isEndWanted = false
@@ -52,9 +56,11 @@ export class SendQueue {
   private freshBytes = FRESH_BYTES
   private freshAt = 0
 
-  constructor(id: number, datagrams: DatagramPool | undefined, isAnnounced: boolean, owner: SendQueue['owner']) {
+  constructor(id: number, isDatagrams: boolean, pool: SendPool, isAnnounced: boolean, owner: SendQueue['owner']) {
     this.id = id
-    this.datagrams = datagrams
+    this.isDatagrams = isDatagrams
+    this.pool = pool
+    this.window = new SendWindow(pool)
     this.isAnnounced = isAnnounced
     this.owner = owner
   }
@@ -70,22 +76,22 @@ export class SendQueue {
 
   /** Adds data. False: the writer should wait for `drained`. */
   pushData(chunk: Uint8Array): boolean {
-    if (this.credit <= 0 && this.bytes === 0) this.stalls++
+    if (this.window.spendable <= 0 && this.bytes === 0) this.stalls++
     this.bodies.push(chunk)
     this.bytes += chunk.length
-    if (this.bytes < CHANNEL_QUEUE_BYTES) return true
+    this.pool.dataBytes += chunk.length
+    if (this.bytes < (this.isSessionFull ? LEAST_QUEUE_BYTES : CHANNEL_QUEUE_BYTES)) return true
     this.wantsDrain = true
     return false
   }
 
   /** Adds a datagram, or not when too much waits. */
   pushDatagram(datagram: Uint8Array): boolean {
-    const { datagrams } = this
-    if (datagrams === undefined || this.bytes + datagram.length > DATAGRAM_QUEUE_BYTES) return false
-    if (datagrams.waitingBytes + datagram.length > SESSION_DATAGRAM_BYTES) return false
+    if (!this.isDatagrams || this.bytes + datagram.length > DATAGRAM_QUEUE_BYTES) return false
+    if (this.pool.datagramBytes + datagram.length > SESSION_DATAGRAM_BYTES) return false
     this.bodies.push(datagram)
     this.bytes += datagram.length
-    datagrams.waitingBytes += datagram.length
+    this.pool.datagramBytes += datagram.length
     return true
   }
 
@@ -95,20 +101,21 @@ export class SendQueue {
 
   /** Adds credit; false when the peer grants more than any window can be. */
   grant(bytes: number): boolean {
-    this.credit += bytes
-    return this.credit <= 2 * MAX_CREDIT_BYTES
+    const isPossible = this.window.granted(bytes)
+    this.tellRoom()
+    return isPossible
   }
 
   /** Something could go into a batch now. */
   get isReady(): boolean {
     const body = this.bodies[this.head]
     if (body === undefined) return this.isEndWanted && !this.isEndTaken
-    return typeof body === 'string' || this.datagrams !== undefined || this.credit > 0
+    return typeof body === 'string' || this.isDatagrams || this.window.spendable > 0
   }
 
   /** Which ring it belongs to when it becomes ready. */
   ringAt(now: number): 'fresh' | 'bulk' {
-    const rate = this.datagrams === undefined ? FRESH_BYTES_PER_MS : FRESH_DATAGRAM_BYTES_PER_MS
+    const rate = this.isDatagrams ? FRESH_DATAGRAM_BYTES_PER_MS : FRESH_BYTES_PER_MS
     this.freshBytes = Math.min(FRESH_BYTES, this.freshBytes + (now - this.freshAt) * rate)
     this.freshAt = now
     return this.freshBytes > 0 ? 'fresh' : 'bulk'
@@ -132,29 +139,40 @@ export class SendQueue {
         this.shift()
         this.isAnnounced = true
         writer.add(this.id, this.noteEnd(), body)
-      } else if (this.datagrams !== undefined) {
+      } else if (this.isDatagrams) {
         this.shift()
         this.bytes -= body.length
-        this.datagrams.waitingBytes -= body.length
+        this.pool.datagramBytes -= body.length
         writer.add(this.id, this.noteEnd(), body, DATAGRAM_TAG)
       } else if (!this.takeData(writer, body, slice)) break
     }
     this.freshBytes -= writer.bytes - start
-    if (this.wantsDrain && this.bytes <= CHANNEL_QUEUE_BYTES / 2) {
-      this.wantsDrain = false
-      this.owner.drained()
-    }
+    this.tellRoom()
+  }
+
+  /** Too much waits in the session: each channel holds next to nothing. */
+  private get isSessionFull(): boolean {
+    return this.pool.dataBytes >= SESSION_QUEUE_BYTES
+  }
+
+  /** Who waits for room is told, unless what it would write could only wait here. */
+  private tellRoom(): void {
+    if (!this.wantsDrain || this.bytes > CHANNEL_QUEUE_BYTES / 2) return
+    if (this.isSessionFull && (this.bytes > LEAST_QUEUE_BYTES / 2 || this.window.spendable <= 0)) return
+    this.wantsDrain = false
+    this.owner.drained()
   }
 
   private takeData(writer: BatchWriter, chunk: Uint8Array, slice: number): boolean {
-    const size = Math.min(chunk.length - this.offset, this.credit, slice)
+    const size = Math.min(chunk.length - this.offset, this.window.spendable, slice)
     if (size <= 0) {
       this.stalls++
       return false
     }
     const from = this.offset
-    this.credit -= size
+    this.window.spent(size)
     this.bytes -= size
+    this.pool.dataBytes -= size
     this.offset += size
     if (this.offset === chunk.length) this.shift()
     const whole = from === 0 && size === chunk.length
@@ -187,8 +205,10 @@ export class SendQueue {
     this.bodies.length = 0
     this.head = 0
     this.offset = 0
-    if (this.datagrams !== undefined) this.datagrams.waitingBytes -= this.bytes
+    if (this.isDatagrams) this.pool.datagramBytes -= this.bytes
+    else this.pool.dataBytes -= this.bytes
     this.bytes = 0
+    this.window.release()
     this.isEndWanted = true
     this.isEndTaken = true
     this.wantsDrain = false
