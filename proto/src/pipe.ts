@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { ErrorCode, PbtError } from './errors.ts'
+import { toKeep } from './keep.ts'
 
 /** A connection that can be ended so that its peer cannot take it for a clean end. */
 export interface ByteStream extends Duplex {
@@ -37,7 +38,7 @@ export class Pipe implements ChannelHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (this.stream.write(chunk)) this.channel.consumed(chunk.length)
+    if (this.stream.write(this.owed > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 

@@ -1,13 +1,17 @@
 // Connects to a target: TCP, TLS or a unix socket, one address after the other.
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Clock, PbtError } from '@pbt/proto'
+import { type Clock, KIB, MAX_DATA_BYTES, PbtError } from '@pbt/proto'
 import type { Target } from '../target.ts'
 
 /** Time for name, TCP and TLS together. */
 export const DIAL_MS = 10_000
 /** TCP notices a target that vanished after this much silence. */
 const KEEPALIVE_MS = 30_000
+/** What Node keeps for a connection whose target does not read: this and one write more. */
+const STREAM_BUFFER_BYTES = 16 * KIB
+/** All connections are read into this, one after the other: what a channel's frame may carry. */
+const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES)
 
 export interface Dialer {
   readonly target: Target
@@ -72,22 +76,38 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
 
 function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
   const { endpoint } = target
-  if (endpoint.kind === 'unix') return connectTcp({ path: endpoint.path, allowHalfOpen: true })
+  const buffers = { allowHalfOpen: true, writableHighWaterMark: STREAM_BUFFER_BYTES }
+  if (endpoint.kind === 'unix') return reading(onread => connectTcp({ path: endpoint.path, ...buffers, onread }))
   const where = {
+    ...buffers,
     host,
     port: endpoint.port,
-    allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEPALIVE_MS,
   }
-  if (!target.isTls) return connectTcp(where)
+  if (!target.isTls) return reading(onread => connectTcp({ ...where, onread }))
   return connectTls({
     ...where,
     ...(target.serverName === '' ? {} : { servername: target.serverName }),
     rejectUnauthorized: isVerified || !target.isLoopback,
     ALPNProtocols: [alpn],
   })
+}
+
+/**
+ * A connection that stops reading when it is told to: left to itself Node reads once more, and thousands of targets that pour
+ * out what nobody takes would fill a read each.
+ */
+function reading(make: (onread: OnReadOpts) => Socket): Socket {
+  const socket: Socket = make({
+    buffer: readBuffer,
+    callback: bytes => {
+      socket.emit('data', Buffer.from(readBuffer.subarray(0, bytes)))
+      return !socket.isPaused()
+    },
+  })
+  return socket
 }
 
 function unreachable(target: Target, reason: string, cause?: unknown): PbtError {

@@ -1,5 +1,13 @@
 // One request to an HTTP/1 target: from the channel to a connection and back, in one object without listeners of its own.
-import type { Channel, ChannelHandler, ErrorCode, HeaderList, PbtError, RequestHead } from '@pbt/proto'
+import {
+  type Channel,
+  type ChannelHandler,
+  type ErrorCode,
+  type HeaderList,
+  type PbtError,
+  type RequestHead,
+  toKeep,
+} from '@pbt/proto'
 import type { Connection, ConnectionUser } from './connection.ts'
 import type { Pool, Waiter } from './pool.ts'
 import { type OnRequest, Recorder } from './record.ts'
@@ -82,7 +90,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   // ChannelHandler: what the visitor sends.
 
   onData(chunk: Buffer): void {
-    if (this.phase === 'dialling') this.waiting.push(chunk)
+    if (this.phase === 'dialling') this.waiting.push(toKeep(chunk))
     else this.send(chunk)
   }
 
@@ -109,14 +117,15 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private send(chunk: Buffer): void {
     const socket = this.connection?.socket
     if (socket === undefined) return
+    const body = this.owed > 0 ? toKeep(chunk) : chunk
     let isTaken: boolean
     if (this.isChunked) {
       socket.cork()
       socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-      socket.write(chunk)
+      socket.write(body)
       isTaken = socket.write('\r\n', 'latin1')
       socket.uncork()
-    } else isTaken = socket.write(chunk)
+    } else isTaken = socket.write(body)
     if (isTaken) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }

@@ -19,6 +19,7 @@ import {
   type PbtError,
   type RequestHead,
   systemClock,
+  toKeep,
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { dial } from './dial.ts'
@@ -169,7 +170,7 @@ class Http2Exchange implements ChannelHandler {
   // ChannelHandler.
 
   onData(chunk: Buffer): void {
-    if (this.stream === undefined) this.waiting.push(chunk)
+    if (this.stream === undefined) this.waiting.push(toKeep(chunk))
     else this.send(this.stream, chunk)
   }
 
@@ -192,7 +193,7 @@ class Http2Exchange implements ChannelHandler {
   }
 
   private send(stream: ClientHttp2Stream, chunk: Buffer): void {
-    if (stream.write(chunk)) this.channel.consumed(chunk.length)
+    if (stream.write(this.owed > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 

@@ -1,7 +1,7 @@
 // Forwards the connections of one TCP tunnel to its target.
 
 import type { Socket } from 'node:net'
-import { type Channel, type ChannelHandler, type PbtError, Pipe, systemClock } from '@pbt/proto'
+import { type Channel, type ChannelHandler, type PbtError, Pipe, systemClock, toKeep } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { type Dialer, dial } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -53,7 +53,7 @@ class Connecting implements ChannelHandler {
   }
 
   onData(chunk: Buffer): void {
-    this.waiting.push(chunk)
+    this.waiting.push(toKeep(chunk))
   }
 
   onEnd(): void {
