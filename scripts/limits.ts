@@ -3,11 +3,17 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
   INITIAL_CREDIT_BYTES,
+  KIB,
+  LEAST_QUEUE_BYTES,
+  LEAST_WINDOW_BYTES,
   MAX_CHANNELS,
+  MAX_DATA_BYTES,
   MAX_UNACKED_BYTES,
   MIB,
   SESSION_CREDIT_BYTES,
   SESSION_DATAGRAM_BYTES,
+  SESSION_QUEUE_BYTES,
+  SESSION_UNREAD_BYTES,
 } from '../proto/src/limits.ts'
 import { MAX_CONNECTIONS } from '../server/src/access/visitor-limits.ts'
 import { SESSION_WINDOW_BYTES } from '../server/src/edge/http2.ts'
@@ -17,7 +23,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
   [
     'Connections of visitors',
-    ['server/src/access/visitor-limits.ts', 'server/src/edge/edge.ts', 'server/src/edge/reset.ts'],
+    [
+      'server/src/access/visitor-limits.ts',
+      'server/src/edge/edge.ts',
+      'server/src/edge/tcp.ts',
+      'server/src/edge/reset.ts',
+    ],
   ],
   ['Memory', ['server/src/edge/memory-watch.ts']],
   [
@@ -84,8 +95,11 @@ export function limitsPage(): string {
     const rows = files.flatMap(rowsOf)
     return `## ${title}\n\n| limit | value | unit | why | named in |\n|---|---|---|---|---|\n${rows.join('\n')}\n`
   })
-  const channels = MAX_CHANNELS * INITIAL_CREDIT_BYTES
-  const session = channels + SESSION_CREDIT_BYTES + MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
+  const most = MAX_CHANNELS.toLocaleString('en')
+  const unread = SESSION_UNREAD_BYTES + SESSION_CREDIT_BYTES + MAX_CHANNELS * LEAST_WINDOW_BYTES
+  const broken = MAX_CHANNELS * INITIAL_CREDIT_BYTES + SESSION_CREDIT_BYTES
+  const unsent = SESSION_QUEUE_BYTES + MAX_CHANNELS * (LEAST_QUEUE_BYTES + MAX_DATA_BYTES)
+  const others = MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
   return `# Limits
 
 Whatever strangers, targets or broken peers do, it ends at one of these. What is over a limit of one visitor is answered with
@@ -107,12 +121,20 @@ The worst that peers can make the server hold, if all of them do their worst at 
 |---|---|---|
 | idle connections | ${MAX_CONNECTIONS.toLocaleString('en')} × ${IDLE_CONNECTION_BYTES / 1024} KiB | ${mib(MAX_CONNECTIONS * IDLE_CONNECTION_BYTES)} |
 | unread bodies of one HTTP/2 connection | its window | ${mib(SESSION_WINDOW_BYTES)} |
-| answers that visitors do not read, one session | ${MAX_CHANNELS.toLocaleString('en')} channels × ${INITIAL_CREDIT_BYTES / 1024} KiB + growth ${mib(SESSION_CREDIT_BYTES)} | ${mib(channels + SESSION_CREDIT_BYTES)} |
-| kept for replay, one session | | ${mib(MAX_UNACKED_BYTES)} |
-| datagrams that wait, one session | | ${mib(SESSION_DATAGRAM_BYTES)} |
-| one session in all | | ${mib(session)} |
+| what its receivers have not read, one session and end | ${mib(SESSION_UNREAD_BYTES)} + growth ${mib(SESSION_CREDIT_BYTES)} + ${most} channels × ${LEAST_WINDOW_BYTES / KIB} KiB | ${mib(unread)} |
+| the same, sent by a peer that keeps to its credit only | ${most} × ${INITIAL_CREDIT_BYTES / KIB} KiB + growth ${mib(SESSION_CREDIT_BYTES)} | ${mib(broken)} |
+| what waits to be sent, one session and end | ${mib(SESSION_QUEUE_BYTES)} + ${most} × (${LEAST_QUEUE_BYTES / KIB} KiB + one read, ${MAX_DATA_BYTES / KIB} KiB) | ${mib(unsent)} |
+| kept for replay, one session and end | | ${mib(MAX_UNACKED_BYTES)} |
+| datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
+| one session in all, at either end | | ${mib(unread + unsent + others)} |
 
-The large figure is ten thousand visitors of one session who all read nothing of large answers; a hundred of them cost both ends
+Besides, Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead of a visitor.
+Both ends count in the same way, so \`pbt\` needs no setting: a thousand connections that stand still, visitors that do not read or a
+target that does not, make it grow by less than 250 MiB, as a test shows; most of that is what the first few hundred may have.
+Beyond these each channel is one read ahead of its reader, and one that is read goes on: a window that has grown stays as it is, a
+new channel has ${LEAST_WINDOW_BYTES / KIB} KiB a round trip for as long as the others stand still.
+
+The large figures are ten thousand visitors of one session who all read nothing of large answers; a hundred of them cost both ends
 less than 64 MiB together with everything else, as a test shows. A server with less memory than that bounds it by
 \`memory-limit-megabytes\`, which is what systemd (\`MemoryMax\`), the container or the machine allows unless it is set. From four
 fifths of it on nobody new is taken: requests, also those on connections that are there, are answered with \`overloaded\` (503),

@@ -1,6 +1,6 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type ChannelHandler, PbtError, Pipe } from '@pbt/proto'
+import { type ChannelHandler, KIB, PbtError, Pipe } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import type { Connections } from './connections.ts'
@@ -9,6 +9,8 @@ import type { Tunnels } from './router.ts'
 
 /** TCP notices a dead visitor after this much silence. */
 const KEEPALIVE_MS = 30_000
+/** What Node reads ahead of, and keeps for, a connection that stands still: this and one read or write more. */
+const STREAM_BUFFER_BYTES = 16 * KIB
 
 export interface TcpListenerOptions {
   readonly tunnels: Tunnels
@@ -18,7 +20,13 @@ export interface TcpListenerOptions {
 
 /** A listener whose visitors are led to the tunnel of `address`; binds nothing yet. */
 export function createTcpListener({ tunnels, connections, access }: TcpListenerOptions, address: string): Server {
-  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }
+  const options = {
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MS,
+    highWaterMark: STREAM_BUFFER_BYTES,
+  }
   return createServer(options, socket => {
     socket.on('error', () => {}) // 'close' follows
     const verdict = connections.admit(socket)
