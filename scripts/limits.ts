@@ -40,7 +40,15 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
   ['Sessions and channels', ['proto/src/limits.ts']],
   ['Clients', ['server/src/relay/registry.ts', 'server/src/relay/service.ts', 'server/src/relay/sessions.ts']],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
-  ['Targets', ['client/src/forward/dial.ts', 'client/src/forward/pool.ts', 'client/src/forward/response-parser.ts']],
+  [
+    'Targets',
+    [
+      'client/src/forward/places.ts',
+      'client/src/forward/dial.ts',
+      'client/src/forward/pool.ts',
+      'client/src/forward/response-parser.ts',
+    ],
+  ],
 ]
 
 /** A limit's declaration: a name in capitals with a number, which may be a product. */
@@ -141,6 +149,8 @@ fifths of it on nobody new is taken: requests, also those on connections that ar
 new TCP connections are reset, and new UDP flows dropped, until less than seven tenths are in use. Clients keep their links, and
 whatever is under way goes on. It is looked at ten times a second, and what those who are here may still be owed can pass the limit:
 thousands of large answers that begin at the same moment and are not read. Descriptors (\`LimitNOFILE\`), of which nine
-tenths less 64 are for visitors, bound it besides.
+tenths less 64 are for visitors, bound it besides. \`pbt\` keeps 64 of its own (\`ulimit -n\`): when the rest are connections to
+targets, those that idle give way, then visitors are told \`overloaded\` (TCP connections are reset, UDP datagrams dropped), and
+the link can be dialled again whenever it breaks.
 `
 }

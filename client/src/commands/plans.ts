@@ -2,14 +2,15 @@
 import { isIP } from 'node:net'
 import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
+import type { Places } from '../forward/places.ts'
 import type { OnRequest } from '../forward/record.ts'
 import { createTcpForwarder } from '../forward/tcp.ts'
 import { createUdpForwarder } from '../forward/udp.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { parsePortTarget, parseTarget } from '../target.ts'
 
-/** A plan, made once its number is known and who is told of its requests. */
-export type MakePlan = (number: number, onRequest: OnRequest) => TunnelPlan
+/** A plan, made once its number is known, where its sockets are counted and who is told of its requests. */
+export type MakePlan = (number: number, places: Places, onRequest: OnRequest) => TunnelPlan
 
 export interface CommonOptions {
   readonly target: string
@@ -43,7 +44,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
     })
   }
   const wishes = { ...common(options), domains: options.domain ?? [] }
-  return (number, onRequest) => ({
+  return (number, places, onRequest) => ({
     ...wishes,
     number,
     kind: 'http',
@@ -53,6 +54,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
       hostHeader,
       protocol: targetProtocol,
       isVerified: verifyTarget,
+      places,
       onRequest,
     }),
   })
@@ -65,12 +67,12 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
     throw new Failure('usage', `--proxy-protocol "${proxyProtocol}" is not known`, { cure: 'give v1 or v2' })
   }
   const wishes = { ...common(options), port: portOf(options.reservePort) }
-  return (number, onRequest) => ({
+  return (number, places, onRequest) => ({
     ...wishes,
     number,
     kind: 'tcp',
     target: target.label,
-    forwarder: createTcpForwarder({ target, proxyProtocol, onRequest }),
+    forwarder: createTcpForwarder({ target, proxyProtocol, places, onRequest }),
   })
 }
 
@@ -78,12 +80,12 @@ export function udpPlan(options: PortPlanOptions & { readonly idleTimeout: strin
   const target = parsePortTarget(options.target, 'udp')
   const idleTimeoutMs = durationOf(options.idleTimeout)
   const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs }
-  return (number, onRequest) => ({
+  return (number, places, onRequest) => ({
     ...wishes,
     number,
     kind: 'udp',
     target: target.label,
-    forwarder: createUdpForwarder({ target, onRequest }),
+    forwarder: createUdpForwarder({ target, places, onRequest }),
   })
 }
 

@@ -4,7 +4,9 @@ import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
 import { Agent } from '../agent.ts'
 import { readSettings, type Settings } from '../config.ts'
+import { descriptorLimit } from '../descriptors.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
+import { Places, placesFor } from '../forward/places.ts'
 import { type Output, runningOutput } from '../output.ts'
 import { formatServer } from '../server-address.ts'
 import { dial } from '../session/dial.ts'
@@ -27,9 +29,10 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const output = runningOutput(outputOptions(isJson, context), server, () => agent?.traffic ?? NO_TRAFFIC)
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, server, () => agent?.traffic ?? NO_TRAFFIC)
+  const places = new Places(placesFor(descriptorLimit()))
   const tunnels = makePlans.map((makePlan, index) => {
     const number = index + 1
-    return makePlan(number, record => {
+    return makePlan(number, places, record => {
       const tunnel = agent?.nameOf(number) ?? ''
       observed.request(tunnel, record)
       output.request(record, tunnel)

@@ -3,6 +3,7 @@ import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Clock, KIB, MAX_DATA_BYTES, PbtError } from '@pbt/proto'
 import type { Target } from '../target.ts'
+import type { Places } from './places.ts'
 
 /** Time for name, TCP and TLS together. */
 export const DIAL_MS = 10_000
@@ -18,18 +19,21 @@ export interface Dialer {
   /** Check the certificate of a TLS target on this machine too; elsewhere it always is. */
   readonly isVerified: boolean
   readonly alpn: string
+  /** Shared by all tunnels. */
+  readonly places: Places
   readonly clock: Clock
 }
 
 export interface DialEvents {
   onConnected(socket: Socket): void
-  /** Code `target-unreachable`. */
+  /** Code `target-unreachable`, or `limit` when there is no descriptor for it. */
   onFailed(error: PbtError): void
 }
 
 /** Dials; one of the events follows, never at once. Returns what gives up, and then none does. */
 export function dial(dialer: Dialer, events: DialEvents): () => void {
-  const { target, clock } = dialer
+  const { target, clock, places } = dialer
+  if (!places.take()) return refuse(dialer, events)
   const hosts = target.endpoint.kind === 'tcp' ? target.endpoint.hosts : ['']
   let socket: Socket | undefined
   /** Of all addresses: one that says more than that nobody is there. */
@@ -42,6 +46,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
   const timer = clock.after(DIAL_MS, () => {
     over()
     socket?.destroy()
+    places.give()
     events.onFailed(unreachable(target, `no connection within ${DIAL_MS / 1000} s`))
   })
   const attempt = (index: number) => {
@@ -54,7 +59,8 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       if (index + 1 < hosts.length) attempt(index + 1)
       else {
         over()
-        events.onFailed(unreachable(target, reasonOf(reason), reason))
+        places.give()
+        events.onFailed(isExhaustion(reason) ? noDescriptor(target) : unreachable(target, reasonOf(reason), reason))
       }
     }
     current.once('error', failed)
@@ -62,6 +68,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       if (isOver) return
       over()
       current.off('error', failed)
+      current.once('close', () => places.give())
       events.onConnected(current)
     })
   }
@@ -71,7 +78,24 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
     over()
     socket?.on('error', () => {})
     socket?.destroy()
+    places.give()
   }
+}
+
+function refuse({ target, clock }: Dialer, events: DialEvents): () => void {
+  let isOver = false
+  clock.soon(() => {
+    if (!isOver) events.onFailed(noDescriptor(target))
+  })
+  return () => {
+    isOver = true
+  }
+}
+
+/** What the link and the rest of the process need is kept: a visitor more would cost all of them their tunnel. */
+function noDescriptor(target: Target): PbtError {
+  const text = `could not connect to ${target.label}: pbt has as many connections open as its descriptors allow (ulimit -n)`
+  return new PbtError('limit', text)
 }
 
 function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
@@ -112,6 +136,10 @@ function reading(make: (onread: OnReadOpts) => Socket): Socket {
 
 function unreachable(target: Target, reason: string, cause?: unknown): PbtError {
   return new PbtError('target-unreachable', `could not connect to ${target.label}: ${reason}`, { cause })
+}
+
+function isExhaustion(error: Error): boolean {
+  return 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE')
 }
 
 function isRefusal(error: Error): boolean {

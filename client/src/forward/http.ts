@@ -4,6 +4,7 @@ import type { Target } from '../target.ts'
 import { Http1Exchange } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
 import { createHttp2Forwarder } from './http2.ts'
+import type { Places } from './places.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
 import type { HostHeader } from './request-text.ts'
@@ -15,16 +16,17 @@ export interface HttpForwarderOptions {
   readonly protocol: 'http1' | 'h2c'
   /** Check the certificate of an https target on this machine too. */
   readonly isVerified: boolean
+  readonly places: Places
   /** Told of every request at its end. Must not throw. */
   readonly onRequest: OnRequest
 }
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
 export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
-  const { target, protocol, isVerified, onRequest } = options
+  const { target, protocol, isVerified, places, onRequest } = options
   const host = hostHeaderOf(options.hostHeader, target)
-  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, isVerified, onRequest })
-  const pool = new Pool({ target, isVerified, alpn: 'http/1.1', clock: systemClock })
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, isVerified, places, onRequest })
+  const pool = new Pool({ target, isVerified, alpn: 'http/1.1', places, clock: systemClock })
   return {
     accept: (channel, open, last) => {
       if (open.kind === 'http') new Http1Exchange(channel, open.head, last, pool, host, onRequest)

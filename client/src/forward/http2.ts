@@ -24,6 +24,7 @@ import {
 import type { Target } from '../target.ts'
 import { dial } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { Places } from './places.ts'
 import { type OnRequest, Recorder } from './record.ts'
 import type { HostHeader } from './request-text.ts'
 
@@ -37,13 +38,15 @@ export interface Http2ForwarderOptions {
   readonly host: HostHeader
   /** Check the certificate of an https target on this machine too. */
   readonly isVerified: boolean
+  readonly places: Places
   readonly onRequest: OnRequest
 }
 
 type Use = (session: ClientHttp2Session | undefined, error: PbtError | undefined) => void
 
 /** One connection for all requests, made when the first comes and again after it broke. */
-export function createHttp2Forwarder({ target, host, isVerified, onRequest }: Http2ForwarderOptions): Forwarder {
+export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder {
+  const { target, host, isVerified, places, onRequest } = options
   let session: ClientHttp2Session | undefined
   let waiting: Use[] | undefined
   const settle = (made: ClientHttp2Session | undefined, error: PbtError | undefined) => {
@@ -62,7 +65,7 @@ export function createHttp2Forwarder({ target, host, isVerified, onRequest }: Ht
     }
     waiting = [use]
     dial(
-      { target, isVerified, alpn: 'h2', clock: systemClock },
+      { target, isVerified, alpn: 'h2', places, clock: systemClock },
       {
         onFailed: error => settle(undefined, error),
         onConnected: socket => {
@@ -125,7 +128,7 @@ class Http2Exchange implements ChannelHandler {
   }
 
   unreachable(error: PbtError | undefined): void {
-    this.fail('target-unreachable', error?.message ?? 'no connection')
+    this.fail(error?.code ?? 'target-unreachable', error?.message ?? 'no connection')
   }
 
   start(session: ClientHttp2Session): void {

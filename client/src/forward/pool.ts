@@ -29,12 +29,14 @@ export class Pool {
   private readonly clock: Clock
   /** The one used last at the end: it is the freshest, and the others may age. */
   private readonly idle: Idle[] = []
+  private readonly stopLending: () => void
   private sweep: Timer | undefined
   private isClosed = false
 
   constructor(dialer: Dialer) {
     this.dialer = dialer
     this.clock = dialer.clock
+    this.stopLending = dialer.places.lend(() => this.giveUpOldest())
   }
 
   /** An idle connection, undefined when there is none. */
@@ -68,8 +70,15 @@ export class Pool {
 
   close(): void {
     this.isClosed = true
+    this.stopLending()
     this.sweep?.clear()
     for (const { connection } of this.idle.splice(0)) connection.destroy()
+  }
+
+  private giveUpOldest(): boolean {
+    const oldest = this.idle.shift()
+    oldest?.connection.destroy()
+    return oldest !== undefined
   }
 
   private readonly sweepIdle = (): void => {

@@ -5,6 +5,7 @@ import { type Channel, type ChannelHandler, type PbtError, Pipe, systemClock, to
 import type { Target } from '../target.ts'
 import { type Dialer, dial } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { Places } from './places.ts'
 import { type ProxyVersion, proxyHeader } from './proxy-protocol.ts'
 import { type OnRequest, Recorder } from './record.ts'
 
@@ -12,13 +13,14 @@ export interface TcpForwarderOptions {
   readonly target: Target
   /** Tell the target the visitor's address in this form. */
   readonly proxyProtocol: ProxyVersion | undefined
+  readonly places: Places
   /** Told of every connection at its end. Must not throw. */
   readonly onRequest: OnRequest
 }
 
 /** A forwarder that connects to the target, and to nothing else, whatever the server asks for. */
-export function createTcpForwarder({ target, proxyProtocol, onRequest }: TcpForwarderOptions): Forwarder {
-  const dialer: Dialer = { target, isVerified: false, alpn: '', clock: systemClock }
+export function createTcpForwarder({ target, proxyProtocol, places, onRequest }: TcpForwarderOptions): Forwarder {
+  const dialer: Dialer = { target, isVerified: false, alpn: '', places, clock: systemClock }
   return {
     accept: (channel, open) => {
       if (open.kind !== 'tcp') return

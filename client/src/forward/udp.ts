@@ -3,9 +3,10 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import type { Channel, ChannelHandler, PbtError } from '@pbt/proto'
+import type { Channel, ChannelHandler, ErrorCode, PbtError } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { Places } from './places.ts'
 import { type OnRequest, Recorder } from './record.ts'
 
 /** Datagrams that wait for the local socket; a target that is there takes them within a turn or two. */
@@ -17,16 +18,17 @@ const BUFFER_BYTES = 1024 * 1024
 
 export interface UdpForwarderOptions {
   readonly target: Target
+  readonly places: Places
   /** Told of every flow at its end. Must not throw. */
   readonly onRequest: OnRequest
 }
 
 /** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
-export function createUdpForwarder({ target, onRequest }: UdpForwarderOptions): Forwarder {
+export function createUdpForwarder({ target, places, onRequest }: UdpForwarderOptions): Forwarder {
   return {
     accept: (channel, open) => {
       if (open.kind !== 'udp') return
-      channel.handler = new Flow(channel, target, new Recorder(onRequest, 'UDP', open.visitor, channel))
+      channel.handler = new Flow(channel, target, places, new Recorder(onRequest, 'UDP', open.visitor, channel))
     },
     close: () => {},
   }
@@ -35,22 +37,29 @@ export function createUdpForwarder({ target, onRequest }: UdpForwarderOptions): 
 class Flow implements ChannelHandler {
   private readonly channel: Channel
   private readonly target: Target
+  private readonly places: Places
   private readonly record: Recorder
   private socket: Socket | undefined
   private isConnected = false
   private isOver = false
   private waiting: Buffer[] = []
 
-  constructor(channel: Channel, target: Target, record: Recorder) {
+  constructor(channel: Channel, target: Target, places: Places, record: Recorder) {
     this.channel = channel
     this.target = target
+    this.places = places
     this.record = record
     const { endpoint } = target
     const host = endpoint.kind === 'tcp' ? (endpoint.hosts[0] ?? '') : ''
     const port = endpoint.kind === 'tcp' ? endpoint.port : 0
     const family = isIP(host)
     if (family !== 0) this.connect(host, port, family)
-    else lookup(host, (error, address, found) => (error ? this.failed(error) : this.connect(address, port, found)))
+    else {
+      lookup(host, (error, address, found) => {
+        if (error) this.failed('target-unreachable', error.message)
+        else this.connect(address, port, found)
+      })
+    }
   }
 
   onDatagram(datagram: Buffer): void {
@@ -71,12 +80,17 @@ class Flow implements ChannelHandler {
 
   private connect(host: string, port: number, family: number): void {
     if (this.isOver) return
+    if (!this.places.take()) {
+      this.failed('limit', 'pbt has as many sockets open as its descriptors allow (ulimit -n)')
+      return
+    }
     const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
     this.socket = socket
+    socket.once('close', () => this.places.give())
     socket.on('message', datagram => this.channel.sendDatagram(datagram))
     // Once connected, errors tell that nobody listens at the target just now; it may come back.
     socket.on('error', error => {
-      if (!this.isConnected) this.failed(error)
+      if (!this.isConnected) this.failed('target-unreachable', error.message)
     })
     socket.on('connect', () => {
       this.isConnected = true
@@ -85,9 +99,9 @@ class Flow implements ChannelHandler {
     socket.connect(port, host)
   }
 
-  private failed(error: Error): void {
-    this.channel.reset('target-unreachable', `could not reach ${this.target.label}: ${error.message}`)
-    this.over('target-unreachable')
+  private failed(code: ErrorCode, reason: string): void {
+    this.channel.reset(code, `could not reach ${this.target.label}: ${reason}`)
+    this.over(code)
   }
 
   private over(fault: string): void {

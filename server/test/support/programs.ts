@@ -215,6 +215,8 @@ export interface TunnelOptions {
   readonly args?: readonly string[]
   /** The client's home; the same one is the same machine. */
   readonly home?: string
+  /** How many descriptors the client may have. */
+  readonly clientDescriptors?: number
 }
 
 /** The environment of a client of this server. */
@@ -234,7 +236,8 @@ export async function startClient(
   args: readonly string[],
   options: TunnelOptions = {},
 ): Promise<{ client: Program; url: URL; port: number }> {
-  const client = program(t, CLIENT, [...args, '--json', ...(options.args ?? [])], clientEnv(t, server, options))
+  const all = [...args, '--json', ...(options.args ?? [])]
+  const client = program(t, CLIENT, all, clientEnv(t, server, options), undefined, undefined, options.clientDescriptors)
   const { urls } = await client.event('online')
   const url = new URL(String((urls as unknown[])[0]))
   return { client, url, port: Number(url.port) }

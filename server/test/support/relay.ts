@@ -11,13 +11,16 @@ export class Relay {
   private readonly pairs = new Set<readonly [near: Socket, far: Socket]>()
   private swallowed: readonly Direction[] = []
   port = 0
+  /** Where new connections go. */
+  target = 0
   /** Connections ever made. */
   connections = 0
 
   /** Listens on a free port and relays to `target`; ended after the test. */
   async start(t: Cleaner, target: number): Promise<void> {
+    this.target = target
     const server = createServer({ noDelay: true }, near =>
-      this.join(near, connect({ port: target, host: '127.0.0.1', noDelay: true })),
+      this.join(near, connect({ port: this.target, host: '127.0.0.1', noDelay: true })),
     )
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
