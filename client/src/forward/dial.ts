@@ -11,7 +11,7 @@ export const DIAL_MS = 10_000
 const KEEPALIVE_MS = 30_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
-/** All connections are read into this, one after the other: what a channel's frame may carry. */
+/** Connections are read into this, one after the other: what a channel's frame may carry. */
 const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES)
 
 export interface Dialer {
@@ -121,14 +121,20 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
 
 /**
  * A connection that stops reading when it is told to: left to itself Node reads once more, and thousands of targets that pour
- * out what nobody takes would fill a read each.
+ * out what nobody takes would fill a read each. Small reads are copied out of the shared buffer; after one that filled it
+ * the next goes into a buffer of the connection's own, which is given away when at least half of it is used.
  */
 function reading(make: (onread: OnReadOpts) => Socket): Socket {
+  let buffer = readBuffer
   const socket: Socket = make({
-    buffer: readBuffer,
+    buffer: () => buffer,
     callback: bytes => {
-      socket.emit('data', Buffer.from(readBuffer.subarray(0, bytes)))
-      return !socket.isPaused()
+      const read = buffer.subarray(0, bytes)
+      const isGivenAway = buffer !== readBuffer && bytes * 2 >= MAX_DATA_BYTES
+      socket.emit('data', isGivenAway ? read : Buffer.from(read))
+      const goesOn = !socket.isPaused()
+      buffer = goesOn && bytes === MAX_DATA_BYTES ? Buffer.allocUnsafeSlow(MAX_DATA_BYTES) : readBuffer
+      return goesOn
     },
   })
   return socket
