@@ -16,7 +16,10 @@ import { acceptOf, upgradeRequest } from './support/websocket.ts'
 const EACH = 34
 const VISITORS = 100
 const MOST_MIB = 64
-const WARM_BYTES = 24 * 1024 * 1024
+const MIB = 1024 * 1024
+const WARM_BYTES = 24 * MIB
+/** By then both programs are as large as bulk makes them, whoever reads it. */
+const WARM_ROUNDS = 3
 const PIECE = Buffer.alloc(16 * 1024, 'x')
 /** Settings that let the peer send nothing on any stream: SETTINGS_INITIAL_WINDOW_SIZE of 0. */
 const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0])
@@ -83,7 +86,7 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 
 function judgeGrowth(t: TestContext, mib: readonly number[], sent: number): void {
   const grown = mib.map(each => each.toFixed(0)).join(' and ')
-  t.diagnostic(`server and client grew by ${grown} MiB, ${sent >> 20} MiB sent`)
+  t.diagnostic(`server and client grew by ${grown} MiB, ${Math.round(sent / MIB)} MiB sent`)
   assert.ok(
     mib.every(each => each < MOST_MIB),
     `grew by ${grown} MiB`,
@@ -127,7 +130,7 @@ test('E4: a hundred visitors who never read cost bounded memory, and others are 
         await takeAndLeave(visitor.socket)
       }),
     )
-  await pass()
+  for (let round = 0; round < WARM_ROUNDS; round++) await pass()
   const quickBefore = await p90Ms(ask)
   const programs = [server.program, client]
   const before = programs.map(memoryMib)
@@ -194,7 +197,7 @@ test('E4: a hundred TCP visitors who never read cost bounded memory, others are 
     const [echo] = await once(friend, 'data')
     assert.equal(String(echo), 'e')
   }
-  await pass()
+  for (let round = 0; round < WARM_ROUNDS; round++) await pass()
   const quickBefore = await p90Ms(ask)
   await allEnded()
   const memory = watchMemory(pids)
@@ -206,7 +209,7 @@ test('E4: a hundred TCP visitors who never read cost bounded memory, others are 
   const quickBeside = await p90Ms(ask)
   judgeGrowth(
     t,
-    memory.growth().map(bytes => bytes / 2 ** 20),
+    memory.growth().map(bytes => bytes / MIB),
     source.sent,
   )
   judgeQuickness(t, quickBefore, quickBeside)
