@@ -1,13 +1,8 @@
 // A channel joined to a byte stream such as a TCP connection: both directions, each with its own end, at either end of a link.
-import type { Duplex } from 'node:stream'
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { ErrorCode, PbtError } from './errors.ts'
 import { toKeep } from './keep.ts'
-
-/** A connection that can be ended so that its peer cannot take it for a clean end. */
-export interface ByteStream extends Duplex {
-  resetAndDestroy(): unknown
-}
+import { type ByteStream, resetStream } from './reset.ts'
 
 /** Owns the stream until both are over. The stream must allow half-open use and is read from now on. */
 export class Pipe implements ChannelHandler {
@@ -48,7 +43,7 @@ export class Pipe implements ChannelHandler {
   }
 
   onReset(error: PbtError): void {
-    this.stream.resetAndDestroy()
+    resetStream(this.stream)
     this.finish(error.code)
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
@@ -74,6 +75,39 @@ test('F2: a reset of either side is a reset for the other', async t => {
   const lost = once(sockets[1] as Socket, 'error')
   second.resetAndDestroy()
   assert.equal((await lost)[0].code, 'ECONNRESET')
+})
+
+test('F2: a visitor who ends and resets at once is a reset for the target, a unix socket is closed, and pbt goes on', async t => {
+  const serve = (socket: Socket) => {
+    gone.push(new Promise(resolve => socket.once('close', resolve)))
+    const pour = () => {
+      while (socket.writable && socket.write(Buffer.alloc(16_384)));
+    }
+    socket.on('error', () => {}).on('drain', pour)
+    pour()
+  }
+  const gone: Promise<unknown>[] = []
+  const path = join(scratch(t), 'socket')
+  const local = createServer({ allowHalfOpen: true }, serve).listen(path)
+  t.after(() => local.close())
+  const server = await startServer(t)
+  const { client } = await startClient(t, server, ['up', `tcp:${await rawTarget(t, serve)}`, `tcp:unix:${path}`])
+  const online = await client.until(() => {
+    const found = client.events.filter(({ event }) => event === 'online')
+    return found.length < 2 ? undefined : found
+  }, 'both tunnels')
+  for (const { urls } of online) {
+    for (let count = 0; count < 20; count++) {
+      const visitor = await visit(t, Number(new URL(String((urls as string[])[0])).port))
+      await once(visitor, 'data')
+      // All that came was read: the server sees an end, and a reset with what it sends next.
+      if (count % 2 === 0) visitor.destroy()
+      else visitor.resetAndDestroy()
+    }
+  }
+  assert.equal(gone.length, 40)
+  await Promise.all(gone)
+  assert.equal(client.child.exitCode, null)
 })
 
 test('F4: a target that is not there resets the visitor at once', async t => {

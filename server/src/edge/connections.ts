@@ -1,5 +1,6 @@
 // The connections of visitors to some ports: counted against the limits of all, turned away when there are too many.
 import type { Socket } from 'node:net'
+import { resetStream } from '@pbt/proto'
 import type { Verdict, VisitorLimits } from '../access/visitor-limits.ts'
 import type { Log } from '../observe/log.ts'
 
@@ -70,7 +71,7 @@ export class Connections {
 
   /** Cuts all so that none of the visitors takes it for a clean end. */
   reset(): void {
-    for (const socket of this.open) socket.resetAndDestroy()
+    for (const socket of this.open) resetStream(socket)
   }
 
   destroy(): void {

@@ -1,6 +1,6 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type ChannelHandler, KIB, PbtError, Pipe } from '@pbt/proto'
+import { type ChannelHandler, KIB, PbtError, Pipe, resetStream } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import type { Connections } from './connections.ts'
@@ -65,7 +65,7 @@ function join(socket: Socket, tunnel: LiveTunnel, access: AccessSink, startedAt:
     refuse(socket, access, startedAt, tunnel.name, '', 'not-allowed')
     return
   }
-  const opening: ChannelHandler = { onReset: () => socket.resetAndDestroy() }
+  const opening: ChannelHandler = { onReset: () => resetStream(socket) }
   try {
     const channel = tunnel.connect('tcp', visitor.endpoint, endpointOf(socket.localAddress, socket.localPort), opening)
     channel.handler = new Pipe(socket, channel, code => {
