@@ -33,7 +33,10 @@ export class Pipe implements ChannelHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (this.stream.write(this.owed > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
+    const { stream } = this
+    const isTaken = stream.write(stream.writableLength > 0 ? toKeep(chunk) : chunk)
+    // The system may have taken at once what is more than the stream would keep.
+    if (isTaken || stream.writableLength === 0) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 

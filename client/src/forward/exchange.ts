@@ -117,7 +117,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private send(chunk: Buffer): void {
     const socket = this.connection?.socket
     if (socket === undefined) return
-    const body = this.owed > 0 ? toKeep(chunk) : chunk
+    const body = socket.writableLength > 0 ? toKeep(chunk) : chunk
     let isTaken: boolean
     if (this.isChunked) {
       socket.cork()
@@ -126,7 +126,8 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       isTaken = socket.write('\r\n', 'latin1')
       socket.uncork()
     } else isTaken = socket.write(body)
-    if (isTaken) this.channel.consumed(chunk.length)
+    // The system may have taken at once what is more than the socket would keep.
+    if (isTaken || socket.writableLength === 0) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 

@@ -196,7 +196,7 @@ class Http2Exchange implements ChannelHandler {
   }
 
   private send(stream: ClientHttp2Stream, chunk: Buffer): void {
-    if (stream.write(this.owed > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
+    if (stream.write(stream.writableLength > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 
