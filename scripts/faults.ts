@@ -198,6 +198,18 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('H19', 'P2', 'systemd unit', 'hardened', ADDED),
     ],
   ],
+  [
+    'TLS',
+    [
+      row(
+        'I9',
+        'P1',
+        'TLS tickets that are kept',
+        'keys live for hours and are gone then, whatever version resumes',
+        ADDED,
+      ),
+    ],
+  ],
 ]
 
 function row(
