@@ -25,44 +25,35 @@ const all = FOLDERS.flatMap(folder =>
     .filter(name => name.endsWith('.test.ts'))
     .map(name => `${folder}/${name.replaceAll('\\', '/')}`),
 )
-if (given.some(argument => argument.endsWith('.ts'))) process.exitCode = await run([], 1)
-else {
-  const alone = all.filter(file => ALONE.test(file))
-  const beside = all.filter(file => !ALONE.test(file))
-  say(`${beside.length} files, ${BESIDE} at a time`)
-  const first = await run(beside, BESIDE)
-  say(`${alone.length} files that judge times and memory, one at a time`)
-  const second = await run(alone, 1)
-  if (first !== 0) say('some of the files before these failed, see above')
-  process.exitCode = first || second
+if (given.length > 0) {
+  await run(['--test', `--test-timeout=${TEST_MS}`, '--test-concurrency=1', ...given, ...(hasFile(given) ? [] : all)])
+} else {
+  const groups = [
+    { files: all.filter(file => !ALONE.test(file)), atOnce: BESIDE },
+    { files: all.filter(file => ALONE.test(file)), atOnce: 1 },
+  ]
+  await run([join(ROOT, 'scripts/run-tests.ts'), JSON.stringify(groups), String(TEST_MS)])
 }
 
-/** Resolves with the exit code of Node's runner. */
-function run(files, atOnce) {
-  const args = ['--test', `--test-timeout=${TEST_MS}`, `--test-concurrency=${atOnce}`, ...given, ...files]
+function hasFile(args) {
+  return args.some(argument => argument.endsWith('.ts'))
+}
+
+/** Runs Node as if it were this process. */
+function run(args) {
   // The programs start hundreds of times: half of that is compiling the same sources.
   const env = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/pbt-tests'), ...process.env }
   const child = spawn(node, args, { cwd: ROOT, stdio: 'inherit', env })
-  let isStopped = false
-  const stop = signal => {
-    isStopped = true
-    child.kill(signal)
-  }
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
   return new Promise(resolve => {
     child.on('exit', code => {
-      if (isStopped) process.exit(code || 1)
-      for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, stop)
-      resolve(code ?? 1)
+      process.exitCode = code ?? 1
+      resolve()
     })
   })
 }
 
-function say(what) {
-  process.stderr.write(`pbt: ${what}\n`)
-}
-
 function fail(what) {
-  say(what)
+  process.stderr.write(`pbt: ${what}\n`)
   process.exit(1)
 }

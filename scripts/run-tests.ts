@@ -1,0 +1,36 @@
+// Runs groups of test files one after the other, each with so many files at a time, and reports them as one run: its argument
+// is the list of groups as JSON. Ends with 1 when a test failed.
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { run } from 'node:test'
+import { spec as Spec } from 'node:test/reporters'
+
+interface Group {
+  readonly files: readonly string[]
+  readonly atOnce: number
+}
+
+/** The lines of the runner's summary; those of all groups are added up. */
+const FIGURE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
+
+const groups = JSON.parse(process.argv[2] ?? '[]') as Group[]
+const timeout = Number(process.argv[3])
+const figures = new Map<string, number>()
+
+async function* events() {
+  for (const { files, atOnce } of groups) {
+    for await (const event of run({ files: [...files], concurrency: atOnce, timeout })) {
+      const [, name, value] = (event.type === 'test:diagnostic' && FIGURE.exec(event.data.message)) || []
+      if (name !== undefined) figures.set(name, (figures.get(name) ?? 0) + Number(value))
+      else yield event
+    }
+  }
+  for (const [name, value] of figures) {
+    yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } }
+  }
+}
+
+const report = Readable.from(events()).pipe(new Spec())
+report.pipe(process.stdout)
+await once(report, 'end')
+process.exitCode = (figures.get('fail') ?? 1) + (figures.get('cancelled') ?? 0) > 0 ? 1 : 0
