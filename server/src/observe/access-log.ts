@@ -1,4 +1,5 @@
 // The access log: one record for everything a visitor did, gathered in memory and handed on in batches; never in the way.
+import { Lines } from './lines.ts'
 import type { Log } from './log.ts'
 import { Tally, type TallyGrowth } from './tally.ts'
 
@@ -36,9 +37,9 @@ export interface AccessSink {
   datagramDropped(tunnel: string): void
 }
 
-/** Records are lines, their fields have tabs between, in the order of the columns. */
+/** Records are lines in UTF-8, their fields have tabs between, in the order of the columns. */
 export interface AccessBatch {
-  readonly records: string
+  readonly records: Uint8Array
   readonly tallies: readonly TallyGrowth[]
   /** Minutes since 1970. */
   readonly minute: number
@@ -51,6 +52,8 @@ export type WriteBatch = (batch: AccessBatch) => Promise<void>
 const FLUSH_MS = 250
 /** A batch of these is worth its transaction. Putting it together takes well under a millisecond. */
 const BATCH_RECORDS = 1_000
+/** Such a batch with the longest of usual paths; longer ones make it smaller. */
+const BATCH_BYTES = 512 * 1_024
 /** Waiting for the disk at most, about 10 MB; what comes on top is dropped. */
 const MAX_WAITING = 50_000
 /** After a failure the disk is given this long, milliseconds. */
@@ -63,6 +66,7 @@ const MAX_TALLIES = 10_000
 const CLOSE_MS = 2_000
 const MAX_SUMMARY_CHARS = 300
 const MINUTE_MS = 60_000
+const NO_RECORDS = { records: new Uint8Array(), count: 0 }
 
 /** Upper bounds of the classes of durations, milliseconds; one more class has the rest. */
 export const DURATION_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 60_000] as const
@@ -93,7 +97,10 @@ export class AccessLog implements AccessSink {
   durationSumMs = 0
   private readonly options: AccessLogOptions
   private readonly timer: NodeJS.Timeout
-  private waiting: string[] = []
+  private readonly gathered = new Lines(BATCH_BYTES)
+  /** Batches that wait for the disk, the oldest first. */
+  private readonly sealed: { readonly records: Uint8Array; readonly count: number }[] = []
+  private sealedRecords = 0
   private writing: Promise<void> | undefined
   private isFailing = false
   private retryAt = 0
@@ -107,7 +114,7 @@ export class AccessLog implements AccessSink {
 
   /** Records that wait for the disk. */
   get waitingRecords(): number {
-    return this.waiting.length
+    return this.sealedRecords + this.gathered.count
   }
 
   now(): number {
@@ -204,16 +211,26 @@ export class AccessLog implements AccessSink {
     reason: string,
   ): void {
     if (!this.options.hasRecords) return
-    const { waiting } = this
-    if (waiting.length >= MAX_WAITING) {
+    if (this.waitingRecords >= MAX_WAITING) {
       this.figures.dropped++
       return
     }
     const at = Math.round(performance.timeOrigin + startedAt)
-    waiting.push(
-      `${tunnel}\t${kind}\t${visitor}\t${summary}\t${status}\t${at}\t${Math.round(durationMs * 1_000)}\t${bytesIn}\t${bytesOut}\t${reason}`,
-    )
-    if (waiting.length === BATCH_RECORDS) this.flush()
+    const line = `${tunnel}\t${kind}\t${visitor}\t${summary}\t${status}\t${at}\t${Math.round(durationMs * 1_000)}\t${bytesIn}\t${bytesOut}\t${reason}`
+    if (!this.gathered.add(line)) {
+      this.seal()
+      this.gathered.add(line)
+    }
+    if (this.gathered.count < BATCH_RECORDS) return
+    this.seal()
+    this.flush()
+  }
+
+  private seal(): void {
+    const { count } = this.gathered
+    if (count === 0) return
+    this.sealed.push({ records: this.gathered.take(), count })
+    this.sealedRecords += count
   }
 
   private flush(): void {
@@ -221,13 +238,14 @@ export class AccessLog implements AccessSink {
     if (this.writing !== undefined || write === undefined || performance.now() < this.retryAt) return
     const grown: Tally[] = []
     for (const tally of this.tallies.values()) if (tally.hasGrown) grown.push(tally)
-    if (this.waiting.length === 0 && grown.length === 0) return
-    const records = this.waiting.length > BATCH_RECORDS ? this.waiting.splice(0, BATCH_RECORDS) : this.waiting.splice(0)
+    if (this.waitingRecords === 0 && grown.length === 0) return
+    if (this.sealed.length === 0) this.seal()
+    const { records, count } = this.sealed.shift() ?? NO_RECORDS
+    this.sealedRecords -= count
     const minute = Math.floor(Date.now() / MINUTE_MS)
-    const batch = { records: records.join('\n'), tallies: grown.map(tally => tally.growth()), minute }
-    this.writing = write(batch).then(
-      () => this.wrote(records.length, grown),
-      (error: unknown) => this.failed(error, records.length, grown),
+    this.writing = write({ records, tallies: grown.map(tally => tally.growth()), minute }).then(
+      () => this.wrote(count, grown),
+      (error: unknown) => this.failed(error, count, grown),
     )
   }
 
@@ -237,7 +255,7 @@ export class AccessLog implements AccessSink {
     for (const tally of grown) tally.keep(true)
     if (this.isFailing) this.options.log.info('access log is written again', { dropped: this.figures.dropped })
     this.isFailing = false
-    if (this.waiting.length >= BATCH_RECORDS) this.flush()
+    if (this.sealed.length > 0) this.flush()
   }
 
   /** The records are lost, so that memory is not; the figures go with the next batch. */

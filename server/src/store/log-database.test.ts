@@ -26,7 +26,7 @@ function records(count: number, startedAt = Date.now(), summary = 'GET /'): stri
 }
 
 function batch(text: string, tallies: readonly { tunnel: string; values: number[] }[] = []) {
-  return { records: text, tallies, minute: Math.floor(Date.now() / 60_000) }
+  return { records: Buffer.from(text), tallies, minute: Math.floor(Date.now() / 60_000) }
 }
 
 test('pages of records come newest first, each once, by tunnel and time', t => {
@@ -91,7 +91,7 @@ test('13 months of figures are kept, older ones go', t => {
   const values = TALLY_FIELDS.map(() => 1)
   const minute = Math.floor(Date.now() / 60_000)
   for (const days of [400, 390, 1])
-    log.write({ records: '', tallies: [{ tunnel: 'app', values }], minute: minute - days * 1_440 })
+    log.write({ records: new Uint8Array(), tallies: [{ tunnel: 'app', values }], minute: minute - days * 1_440 })
   log.write(batch(records(1)))
   const db = new Database(file)
   t.after(() => db.close())

@@ -74,6 +74,7 @@ const MAX_MINUTES = 50_000
 export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits
+  private readonly decoder = new TextDecoder()
   private readonly insert: Database.Statement
   private readonly addMinute: Database.Statement
   private readonly addTotal: Database.Statement
@@ -151,8 +152,8 @@ export class LogDatabase {
   private writeRows({ records, tallies, minute }: AccessBatch): void {
     const now = Date.now()
     let id = this.last.get()?.id ?? 0
-    if (records !== '') {
-      for (const record of records.split('\n')) {
+    if (records.length > 0) {
+      for (const record of this.decoder.decode(records).split('\n')) {
         const [tunnel, kind, visitor, summary, status, startedAt, durationUs, bytesIn, bytesOut, reason] = record.split(
           '\t',
           FIELDS,
