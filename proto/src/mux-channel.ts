@@ -34,6 +34,9 @@ export class MuxChannel implements Channel {
   readonly id: number
   readonly kind: ChannelKind
   handler: ChannelHandler
+  /** For whom this end opened it: the tunnel's number, and the visitor's address and port. */
+  tunnel = 0
+  visitor = ''
   readonly queue: SendQueue
   bytesSent = 0
   bytesReceived = 0

@@ -164,9 +164,27 @@ export class Mux implements ChannelHost {
       throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
     }
     const channel = new MuxChannel(this, ++this.lastChannel, open.kind, handler)
+    const { tunnel, visitor } = open.kind === 'http' ? open.head : open
+    channel.tunnel = tunnel
+    channel.visitor = visitor
     this.channels.set(channel.id, channel)
     channel.sendFrame(encodeOpen(open), end)
     return channel
+  }
+
+  /**
+   * Resets those channels opened for a tunnel whose visitor (address and port) is chosen, at both ends, and tells how many
+   * they were.
+   */
+  resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
+    let count = 0
+    for (const channel of this.channels.values()) {
+      if (channel.tunnel !== tunnel || !isChosen(channel.visitor)) continue
+      channel.reset(error.code, error.message)
+      channel.handler.onReset(error)
+      count++
+    }
+    return count
   }
 
   sendSessionFrame(frame: SessionFrame): void {

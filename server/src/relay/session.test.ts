@@ -267,6 +267,26 @@ test('visitors who are turned away are logged the 1st, 2nd, 4th, 8th … time', 
   assert.equal(warnings.filter(text => text === 'visitor not allowed').length, 4)
 })
 
+test('B5: visitors whom a changed list does not name are cut at both ends, others go on', async () => {
+  const { allowlists, lists, registry, join } = house()
+  const { connect, open, session } = join()
+  connect()
+  await open(1)
+  await open(2, { domains: ['other'], target: '4000' })
+  const [app, other] = ['app.localhost', 'other.localhost'].map(host => registry.lookup(host))
+  assert(app?.state === 'online' && other?.state === 'online')
+  const cut: string[] = []
+  const visit = ({ tunnel }: typeof app, visitor: string) =>
+    tunnel.connect('tcp', visitor, '', { onReset: ({ code }) => cut.push(`${visitor} ${code}`) })
+  const friends = [visit(app, '198.51.100.1:1'), visit(other, '203.0.113.7:2')]
+  const strangers = [visit(app, '203.0.113.7:50123'), visit(app, '[2001:db8::1]:50123')]
+  lists.push({ machineId: 'm', kind: 'http', target: '3000', entries: ['198.51.100.0/24'] })
+  await allowlists.load()
+  session.judgeAgain()
+  assert.deepEqual(cut, ['203.0.113.7:50123 not-allowed', '[2001:db8::1]:50123 not-allowed'])
+  assert.deepEqual([friends.every(({ isOpen }) => isOpen), strangers.some(({ isOpen }) => isOpen)], [true, false])
+})
+
 test('a list set on the server stands in for the one of the client, at once, until it is taken away', async () => {
   const { allowlists, lists, registry, warnings, join } = house()
   const { connect, open, session } = join()

@@ -6,7 +6,6 @@ import { Allowlist } from '../access/allowlist.ts'
 import type { Holder, TunnelOwner } from './book.ts'
 import type { Hostname } from './names.ts'
 import type { Protocol } from './ports.ts'
-import { Visits } from './visits.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
@@ -49,7 +48,6 @@ export class Tunnel implements Holder {
   private readonly wished: readonly string[]
   private allowed: readonly string[]
   private allowlist: Allowlist
-  private readonly visits = new Visits()
 
   /**
    * `set`: the allowlist that the owner set on the server, if there is one. Throws PbtError `not-allowed` when an entry
@@ -86,19 +84,19 @@ export class Tunnel implements Holder {
     this.allowed = entries
     this.allowlist = allowlist
     const error = new PbtError('not-allowed', 'the allowlist was changed')
-    const count = this.visits.cut(address => !allowlist.allows(address), error)
+    const isCut = (visitor: string) => !allowlist.allows(addressIn(visitor))
+    const count = this.session.mux.resetVisitors(this.index, isCut, error)
     this.refused += count
     return count
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {
     head.tunnel = this.index
-    return this.visits.add(this.session.mux.open({ kind: 'http', head }, end, handler), head.visitor)
+    return this.session.mux.open({ kind: 'http', head }, end, handler)
   }
 
   connect(kind: Protocol, visitor: string, local: string, handler: ChannelHandler): Channel {
-    const channel = this.session.mux.open({ kind, tunnel: this.index, visitor, local }, false, handler)
-    return this.visits.add(channel, visitor)
+    return this.session.mux.open({ kind, tunnel: this.index, visitor, local }, false, handler)
   }
 
   yieldsTo(other: Holder, clientId: string): boolean {
@@ -113,4 +111,9 @@ export class Tunnel implements Holder {
     this.names = this.names.filter(name => name.host !== address)
     if (this.names.length === 0) this.session.lost(this, address)
   }
+}
+
+/** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+function addressIn(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, '')
 }
