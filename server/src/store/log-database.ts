@@ -15,6 +15,9 @@ const FILE = 'access.db'
 const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'log', 'migrations')
 
 const FIELDS = 10
+const COLUMNS = FIELDS + 1
+/** Rows of one statement: two fifths less time for each than one by one; more bring no more. */
+const ROWS_AT_ONCE = 20
 /** Ids of one millisecond. */
 const IDS_PER_MS = 1_024
 const DAY_MS = 86_400_000
@@ -75,7 +78,8 @@ export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits
   private readonly decoder = new TextDecoder()
-  private readonly insert: Database.Statement
+  private readonly insertRow: Database.Statement
+  private readonly insertRows: Database.Statement
   private readonly addMinute: Database.Statement
   private readonly addTotal: Database.Statement
   private readonly last: Database.Statement<[], { id: number | null }>
@@ -91,7 +95,9 @@ export class LogDatabase {
     this.db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
     this.db.pragma('journal_mode = WAL')
     this.db.pragma('synchronous = NORMAL')
-    this.insert = this.db.prepare(`INSERT INTO access VALUES (${Array(FIELDS + 1).fill('?')})`)
+    const row = `(${Array(COLUMNS).fill('?')})`
+    this.insertRow = this.db.prepare(`INSERT INTO access VALUES ${row}`)
+    this.insertRows = this.db.prepare(`INSERT INTO access VALUES ${Array(ROWS_AT_ONCE).fill(row)}`)
     const names = TALLY_FIELDS.join(', ')
     const marks = TALLY_FIELDS.map(() => '?').join(', ')
     const sums = TALLY_FIELDS.map(name => `${name} = ${name} + excluded.${name}`).join(', ')
@@ -151,27 +157,32 @@ export class LogDatabase {
 
   private writeRows({ records, tallies, minute }: AccessBatch): void {
     const now = Date.now()
-    let id = this.last.get()?.id ?? 0
-    if (records.length > 0) {
-      for (const record of this.decoder.decode(records).split('\n')) {
-        const [tunnel, kind, visitor, summary, status, startedAt, durationUs, bytesIn, bytesOut, reason] = record.split(
-          '\t',
-          FIELDS,
-        )
-        const endedAt = Math.floor(Number(startedAt) + Number(durationUs) / 1_000)
-        // Ids only grow, also when the clock was set back.
-        id = Math.max(id + 1, endedAt * IDS_PER_MS)
-        this.insert.run(
-          ...[id, tunnel, kind, visitor, summary, Number(status), Number(startedAt), Number(durationUs)],
-          ...[Number(bytesIn), Number(bytesOut), reason],
-        )
-      }
-    }
+    if (records.length > 0) this.writeRecords(this.decoder.decode(records).split('\n'))
     for (const { tunnel, values } of tallies) {
       this.addMinute.run(tunnel, minute, ...values)
       this.addTotal.run(tunnel, ...values)
     }
     this.forget(now)
+  }
+
+  private writeRecords(records: readonly string[]): void {
+    let id = this.last.get()?.id ?? 0
+    const values: unknown[] = []
+    for (const record of records) {
+      const [tunnel, kind, visitor, summary, status, startedAt, durationUs, bytesIn, bytesOut, reason] = record.split(
+        '\t',
+        FIELDS,
+      )
+      const endedAt = Math.floor(Number(startedAt) + Number(durationUs) / 1_000)
+      // Ids only grow, also when the clock was set back.
+      id = Math.max(id + 1, endedAt * IDS_PER_MS)
+      values.push(id, tunnel, kind, visitor, summary, Number(status), Number(startedAt), Number(durationUs))
+      values.push(Number(bytesIn), Number(bytesOut), reason)
+      if (values.length < ROWS_AT_ONCE * COLUMNS) continue
+      this.insertRows.run(values)
+      values.length = 0
+    }
+    for (let at = 0; at < values.length; at += COLUMNS) this.insertRow.run(values.slice(at, at + COLUMNS))
   }
 
   /** What is too old or too much goes, the oldest first. Its pages are used again, so that the file stops growing. */
