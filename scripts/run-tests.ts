@@ -18,11 +18,13 @@ const timeout = Number(process.argv[3])
 const figures = new Map<string, number>()
 
 async function* events() {
-  for (const { files, atOnce } of groups) {
+  for (const [index, { files, atOnce }] of groups.entries()) {
+    const isLast = index === groups.length - 1
     for await (const event of run({ files: [...files], concurrency: atOnce, timeout })) {
       const [, name, value] = (event.type === 'test:diagnostic' && FIGURE.exec(event.data.message)) || []
       if (name !== undefined) figures.set(name, (figures.get(name) ?? 0) + Number(value))
-      else yield event
+      // With it the reporter lists what failed: once, at the end.
+      else if (event.type !== 'test:summary' || event.data.file !== undefined || isLast) yield event
     }
   }
   for (const [name, value] of figures) {
