@@ -9,7 +9,7 @@ export interface ChangesOptions {
   readonly version: () => Promise<number>
   /** Reads everything that can have changed. */
   readonly changed: () => Promise<void>
-  /** A look, or `changed`, failed; the next look tries again. */
+  /** A look, or `changed`, failed; the next look tries again. Not called again before one has succeeded. */
   readonly onError: (error: unknown) => void
   readonly clock: Clock
 }
@@ -20,16 +20,18 @@ export async function watchChanges(options: ChangesOptions): Promise<{ end(): Pr
   let known = await version()
   await changed()
   let isOver = false
+  let isFailing = false
   let looking = Promise.resolve()
   let timer: Timer
   const look = async () => {
     try {
       const now = await version()
-      if (now === known) return
-      await changed()
+      if (now !== known) await changed()
       known = now
+      isFailing = false
     } catch (error) {
-      onError(error)
+      if (!isFailing) onError(error)
+      isFailing = true
     }
   }
   const again = () => {

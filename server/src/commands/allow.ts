@@ -50,7 +50,10 @@ function shown({ addresses, entries }: { addresses: readonly string[]; entries: 
 /** Undefined: as the client says. Throws Failure `usage`. */
 function entriesIn(blocks: readonly string[]): readonly string[] | undefined {
   const word = blocks.find(block => block === EVERYBODY || block === AS_CLIENT)
-  if (word === undefined) return readable(() => new Allowlist(blocks)) && blocks
+  if (word === undefined) {
+    readable(() => new Allowlist(blocks))
+    return blocks
+  }
   if (blocks.length > 1) {
     throw new Failure('usage', `"${word}" stands alone, it cannot be given beside blocks`, {
       cure: `give either "${word}" or blocks`,
