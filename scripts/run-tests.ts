@@ -16,11 +16,13 @@ const FIGURE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\
 const groups = JSON.parse(process.argv[2] ?? '[]') as Group[]
 const timeout = Number(process.argv[3])
 const figures = new Map<string, number>()
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
 async function* events() {
   for (const [index, { files, atOnce }] of groups.entries()) {
     const isLast = index === groups.length - 1
-    for await (const event of run({ files: [...files], concurrency: atOnce, timeout })) {
+    for await (const event of run({ files: [...files], concurrency: atOnce, timeout, signal: interrupted.signal })) {
       const [, name, value] = (event.type === 'test:diagnostic' && FIGURE.exec(event.data.message)) || []
       if (name !== undefined) figures.set(name, (figures.get(name) ?? 0) + Number(value))
       // With it the reporter lists what failed: once, at the end.

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import {
   clientEnv,
@@ -14,8 +13,9 @@ import {
   startServer,
 } from './support/programs.ts'
 import { httpTarget, rawTarget } from './support/targets.ts'
+import { outcome, visit as visitPort } from './support/tcp-visitors.ts'
 import { http2Request, http2Visitor, RawVisitor, rawVisitor } from './support/visitors.ts'
-import { acceptOf, upgradeRequest } from './support/websocket.ts'
+import { acceptUpgrade, upgradeRequest } from './support/websocket.ts'
 
 const FRIEND = '127.0.9.1'
 const STRANGER = '127.0.9.2'
@@ -34,23 +34,6 @@ async function allow(t: TestContext, server: RunningServer, ...args: string[]) {
 async function changes(server: RunningServer, count: number): Promise<void> {
   const told = () => server.program.stderr.split('"allowlist changed"').length > count || undefined
   await server.program.until(told, `${count} changed lists`)
-}
-
-async function tcpVisitor(t: TestContext, port: number, localAddress: string): Promise<RawVisitor> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
-  t.after(() => socket.destroy())
-  await once(socket, 'connect')
-  return new RawVisitor(socket)
-}
-
-/** How a connection ends that may be reset before it stands. */
-async function turnedAway(t: TestContext, port: number, localAddress: string): Promise<string> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress })
-  t.after(() => socket.destroy())
-  return await new Promise(resolve => {
-    socket.on('error', error => resolve('code' in error ? String(error.code) : error.message))
-    socket.on('end', () => resolve('a clean end'))
-  })
 }
 
 async function udpVisitor(t: TestContext, port: number, localAddress: string) {
@@ -72,10 +55,7 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
     },
     target =>
       target.on('upgrade', (request, socket) => {
-        socket.on('error', () => {})
-        const accept = acceptOf(String(request.headers['sec-websocket-key']))
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`)
-        socket.write(`Sec-WebSocket-Accept: ${accept}\r\n\r\n`)
+        acceptUpgrade(request, socket)
         socket.pipe(socket)
       }),
   )
@@ -105,7 +85,7 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
     const socket = await rawVisitor(t, server, from)
     socket.send(upgradeRequest())
     await socket.until(/^HTTP\/1\.1 101 /)
-    const pipe = await tcpVisitor(t, portOf('tcp'), from)
+    const pipe = new RawVisitor(await visitPort(t, portOf('tcp'), from))
     pipe.send('hello')
     await pipe.until(/hello/)
     const flow = await udpVisitor(t, portOf('udp'), from)
@@ -138,7 +118,7 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
   const plain = await rawVisitor(t, server, STRANGER)
   plain.send(REQUEST)
   await plain.until(/^HTTP\/1\.1 403 [\s\S]*not-allowed/)
-  assert.equal(await turnedAway(t, portOf('tcp'), STRANGER), 'ECONNRESET')
+  assert.deepEqual(await outcome(t, portOf('tcp'), STRANGER), { text: '', end: 'ECONNRESET' })
   stranger.flow.send('let me in')
   friend.flow.send('still here')
   await once(friend.flow.socket, 'message')

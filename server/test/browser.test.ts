@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { scratch, startPbt } from './support/programs.ts'
 import { httpTarget } from './support/targets.ts'
-import { acceptOf, FrameReader, frame } from './support/websocket.ts'
+import { acceptUpgrade, FrameReader, frame } from './support/websocket.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
 const ASSETS = 50
@@ -53,12 +53,8 @@ test('Chromium loads 50 assets, a WebSocket and an event stream', { timeout: INS
     },
     server =>
       server.on('upgrade', (request, socket) => {
-        const accept = acceptOf(String(request.headers['sec-websocket-key']))
-        socket.write(
-          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-        )
+        acceptUpgrade(request, socket)
         const reader = new FrameReader()
-        socket.on('error', () => {})
         socket.on('data', (chunk: Buffer) => {
           // A browser masks with real keys; the payload is two bytes behind a mask of four.
           for (const payload of reader.push(chunk)) {

@@ -6,7 +6,7 @@ import { restartServer, startClient, startServer } from './support/programs.ts'
 import { Relay } from './support/relay.ts'
 import { httpTarget } from './support/targets.ts'
 import { type RawVisitor, rawRequest, rawVisitor } from './support/visitors.ts'
-import { acceptOf, upgradeRequest } from './support/websocket.ts'
+import { acceptUpgrade, upgradeRequest } from './support/websocket.ts'
 
 const DESCRIPTORS = 128
 const IDLE = 30
@@ -29,10 +29,7 @@ async function target(t: Parameters<typeof httpTarget>[0]): Promise<number> {
     },
     http =>
       http.on('upgrade', (request, socket) => {
-        const accept = acceptOf(String(request.headers['sec-websocket-key']))
-        const head = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}`
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n\r\n`)
-        socket.on('error', () => {})
+        acceptUpgrade(request, socket)
         socket.pipe(socket)
       }),
   )

@@ -8,7 +8,7 @@ import { type RunningServer, startClient, startServer, startTunnel } from './sup
 import { watchMemory } from './support/streams.ts'
 import { httpTarget } from './support/targets.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawTlsVisitor, rawVisitor } from './support/visitors.ts'
-import { acceptOf, upgradeRequest } from './support/websocket.ts'
+import { acceptUpgrade, upgradeRequest } from './support/websocket.ts'
 
 const LIMIT_MB = 400
 /** More than a channel's first credit, so that the server holds that much of each. */
@@ -37,10 +37,7 @@ async function target(t: TestContext) {
     },
     server =>
       server.on('upgrade', (request, socket) => {
-        const accept = acceptOf(String(request.headers['sec-websocket-key']))
-        const head = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}`
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n\r\n`)
-        socket.on('error', () => {})
+        acceptUpgrade(request, socket)
         socket.pipe(socket)
       }),
   )

@@ -11,7 +11,7 @@ import { watchMemory } from './support/streams.ts'
 import { httpTarget, rawTarget } from './support/targets.ts'
 import { visit } from './support/tcp-visitors.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawTlsVisitor, rawVisitor } from './support/visitors.ts'
-import { acceptOf, upgradeRequest } from './support/websocket.ts'
+import { acceptUpgrade, upgradeRequest } from './support/websocket.ts'
 
 const EACH = 34
 const VISITORS = 100
@@ -108,10 +108,7 @@ test('E4: a hundred visitors who never read cost bounded memory, and others are 
     },
     server =>
       server.on('upgrade', (request, socket) => {
-        const accept = acceptOf(String(request.headers['sec-websocket-key']))
-        socket.write(
-          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-        )
+        acceptUpgrade(request, socket)
         source.pour(socket)
       }),
   )

@@ -9,7 +9,7 @@ import { Relay } from './support/relay.ts'
 import { hashOf, receive, send } from './support/streams.ts'
 import { httpTarget } from './support/targets.ts'
 import { rawRequest } from './support/visitors.ts'
-import { acceptOf, FrameReader, frame, upgradeRequest } from './support/websocket.ts'
+import { acceptUpgrade, FrameReader, frame, upgradeRequest } from './support/websocket.ts'
 
 const COUNT = 20
 const BYTES = 8 * 1024 * 1024
@@ -44,15 +44,11 @@ async function busyTarget(t: TestContext) {
     server =>
       server.on('upgrade', (incoming, socket) => {
         note(incoming.url ?? '')
-        const accept = acceptOf(String(incoming.headers['sec-websocket-key']))
-        socket.write(
-          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-        )
+        acceptUpgrade(incoming, socket)
         const reader = new FrameReader()
         socket.on('data', (chunk: Buffer) => {
           for (const payload of reader.push(chunk)) socket.write(frame(payload, false))
         })
-        socket.on('error', () => {})
       }),
   )
   return { asked, uploads, port }

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import type { Duplex } from 'node:stream'
 import type { Cleaner } from './programs.ts'
 import { receive, send } from './streams.ts'
-import { acceptOf, FrameReader, frame } from './websocket.ts'
+import { acceptUpgrade, FrameReader, frame } from './websocket.ts'
 
 export interface BusyTarget {
   readonly port: number
@@ -58,9 +58,7 @@ export async function busyTarget(t: Cleaner): Promise<BusyTarget> {
     asked.set(id, (asked.get(id) ?? 0) + 1)
     open++
     socket.once('close', () => open--)
-    const accept = acceptOf(String(incoming.headers['sec-websocket-key']))
-    const head = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}`
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n\r\n`)
+    acceptUpgrade(incoming, socket)
     const reader = new FrameReader()
     socket.on('data', (chunk: Buffer) => {
       for (const payload of reader.push(chunk)) socket.write(frame(payload, false))

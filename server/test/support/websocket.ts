@@ -1,11 +1,21 @@
 // A minimal WebSocket, both sides: enough to echo frames and to see that none is lost (RFC 6455 section 5.2).
 import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 export const WEBSOCKET_KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
 /** Sec-WebSocket-Accept for a key. */
 export function acceptOf(key: string): string {
   return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+}
+
+/** A target's yes to an upgrade; what comes then is the caller's, and an error of the connection nobody's. */
+export function acceptUpgrade(request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => {})
+  const accept = acceptOf(String(request.headers['sec-websocket-key']))
+  const head = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}`
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n\r\n`)
 }
 
 export function upgradeRequest(path = '/', host = 'app.localhost'): string {
