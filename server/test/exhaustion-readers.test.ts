@@ -26,7 +26,7 @@ const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0])
 
 /** What a visitor of the TCP target says first to be sent bytes without end; all else comes back. */
 const POUR = 'p'
-const ENDS_MS = 60_000
+const ENDS_MS = 20_000
 
 /** Sends without end to whoever is given to it, as fast as they take it. */
 class Source {
