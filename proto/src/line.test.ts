@@ -67,3 +67,43 @@ test('a slow sender is not held back, and finds the whole line when it has more'
   assert.ok(run(line, 40, BYTES_PER_MS / 10, 5000).part > 0.09)
   assert.ok(run(line, 40, 4 * BYTES_PER_MS, 5000, 5000).part > 0.95)
 })
+
+test('while others share a quick line less of bulk stands in it, and as much as before when they are gone', () => {
+  const line = new Line()
+  const alone = saturate(line, 0, false)
+  const beside = saturate(line, 3_000, true)
+  assert.ok(beside < alone / 2, `queue of ${beside} ms beside others, ${alone} ms alone`)
+  const after = saturate(line, 6_000, false)
+  assert.ok(after > 0.8 * alone, `queue of ${after} ms after they had gone, ${alone} ms before`)
+})
+
+/** Sends whatever the cap lets go over a line of 0.2 ms for 3 s; returns the mean queue of the last second in ms. */
+function saturate(line: Line, from: number, isShared: boolean): number {
+  const underWay: { record: SentRecord; ackAt: number }[] = []
+  let [now, freeAt, queueMs, count] = [from, from, 0, 0]
+  while (now < from + 3_000) {
+    if (isShared) line.shared(now)
+    while (line.inFlight < line.capBytes) {
+      const record = {
+        bytes: BATCH_BYTES,
+        sentAt: 0,
+        delivered: 0,
+        deliveredAt: 0,
+        firstSentAt: 0,
+        isAppLimited: false,
+      }
+      line.sent(record, now)
+      freeAt = Math.max(freeAt, now) + BATCH_BYTES / (8 * BYTES_PER_MS)
+      underWay.push({ record, ackAt: freeAt + 0.2 })
+    }
+    const next = underWay.shift()
+    assert.ok(next !== undefined, 'the cap lets nothing go')
+    now = next.ackAt
+    line.acknowledged(next.record, next.record.bytes, now)
+    if (now < from + 2_000) continue
+    queueMs += freeAt - now
+    count++
+  }
+  for (const { record, ackAt } of underWay) line.acknowledged(record, record.bytes, ackAt)
+  return queueMs / count
+}

@@ -33,6 +33,8 @@ const DRAIN_GAIN = 0.85
 const CRUISE_ROUNDS = 16
 /** Below this the clock of acknowledgements, not the line, makes the round trip. */
 const MIN_ROUND_TRIP_MS = 1
+/** Bulk that others share the line with may cost some throughput where the processes, not the line, are the limit. */
+const SHARED_ROUND_TRIP_MS = 0.3
 /**
  * Beyond the product goes the slack: it lets batches be written, read and acknowledged while others are on the line, and
  * finds a faster line. How much that takes depends on how both processes are scheduled, which no model tells, so it is
@@ -40,6 +42,10 @@ const MIN_ROUND_TRIP_MS = 1
  * one (the idea of TCP Vegas and LEDBAT, RFC 6817 section 2.4.2). The least is one batch under way and one being read.
  */
 const QUEUE_TARGET_MS = 2
+/** While small things go beside bulk: each of them waits for what stands in the queue. */
+const SHARED_QUEUE_TARGET_MS = 0.3
+/** After the last of them the line counts as shared for this long. */
+const SHARED_MS = 1_000
 const FIRST_SLACK_BYTES = 256 * KIB
 const MIN_SLACK_BYTES = 64 * KIB
 const MAX_SLACK_BYTES = 4 * 1024 * KIB
@@ -85,6 +91,8 @@ export class Line {
   /** Lowest round trip of this round. */
   private roundTripOfRound = Number.POSITIVE_INFINITY
   private slackBytes = FIRST_SLACK_BYTES
+  private isShared = false
+  private sharedUntil = 0
   private fullRate = 0
   private fullRounds = 0
 
@@ -116,6 +124,12 @@ export class Line {
     this.appLimitedUntil = this.delivered + this.inFlight
   }
 
+  /** Something small has gone out ahead of bulk that waits. */
+  shared(now: number): void {
+    this.isShared = true
+    this.sharedUntil = now + SHARED_MS
+  }
+
   /** Notes that all batches up to this one were acknowledged; `bytes`: of those that this acknowledgement added. */
   acknowledged(newest: SentRecord, bytes: number, now: number): void {
     this.inFlight -= bytes
@@ -130,6 +144,7 @@ export class Line {
       const rate = (this.delivered - newest.delivered) / elapsed
       if (!newest.isAppLimited || rate > this.rate) this.sampleRate(rate, now)
     }
+    if (this.isShared && now > this.sharedUntil) this.isShared = false
     if (newest.delivered >= this.roundEndsAt) {
       this.roundEndsAt = this.delivered
       this.round++
@@ -195,7 +210,8 @@ export class Line {
 
   /** A round with too little to send says nothing about how much the line could have held. */
   private steerSlack(isAppLimited: boolean): void {
-    const surplusMs = this.roundTripOfRound - this.roundTripMs - this.roundTripDeviationMs - QUEUE_TARGET_MS
+    const target = this.isShared ? SHARED_QUEUE_TARGET_MS : QUEUE_TARGET_MS
+    const surplusMs = this.roundTripOfRound - this.roundTripMs - this.roundTripDeviationMs - target
     if (isAppLimited && surplusMs < 0) return
     const wanted = this.slackBytes - STEP_PART * this.rate * surplusMs
     const step = Math.min(Math.max(wanted, this.slackBytes / MAX_STEP), this.slackBytes * MAX_STEP)
@@ -208,7 +224,7 @@ export class Line {
   }
 
   private cap(): number {
-    const product = this.rate * Math.max(this.roundTripMs, MIN_ROUND_TRIP_MS)
+    const product = this.rate * Math.max(this.roundTripMs, this.isShared ? SHARED_ROUND_TRIP_MS : MIN_ROUND_TRIP_MS)
     const slack = this.phase === 'drain' ? 0 : this.slackBytes
     const floor = this.phase === 'startup' ? INITIAL_CAP_BYTES : MIN_SLACK_BYTES
     return Math.min(Math.max(GAIN[this.phase] * product + slack, floor), MAX_UNACKED_BYTES)

@@ -46,6 +46,8 @@ export class Outbox {
   private readonly bulk = new QueueRing()
   /** Queues that became ready since the last batch: how much a flush would bring. */
   waiting = 0
+  /** The last batch took something small ahead of bulk that waited. */
+  hasOvertaken = false
 
   /** Adds a frame that goes ahead of everything but other control. */
   pushControl(channel: number, body: string): void {
@@ -79,6 +81,7 @@ export class Outbox {
   /** Fills a batch: bulk up to `bulkBytes` and in slices that suit `capBytes`, the rest up to a full batch. */
   fill(writer: BatchWriter, bulkBytes: number, capBytes: number): void {
     this.waiting = 0
+    this.hasOvertaken = !this.fresh.isEmpty && !this.bulk.isEmpty
     const slice = Math.max(MIN_SLICE_BYTES, Math.min(MAX_DATA_BYTES, capBytes / SLICES))
     this.fillControl(writer)
     while (hasRoom(writer)) {

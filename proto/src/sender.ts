@@ -242,6 +242,7 @@ export class Sender {
       if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
       this.outbox.fill(this.writer, spare, this.line.capBytes)
       if (this.writer.frames === 0) break
+      if (this.outbox.hasOvertaken) this.line.shared(now)
       this.sendBatch(now)
     }
     if (this.outbox.isEmpty && this.line.inFlight < this.line.capBytes) this.line.ranDry()
