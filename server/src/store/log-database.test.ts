@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { TALLY_FIELDS } from '../observe/tally.ts'
-import { LogDatabase } from './log-database.ts'
+import { LogDatabase, RECORDS_OF_TUNNEL } from './log-database.ts'
 
 const DAY_MS = 86_400_000
 
@@ -40,6 +40,19 @@ test('pages of records come newest first, each once, by tunnel and time', t => {
   const span = log.records({ tunnel: 'app', from: at + 2_000, to: at + 4_000, limit: 100 })
   assert.deepEqual([...new Set(span.map(({ summary }) => summary))], ['GET /3', 'GET /2'])
   assert.equal(log.records({ tunnel: 'other', limit: 100 }).length, 0)
+})
+
+test('a page of one tunnel is found in its index, in the order of time', t => {
+  const { log, file } = open(t)
+  log.write(batch(records(1)))
+  const db = new Database(file)
+  t.after(() => db.close())
+  const plan = db
+    .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${RECORDS_OF_TUNNEL}`)
+    .all(0, 1, 'app', 10)
+    .map(({ detail }) => detail)
+  assert.equal(plan.length, 1, plan.join(', '))
+  assert.match(plan[0] ?? '', /USING INDEX access_tunnel_idx \(tunnel=\? AND rowid>\? AND rowid<\?\)/)
 })
 
 test('E9: records that are too old go while others are written', t => {

@@ -16,8 +16,13 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'log', 
 
 const FIELDS = 10
 const COLUMNS = FIELDS + 1
-/** Rows of one statement: two fifths less time for each than one by one; more bring no more. */
-const ROWS_AT_ONCE = 20
+/** Rows of one statement: half the time for each than one by one; more bring no more. */
+const ROWS_AT_ONCE = 50
+/**
+ * Pages of the write-ahead log, 16 MiB, after which they go into the file: four times SQLite's own measure, since the pages of
+ * the index are written again by every batch and into the file only once.
+ */
+const WAL_PAGES = 4_000
 /** Ids of one millisecond. */
 const IDS_PER_MS = 1_024
 const DAY_MS = 86_400_000
@@ -74,6 +79,10 @@ export type FigureRow = Readonly<Record<(typeof TALLY_FIELDS)[number], number>> 
 const MAX_ROWS = 1_000
 const MAX_MINUTES = 50_000
 
+const RECORDS = 'SELECT * FROM access WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?'
+/** For its test. */
+export const RECORDS_OF_TUNNEL = 'SELECT * FROM access WHERE id >= ? AND id < ? AND tunnel = ? ORDER BY id DESC LIMIT ?'
+
 export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits
@@ -95,6 +104,7 @@ export class LogDatabase {
     this.db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
     this.db.pragma('journal_mode = WAL')
     this.db.pragma('synchronous = NORMAL')
+    this.db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`)
     const row = `(${Array(COLUMNS).fill('?')})`
     this.insertRow = this.db.prepare(`INSERT INTO access VALUES ${row}`)
     this.insertRows = this.db.prepare(`INSERT INTO access VALUES ${Array(ROWS_AT_ONCE).fill(row)}`)
@@ -134,9 +144,8 @@ export class LogDatabase {
       to === undefined ? Number.MAX_SAFE_INTEGER : to * IDS_PER_MS,
       before ?? Number.MAX_SAFE_INTEGER,
     )
-    const where = tunnel === undefined ? '' : 'AND tunnel = ?'
     return this.db
-      .prepare<unknown[], AccessRow>(`SELECT * FROM access WHERE id >= ? AND id < ? ${where} ORDER BY id DESC LIMIT ?`)
+      .prepare<unknown[], AccessRow>(tunnel === undefined ? RECORDS : RECORDS_OF_TUNNEL)
       .all(from * IDS_PER_MS, end, ...(tunnel === undefined ? [] : [tunnel]), Math.min(limit, MAX_ROWS))
   }
 
