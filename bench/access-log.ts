@@ -6,15 +6,17 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { AccessLog } from '../server/src/observe/access-log.ts'
 import { LogStore } from '../server/src/store/log-store.ts'
+import { type Load, type Measured, measure, median, medians } from './support/measure.ts'
 import { milli, Report } from './support/report.ts'
-import { compare, readOptions, startSystems } from './support/run.ts'
-import { startPbt } from './support/systems.ts'
+import { readOptions, startSystems } from './support/run.ts'
+import { type System, startPbt } from './support/systems.ts'
 
 /** Written in turns of the loop of this many records each, at about this many a second: ten times what the edge reaches. */
 const RECORDS = 1_000_000
 const RECORDS_PER_TURN = 100
 
-const options = readOptions(4, 5)
+/** Short and many: what a machine does in one second says little of the next, and only neighbours are compared. */
+const options = readOptions(1.5, 18)
 const report = new Report('access-log', 'small requests with and without the access log')
 
 await reportRecords()
@@ -33,24 +35,44 @@ async function reportRequests(): Promise<void> {
     kind: 'requests',
     isTls: false,
     connections: 64,
-    warmupSeconds: 1.5,
+    warmupSeconds: 0.7,
     seconds: options.seconds,
   } as const
-  const measured = await compare(systems, load, options.rounds)
+  const rounds: Measured[][] = []
+  for (let round = 0; round < options.rounds; round++) {
+    const [off, on] = await inTurns(round, systems, load)
+    if (off !== undefined && on !== undefined) rounds.push([off, on])
+  }
+  const of = (side: number) => rounds.flatMap(round => round.slice(side, side + 1))
+  const cpu = (each: Measured) => (each.edgeSeconds / (each.perSecond * each.seconds)) * 1e6
   report.table(
     'HTTP, 64 connections',
     ['access log', 'requests/s', 'p50 ms', 'p99 ms', 'CPU edge us'],
-    [...measured].map(([name, each]) => [
-      name,
-      each.perSecond.toFixed(0),
-      milli(each.p50),
-      milli(each.p99),
-      ((each.edgeSeconds / (each.perSecond * each.seconds)) * 1e6).toFixed(0),
-    ]),
+    ['without', 'with'].map((name, side) => {
+      const { perSecond, p50, p99 } = medians(of(side))
+      return [name, perSecond.toFixed(0), milli(p50), milli(p99), median(of(side).map(cpu)).toFixed(1)]
+    }),
   )
-  const [on, off] = [measured.get('with')?.perSecond ?? 0, measured.get('without')?.perSecond ?? 0]
-  report.say(`\nrequests/s with the log / without: ${(on / off).toFixed(3)}`)
+  const ratios = rounds
+    .map(([off, on]) => (on?.perSecond ?? 0) / (off?.perSecond ?? 1))
+    .sort((left, right) => left - right)
+  const quartile = (part: number) => (ratios[Math.floor(part * (ratios.length - 1))] ?? 0).toFixed(3)
+  report.say(
+    `\nrequests/s with the log / without, median of ${ratios.length} rounds: ${median(ratios).toFixed(3)}` +
+      ` (quartiles ${quartile(0.25)} and ${quartile(0.75)})`,
+  )
   await stop()
+}
+
+/** Both systems one after the other, each round the other way round; the results in the order of the systems. */
+async function inTurns(round: number, systems: readonly System[], load: Load): Promise<(Measured | undefined)[]> {
+  const results: (Measured | undefined)[] = []
+  for (let turn = 0; turn < systems.length; turn++) {
+    const side = round % 2 === 0 ? turn : systems.length - 1 - turn
+    const system = systems[side]
+    if (system !== undefined) results[side] = await measure(system, load)
+  }
+  return results
 }
 
 /** As many records as a thread can make, each turn of the loop some, and the longest that a turn took. */
