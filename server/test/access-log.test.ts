@@ -1,6 +1,5 @@
 // The access log: what each visitor did, kept over restarts and kills, bounded, and never in the way of traffic.
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -8,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { AccessRow } from '../src/store/log-database.ts'
 import { LogDatabase } from '../src/store/log-database.ts'
+import { ask, udpSocket, udpTarget } from './support/datagrams.ts'
 import {
   type RunningServer,
   restartServer,
@@ -148,16 +148,9 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
   reset.resetAndDestroy()
   await record(log, { kind: 'tcp', bytesIn: 1, reason: 'connection-reset' })
 
-  const service = createSocket('udp4').bind(0, '127.0.0.1')
-  t.after(() => service.close())
-  await once(service, 'listening')
-  service.on('message', (datagram, { port, address }) => service.send(datagram, port, address))
-  const udp = await startClient(t, server, ['udp', String(service.address().port), '--idle-timeout', '1s'])
-  const asker = createSocket('udp4')
-  t.after(() => asker.close())
-  const answered = once(asker, 'message')
-  asker.send('123', udp.port, '127.0.0.1')
-  await answered
+  const service = await udpTarget(t, datagram => [datagram])
+  const udp = await startClient(t, server, ['udp', String(service.port), '--idle-timeout', '1s'])
+  await ask(await udpSocket(t), udp.port, Buffer.from('123'))
   await record(log, { kind: 'udp', tunnel: `udp-${udp.port}`, bytesIn: 3, bytesOut: 3, reason: '' })
 })
 

@@ -1,8 +1,8 @@
 // `pbt-server allow` beside a running server: whoever is no longer allowed is cut, on every kind of tunnel, others go on.
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { udpSocket, udpTarget } from './support/datagrams.ts'
 import {
   clientEnv,
   program,
@@ -37,10 +37,7 @@ async function changes(server: RunningServer, count: number): Promise<void> {
 }
 
 async function udpVisitor(t: TestContext, port: number, localAddress: string) {
-  const socket = createSocket('udp4')
-  t.after(() => socket.close())
-  socket.bind(0, localAddress)
-  await once(socket, 'listening')
+  const socket = await udpSocket(t, localAddress)
   const answers: string[] = []
   socket.on('message', datagram => answers.push(String(datagram)))
   return { answers, socket, send: (text: string) => socket.send(text, port, '127.0.0.1') }
@@ -60,13 +57,9 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
       }),
   )
   const tcp = await rawTarget(t, socket => socket.pipe(socket))
-  const udp = createSocket('udp4')
-  t.after(() => udp.close())
-  udp.on('message', (datagram, { port, address }) => udp.send(datagram, port, address))
-  udp.bind(0, '127.0.0.1')
-  await once(udp, 'listening')
+  const udp = await udpTarget(t, datagram => [datagram])
   const server = await startServer(t)
-  const specs = [`http:${http},domain=app`, `tcp:${tcp}`, `udp:${udp.address().port}`]
+  const specs = [`http:${http},domain=app`, `tcp:${tcp}`, `udp:${udp.port}`]
   const { client } = await startClient(t, server, ['up', ...specs])
   await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'three tunnels')
   const portOf = (kind: string) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { placesFor } from '../../client/src/forward/places.ts'
+import { ask, udpSocket, udpTarget } from './support/datagrams.ts'
 import { restartServer, startClient, startServer } from './support/programs.ts'
 import { Relay } from './support/relay.ts'
 import { httpTarget } from './support/targets.ts'
@@ -77,4 +78,27 @@ test('E5: a client without descriptors tells visitors so, and dials when its lin
   while (!(await rawRequest(t, another, GET)).endsWith('here'));
   assert.equal(client.child.exitCode, null)
   assert.doesNotMatch(client.stderr, /EMFILE/)
+})
+
+test('E5: flows of datagrams that are silent give way to visitors when descriptors are short', async t => {
+  const server = await startServer(t)
+  const service = await httpTarget(t, (_request, response) => response.end('here'))
+  const echo = await udpTarget(t, datagram => [datagram])
+  const specs = ['up', `http:${service},domain=app`, `udp:${echo.port}`]
+  const { client } = await startClient(t, server, specs, { clientDescriptors: DESCRIPTORS })
+  const { urls } = await client.until(() => client.events.find(({ kind }) => kind === 'udp'), 'the UDP tunnel')
+  const port = Number(new URL(String((urls as string[])[0])).port)
+  const visitors = await Promise.all(Array.from({ length: placesFor(DESCRIPTORS) }, () => udpSocket(t)))
+  for (const visitor of visitors) await ask(visitor, port, Buffer.from('this takes a place'))
+
+  // Nobody has been silent for long; then whoever still speaks keeps its place.
+  assert.match(await rawRequest(t, server, GET), /^HTTP\/1\.1 503 [\s\S]*ulimit -n/)
+  const [talker] = visitors
+  assert.ok(talker !== undefined)
+  const talk = async () => assert.equal(String(await ask(talker, port, Buffer.from('still here'))), 'still here')
+  const asked = echo.askers.size
+  do await talk()
+  while (!(await rawRequest(t, server, GET)).endsWith('here'))
+  await talk()
+  assert.equal(echo.askers.size, asked)
 })

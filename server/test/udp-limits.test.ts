@@ -1,55 +1,29 @@
 // UDP beyond its limits: flows without number, and more datagrams than the link takes.
 import assert from 'node:assert/strict'
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
-import { type TestContext, test } from 'node:test'
+import type { Socket } from 'node:dgram'
+import { test } from 'node:test'
+import { ask, LOST_MS, udpSocket, udpTarget } from './support/datagrams.ts'
 import { startClient, startServer } from './support/programs.ts'
 import { Relay } from './support/relay.ts'
 import { residentBytes } from './support/streams.ts'
 import { httpTarget } from './support/targets.ts'
 import { rawRequest } from './support/visitors.ts'
 
-/** Waits this long only when a datagram was lost that must not be. */
-const LOST_MS = 20_000
+const QUESTION = Buffer.from('?')
 const FLOWS = 4_096
 const FLOWS_PER_SOURCE = 256
 const AT_ONCE = 64
 const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 
-/** Echoes, and tells from which ports it was asked. */
-async function echoTarget(t: TestContext) {
-  const askers = new Set<number>()
-  const socket = await udpSocket(t)
-  socket.on('message', (datagram, { port, address }) => {
-    askers.add(port)
-    socket.send(datagram, port, address)
-  })
-  return { port: socket.address().port, askers }
-}
-
-async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<Socket> {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 })
-  t.after(() => socket.close())
-  socket.bind(0, address)
-  await once(socket, 'listening')
-  return socket
-}
-
-async function ask(socket: Socket, port: number): Promise<void> {
-  const answered = once(socket, 'message', { signal: AbortSignal.timeout(LOST_MS) })
-  socket.send('?', port, '127.0.0.1')
-  await answered
-}
-
 test('F10: 4,096 flows and 256 of one source; the next drives out the one that was silent longest', async t => {
-  const target = await echoTarget(t)
+  const target = await udpTarget(t, datagram => [datagram])
   const server = await startServer(t)
   const { port } = await startClient(t, server, ['udp', String(target.port)])
   const flows: Socket[] = []
   for (let source = 1; flows.length < FLOWS; source++) {
     for (let made = 0; made < FLOWS_PER_SOURCE; made += AT_ONCE) {
       const some = await Promise.all(Array.from({ length: AT_ONCE }, () => udpSocket(t, `127.0.1.${source}`)))
-      await Promise.all(some.map(socket => ask(socket, port)))
+      await Promise.all(some.map(socket => ask(socket, port, QUESTION)))
       flows.push(...some)
     }
   }
@@ -60,19 +34,19 @@ test('F10: 4,096 flows and 256 of one source; the next drives out the one that w
   surplus.send('?', port, '127.0.0.1')
   const [first, second] = flows
   assert.ok(first !== undefined && second !== undefined)
-  await ask(first, port)
+  await ask(first, port, QUESTION)
   assert.equal(target.askers.size, FLOWS)
   // The first has just spoken, so it is the second that goes, and only that.
-  await ask(await udpSocket(t, '127.0.2.1'), port)
+  await ask(await udpSocket(t, '127.0.2.1'), port, QUESTION)
   assert.equal(target.askers.size, FLOWS + 1)
-  await ask(first, port)
+  await ask(first, port, QUESTION)
   assert.equal(target.askers.size, FLOWS + 1)
-  await ask(second, port)
+  await ask(second, port, QUESTION)
   assert.equal(target.askers.size, FLOWS + 2)
 })
 
 test('F13: what a link that stands still does not take is dropped and counted, and everything goes on after it', async t => {
-  const target = await echoTarget(t)
+  const target = await udpTarget(t, datagram => [datagram])
   const web = await httpTarget(t, (_request, response) => response.end('web'))
   const metrics = 10_000 + Math.floor(Math.random() * 10_000)
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
@@ -88,7 +62,7 @@ test('F13: what a link that stands still does not take is dropped and counted, a
   }, 'both online')
   const port = Number(new URL(url).port)
   const visitor = await udpSocket(t)
-  await ask(visitor, port)
+  await ask(visitor, port, QUESTION)
   const before = residentBytes(server.program.pid)
   relay.blackHole()
   const big = Buffer.alloc(60_000)
@@ -104,5 +78,5 @@ test('F13: what a link that stands still does not take is dropped and counted, a
   assert.ok(residentBytes(server.program.pid) - before < 64 * 1024 * 1024)
   relay.heal()
   assert.match(await rawRequest(t, server, GET), /web$/)
-  await ask(await udpSocket(t), port)
+  await ask(await udpSocket(t), port, QUESTION)
 })

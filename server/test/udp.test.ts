@@ -1,40 +1,11 @@
 // UDP tunnels: datagrams whole, flows apart, and nothing sent to whom did not ask.
 import assert from 'node:assert/strict'
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket } from 'node:dgram'
 import { on, once } from 'node:events'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
+import { ask, LOST_MS, udpSocket, udpTarget } from './support/datagrams.ts'
 import { scratch, startClient, startServer } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
-
-/** Waits this long only when a datagram was lost. */
-const LOST_MS = 10_000
-
-async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<Socket> {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 })
-  t.after(() => socket.close())
-  socket.on('error', () => {})
-  socket.bind(0, address)
-  await once(socket, 'listening')
-  return socket
-}
-
-/** Answers every datagram with what `answer` makes of it; tells who asked. */
-async function udpTarget(t: TestContext, answer: (datagram: Buffer) => readonly Buffer[]) {
-  const socket = await udpSocket(t)
-  const askers = new Set<number>()
-  socket.on('message', (datagram, { port, address }) => {
-    askers.add(port)
-    for (const reply of answer(datagram)) socket.send(reply, port, address)
-  })
-  return { port: socket.address().port, askers }
-}
-
-/** Sends a datagram and resolves with the next one that comes back. */
-async function ask(socket: Socket, port: number, datagram: Buffer): Promise<Buffer> {
-  const answered = once(socket, 'message', { signal: AbortSignal.timeout(LOST_MS) })
-  socket.send(datagram, port, '127.0.0.1')
-  return (await answered)[0]
-}
 
 test('F12: datagrams of every size stay whole, the empty and the largest too', async t => {
   const target = await udpTarget(t, datagram => [datagram])

@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import type { Channel, ChannelHandler, ErrorCode, PbtError } from '@pbt/proto'
+import { type Channel, type ChannelHandler, type Clock, type ErrorCode, type PbtError, systemClock } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'
@@ -15,6 +15,8 @@ const MAX_WAITING = 64
 const MAX_WAITING_BYTES = 1024 * 1024
 /** Asked of the kernel, which gives what its own limit allows. */
 const BUFFER_BYTES = 1024 * 1024
+/** A flow that was silent for this long gives way when another visitor needs its descriptor. */
+const QUIET_MS = 5_000
 
 export interface UdpForwarderOptions {
   readonly target: Target
@@ -25,31 +27,50 @@ export interface UdpForwarderOptions {
 
 /** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
 export function createUdpForwarder({ target, places, onRequest }: UdpForwarderOptions): Forwarder {
+  const context = { target, places, clock: systemClock, flows: new Set<Flow>() }
+  const stopLending = places.lend(() => giveUpQuietest(context.flows))
   return {
     accept: (channel, open) => {
       if (open.kind !== 'udp') return
-      channel.handler = new Flow(channel, target, places, new Recorder(onRequest, 'UDP', open.visitor, channel))
+      channel.handler = new Flow(context, channel, new Recorder(onRequest, 'UDP', open.visitor, channel))
     },
-    close: () => {},
+    close: stopLending,
   }
 }
 
+/** Ends the flow that was silent longest; false when none has been for long. Called when no place is left, which is rare. */
+function giveUpQuietest(flows: ReadonlySet<Flow>): boolean {
+  let quietest: Flow | undefined
+  for (const flow of flows) if (quietest === undefined || flow.lastAt < quietest.lastAt) quietest = flow
+  return quietest?.giveUpIfQuiet() === true
+}
+
+/** What the flows of a tunnel have in common. */
+interface FlowContext {
+  readonly target: Target
+  readonly places: Places
+  readonly clock: Clock
+  /** Those that have a socket. */
+  readonly flows: Set<Flow>
+}
+
 class Flow implements ChannelHandler {
+  /** When a datagram went either way last. */
+  lastAt: number
+  private readonly context: FlowContext
   private readonly channel: Channel
-  private readonly target: Target
-  private readonly places: Places
   private readonly record: Recorder
   private socket: Socket | undefined
   private isConnected = false
   private isOver = false
   private waiting: Buffer[] = []
 
-  constructor(channel: Channel, target: Target, places: Places, record: Recorder) {
+  constructor(context: FlowContext, channel: Channel, record: Recorder) {
+    this.context = context
     this.channel = channel
-    this.target = target
-    this.places = places
     this.record = record
-    const { endpoint } = target
+    this.lastAt = context.clock.now()
+    const { endpoint } = context.target
     const host = endpoint.kind === 'tcp' ? (endpoint.hosts[0] ?? '') : ''
     const port = endpoint.kind === 'tcp' ? endpoint.port : 0
     const family = isIP(host)
@@ -62,7 +83,20 @@ class Flow implements ChannelHandler {
     }
   }
 
+  /** Makes room for another visitor; false when a datagram went either way of late. */
+  giveUpIfQuiet(): boolean {
+    if (this.context.clock.now() - this.lastAt < QUIET_MS) return false
+    this.channel.reset('limit', 'another visitor needed its descriptor (ulimit -n)')
+    this.over('limit')
+    return true
+  }
+
   onDatagram(datagram: Buffer): void {
+    this.lastAt = this.context.clock.now()
+    this.forward(datagram)
+  }
+
+  private forward(datagram: Buffer): void {
     const { socket } = this
     if (!this.isConnected || socket === undefined) {
       if (this.waiting.length < MAX_WAITING) this.waiting.push(datagram)
@@ -80,27 +114,34 @@ class Flow implements ChannelHandler {
 
   private connect(host: string, port: number, family: number): void {
     if (this.isOver) return
-    if (!this.places.take()) {
+    const { places, flows } = this.context
+    if (!places.take()) {
       this.failed('limit', 'pbt has as many sockets open as its descriptors allow (ulimit -n)')
       return
     }
     const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
     this.socket = socket
-    socket.once('close', () => this.places.give())
-    socket.on('message', datagram => this.channel.sendDatagram(datagram))
+    flows.add(this)
+    socket.once('close', () => places.give())
+    socket.on('message', datagram => this.answer(datagram))
     // Once connected, errors tell that nobody listens at the target just now; it may come back.
     socket.on('error', error => {
       if (!this.isConnected) this.failed('target-unreachable', error.message)
     })
     socket.on('connect', () => {
       this.isConnected = true
-      for (const datagram of this.waiting.splice(0)) this.onDatagram(datagram)
+      for (const datagram of this.waiting.splice(0)) this.forward(datagram)
     })
     socket.connect(port, host)
   }
 
+  private answer(datagram: Buffer): void {
+    this.lastAt = this.context.clock.now()
+    this.channel.sendDatagram(datagram)
+  }
+
   private failed(code: ErrorCode, reason: string): void {
-    this.channel.reset(code, `could not reach ${this.target.label}: ${reason}`)
+    this.channel.reset(code, `could not reach ${this.context.target.label}: ${reason}`)
     this.over(code)
   }
 
@@ -108,6 +149,7 @@ class Flow implements ChannelHandler {
     if (this.isOver) return
     this.isOver = true
     this.waiting = []
+    this.context.flows.delete(this)
     this.socket?.close()
     this.record.over(fault)
   }

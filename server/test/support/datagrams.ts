@@ -1,0 +1,35 @@
+// Datagrams of visitors and targets.
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import type { TestContext } from 'node:test'
+
+/** Waits this long only when a datagram was lost. */
+export const LOST_MS = 20_000
+
+/** A socket on a free port. */
+export async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<Socket> {
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 })
+  t.after(() => socket.close())
+  socket.on('error', () => {})
+  socket.bind(0, address)
+  await once(socket, 'listening')
+  return socket
+}
+
+/** Answers every datagram with what `answer` makes of it; tells who asked. */
+export async function udpTarget(t: TestContext, answer: (datagram: Buffer) => readonly Buffer[]) {
+  const socket = await udpSocket(t)
+  const askers = new Set<number>()
+  socket.on('message', (datagram, { port, address }) => {
+    askers.add(port)
+    for (const reply of answer(datagram)) socket.send(reply, port, address)
+  })
+  return { port: socket.address().port, askers }
+}
+
+/** Sends a datagram and resolves with the next one that comes back. */
+export async function ask(socket: Socket, port: number, datagram: Buffer): Promise<Buffer> {
+  const answered = once(socket, 'message', { signal: AbortSignal.timeout(LOST_MS) })
+  socket.send(datagram, port, '127.0.0.1')
+  return (await answered)[0]
+}
