@@ -14,16 +14,13 @@ import {
 } from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
+import { BodyPace } from './body-pace.ts'
 import { answerFields, trailerFields, type Visitor } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import type { Route } from './router.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
-
-/** A body may fall behind its least rate by this at first, and by the second when it came faster before. */
-const SLOW_BODY_GRACE_SECONDS = 10
-const SLOW_BODY_MOST_SECONDS = 60
 
 /** What an answer's end may still bring. */
 type Phase = 'waiting' | 'answering' | 'done'
@@ -42,12 +39,8 @@ export abstract class Exchange implements ChannelHandler {
   private owed = 0
   private stopWaiting: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
-  /** The channel has told to wait: a body that does not come is not the visitor's fault. */
-  private isBodyPaused = false
-  /** The visitor holds the body back until an interim answer asks for it (RFC 9110 section 10.1.1). */
-  private isBodyHeld: boolean
-  /** Bytes by which the body came faster than it has to; the seconds of grace count as some. */
-  private bodyLead = Number.NaN
+  /** Undefined for a request without a body. */
+  private readonly pace: BodyPace | undefined
   // For the access log.
   private readonly access: AccessSink
   private readonly startedAt: number
@@ -67,7 +60,7 @@ export abstract class Exchange implements ChannelHandler {
     this.method = method
     this.isHeadRequest = method === 'HEAD'
     this.isRequestWhole = isRequestWhole
-    this.isBodyHeld = isBodyHeld
+    this.pace = isRequestWhole ? undefined : new BodyPace(isBodyHeld)
   }
 
   // What the HTTP versions do.
@@ -156,12 +149,11 @@ export abstract class Exchange implements ChannelHandler {
 
   /** A piece of the request's body. */
   bodyData(chunk: Buffer): void {
-    this.isBodyHeld = false
-    this.bodyLead += chunk.length
-    if (this.channel?.write(chunk) === false) {
-      this.isBodyPaused = true
-      this.pauseBody()
-    }
+    const { pace } = this
+    pace?.came(chunk.length)
+    if (this.channel?.write(chunk) !== false) return
+    if (pace !== undefined) pace.isPaused = true
+    this.pauseBody()
   }
 
   /**
@@ -170,17 +162,14 @@ export abstract class Exchange implements ChannelHandler {
    */
   watchBody(leastRate: number): void {
     if (this.isRequestWhole || this.phase !== 'waiting' || this.channel === undefined) return
-    if (this.isBodyPaused || this.isBodyHeld || leastRate === 0) return
-    if (Number.isNaN(this.bodyLead)) this.bodyLead = leastRate * SLOW_BODY_GRACE_SECONDS
-    this.bodyLead = Math.min(this.bodyLead, leastRate * SLOW_BODY_MOST_SECONDS) - leastRate
-    if (this.bodyLead >= 0) return
+    if (this.pace?.isTooSlow(leastRate) !== true) return
     this.channel.reset('cancelled', 'the body came too slowly')
     this.reply('bad-request', { status: 408, detail: `the body came at less than ${leastRate} bytes a second` })
   }
 
   /** What this waits for is not the visitor. */
   get isWaitingForChannel(): boolean {
-    return this.isBodyPaused && this.phase !== 'done'
+    return this.pace?.isPaused === true && this.phase !== 'done'
   }
 
   /** The request's body is whole. */
@@ -244,7 +233,7 @@ export abstract class Exchange implements ChannelHandler {
       this.broke(`the service sent more than ${MAX_INTERIM} interim answers`)
       return
     }
-    if (head.status === 100) this.isBodyHeld = false
+    if (head.status === 100) this.pace?.asked()
     this.sendInterim(head.status, answerFields(head.headers)?.headers ?? [])
   }
 
@@ -294,7 +283,7 @@ export abstract class Exchange implements ChannelHandler {
   }
 
   onDrain(): void {
-    this.isBodyPaused = false
+    if (this.pace !== undefined) this.pace.isPaused = false
     this.resumeBody()
   }
 

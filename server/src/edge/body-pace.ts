@@ -1,0 +1,36 @@
+// Whether the body of a request comes as fast as it has to: one that trickles holds a channel and its target for ever.
+
+/** A body may fall behind its least rate by this at first, and by the second when it came faster before. */
+const SLOW_BODY_GRACE_SECONDS = 10
+const SLOW_BODY_MOST_SECONDS = 60
+
+export class BodyPace {
+  /** The channel has told to wait: a body that does not come is not the visitor's fault. */
+  isPaused = false
+  /** The visitor holds the body back until an interim answer asks for it (RFC 9110 section 10.1.1). */
+  private isHeld: boolean
+  /** Bytes by which the body came faster than it has to; the seconds of grace count as some. */
+  private lead = Number.NaN
+
+  constructor(isHeld: boolean) {
+    this.isHeld = isHeld
+  }
+
+  came(bytes: number): void {
+    this.isHeld = false
+    this.lead += bytes
+  }
+
+  /** An interim answer has asked for it. */
+  asked(): void {
+    this.isHeld = false
+  }
+
+  /** Called once a second while the body is waited for: whether it came at less than `leastRate` bytes a second, 0 for any. */
+  isTooSlow(leastRate: number): boolean {
+    if (this.isPaused || this.isHeld || leastRate === 0) return false
+    if (Number.isNaN(this.lead)) this.lead = leastRate * SLOW_BODY_GRACE_SECONDS
+    this.lead = Math.min(this.lead, leastRate * SLOW_BODY_MOST_SECONDS) - leastRate
+    return this.lead < 0
+  }
+}
