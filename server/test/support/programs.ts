@@ -29,6 +29,14 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+const running = new Set<ChildProcess>()
+
+// A run of tests that is ended from outside ends its files with SIGTERM, and nobody else would end their programs.
+process.once('SIGTERM', () => {
+  for (const child of running) child.kill('SIGKILL')
+  process.kill(process.pid, 'SIGTERM')
+})
+
 /** One program and what it said. */
 export class Program {
   readonly child: ChildProcess
@@ -56,7 +64,10 @@ export class Program {
       env: { ...process.env, ...env, ...(sockets.length > 0 ? { LISTEN_FDS: String(sockets.length) } : {}) },
       stdio: ['pipe', 'pipe', 'pipe', ...sockets.map(({ handle }) => handle)],
     })
-    this.child.stdin?.end(input ?? '')
+    const { child } = this
+    running.add(child)
+    child.once('exit', () => running.delete(child))
+    child.stdin?.end(input ?? '')
     this.child.stderr?.on('data', chunk => {
       this.stderr += chunk
       this.wake()
