@@ -77,8 +77,15 @@ test('while others share a quick line less of bulk stands in it, and as much as 
   assert.ok(after > 0.8 * alone, `queue of ${after} ms after they had gone, ${alone} ms before`)
 })
 
-/** Sends whatever the cap lets go over a line of 0.2 ms for 3 s; returns the mean queue of the last second in ms. */
-function saturate(line: Line, from: number, isShared: boolean): number {
+test('a peer that is near is given more at once: there the processes wait for each other, not for the line', () => {
+  const near = saturate(new Line(), 0, false)
+  const farther = saturate(new Line(), 0, false, 5)
+  assert.ok(near > 2 * farther, `queue of ${near} ms where the round trip is 0.2 ms, ${farther} ms at 5 ms`)
+  assert.ok(near < 12, `queue of ${near} ms`)
+})
+
+/** Sends whatever the cap lets go over a quick line for 3 s; returns the mean queue of the last second in ms. */
+function saturate(line: Line, from: number, isShared: boolean, roundTripMs = 0.2): number {
   const underWay: { record: SentRecord; ackAt: number }[] = []
   let [now, freeAt, queueMs, count] = [from, from, 0, 0]
   while (now < from + 3_000) {
@@ -94,7 +101,7 @@ function saturate(line: Line, from: number, isShared: boolean): number {
       }
       line.sent(record, now)
       freeAt = Math.max(freeAt, now) + BATCH_BYTES / (8 * BYTES_PER_MS)
-      underWay.push({ record, ackAt: freeAt + 0.2 })
+      underWay.push({ record, ackAt: freeAt + roundTripMs })
     }
     const next = underWay.shift()
     assert.ok(next !== undefined, 'the cap lets nothing go')

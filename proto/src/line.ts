@@ -42,6 +42,12 @@ const SHARED_ROUND_TRIP_MS = 0.3
  * one (the idea of TCP Vegas and LEDBAT, RFC 6817 section 2.4.2). The least is one batch under way and one being read.
  */
 const QUEUE_TARGET_MS = 2
+/**
+ * With a peer this near the processes are the limit, not the line: each waits for its turn on a core, and where sender and
+ * receiver share cores a shorter queue leaves them idle in between (a sixth of the time, a tenth of the throughput).
+ */
+const NEARBY_ROUND_TRIP_MS = 3
+const NEARBY_QUEUE_TARGET_MS = 8
 /** While small things go beside bulk: each of them waits for what stands in the queue. */
 const SHARED_QUEUE_TARGET_MS = 0.3
 /** After the last of them the line counts as shared for this long. */
@@ -210,12 +216,16 @@ export class Line {
 
   /** A round with too little to send says nothing about how much the line could have held. */
   private steerSlack(isAppLimited: boolean): void {
-    const target = this.isShared ? SHARED_QUEUE_TARGET_MS : QUEUE_TARGET_MS
-    const surplusMs = this.roundTripOfRound - this.roundTripMs - this.roundTripDeviationMs - target
+    const surplusMs = this.roundTripOfRound - this.roundTripMs - this.roundTripDeviationMs - this.queueTargetMs
     if (isAppLimited && surplusMs < 0) return
     const wanted = this.slackBytes - STEP_PART * this.rate * surplusMs
     const step = Math.min(Math.max(wanted, this.slackBytes / MAX_STEP), this.slackBytes * MAX_STEP)
     this.slackBytes = Math.min(Math.max(step, MIN_SLACK_BYTES), MAX_SLACK_BYTES)
+  }
+
+  private get queueTargetMs(): number {
+    if (this.isShared) return SHARED_QUEUE_TARGET_MS
+    return this.roundTripMs < NEARBY_ROUND_TRIP_MS ? NEARBY_QUEUE_TARGET_MS : QUEUE_TARGET_MS
   }
 
   private enter(phase: Phase): void {
