@@ -19,9 +19,9 @@ export interface ConnectionsOptions {
 export class Connections {
   private readonly options: ConnectionsOptions
   private readonly open = new Set<Socket>()
-  /** Those over a limit, by both ends: a TLS connection and the one beneath it have the same. */
   /** Turned away since the start, with words or without. */
   refused = 0
+  /** Those over a limit, by both ends: a TLS connection and the one beneath it have the same. */
   private readonly turnedAway = new Map<string, TurnedAway>()
   private readonly counts = { limited: 0, overloaded: 0, refused: 0, abusive: 0 }
   private loggedAt = Number.NEGATIVE_INFINITY
@@ -48,11 +48,12 @@ export class Connections {
       return verdict
     }
     this.open.add(socket)
-    const ends = endsOf(socket)
-    if (verdict !== 'welcome') this.turnedAway.set(ends, verdict)
+    // Most are welcome, and need not keep the text for as long as they last.
+    const ends = verdict === 'welcome' ? undefined : endsOf(socket)
+    if (ends !== undefined && verdict !== 'welcome') this.turnedAway.set(ends, verdict)
     socket.once('close', () => {
       this.open.delete(socket)
-      this.turnedAway.delete(ends)
+      if (ends !== undefined) this.turnedAway.delete(ends)
       limits.left(remoteAddress, verdict)
     })
     return verdict
