@@ -112,7 +112,7 @@ export class ResponseParser implements BodySink {
     }
     const text = this.section.read(chunk)
     if (text === undefined) return EMPTY
-    const { rest } = this.section
+    const rest = this.section.takeRest()
     const head = this.readHead(text)
     if (head.status === 101) {
       this.state = 'complete'

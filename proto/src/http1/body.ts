@@ -155,7 +155,7 @@ export class BodyReader {
     const text = section?.read(chunk)
     if (section === undefined || text === undefined) return EMPTY
     this.whole(readFields(text, 0, this.maxFields))
-    return section.rest
+    return section.takeRest()
   }
 
   private whole(trailers: HeaderList): void {

@@ -125,10 +125,11 @@ test('a section is found whatever way it is cut up, and not waited for beyond it
         if (found !== undefined) rest += part.toString('latin1')
         else if (part.length > 0) {
           found = section.read(part)
-          if (found !== undefined) rest = section.rest.toString('latin1')
+          if (found !== undefined) rest = section.takeRest().toString('latin1')
         }
       }
       assert.deepEqual([found, rest], [text, after])
+      assert.equal(section.takeRest().length, 0)
     }),
   )
   assert.throws(() => new SectionReader(10).read(Buffer.from('x'.repeat(11))), Http1Error)

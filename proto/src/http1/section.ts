@@ -10,8 +10,7 @@ export class SectionReader {
   /** What came so far, with room to grow: pieces of one octet must not cost a copy of everything each. */
   private kept = EMPTY
   private length = 0
-  /** Bytes behind the section, after `read` has returned it. */
-  rest = EMPTY
+  private rest = EMPTY
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes
@@ -42,6 +41,13 @@ export class SectionReader {
     this.length = 0
     this.kept = EMPTY
     return bytes.toString('latin1', 0, end)
+  }
+
+  /** Bytes behind the section that `read` has returned. Not kept here: they would hold all that came with them. */
+  takeRest(): Buffer {
+    const { rest } = this
+    this.rest = EMPTY
+    return rest
   }
 
   private keep(chunk: Buffer): Buffer {

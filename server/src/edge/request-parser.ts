@@ -154,7 +154,7 @@ export class RequestParser {
     if (bytes.length === 0) return bytes
     const text = this.section.read(bytes)
     if (text === undefined) return bytes.subarray(bytes.length)
-    const { rest } = this.section
+    const rest = this.section.takeRest()
     const request = readRequest(text)
     if (!request.hasNoBody) this.body.begin(request.isChunked ? 'chunked' : 'length', request.contentLength)
     this.events.onRequest(request)

@@ -53,7 +53,10 @@ function checkUpgrade(request: IncomingRequest): void {
 type Phase = 'waiting' | 'open' | 'answering' | 'over'
 
 class UpgradeExchange implements ChannelHandler {
-  private readonly request: IncomingRequest
+  // Of the request only this: its fields may be many, and a WebSocket lasts.
+  private readonly method: string
+  private readonly protocol: string
+  private accept: string | undefined
   private readonly socket: Socket
   private glued: Buffer
   private channel: Channel | undefined
@@ -79,7 +82,9 @@ class UpgradeExchange implements ChannelHandler {
     this.access = access
     this.startedAt = access.now()
     this.visitor = visitor
-    this.request = request
+    this.method = request.method
+    this.protocol = request.upgrade
+    this.accept = valuesOf(request.fields, 'accept')[0]
     this.socket = socket
     this.glued = glued
     socket.on('error', () => this.lost())
@@ -124,7 +129,7 @@ class UpgradeExchange implements ChannelHandler {
     this.phase = 'over'
     this.status = options.status ?? statusOf(code)
     this.reason = code
-    const { status, headers, body } = replyFor(code, { ...options, accept: valuesOf(this.request.fields, 'accept')[0] })
+    const { status, headers, body } = replyFor(code, { ...options, accept: this.accept })
     const head = Buffer.from(headText(status, '', [...headers, 'connection', 'close']), 'latin1')
     endSocket(this.socket, Buffer.concat([head, body]))
   }
@@ -144,6 +149,7 @@ class UpgradeExchange implements ChannelHandler {
   private open(head: ResponseHead, headers: HeaderList): void {
     const { socket, channel } = this
     this.phase = 'open'
+    this.accept = undefined
     this.status = 101
     socket.write(headText(101, head.reason, [...headers, 'connection', 'Upgrade', 'upgrade', head.upgrade]), 'latin1')
     socket.on('data', (chunk: Buffer) => {
@@ -242,11 +248,10 @@ class UpgradeExchange implements ChannelHandler {
     if (this.isRecorded) return
     this.isRecorded = true
     if (this.isCounted) this.visitor.requests?.ended(this.visitor.address)
-    const { access, channel, tunnel, status, startedAt, reason } = this
-    const { method, upgrade } = this.request
+    const { access, channel, tunnel, status, startedAt, reason, method } = this
     const visitor = this.visitor.address
     const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
-    const kind = hasOption(upgrade.toLowerCase(), 'websocket') ? 'websocket' : 'upgrade'
+    const kind = hasOption(this.protocol.toLowerCase(), 'websocket') ? 'websocket' : 'upgrade'
     if (channel === undefined) access.refused(kind, tunnel, visitor, summary, status, startedAt, reason)
     else {
       const { bytesSent, bytesReceived } = channel
