@@ -17,6 +17,10 @@ function proxy(incoming: IncomingMessage, outgoing: ServerResponse): void {
   incoming.pipe(asked)
 }
 
+/** As long as pbt keeps idle connections: Node's own 5 s would end them before they are counted. */
+const KEEP_ALIVE_MS = 65_000
+
 const server = createServer(proxy).listen(Number(port), '127.0.0.1')
 const tls = createTls({ cert: readFileSync(cert), key: readFileSync(key) }, proxy).listen(Number(tlsPort), '127.0.0.1')
+for (const each of [server, tls]) each.keepAliveTimeout = KEEP_ALIVE_MS
 tls.on('listening', () => process.stdout.write(`${JSON.stringify({ http: server.address(), https: tls.address() })}\n`))
