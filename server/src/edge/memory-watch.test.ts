@@ -71,6 +71,21 @@ test('connections count, and a Node that cannot collect on demand turns away all
   watch.close()
 })
 
+test('connections that have sent much count with what they take, as long as they are there', () => {
+  const { clock, memory, changes, watch } = watched()
+  memory.connections = 8_000
+  memory.rss = 600 * MIB
+  clock.advance(300)
+  assert.deepEqual(changes, [])
+  memory.rss = 900 * MIB
+  clock.advance(300)
+  assert.deepEqual(changes, [true])
+  memory.connections = 4_000
+  clock.advance(300)
+  assert.deepEqual(changes, [true, false])
+  watch.close()
+})
+
 test('there is a limit on every machine', () => {
   assert.ok(memoryLimit() > 64 * MIB && Number.isSafeInteger(memoryLimit()))
 })

@@ -14,8 +14,9 @@ const ENOUGH_SHARE = 0.7
  * leave for later what makes visitors be turned away now.
  */
 const COLLECT_MS = 2_000
-/** What TLS and HTTP/2 keep of a connection where V8 does not count it. */
-const NATIVE_CONNECTION_BYTES = 48 * KIB
+/** What TLS and HTTP/2 keep of a connection where V8 does not count it: at least, and once a whole buffer of TLS was used. */
+const LEAST_CONNECTION_BYTES = 48 * KIB
+const MOST_CONNECTION_BYTES = 112 * KIB
 
 /** What the process holds, in bytes. */
 export interface MemoryUsage {
@@ -59,12 +60,16 @@ export class MemoryWatch {
   }
 
   /**
-   * What is in use. Not the resident size: the allocator gives back late or never what it once had, and a server that has
-   * turned visitors away for a moment would do so for ever.
+   * What is in use. Of the resident size only what the connections may have: the allocator gives back late or never what it
+   * once had, and a server that has turned visitors away for a moment would do so for ever.
    */
   private get usedBytes(): number {
-    const { heapUsed, external } = this.options.usage()
-    return this.baseBytes + heapUsed + external + this.options.connections() * NATIVE_CONNECTION_BYTES
+    const { rss, heapUsed, external } = this.options.usage()
+    const known = this.baseBytes + heapUsed + external
+    const connections = this.options.connections()
+    return (
+      known + Math.min(Math.max(rss - known, connections * LEAST_CONNECTION_BYTES), connections * MOST_CONNECTION_BYTES)
+    )
   }
 
   private readonly look = (): void => {
