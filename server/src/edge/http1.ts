@@ -10,10 +10,12 @@ export class Http1 {
   private readonly connections = new Set<Http1Connection>()
   private readonly timer: NodeJS.Timeout
   private now = 0
+  private isClosed = false
 
   constructor(options: Omit<Http1Options, 'tick'>) {
     this.options = { ...options, tick: () => this.now }
-    this.timer = setInterval(() => this.tick(), TICK_MS).unref()
+    // After what has come meanwhile was read: a request that waits in the system must not meet the end of an idle connection.
+    this.timer = setInterval(() => setImmediate(this.tick), TICK_MS).unref()
   }
 
   /** Takes over a connection. Errors of the socket are the caller's to hear. */
@@ -23,11 +25,13 @@ export class Http1 {
 
   /** Cuts all connections. */
   close(): void {
+    this.isClosed = true
     clearInterval(this.timer)
     for (const { socket } of this.connections) socket.destroy()
   }
 
-  private tick(): void {
+  private readonly tick = (): void => {
+    if (this.isClosed) return
     this.now++
     for (const connection of this.connections) connection.tick(this.now)
   }

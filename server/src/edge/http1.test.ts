@@ -1,0 +1,58 @@
+// Idle connections are ended by a clock, and requests come when they like: real sockets.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { type Visitor, visitorOf } from './headers.ts'
+import { Http1 } from './http1.ts'
+import { Router } from './router.ts'
+
+const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
+
+test('H6: a request that has come before an idle connection is ended is answered, also when the process was busy', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let isDraining = false
+  const http1 = new Http1({
+    router: new Router({
+      baseDomain: 'localhost',
+      tunnels: { lookup: () => ({ state: 'unknown' }), whenKnown: () => undefined },
+      covers: () => true,
+      limits: { isMemoryShort: false },
+    }),
+    visitorBehind: (visitor: Visitor) => visitor,
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
+    serverNameOf: () => undefined,
+    responseTimeoutMs: 0,
+    leastBodyRate: 0,
+    isDraining: () => isDraining,
+    access: { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} },
+  })
+  const server = createServer({ allowHalfOpen: true }, socket => http1.accept(socket)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const visitor = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.after(() => {
+    visitor.destroy()
+    http1.close()
+    server.close()
+  })
+  let text = ''
+  visitor.on('data', chunk => {
+    text += chunk.toString('latin1')
+  })
+  const answers = () => text.split('HTTP/1.1 404').length - 1
+  const answered = async (count: number) => {
+    while (answers() < count && !visitor.closed) await new Promise(resolve => setTimeout(resolve, 1))
+    assert.equal(answers(), count)
+  }
+  visitor.write(REQUEST)
+  await answered(1)
+  isDraining = true
+  for (let second = 0; second < 2; second++) {
+    t.mock.timers.tick(1_000)
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  // From within a timer, as the clock's own: what the visitor has sent is in the system and not yet read.
+  visitor.write(REQUEST)
+  t.mock.timers.tick(1_000)
+  await answered(2)
+})
