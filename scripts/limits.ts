@@ -150,7 +150,7 @@ new TCP connections are reset, and new UDP flows dropped, until less than seven 
 whatever is under way goes on. It is looked at ten times a second, and what those who are here may still be owed can pass the limit:
 thousands of large answers that begin at the same moment and are not read. Descriptors (\`LimitNOFILE\`), of which nine
 tenths less 64 are for visitors, bound it besides. \`pbt\` keeps 64 of its own (\`ulimit -n\`): when the rest are connections to
-targets, those that idle and flows of datagrams silent for five seconds give way, then visitors are told \`overloaded\` (TCP connections are reset, UDP datagrams dropped), and
-the link can be dialled again whenever it breaks.
+targets, those that idle and flows of datagrams silent for five seconds give way, then visitors are told \`overloaded\` (TCP
+connections are reset, UDP datagrams dropped), and the link can be dialled again whenever it breaks.
 `
 }

@@ -6,6 +6,10 @@ import { Line, type SentRecord } from './line.ts'
 const BYTES_PER_MS = 62_500
 const BATCH_BYTES = 64 * KIB
 
+function newRecord(): SentRecord {
+  return { bytes: BATCH_BYTES, sentAt: 0, delivered: 0, deliveredAt: 0, firstSentAt: 0, isAppLimited: false }
+}
+
 /** Sends at most `perMs` bytes a millisecond over a FIFO line for a while; returns the longest queue of the last second in ms. */
 function run(
   line: Line,
@@ -30,14 +34,7 @@ function run(
     budget = Math.min(budget + perMs, 4 * perMs + BATCH_BYTES)
     while (budget >= BATCH_BYTES && line.inFlight < Math.min(line.capBytes, credit)) {
       budget -= BATCH_BYTES
-      const record = {
-        bytes: BATCH_BYTES,
-        sentAt: 0,
-        delivered: 0,
-        deliveredAt: 0,
-        firstSentAt: 0,
-        isAppLimited: false,
-      }
+      const record = newRecord()
       line.sent(record, now)
       freeAt = Math.max(freeAt, now) + BATCH_BYTES / BYTES_PER_MS
       underWay.push({ record, ackAt: freeAt + roundTripMs })
@@ -91,14 +88,7 @@ function saturate(line: Line, from: number, isShared: boolean, roundTripMs = 0.2
   while (now < from + 3_000) {
     if (isShared) line.shared(now)
     while (line.inFlight < line.capBytes) {
-      const record = {
-        bytes: BATCH_BYTES,
-        sentAt: 0,
-        delivered: 0,
-        deliveredAt: 0,
-        firstSentAt: 0,
-        isAppLimited: false,
-      }
+      const record = newRecord()
       line.sent(record, now)
       freeAt = Math.max(freeAt, now) + BATCH_BYTES / (8 * BYTES_PER_MS)
       underWay.push({ record, ackAt: freeAt + roundTripMs })

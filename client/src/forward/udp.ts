@@ -17,6 +17,8 @@ const MAX_WAITING_BYTES = 1024 * 1024
 const BUFFER_BYTES = 1024 * 1024
 /** A flow that was silent for this long gives way when another visitor needs its descriptor. */
 const QUIET_MS = 5_000
+/** How exactly the order of flows is that of their silence; finer would cost each datagram. */
+const PLACE_MS = 1_000
 
 export interface UdpForwarderOptions {
   readonly target: Target
@@ -38,10 +40,9 @@ export function createUdpForwarder({ target, places, onRequest }: UdpForwarderOp
   }
 }
 
-/** Ends the flow that was silent longest; false when none has been for long. Called when no place is left, which is rare. */
+/** Ends the flow that was silent longest, to PLACE_MS; false when it has not been for long. */
 function giveUpQuietest(flows: ReadonlySet<Flow>): boolean {
-  let quietest: Flow | undefined
-  for (const flow of flows) if (quietest === undefined || flow.lastAt < quietest.lastAt) quietest = flow
+  const [quietest] = flows
   return quietest?.giveUpIfQuiet() === true
 }
 
@@ -50,13 +51,15 @@ interface FlowContext {
   readonly target: Target
   readonly places: Places
   readonly clock: Clock
-  /** Those that have a socket. */
+  /** Those that have a socket, the one that was silent longest first. */
   readonly flows: Set<Flow>
 }
 
 class Flow implements ChannelHandler {
   /** When a datagram went either way last. */
-  lastAt: number
+  private lastAt: number
+  /** When it got its place in the order of flows. */
+  private placedAt: number
   private readonly context: FlowContext
   private readonly channel: Channel
   private readonly record: Recorder
@@ -70,6 +73,7 @@ class Flow implements ChannelHandler {
     this.channel = channel
     this.record = record
     this.lastAt = context.clock.now()
+    this.placedAt = this.lastAt
     const { endpoint } = context.target
     const host = endpoint.kind === 'tcp' ? (endpoint.hosts[0] ?? '') : ''
     const port = endpoint.kind === 'tcp' ? endpoint.port : 0
@@ -92,8 +96,16 @@ class Flow implements ChannelHandler {
   }
 
   onDatagram(datagram: Buffer): void {
-    this.lastAt = this.context.clock.now()
+    this.spoke()
     this.forward(datagram)
+  }
+
+  private spoke(): void {
+    const { clock, flows } = this.context
+    this.lastAt = clock.now()
+    if (this.lastAt - this.placedAt < PLACE_MS) return
+    this.placedAt = this.lastAt
+    if (flows.delete(this)) flows.add(this)
   }
 
   private forward(datagram: Buffer): void {
@@ -136,7 +148,7 @@ class Flow implements ChannelHandler {
   }
 
   private answer(datagram: Buffer): void {
-    this.lastAt = this.context.clock.now()
+    this.spoke()
     this.channel.sendDatagram(datagram)
   }
 

@@ -48,15 +48,18 @@ export class Connections {
       return verdict
     }
     this.open.add(socket)
-    // Most are welcome, and need not keep the text for as long as they last.
-    const ends = verdict === 'welcome' ? undefined : endsOf(socket)
-    if (ends !== undefined && verdict !== 'welcome') this.turnedAway.set(ends, verdict)
+    if (verdict !== 'welcome') this.noteTurnedAway(socket, verdict)
     socket.once('close', () => {
       this.open.delete(socket)
-      if (ends !== undefined) this.turnedAway.delete(ends)
       limits.left(remoteAddress, verdict)
     })
     return verdict
+  }
+
+  private noteTurnedAway(socket: Socket, verdict: TurnedAway): void {
+    const ends = endsOf(socket)
+    this.turnedAway.set(ends, verdict)
+    socket.once('close', () => this.turnedAway.delete(ends))
   }
 
   /** Why the connection, or the one beneath it, is over a limit; undefined: it is not. */
