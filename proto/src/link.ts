@@ -27,7 +27,7 @@ export function linkOf(stream: LinkStream): Link {
 
 /**
  * grpc-js 1.14 asks of a message only `length`, `byteLength` and `copy(target, start)`, all of which a batch has
- * (compression-filter.js writeMessage, server-interceptors.js serializeMessage); link.test.ts holds it to that.
+ * (compression-filter.js writeMessage, server-interceptors.js serializeMessage); server/test/bulk.test.ts holds it to that.
  */
 function asMessage(batch: Batch): Buffer {
   return batch as Buffer

@@ -44,8 +44,6 @@ export class Outbox {
   private readonly control: string[] = []
   private readonly fresh = new QueueRing()
   private readonly bulk = new QueueRing()
-  /** Queues that became ready since the last batch: how much a flush would bring. */
-  waiting = 0
   /** The last batch took something small ahead of bulk that waited. */
   hasOvertaken = false
 
@@ -53,7 +51,6 @@ export class Outbox {
   pushControl(channel: number, body: string): void {
     this.channels.push(channel)
     this.control.push(body)
-    this.waiting++
   }
 
   /** Control frames waiting. */
@@ -65,7 +62,6 @@ export class Outbox {
   ready(queue: SendQueue, now: number): void {
     if (queue.ring !== 'none' || !queue.isReady) return
     this.enter(queue, queue.ringAt(now))
-    this.waiting++
   }
 
   /** Nothing waits that could go out. */
@@ -80,7 +76,6 @@ export class Outbox {
 
   /** Fills a batch: bulk up to `bulkBytes` and in slices that suit `capBytes`, the rest up to a full batch. */
   fill(writer: BatchWriter, bulkBytes: number, capBytes: number): void {
-    this.waiting = 0
     this.hasOvertaken = !this.fresh.isEmpty && !this.bulk.isEmpty
     const slice = Math.max(MIN_SLICE_BYTES, Math.min(MAX_DATA_BYTES, capBytes / SLICES))
     this.fillControl(writer)

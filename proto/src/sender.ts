@@ -16,8 +16,6 @@ import type { SendQueue } from './send-queue.ts'
 
 /** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
 const PIPE_BYTES = 256 * KIB
-/** With this many frames waiting a batch goes out at once, so that the peer starts while this end goes on reading. */
-const LUMP_FRAMES = 16
 
 /** Called synchronously; must not throw. */
 export interface SenderEvents {
@@ -50,7 +48,6 @@ export class Sender {
   private owedPong: bigint | undefined
 
   private isFlushPlanned = false
-  private hasFlushedThisTurn = false
 
   constructor(clock: Clock, events: SenderEvents) {
     this.clock = clock
@@ -99,6 +96,7 @@ export class Sender {
     this.line = new Line()
     this.replay.rewind()
     this.pipeBytes = 0
+    this.isFlushPlanned = false
     this.pingedAfter = undefined
     this.owedPong = undefined
     this.liveness.start()
@@ -204,37 +202,25 @@ export class Sender {
   }
 
   /**
-   * The first flush of a turn comes before the loop looks at I/O again, so that a lone request never waits; later ones
-   * of the same turn come together after the I/O that is ready, or at once when a lump of frames has gathered.
+   * A link that has nothing gets the first frame before the loop looks at I/O again, so that a lone request never waits. What
+   * comes while the link has something waits until that is taken: a link that keeps up takes it once the I/O that is ready
+   * has been looked at, so the rest of a burst goes out in the same turn, in one batch.
    */
   private planFlush(): void {
-    if (this.link === undefined) return
-    if (this.outbox.waiting >= LUMP_FRAMES && this.hasFlushedThisTurn) {
-      this.flush()
-      return
-    }
-    if (this.isFlushPlanned) return
+    if (this.link === undefined || this.isFlushPlanned) return
     this.isFlushPlanned = true
-    if (this.hasFlushedThisTurn) this.clock.afterIo(this.plannedFlush)
-    else this.clock.soon(this.plannedFlush)
+    if (this.pipeBytes === 0) this.clock.soon(this.plannedFlush)
   }
 
   private readonly plannedFlush = (): void => {
+    if (!this.isFlushPlanned) return
     this.isFlushPlanned = false
     this.flush()
     this.events.onFlushed()
   }
 
-  private readonly turnEnded = (): void => {
-    this.hasFlushedThisTurn = false
-  }
-
   private flush(): void {
     if (this.link === undefined) return
-    if (!this.hasFlushedThisTurn) {
-      this.hasFlushedThisTurn = true
-      this.clock.afterIo(this.turnEnded)
-    }
     const now = this.clock.now()
     this.flushReplay(now)
     while (this.mayWrite()) {
@@ -299,9 +285,9 @@ export class Sender {
       if (this.link !== link) return
       const wasFull = this.pipeBytes >= PIPE_BYTES
       this.pipeBytes -= batch.length
-      if (!wasFull) return
-      this.sendPong()
-      if (this.hasMore || this.debt.isOwed) this.planFlush()
+      if (wasFull) this.sendPong()
+      if (this.isFlushPlanned) this.plannedFlush()
+      else if (wasFull && (this.hasMore || this.debt.isOwed)) this.planFlush()
     })
   }
 }

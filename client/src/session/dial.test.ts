@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
-import type { ServerHttp2Stream } from 'node:http2'
+import type { ClientHttp2Stream, ServerHttp2Stream } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
@@ -94,6 +94,33 @@ test('the windows and frames of the connection are wide', async t => {
   await last
   const settings = streams[0]?.session?.remoteSettings
   assert.deepEqual([settings?.initialWindowSize, settings?.maxFrameSize], [32 * 1024 * 1024, 256 * 1024])
+})
+
+test('a batch is taken once the connection has it, not before', async t => {
+  const streams: ClientHttp2Stream[] = []
+  const onStream = (message: unknown) => {
+    if (typeof message === 'object' && message !== null && 'stream' in message) streams.push(message.stream as never)
+  }
+  subscribe('http2.client.stream.created', onStream)
+  t.after(() => unsubscribe('http2.client.stream.created', onStream))
+  const { port } = await serve(t, call => {
+    call.write(welcomeBatch())
+    call.resume()
+  })
+  const { greeted } = dialTo(t, port)
+  const { line } = await greeted
+  const sent = () => streams[0]?.session?.socket.bytesWritten ?? 0
+  const [before, bytes] = [sent(), 64 * 1024]
+  const handedOver: number[] = []
+  await new Promise<void>(resolve => {
+    for (let count = 1; count <= 3; count++) {
+      line.link.write(Buffer.alloc(bytes), () => {
+        if (handedOver.push(sent() - before) === 3) resolve()
+      })
+    }
+  })
+  for (const [index, total] of handedOver.entries())
+    assert.ok(total >= (index + 1) * bytes, `taken after ${total} bytes`)
 })
 
 test('a refused token is told apart from one that is revoked later', async t => {

@@ -222,6 +222,8 @@ function channelOptions(name: string): ChannelOptions {
     // Each dial is a new connection with fresh addresses; trying again is the agent's.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
+    // Nothing is kept for a retry; else grpc-js calls a message taken while it still waits for the one before.
+    'grpc.per_rpc_retry_buffer_size': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_channelz': 0,
     // A proxy for the web in the environment is not meant for a link to one's own server.

@@ -1,0 +1,80 @@
+// When frames are given to the link, seen at a link that takes batches when the test says.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BatchReader } from './decode.ts'
+import { bufferOf } from './encode.ts'
+import { Mux } from './mux.ts'
+import { FakeClock } from './testing/fake-clock.ts'
+import { TCP } from './testing/mux-pair.ts'
+
+interface Given {
+  readonly frames: number
+  taken(): void
+}
+
+/** A server's mux on such a link. */
+function muxOnLink() {
+  const clock = new FakeClock()
+  const given: Given[] = []
+  const handler = { onSessionFrame: () => {}, onLinkSilent: () => {}, onViolation: () => {} }
+  const mux = new Mux({ role: 'server', clock, handler })
+  const attach = () => {
+    const link = {
+      write: (batch: Parameters<typeof bufferOf>[0], taken: () => void) => {
+        const reader = new BatchReader()
+        reader.read(bufferOf(batch))
+        given.push({ frames: reader.frames, taken })
+      },
+      close: () => {},
+    }
+    mux.attach(link, 0)
+  }
+  attach()
+  const openOne = () => mux.open(TCP, false, { onReset: () => {} })
+  return { clock, given, mux, attach, openOne }
+}
+
+test('the first frame of a burst goes out at once, the rest in one batch when that is taken', () => {
+  const { clock, given, openOne } = muxOnLink()
+  openOne()
+  clock.settle()
+  assert.deepEqual(
+    given.map(({ frames }) => frames),
+    [1],
+  )
+  for (let count = 0; count < 63; count++) {
+    openOne()
+    clock.settle()
+  }
+  assert.equal(given.length, 1)
+  given[0]?.taken()
+  assert.deepEqual(
+    given.map(({ frames }) => frames),
+    [1, 63],
+  )
+  given[1]?.taken()
+  clock.settle()
+  assert.equal(given.length, 2)
+  openOne()
+  clock.settle()
+  assert.equal(given[2]?.frames, 1)
+})
+
+test('what waited for a link that broke goes out over the next one', () => {
+  const { clock, given, mux, attach, openOne } = muxOnLink()
+  openOne()
+  clock.settle()
+  openOne()
+  mux.detach()
+  given[0]?.taken()
+  clock.settle()
+  assert.equal(given.length, 1)
+  attach()
+  clock.settle()
+  for (let index = 1; index < given.length; index++) given[index]?.taken()
+  clock.settle()
+  assert.equal(
+    given.slice(1).reduce((sum, { frames }) => sum + frames, 0),
+    2,
+  )
+})
