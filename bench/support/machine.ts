@@ -8,11 +8,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-/** Which core each kind of process gets. */
-export const CORES = { load: 0, edge: 1, client: 2, origin: 3 } as const
-export type Role = keyof typeof CORES
-
-const IS_PINNED = cpus().length >= 4 && spawnSync('taskset', ['--version']).status === 0
+export type Role = 'load' | 'edge' | 'client' | 'origin'
+const ROLES: readonly Role[] = ['load', 'edge', 'client', 'origin']
+/** The core of each role in this order; where there are fewer than four cores the system decides unless BENCH_CORES does. */
+const CORES = process.env.BENCH_CORES?.split(',').map(Number) ?? [0, 1, 2, 3]
+const IS_PINNED =
+  (process.env.BENCH_CORES !== undefined || cpus().length >= 4) && spawnSync('taskset', ['--version']).status === 0
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 const START_MS = 20_000
 
@@ -34,7 +35,8 @@ export interface Running {
 
 /** Starts a program on the core of its role. */
 export function start(role: Role, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  const [program, ...rest] = IS_PINNED ? ['taskset', '-c', String(CORES[role]), command, ...args] : [command, ...args]
+  const pinned = ['taskset', '-c', String(CORES[ROLES.indexOf(role)]), command, ...args]
+  const [program, ...rest] = IS_PINNED ? pinned : [command, ...args]
   const child = spawn(program ?? '', rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   const lines: string[] = []
@@ -149,6 +151,6 @@ export function find(program: string): string | undefined {
 
 export function describeMachine(): string {
   const [first] = cpus()
-  const pinned = IS_PINNED ? 'each process on a core of its own' : 'not pinned'
+  const pinned = IS_PINNED ? `${ROLES.join(', ')} on cores ${CORES.join(', ')}` : 'not pinned'
   return `${cpus().length} cores (${first?.model ?? 'unknown'}), Node ${process.versions.node}, ${pinned}`
 }
