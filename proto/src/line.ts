@@ -48,7 +48,7 @@ const QUEUE_TARGET_MS = 2
  */
 const NEARBY_ROUND_TRIP_MS = 3
 const NEARBY_QUEUE_TARGET_MS = 8
-/** While small things go beside bulk: each of them waits for what stands in the queue. */
+/** With such a peer, while small things go beside bulk: each of them waits for what stands in the queue. */
 const SHARED_QUEUE_TARGET_MS = 0.3
 /** After the last of them the line counts as shared for this long. */
 const SHARED_MS = 1_000
@@ -125,12 +125,12 @@ export class Line {
     record.isAppLimited = this.delivered < this.appLimitedUntil
   }
 
-  /** There is nothing more to send although the cap would let it go. */
+  /** The cap would let more go: there is nothing more to send, or the link takes no more for now. */
   ranDry(): void {
     this.appLimitedUntil = this.delivered + this.inFlight
   }
 
-  /** Something small has gone out ahead of bulk that waits. */
+  /** Something small goes out while bulk is under way. */
   shared(now: number): void {
     this.isShared = true
     this.sharedUntil = now + SHARED_MS
@@ -224,8 +224,8 @@ export class Line {
   }
 
   private get queueTargetMs(): number {
-    if (this.isShared) return SHARED_QUEUE_TARGET_MS
-    return this.roundTripMs < NEARBY_ROUND_TRIP_MS ? NEARBY_QUEUE_TARGET_MS : QUEUE_TARGET_MS
+    if (this.roundTripMs >= NEARBY_ROUND_TRIP_MS) return QUEUE_TARGET_MS
+    return this.isShared ? SHARED_QUEUE_TARGET_MS : NEARBY_QUEUE_TARGET_MS
   }
 
   private enter(phase: Phase): void {

@@ -44,8 +44,9 @@ export class Outbox {
   private readonly control: string[] = []
   private readonly fresh = new QueueRing()
   private readonly bulk = new QueueRing()
-  /** The last batch took something small ahead of bulk that waited. */
-  hasOvertaken = false
+  /** What the last batch holds besides control. */
+  hasFilledFresh = false
+  hasFilledBulk = false
 
   /** Adds a frame that goes ahead of everything but other control. */
   pushControl(channel: number, body: string): void {
@@ -76,7 +77,8 @@ export class Outbox {
 
   /** Fills a batch: bulk up to `bulkBytes` and in slices that suit `capBytes`, the rest up to a full batch. */
   fill(writer: BatchWriter, bulkBytes: number, capBytes: number): void {
-    this.hasOvertaken = !this.fresh.isEmpty && !this.bulk.isEmpty
+    this.hasFilledFresh = !this.fresh.isEmpty
+    this.hasFilledBulk = false
     const slice = Math.max(MIN_SLICE_BYTES, Math.min(MAX_DATA_BYTES, capBytes / SLICES))
     this.fillControl(writer)
     while (hasRoom(writer)) {
@@ -87,6 +89,7 @@ export class Outbox {
     while (hasRoom(writer) && writer.bytes < bulkBytes) {
       const queue = this.bulk.shift()
       if (queue === undefined) break
+      this.hasFilledBulk = true
       this.serve(queue, writer, slice)
     }
   }

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BatchReader } from './decode.ts'
 import { bufferOf } from './encode.ts'
+import { KIB, MIB } from './limits.ts'
 import { Mux } from './mux.ts'
 import { FakeClock } from './testing/fake-clock.ts'
-import { TCP } from './testing/mux-pair.ts'
+import { open, pairOfMuxes, pump, TCP, take } from './testing/mux-pair.ts'
 
 interface Given {
   readonly frames: number
@@ -77,4 +78,41 @@ test('what waited for a link that broke goes out over the next one', () => {
     given.slice(1).reduce((sum, { frames }) => sum + frames, 0),
     2,
   )
+})
+
+test('a sender that its own process holds back does not take the line for one that holds more', () => {
+  const { clock, server, client, pair } = pairOfMuxes(
+    { delayMs: 0.1, bytesPerMs: 500 * KIB, takeMs: 1.5 },
+    ({ channel }) => {
+      const record = take(channel)
+      if (channel.id === 1) pump(clock, record, 10_000 * MIB)
+      else pump(clock, record, 200)
+    },
+  )
+  const download = open(server, TCP)
+  const terminal = setSmall()
+  clock.advance(3_000)
+  assert.ok(download.bytes > 100 * MIB)
+  pair.options.takeMs = 0
+  let most = 0
+  for (let step = 0; step < 50; step++) {
+    clock.advance(0.2)
+    most = Math.max(most, client.stats.unackedBytes)
+  }
+  terminal()
+  assert.ok(most < 2 * MIB, `${most} bytes under way`)
+
+  /** A request every 5 ms beside it. */
+  function setSmall(): () => void {
+    let isOver = false
+    const ask = () => {
+      if (isOver) return
+      open(server, TCP)
+      clock.after(5, ask)
+    }
+    ask()
+    return () => {
+      isOver = true
+    }
+  }
 })

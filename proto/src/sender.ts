@@ -40,6 +40,8 @@ export class Sender {
   private readonly outbox = new Outbox()
   private readonly replay = new Replay()
   private sentNumber = 0
+  /** Number of the last batch with bulk in it. */
+  private lastBulk = 0
   private pipeBytes = 0
   private pingId = 0
   /** Number of the last counted batch that stood before the ping under way; undefined: none is. */
@@ -228,11 +230,17 @@ export class Sender {
       if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
       this.outbox.fill(this.writer, spare, this.line.capBytes)
       if (this.writer.frames === 0) break
-      if (this.outbox.hasOvertaken) this.line.shared(now)
+      if (this.outbox.hasFilledFresh && this.isBulkUnderWay) this.line.shared(now)
       this.sendBatch(now)
+      if (this.outbox.hasFilledBulk) this.lastBulk = this.sentNumber
     }
-    if (this.outbox.isEmpty && this.line.inFlight < this.line.capBytes) this.line.ranDry()
+    if (this.line.inFlight < this.line.capBytes) this.line.ranDry()
     if (this.debt.isDue(now)) this.sendAck()
+  }
+
+  /** What goes out now waits for bulk: for what is on the line, or in the same batch. */
+  private get isBulkUnderWay(): boolean {
+    return this.outbox.hasFilledBulk || this.lastBulk > this.replay.acked
   }
 
   private get hasMore(): boolean {

@@ -11,12 +11,14 @@ export interface LineOptions {
   bytesPerMs: number
   /** What the sender's kernel takes before it makes the writer wait. */
   sendBufferBytes?: number
+  /** How long the process takes to give a batch to the kernel. Read for each batch. */
+  takeMs?: number
 }
 
 /** The line between two muxes, made anew for each link. */
 export class LinkPair {
   private readonly clock: FakeClock
-  private readonly options: LineOptions
+  readonly options: LineOptions
   private readonly left: Mux
   private readonly right: Mux
   private isCut = false
@@ -56,7 +58,8 @@ export class LinkPair {
         this.clock.after(busyUntil - now + delayMs, () => {
           if (!this.isCut && !this.isBlackHole) peer.receive(copy)
         })
-        this.clock.after(Math.max(0, busyUntil - now - sendBufferBytes / bytesPerMs), taken)
+        const { takeMs = 0 } = this.options
+        this.clock.after(takeMs + Math.max(0, busyUntil - now - sendBufferBytes / bytesPerMs), taken)
       },
       close: () => {},
     }
