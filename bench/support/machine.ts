@@ -11,7 +11,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export type Role = 'load' | 'edge' | 'client' | 'origin'
 const ROLES: readonly Role[] = ['load', 'edge', 'client', 'origin']
 /** The core of each role in this order; where there are fewer than four cores the system decides unless BENCH_CORES does. */
-const CORES = process.env.BENCH_CORES?.split(',').map(Number) ?? [0, 1, 2, 3]
+const CORES = chosenCores() ?? [0, 1, 2, 3]
 const IS_PINNED =
   (process.env.BENCH_CORES !== undefined || cpus().length >= 4) && spawnSync('taskset', ['--version']).status === 0
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
@@ -85,6 +85,16 @@ export function start(role: Role, command: string, args: readonly string[], env:
       clearTimeout(killer)
     },
   }
+}
+
+function chosenCores(): number[] | undefined {
+  const text = process.env.BENCH_CORES
+  if (text === undefined) return undefined
+  const cores = text.split(',').map(Number)
+  if (cores.length === ROLES.length && cores.every(core => core in cpus())) return cores
+  throw new Error(
+    `BENCH_CORES is "${text}": it takes the cores of ${ROLES.join(', ')}, each from 0 to ${cpus().length - 1}`,
+  )
 }
 
 /** A Node program of bench/support. */

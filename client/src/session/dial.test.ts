@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
-import type { ClientHttp2Stream, ServerHttp2Stream } from 'node:http2'
+import type { Http2Stream } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
@@ -52,9 +52,13 @@ async function serve(t: TestContext, onHello: (call: LinkCall, hello: LinkFrame,
   return server
 }
 
-/** What the documentation of diagnostics_channel gives for the server's streams. */
-function asStream(value: unknown): ServerHttp2Stream {
-  return value as ServerHttp2Stream
+/** The HTTP/2 streams that begin at this end from now on; the messages are as the documentation of diagnostics_channel says. */
+function streamsOf(t: TestContext, end: 'client' | 'server'): Http2Stream[] {
+  const streams: Http2Stream[] = []
+  const onStream = (message: unknown) => streams.push((message as { stream: Http2Stream }).stream)
+  subscribe(`http2.${end}.stream.created`, onStream)
+  t.after(() => unsubscribe(`http2.${end}.stream.created`, onStream))
+  return streams
 }
 
 function fail(call: LinkCall, code: status, details: string): void {
@@ -78,12 +82,7 @@ test('the server gets token and hello, the client the welcome and what follows',
 })
 
 test('the windows and frames of the connection are wide', async t => {
-  const streams: ServerHttp2Stream[] = []
-  const onStream = (message: unknown) => {
-    if (typeof message === 'object' && message !== null && 'stream' in message) streams.push(asStream(message.stream))
-  }
-  subscribe('http2.server.stream.created', onStream)
-  t.after(() => unsubscribe('http2.server.stream.created', onStream))
+  const streams = streamsOf(t, 'server')
   const { port } = await serve(t, call => {
     call.write(welcomeBatch())
     call.on('data', (batch: Buffer) => call.write(batch))
@@ -97,12 +96,7 @@ test('the windows and frames of the connection are wide', async t => {
 })
 
 test('a batch is taken once the connection has it, not before', async t => {
-  const streams: ClientHttp2Stream[] = []
-  const onStream = (message: unknown) => {
-    if (typeof message === 'object' && message !== null && 'stream' in message) streams.push(message.stream as never)
-  }
-  subscribe('http2.client.stream.created', onStream)
-  t.after(() => unsubscribe('http2.client.stream.created', onStream))
+  const streams = streamsOf(t, 'client')
   const { port } = await serve(t, call => {
     call.write(welcomeBatch())
     call.resume()
