@@ -12,6 +12,8 @@ export interface Clock {
   after(ms: number, call: () => void): Timer
   /** Calls before the event loop looks at I/O again. */
   soon(call: () => void): void
+  /** Calls when the I/O that is ready now has been looked at. */
+  afterIo(call: () => void): void
 }
 
 /** The process's own clock. */
@@ -23,4 +25,7 @@ export const systemClock: Clock = {
     return { clear: () => clearTimeout(timer) }
   },
   soon: call => process.nextTick(call),
+  afterIo: call => {
+    setImmediate(call)
+  },
 }

@@ -61,6 +61,26 @@ test('the first frame of a burst goes out at once, the rest in one batch when th
   assert.equal(given[2]?.frames, 1)
 })
 
+test('while burst follows burst, the first frame waits for what comes in the same turn, and no longer when bursts are over', () => {
+  const { clock, given, openOne } = muxOnLink()
+  const frames = () => given.map(each => each.frames)
+  const burst = () => {
+    openOne()
+    clock.soon(openOne)
+    clock.settle()
+  }
+  burst()
+  for (let count = 0; count < 8; count++) openOne()
+  given[0]?.taken()
+  assert.deepEqual(frames(), [1, 9])
+  given[1]?.taken()
+  burst()
+  assert.deepEqual(frames(), [1, 9, 2])
+  given[2]?.taken()
+  burst()
+  assert.deepEqual(frames(), [1, 9, 2, 1])
+})
+
 test('what waited for a link that broke goes out over the next one', () => {
   const { clock, given, mux, attach, openOne } = muxOnLink()
   openOne()

@@ -16,6 +16,8 @@ import type { SendQueue } from './send-queue.ts'
 
 /** Bytes given to the link and not yet taken by it: more would queue where nothing can be put in order any more. */
 const PIPE_BYTES = 256 * KIB
+/** A batch of so many small frames is a burst, and another one is likely to follow. */
+const BURST_FRAMES = 4
 
 /** Called synchronously; must not throw. */
 export interface SenderEvents {
@@ -50,6 +52,8 @@ export class Sender {
   private owedPong: bigint | undefined
 
   private isFlushPlanned = false
+  /** The last batch was a burst. */
+  private isBursting = false
 
   constructor(clock: Clock, events: SenderEvents) {
     this.clock = clock
@@ -206,12 +210,15 @@ export class Sender {
   /**
    * A link that has nothing gets the first frame before the loop looks at I/O again, so that a lone request never waits. What
    * comes while the link has something waits until that is taken: a link that keeps up takes it once the I/O that is ready
-   * has been looked at, so the rest of a burst goes out in the same turn, in one batch.
+   * has been looked at, so the rest of a burst goes out in the same turn, in one batch. While burst follows burst the first
+   * frame waits for that I/O too: a batch of its own costs as much as a request.
    */
   private planFlush(): void {
     if (this.link === undefined || this.isFlushPlanned) return
     this.isFlushPlanned = true
-    if (this.pipeBytes === 0) this.clock.soon(this.plannedFlush)
+    if (this.pipeBytes > 0) return
+    if (this.isBursting) this.clock.afterIo(this.plannedFlush)
+    else this.clock.soon(this.plannedFlush)
   }
 
   private readonly plannedFlush = (): void => {
@@ -230,6 +237,7 @@ export class Sender {
       if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
       this.outbox.fill(this.writer, spare, this.line.capBytes)
       if (this.writer.frames === 0) break
+      this.isBursting = this.writer.frames >= BURST_FRAMES && !this.outbox.hasFilledBulk
       if (this.outbox.hasFilledFresh && this.isBulkUnderWay) this.line.shared(now)
       this.sendBatch(now)
       if (this.outbox.hasFilledBulk) this.lastBulk = this.sentNumber

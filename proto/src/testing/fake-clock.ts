@@ -12,6 +12,7 @@ export class FakeClock implements Clock {
   private order = 0
   private readonly timers: Planned[] = []
   private soonCalls: (() => void)[] = []
+  private afterIoCalls: (() => void)[] = []
 
   now(): number {
     return this.time
@@ -29,6 +30,10 @@ export class FakeClock implements Clock {
 
   soon(call: () => void): void {
     this.soonCalls.push(call)
+  }
+
+  afterIo(call: () => void): void {
+    this.afterIoCalls.push(call)
   }
 
   /** Runs everything due until `ms` from now, in order of time. */
@@ -56,9 +61,10 @@ export class FakeClock implements Clock {
 
   /** Runs what is due now without moving the time. */
   settle(): void {
-    while (this.soonCalls.length > 0) {
-      const calls = this.soonCalls
-      this.soonCalls = []
+    while (this.soonCalls.length > 0 || this.afterIoCalls.length > 0) {
+      const calls = this.soonCalls.length > 0 ? this.soonCalls : this.afterIoCalls
+      if (calls === this.soonCalls) this.soonCalls = []
+      else this.afterIoCalls = []
       for (const call of calls) call()
     }
   }
