@@ -76,18 +76,19 @@ export function residentBytes(pid: number): number {
   return Number(match?.[1] ?? 0) * 1024
 }
 
-/** Watches the memory of processes; `growth` is the most any grew since the start. */
-export function watchMemory(pids: readonly number[]) {
-  const before = pids.map(residentBytes)
-  const most = [...before]
+/**
+ * Watches the memory of processes: the most each had at any time, and by how much that is more than `before`, which is what
+ * they have now unless given. In bytes.
+ */
+export function watchMemory(pids: readonly number[], before: readonly number[] = pids.map(residentBytes)) {
+  const most = pids.map(residentBytes)
   const timer = setInterval(() => {
     for (const [index, pid] of pids.entries()) most[index] = Math.max(most[index] ?? 0, residentBytes(pid))
   }, 50)
   timer.unref()
-  return {
-    growth: () => {
-      clearInterval(timer)
-      return most.map((peak, index) => peak - (before[index] ?? 0))
-    },
+  const peaks = () => {
+    clearInterval(timer)
+    return most
   }
+  return { peaks, growth: () => peaks().map((peak, index) => peak - (before[index] ?? 0)) }
 }
