@@ -132,7 +132,8 @@ function naive(value: { ack: number; number: number; frames: HotFrame[] }): Batc
   })
 }
 
-function handWritten(value: { ack: number; number: number; frames: HotFrame[] }): Buffer {
+/** `cuts`: where the bytes of data frames are cut into pieces. */
+function handWritten(value: { ack: number; number: number; frames: HotFrame[] }, cuts: readonly number[] = []): Buffer {
   const writer = new BatchWriter()
   for (const each of value.frames) {
     switch (each.hot.body) {
@@ -146,7 +147,7 @@ function handWritten(value: { ack: number; number: number; frames: HotFrame[] })
         writer.add(each.channel, each.end, encodeTrailers(each.hot.trailers))
         break
       case 'data':
-        writer.add(each.channel, each.end, each.hot.bytes, DATA_TAG)
+        addInPieces(writer, each, each.hot.bytes, cuts)
         break
       case 'datagram':
         writer.add(each.channel, each.end, each.hot.bytes, DATAGRAM_TAG)
@@ -159,6 +160,17 @@ function handWritten(value: { ack: number; number: number; frames: HotFrame[] })
     }
   }
   return bufferOf(writer.finish(value.ack, value.number))
+}
+
+function addInPieces(
+  writer: BatchWriter,
+  { channel, end }: HotFrame,
+  bytes: Uint8Array,
+  cuts: readonly number[],
+): void {
+  writer.add(channel, cuts.length === 0 && end, bytes.subarray(0, cuts[0]), DATA_TAG)
+  for (const [index, cut] of cuts.entries()) writer.extend(bytes.subarray(cut, cuts[index + 1]))
+  if (cuts.length > 0 && end) writer.end()
 }
 
 function readBack(reader: BatchReader): HotFrame {
@@ -194,10 +206,11 @@ function readBatch(bytes: Uint8Array) {
   return { ack: reader.ack, number: reader.number, frames }
 }
 
-test('hot frames are written with exactly the bytes of protobuf-es', () => {
+test('hot frames are written with exactly the bytes of protobuf-es, data of several pieces too', () => {
+  const cuts = fc.array(fc.nat({ max: 9000 }), { maxLength: 3 }).map(list => list.sort((one, other) => one - other))
   fc.assert(
-    fc.property(batch, value => {
-      assert.deepEqual(new Uint8Array(handWritten(value)), toBinary(BatchSchema, naive(value)))
+    fc.property(batch, cuts, (value, pieces) => {
+      assert.deepEqual(new Uint8Array(handWritten(value, pieces)), toBinary(BatchSchema, naive(value)))
     }),
     { numRuns: 1000 },
   )

@@ -174,8 +174,12 @@ export function bufferOf(batch: Batch): Buffer {
 export class BatchWriter {
   private readonly channels: number[] = []
   private readonly ends: boolean[] = []
+  /** For each frame, which of `bodies` is its first. */
+  private readonly firsts: number[] = []
   private readonly bodies: Body[] = []
   private readonly tags: PayloadTag[] = []
+  /** Of a frame's bodies together. */
+  private readonly lengths: number[] = []
   private readonly sizes: number[] = []
   /** Frames noted. */
   frames = 0
@@ -187,20 +191,44 @@ export class BatchWriter {
 
   /** Notes a frame. `tag` says what a byte body is; an empty text is no body. */
   add(channel: number, end: boolean, body: Body, tag: PayloadTag = DATA_TAG): void {
-    let size = body.length
-    if (typeof body !== 'string') {
-      size += 1 + varintSize(body.length)
-      if (body.length >= GATHER_BYTES) this.gatheredBytes += body.length
-    }
-    if (channel !== 0) size += 1 + varintSize(channel)
-    if (end) size += 2
     const index = this.frames++
     this.channels[index] = channel
     this.ends[index] = end
-    this.bodies[index] = body
+    this.firsts[index] = this.bodies.length
+    this.bodies.push(body)
     this.tags[index] = tag
+    this.lengths[index] = body.length
+    if (typeof body !== 'string' && body.length >= GATHER_BYTES) this.gatheredBytes += body.length
+    this.bytes += this.measure(index)
+  }
+
+  /** Adds to the payload of the data frame noted last. */
+  extend(piece: Uint8Array): void {
+    const index = this.frames - 1
+    const before = framed(this.sizes[index] ?? 0)
+    this.bodies.push(piece)
+    this.lengths[index] = (this.lengths[index] ?? 0) + piece.length
+    if (piece.length >= GATHER_BYTES) this.gatheredBytes += piece.length
+    this.bytes += this.measure(index) - before
+  }
+
+  /** The frame noted last is its channel's last one. */
+  end(): void {
+    const index = this.frames - 1
+    const before = framed(this.sizes[index] ?? 0)
+    this.ends[index] = true
+    this.bytes += this.measure(index) - before
+  }
+
+  /** Notes the size of a frame and returns it with its framing. */
+  private measure(index: number): number {
+    const length = this.lengths[index] ?? 0
+    const channel = this.channels[index] ?? 0
+    let size = typeof this.bodies[this.firsts[index] ?? 0] === 'string' ? length : 1 + varintSize(length) + length
+    if (channel !== 0) size += 1 + varintSize(channel)
+    if (this.ends[index]) size += 2
     this.sizes[index] = size
-    this.bytes += 1 + varintSize(size) + size
+    return framed(size)
   }
 
   /** The batch of what was noted, with the acknowledgement and number (0 for none), and starts afresh. */
@@ -234,7 +262,6 @@ export class BatchWriter {
 
   private writeFrame(framing: Buffer, position: number, index: number): number {
     const channel = this.channels[index] ?? 0
-    const body = this.bodies[index] ?? ''
     let at = position
     framing[at++] = FRAME
     at = writeVarint(framing, at, this.sizes[index] ?? 0)
@@ -246,15 +273,28 @@ export class BatchWriter {
       framing[at++] = END
       framing[at++] = 1
     }
+    const first = this.firsts[index] ?? 0
+    const body = this.bodies[first] ?? ''
     if (typeof body === 'string') return at + framing.write(body, at, 'latin1')
     framing[at++] = this.tags[index] ?? DATA_TAG
-    at = writeVarint(framing, at, body.length)
-    if (body.length >= GATHER_BYTES) {
+    at = writeVarint(framing, at, this.lengths[index] ?? 0)
+    const past = index + 1 < this.frames ? (this.firsts[index + 1] ?? 0) : this.bodies.length
+    for (let each = first; each < past; each++) at = this.writePiece(framing, at, this.bodies[each] ?? '')
+    return at
+  }
+
+  private writePiece(framing: Buffer, at: number, piece: Body): number {
+    if (typeof piece === 'string') return at // never: a text is alone in its frame
+    if (piece.length >= GATHER_BYTES) {
       this.cuts.push(at)
-      this.payloads.push(body)
+      this.payloads.push(piece)
       return at
     }
-    framing.set(body, at)
-    return at + body.length
+    framing.set(piece, at)
+    return at + piece.length
   }
+}
+
+function framed(size: number): number {
+  return 1 + varintSize(size) + size
 }

@@ -19,8 +19,17 @@ export const MAX_HEAD_BYTES = 80 * KIB
 /** Most fields in one head or trailer: the visitor's 200 and the edge's own. */
 export const MAX_HEADER_FIELDS = 256
 
-/** A batch is closed for more frames once it has this many bytes. */
-export const BATCH_FULL_BYTES = 64 * KIB
+/**
+ * A batch is closed for more data at this many bytes. Node writes a message as DATA frames of HTTP/2 and records of TLS of
+ * 16 KiB each: with their and gRPC's framing this fills three of both, and a little more would cost a fourth at both ends.
+ */
+export const BATCH_FULL_BYTES = 48 * KIB - 64
+
+/** What a data frame has around its data, at most. */
+export const DATA_FRAMING_BYTES = 16
+
+/** Most data that a frame is sent with: it fills a batch. Who reads so much at a time has nothing cut in two. */
+export const FULL_DATA_BYTES = BATCH_FULL_BYTES - DATA_FRAMING_BYTES
 
 /** Most bytes of a batch: full less one byte, plus the largest frame. Set as gRPC's message limit too. */
 export const MAX_BATCH_BYTES = 256 * KIB

@@ -3,11 +3,9 @@
 // The rings are those of FQ-CoDel (RFC 8290 section 4.2) with time instead of one free quantum deciding who is new:
 // a channel stays ahead as long as it sends less than its allowance, which comes back with time.
 import type { BatchWriter } from './encode.ts'
-import { BATCH_FULL_BYTES, KIB, MAX_BATCH_FRAMES, MAX_DATA_BYTES } from './limits.ts'
-import type { SendQueue } from './send-queue.ts'
+import { BATCH_FULL_BYTES, KIB, MAX_BATCH_FRAMES } from './limits.ts'
+import { LEAST_ROOM_BYTES, type SendQueue } from './send-queue.ts'
 
-/** A turn of a bulk channel: one read of a Node socket. */
-const TURN_BYTES = MAX_DATA_BYTES
 /** On a slow line a frame is an eighth of what may be under way, so that what comes next need not wait for more. */
 const SLICES = 8
 const MIN_SLICE_BYTES = 8 * KIB
@@ -79,7 +77,7 @@ export class Outbox {
   fill(writer: BatchWriter, bulkBytes: number, capBytes: number): void {
     this.hasFilledFresh = !this.fresh.isEmpty
     this.hasFilledBulk = false
-    const slice = Math.max(MIN_SLICE_BYTES, Math.min(MAX_DATA_BYTES, capBytes / SLICES))
+    const slice = Math.max(MIN_SLICE_BYTES, Math.floor(capBytes / SLICES))
     this.fillControl(writer)
     while (hasRoom(writer)) {
       const queue = this.fresh.shift()
@@ -95,7 +93,7 @@ export class Outbox {
   }
 
   private serve(queue: SendQueue, writer: BatchWriter, slice: number): void {
-    queue.take(writer, TURN_BYTES, slice)
+    queue.take(writer, BATCH_FULL_BYTES - writer.bytes, slice)
     if (queue.isReady) this.enter(queue, queue.isFresh ? 'fresh' : 'bulk')
   }
 
@@ -116,7 +114,7 @@ export class Outbox {
   }
 }
 
-/** A queue's turn adds at most TURN_BYTES of data and a few frames, so that a batch stays below its limits. */
+/** What a queue's turn adds is no more than a full batch and a head, so that a batch stays below its limits. */
 function hasRoom(writer: BatchWriter): boolean {
-  return writer.bytes < BATCH_FULL_BYTES && writer.frames < MAX_BATCH_FRAMES / 2
+  return BATCH_FULL_BYTES - writer.bytes >= LEAST_ROOM_BYTES && writer.frames < MAX_BATCH_FRAMES / 2
 }

@@ -2,6 +2,7 @@
 import { type BatchWriter, type Body, DATA_TAG, DATAGRAM_TAG } from './encode.ts'
 import {
   CHANNEL_QUEUE_BYTES,
+  DATA_FRAMING_BYTES,
   DATAGRAM_QUEUE_BYTES,
   KIB,
   LEAST_QUEUE_BYTES,
@@ -11,6 +12,8 @@ import {
 } from './limits.ts'
 import { SendWindow, type UnreadPool } from './send-window.ts'
 
+/** Less room in a batch than this is left empty: a frame costs more than it would bring. */
+export const LEAST_ROOM_BYTES = 2 * KIB
 /** A channel that sent less than this of late goes ahead of bulk. */
 const FRESH_BYTES = 32 * KIB
 /** The allowance comes back at this rate: 256 KiB/s stay ahead for ever (a terminal, events). */
@@ -125,10 +128,13 @@ export class SendQueue {
     return this.freshBytes > 0
   }
 
-  /** Puts frames of about `budget` bytes, at least one if ready, into the batch, none with more data than `slice`. */
+  /**
+   * Puts frames of no more than `budget` bytes, or one larger head, into the batch, at least one if ready, none with more
+   * data than `slice`.
+   */
   take(writer: BatchWriter, budget: number, slice: number): void {
     const start = writer.bytes
-    while (writer.bytes - start < budget && writer.frames < MAX_BATCH_FRAMES) {
+    for (let room = budget; room >= LEAST_ROOM_BYTES && writer.frames < MAX_BATCH_FRAMES; ) {
       const body = this.bodies[this.head]
       if (body === undefined) {
         if (!this.isEndWanted || this.isEndTaken) break
@@ -144,7 +150,8 @@ export class SendQueue {
         this.bytes -= body.length
         this.pool.datagramBytes -= body.length
         writer.add(this.id, this.noteEnd(), body, DATAGRAM_TAG)
-      } else if (!this.takeData(writer, body, slice)) break
+      } else if (!this.takeData(writer, Math.min(slice, room - DATA_FRAMING_BYTES))) break
+      room = budget - (writer.bytes - start)
     }
     this.freshBytes -= writer.bytes - start
     this.tellRoom()
@@ -163,21 +170,37 @@ export class SendQueue {
     this.owner.drained()
   }
 
-  private takeData(writer: BatchWriter, chunk: Uint8Array, slice: number): boolean {
-    const size = Math.min(chunk.length - this.offset, this.window.spendable, slice)
-    if (size <= 0) {
+  /** One frame of what waits, of however many chunks, so that bulk goes in full ones. */
+  private takeData(writer: BatchWriter, most: number): boolean {
+    let left = Math.min(this.window.spendable, most)
+    let piece = left > 0 ? this.takePiece(left) : undefined
+    if (piece === undefined) {
       this.stalls++
       return false
     }
+    writer.add(this.id, false, piece, DATA_TAG)
+    for (;;) {
+      left -= piece.length
+      piece = left > 0 ? this.takePiece(left) : undefined
+      if (piece === undefined) break
+      writer.extend(piece)
+    }
+    if (this.noteEnd()) writer.end()
+    return true
+  }
+
+  /** At most so many bytes of the chunk that is first; undefined when no data is. */
+  private takePiece(most: number): Uint8Array | undefined {
+    const chunk = this.bodies[this.head]
+    if (chunk === undefined || typeof chunk === 'string') return undefined
     const from = this.offset
+    const size = Math.min(chunk.length - from, most)
     this.window.spent(size)
     this.bytes -= size
     this.pool.dataBytes -= size
     this.offset += size
     if (this.offset === chunk.length) this.shift()
-    const whole = from === 0 && size === chunk.length
-    writer.add(this.id, this.noteEnd(), whole ? chunk : chunk.subarray(from, from + size), DATA_TAG)
-    return true
+    return size === chunk.length ? chunk : chunk.subarray(from, from + size)
   }
 
   private shift(): void {

@@ -2,14 +2,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BatchReader } from './decode.ts'
-import { bufferOf } from './encode.ts'
+import { BatchWriter, bufferOf } from './encode.ts'
 import { KIB, MIB } from './limits.ts'
 import { Mux } from './mux.ts'
+import { Outbox } from './outbox.ts'
+import { SendQueue } from './send-queue.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { open, pairOfMuxes, pump, TCP, take } from './testing/mux-pair.ts'
 
+const IDLE_OWNER = { drained: () => {}, endTaken: () => {} }
+
 interface Given {
   readonly frames: number
+  readonly bytes: number
   taken(): void
 }
 
@@ -24,7 +29,7 @@ function muxOnLink() {
       write: (batch: Parameters<typeof bufferOf>[0], taken: () => void) => {
         const reader = new BatchReader()
         reader.read(bufferOf(batch))
-        given.push({ frames: reader.frames, taken })
+        given.push({ frames: reader.frames, bytes: batch.length, taken })
       },
       close: () => {},
     }
@@ -79,6 +84,76 @@ test('while burst follows burst, the first frame waits for what comes in the sam
   given[2]?.taken()
   burst()
   assert.deepEqual(frames(), [1, 9, 2, 1])
+})
+
+/** Node writes a message in DATA frames (9 bytes around each) and TLS records of this size; gRPC puts 5 bytes before it. */
+const RECORD_BYTES = 16 * KIB
+const MOST_OF_THREE = 3 * (RECORD_BYTES - 9) - 5
+
+test('bulk waits until the link has taken all, and goes in batches of three whole records, whatever its chunks', () => {
+  const { clock, given, openOne } = muxOnLink()
+  const channel = openOne()
+  clock.settle()
+  given[0]?.taken()
+  channel.write(Buffer.alloc(64 * KIB))
+  clock.settle()
+  const first = given.slice(1)
+  assert.deepEqual(
+    first.map(({ frames }) => frames),
+    [1, 1],
+  )
+  channel.write(Buffer.alloc(64 * KIB))
+  channel.write(Buffer.alloc(64 * KIB))
+  clock.settle()
+  first[0]?.taken()
+  clock.settle()
+  assert.equal(given.length, 3)
+  openOne()
+  clock.settle()
+  assert.equal(given.length, 3, 'what is not bulk waits for a link that has something, too')
+  first[1]?.taken()
+  clock.settle()
+  const rest = given.slice(3)
+  assert.ok(rest.length > 0)
+  for (const { bytes } of given) assert.ok(bytes <= MOST_OF_THREE, `${bytes} bytes`)
+  assert.ok((first[0]?.bytes ?? 0) > MOST_OF_THREE - 128, 'a full batch leaves next to nothing empty')
+})
+
+test('no frame of bulk is larger than its part of the line, or fuller than what waits', () => {
+  // An eighth of this line is no whole number of bytes.
+  const capBytes = 160_004
+  const queue = new SendQueue(1, false, { unreadBytes: 0, dataBytes: 0, datagramBytes: 0 }, true, IDLE_OWNER)
+  const outbox = new Outbox()
+  const writer = new BatchWriter()
+  for (let count = 0; count < 3; count++) queue.pushData(Buffer.alloc(30_000))
+  outbox.ready(queue, 0)
+  const sizes: number[] = []
+  while (!outbox.isEmpty) {
+    outbox.fill(writer, MIB, capBytes)
+    const reader = new BatchReader()
+    reader.read(bufferOf(writer.finish(0, 1)))
+    for (let index = 0; index < reader.frames; index++) {
+      reader.select(index)
+      sizes.push(reader.payload().length)
+    }
+  }
+  assert.ok(Math.max(...sizes) <= capBytes / 8, `${sizes}`)
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size, 0),
+    90_000,
+  )
+})
+
+test('bulk arrives whole over lines of any rate', () => {
+  // What a frame may take of such a line is no whole number of bytes, nor are chunks whole frames.
+  for (const bytesPerMs of [3001, 9973, 10_007, 17_011, 30_011]) {
+    const accepted: ReturnType<typeof take>[] = []
+    const { clock, server } = pairOfMuxes({ delayMs: 10, bytesPerMs }, ({ channel }) => accepted.push(take(channel)))
+    const hash = pump(clock, open(server, TCP), 4 * MIB + 1)
+    clock.advance(10_000)
+    assert.equal(accepted[0]?.ends, 1)
+    assert.equal(accepted[0]?.hash.digest('hex'), hash())
+  }
 })
 
 test('what waited for a link that broke goes out over the next one', () => {

@@ -232,9 +232,11 @@ export class Sender {
     if (this.link === undefined) return
     const now = this.clock.now()
     this.flushReplay(now)
+    // Bulk waits until the link has taken all it has, and goes in full batches then (the rule of Nagle, RFC 896).
+    const isBusy = this.pipeBytes > 0
     while (this.mayWrite()) {
       const spare = this.line.capBytes - this.line.inFlight
-      if (this.outbox.isEmpty || (spare <= 0 && this.outbox.hasOnlyBulk)) break
+      if (this.outbox.isEmpty || (this.outbox.hasOnlyBulk && (spare <= 0 || isBusy))) break
       this.outbox.fill(this.writer, spare, this.line.capBytes)
       if (this.writer.frames === 0) break
       this.isBursting = this.writer.frames >= BURST_FRAMES && !this.outbox.hasFilledBulk
@@ -303,7 +305,7 @@ export class Sender {
       this.pipeBytes -= batch.length
       if (wasFull) this.sendPong()
       if (this.isFlushPlanned) this.plannedFlush()
-      else if (wasFull && (this.hasMore || this.debt.isOwed)) this.planFlush()
+      else if ((wasFull || this.pipeBytes === 0) && (this.hasMore || this.debt.isOwed)) this.planFlush()
     })
   }
 }

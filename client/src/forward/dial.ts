@@ -1,7 +1,7 @@
 // Connects to a target: TCP, TLS or a unix socket, one address after the other.
 import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Clock, KIB, MAX_DATA_BYTES, PbtError } from '@pbt/proto'
+import { type Clock, FULL_DATA_BYTES, KIB, PbtError } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import type { Places } from './places.ts'
 
@@ -12,7 +12,7 @@ const KEEPALIVE_MS = 30_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
 /** Connections are read into this, one after the other: what a channel's frame may carry. */
-const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES)
+const readBuffer = Buffer.allocUnsafeSlow(FULL_DATA_BYTES)
 
 export interface Dialer {
   readonly target: Target
@@ -130,10 +130,10 @@ function reading(make: (onread: OnReadOpts) => Socket): Socket {
     buffer: () => buffer,
     callback: bytes => {
       const read = buffer.subarray(0, bytes)
-      const isGivenAway = buffer !== readBuffer && bytes * 2 >= MAX_DATA_BYTES
+      const isGivenAway = buffer !== readBuffer && bytes * 2 >= FULL_DATA_BYTES
       socket.emit('data', isGivenAway ? read : Buffer.from(read))
       const goesOn = !socket.isPaused()
-      buffer = goesOn && bytes === MAX_DATA_BYTES ? Buffer.allocUnsafeSlow(MAX_DATA_BYTES) : readBuffer
+      buffer = goesOn && bytes === FULL_DATA_BYTES ? Buffer.allocUnsafeSlow(FULL_DATA_BYTES) : readBuffer
       return goesOn
     },
   })
