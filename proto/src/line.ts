@@ -86,8 +86,8 @@ export class Line {
   private firstSentAt = 0
   /** Bytes sent and not acknowledged on this link. */
   inFlight = 0
-  /** Until `delivered` passes this, samples say how much there was to send, not what the line can take. */
-  private appLimitedUntil = 0
+  /** Until `delivered` is beyond this, samples say how much there was to send, not what the line can take. */
+  private appLimitedUntil = -1
 
   private round = 0
   private roundEndsAt = 0
@@ -122,7 +122,7 @@ export class Line {
     record.delivered = this.delivered
     record.deliveredAt = this.deliveredAt
     record.firstSentAt = this.firstSentAt
-    record.isAppLimited = this.delivered < this.appLimitedUntil
+    record.isAppLimited = this.delivered <= this.appLimitedUntil
   }
 
   /** The cap would let more go: there is nothing more to send, or the link takes no more for now. */

@@ -45,6 +45,8 @@ export class Sender {
   /** Number of the last batch with bulk in it. */
   private lastBulk = 0
   private pipeBytes = 0
+  /** Batches with bulk in them that the link has not taken. */
+  private pipeBulk = 0
   private pingId = 0
   /** Number of the last counted batch that stood before the ping under way; undefined: none is. */
   private pingedAfter: number | undefined
@@ -102,6 +104,7 @@ export class Sender {
     this.line = new Line()
     this.replay.rewind()
     this.pipeBytes = 0
+    this.pipeBulk = 0
     this.isFlushPlanned = false
     this.pingedAfter = undefined
     this.owedPong = undefined
@@ -232,12 +235,12 @@ export class Sender {
     if (this.link === undefined) return
     const now = this.clock.now()
     this.flushReplay(now)
-    // Bulk waits until the link has taken all it has, and goes in full batches then (the rule of Nagle, RFC 896).
-    const isBusy = this.pipeBytes > 0
+    // More bulk waits until the link has taken what it has, and goes in full batches then (the rule of Nagle, RFC 896).
+    const isBulkDue = this.pipeBulk === 0
     while (this.mayWrite()) {
       const spare = this.line.capBytes - this.line.inFlight
-      if (this.outbox.isEmpty || (this.outbox.hasOnlyBulk && (spare <= 0 || isBusy))) break
-      this.outbox.fill(this.writer, spare, this.line.capBytes)
+      if (this.outbox.isEmpty || (this.outbox.hasOnlyBulk && (spare <= 0 || !isBulkDue))) break
+      this.outbox.fill(this.writer, isBulkDue ? spare : 0, this.line.capBytes)
       if (this.writer.frames === 0) break
       this.isBursting = this.writer.frames >= BURST_FRAMES && !this.outbox.hasFilledBulk
       if (this.outbox.hasFilledFresh && this.isBulkUnderWay) this.line.shared(now)
@@ -248,9 +251,9 @@ export class Sender {
     if (this.debt.isDue(now)) this.sendAck()
   }
 
-  /** What goes out now waits for bulk: for what is on the line, or in the same batch. */
+  /** What goes out now waits for bulk: in the pipe, on the line, or in the same batch. */
   private get isBulkUnderWay(): boolean {
-    return this.outbox.hasFilledBulk || this.lastBulk > this.replay.acked
+    return this.outbox.hasFilledBulk || this.pipeBulk > 0 || this.lastBulk > this.replay.acked
   }
 
   private get hasMore(): boolean {
@@ -291,21 +294,23 @@ export class Sender {
     }
     this.line.sent(sent, now)
     this.replay.push(sent)
-    this.hand(batch)
+    this.hand(batch, this.outbox.hasFilledBulk)
   }
 
-  private hand(batch: Batch): void {
+  private hand(batch: Batch, hasBulk = false): void {
     const { link } = this
     if (link === undefined) return
     this.bytesSent += batch.length
     this.pipeBytes += batch.length
+    if (hasBulk) this.pipeBulk++
     link.write(batch, () => {
       if (this.link !== link) return
       const wasFull = this.pipeBytes >= PIPE_BYTES
       this.pipeBytes -= batch.length
+      if (hasBulk) this.pipeBulk--
       if (wasFull) this.sendPong()
       if (this.isFlushPlanned) this.plannedFlush()
-      else if ((wasFull || this.pipeBytes === 0) && (this.hasMore || this.debt.isOwed)) this.planFlush()
+      else if ((wasFull || (hasBulk && this.pipeBulk === 0)) && (this.hasMore || this.debt.isOwed)) this.planFlush()
     })
   }
 }
