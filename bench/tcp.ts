@@ -1,22 +1,20 @@
 // A TCP tunnel: bulk both ways, what a gigabyte costs, small requests at 64 connections, and new connections a second.
 import { bulkTable } from './support/bulk-table.ts'
 import { milli, Report, ratio } from './support/report.ts'
-import { compare, readOptions, startSystems } from './support/run.ts'
+import { compare, inShortRounds, readOptions, startSystems } from './support/run.ts'
 import { startBore, startPbtTcp, startRathole, startSsh } from './support/systems.ts'
 
-const options = readOptions(4, 3)
+const options = inShortRounds(readOptions(4, 3))
 const report = new Report('tcp', 'one TCP tunnel, loopback')
 const { systems, stop } = await startSystems([startPbtTcp, startSsh, startRathole, startBore], options)
 
 for (const kind of ['down', 'up'] as const) await bulkTable(report, systems, options, kind)
-// Where processes share cores the system's placing of them makes each round its own: many short ones.
-const SHORTER = 4
 for (const [kind, connections, title] of [
   ['requests', 64, 'small requests, 64 connections'],
   ['handshakes', 16, 'new connections, 16 at once, each with one small request'],
 ] as const) {
-  const load = { kind, isTls: false, connections, warmupSeconds: 0.7, seconds: options.seconds / SHORTER }
-  const measured = await compare(systems, load, options.rounds * SHORTER)
+  const load = { kind, isTls: false, connections, warmupSeconds: 0.7, seconds: options.seconds }
+  const measured = await compare(systems, load, options.rounds)
   report.table(
     title,
     ['system', 'a second', 'p50 ms', 'p99 ms', 'pbt is … of it'],

@@ -9,7 +9,7 @@ export async function bulkTable(
   options: Options,
   kind: 'down' | 'up',
 ): Promise<void> {
-  const load = { kind, isTls: false, connections: 1, warmupSeconds: 1.5, seconds: options.seconds } as const
+  const load = { kind, isTls: false, connections: 1, warmupSeconds: 1, seconds: options.seconds } as const
   const measured = await compare(systems, load, options.rounds)
   const pbt = measured.get('pbt')
   report.table(

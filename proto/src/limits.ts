@@ -23,7 +23,7 @@ export const MAX_HEADER_FIELDS = 256
  * A batch is closed for more data at this many bytes. Node writes a message as DATA frames of HTTP/2 and records of TLS of
  * 16 KiB each: with their and gRPC's framing this fills three of both, and a little more would cost a fourth at both ends.
  */
-export const BATCH_FULL_BYTES = 48 * KIB - 64
+export const BATCH_FULL_BYTES = 49_088
 
 /** What a data frame has around its data, at most. */
 export const DATA_FRAMING_BYTES = 16
