@@ -11,7 +11,7 @@ export const DIAL_MS = 10_000
 const KEEPALIVE_MS = 30_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
-/** Connections are read into this, one after the other: what a channel's frame may carry. */
+/** Connections are read into this, one after the other: what a frame of bulk is sent with, so that no read is cut in two. */
 const readBuffer = Buffer.allocUnsafeSlow(FULL_DATA_BYTES)
 
 export interface Dialer {
