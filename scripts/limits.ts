@@ -28,6 +28,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/edge/edge.ts',
       'server/src/edge/tcp.ts',
       'server/src/edge/reset.ts',
+      'proto/src/keep-alive.ts',
     ],
   ],
   ['Memory', ['server/src/edge/memory-watch.ts']],

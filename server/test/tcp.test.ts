@@ -1,6 +1,7 @@
 // TCP tunnels: whole connections, halves of them, resets, and the ports they keep.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -205,5 +206,45 @@ test('B5: an allowlist lets in whom it names, on TCP and HTTP', async t => {
     const connection = fields.startsWith('Upgrade') ? 'upgrade' : 'close'
     visitor.write(`GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: ${connection}\r\n${fields}\r\n`)
     assert.match((await untilEnd(visitor)).text, /^HTTP\/1\.1 403 [\s\S]*pbt-error: not-allowed/)
+  }
+})
+
+/** For each established connection of this local or remote port, the seconds until TCP asks for its silent peer. */
+function secondsToProbe(end: 'local' | 'remote', port: number): number[] {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  const [ESTABLISHED, PROBING, TICKS_A_SECOND] = ['01', '02', 100]
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map(line => line.trim().split(/\s+/))
+    .filter(
+      ([, local, remote, state]) => state === ESTABLISHED && (end === 'local' ? local : remote)?.endsWith(`:${hex}`),
+    )
+    .map(([, , , , , timer = '']) => timer.split(':'))
+    .filter(([kind]) => kind === PROBING)
+    .map(([, ticks = '']) => Number.parseInt(ticks, 16) / TICKS_A_SECOND)
+}
+
+const noProc = process.platform === 'linux' ? false : 'only Linux tells the timers of connections'
+
+test('connections that came together look for silent peers at different times', { skip: noProc }, async t => {
+  const COUNT = 64
+  const target = await rawTarget(t, socket => socket.write('.'))
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['tcp', String(target)])
+  await Promise.all(Array.from({ length: COUNT }, async () => await once(await visit(t, port), 'data')))
+  await Promise.all(Array.from({ length: COUNT }, () => visit(t, server.http)))
+  for (const [end, at] of [
+    ['local', port],
+    ['local', server.http],
+    ['remote', target],
+  ] as const) {
+    // The timer of what was just sent comes first.
+    let times: number[] = []
+    for (const deadline = performance.now() + 5_000; times.length < COUNT; times = secondsToProbe(end, at)) {
+      assert.ok(performance.now() < deadline, `${times.length} of ${COUNT} at the ${end} port ${at}`)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    assert.ok(Math.max(...times) <= 30.1, `${times}`)
+    assert.ok(Math.max(...times) - Math.min(...times) > 5, `${times}`)
   }
 })

@@ -1,14 +1,12 @@
 // Connects to a target: TCP, TLS or a unix socket, one address after the other.
 import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Clock, FULL_DATA_BYTES, KIB, PbtError } from '@pbt/proto'
+import { type Clock, FULL_DATA_BYTES, KIB, keepAliveDelayMs, PbtError } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import type { Places } from './places.ts'
 
 /** Time for name, TCP and TLS together. */
 export const DIAL_MS = 10_000
-/** TCP notices a target that vanished after this much silence. */
-const KEEPALIVE_MS = 30_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
 /** Connections are read into this, one after the other: what a frame of bulk is sent with, so that no read is cut in two. */
@@ -108,7 +106,7 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
     port: endpoint.port,
     noDelay: true,
     keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_MS,
+    keepAliveInitialDelay: keepAliveDelayMs(),
   }
   if (!target.isTls) return reading(onread => connectTcp({ ...where, onread }))
   return connectTls({

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
-import type { Clock, Timer } from '@pbt/proto'
+import { type Clock, keepAliveDelayMs, type Timer } from '@pbt/proto'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
@@ -27,8 +27,6 @@ const TICKET_KEYS_MS = 12 * 3_600_000
 const TICKET_KEYS_BYTES = 48
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
-/** TCP notices a dead visitor after this much silence. */
-const KEEPALIVE_MS = 30_000
 
 /** Certificates by server name. */
 export interface Keyring {
@@ -208,9 +206,9 @@ export class Edge {
   }
 
   private listener(kind: Kind | (() => Kind | undefined)): Server {
-    const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }
-    return createNetServer(options, socket => {
+    return createNetServer({ allowHalfOpen: true, noDelay: true }, socket => {
       guarded(socket)
+      socket.setKeepAlive(true, keepAliveDelayMs())
       const what = typeof kind === 'string' ? kind : kind()
       if (what === undefined) {
         socket.destroy()

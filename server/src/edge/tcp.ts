@@ -1,14 +1,12 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type ChannelHandler, KIB, PbtError, Pipe, resetStream } from '@pbt/proto'
+import { type ChannelHandler, KIB, keepAliveDelayMs, PbtError, Pipe, resetStream } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import type { Connections } from './connections.ts'
 import { endpointOf, visitorOf } from './headers.ts'
 import type { Tunnels } from './router.ts'
 
-/** TCP notices a dead visitor after this much silence. */
-const KEEPALIVE_MS = 30_000
 /** What Node reads ahead of, and keeps for, a connection that stands still: this and one read or write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
 
@@ -23,12 +21,11 @@ export function createTcpListener({ tunnels, connections, access }: TcpListenerO
   const options = {
     allowHalfOpen: true,
     noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_MS,
     highWaterMark: STREAM_BUFFER_BYTES,
   }
   return createServer(options, socket => {
     socket.on('error', () => {}) // 'close' follows
+    socket.setKeepAlive(true, keepAliveDelayMs())
     const verdict = connections.admit(socket)
     if (verdict !== 'welcome') {
       // TCP has no words for it.
