@@ -7,7 +7,7 @@ export const MIB = 1024 * KIB
 export const PROTOCOL_MAJOR = 1
 export const PROTOCOL_MINOR = 0
 
-/** Most bytes in one data frame: what one read of a Node socket gives, so that no read is cut in two. */
+/** Most bytes in one data frame: what one read of a Node socket gives. */
 export const MAX_DATA_BYTES = 64 * KIB
 
 /** Most bytes in one datagram: what UDP over IPv4 can carry. */

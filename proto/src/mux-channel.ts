@@ -4,7 +4,7 @@ import { type BatchReader, BODY_DATA, BODY_DATAGRAM, BODY_HTTP_RESPONSE, BODY_HT
 import { encodeCredit, encodeReset, encodeResponseHead, encodeTrailers } from './encode.ts'
 import { type ErrorCode, PbtError } from './errors.ts'
 import type { ChannelKind, HeaderList, ResponseHead } from './heads.ts'
-import { MAX_DATA_BYTES, MAX_DATAGRAM_BYTES } from './limits.ts'
+import { MAX_DATAGRAM_BYTES } from './limits.ts'
 import { type SendPool, SendQueue } from './send-queue.ts'
 import { type CreditPool, ReceiveWindow } from './window.ts'
 
@@ -86,13 +86,7 @@ export class MuxChannel implements Channel {
   write(chunk: Uint8Array): boolean {
     if (this.isOver || this.queue.isEnded || chunk.length === 0) return true
     this.bytesSent += chunk.length
-    let hasRoom = true
-    if (chunk.length <= MAX_DATA_BYTES) hasRoom = this.queue.pushData(chunk)
-    else {
-      for (let from = 0; from < chunk.length; from += MAX_DATA_BYTES) {
-        hasRoom = this.queue.pushData(chunk.subarray(from, from + MAX_DATA_BYTES))
-      }
-    }
+    const hasRoom = this.queue.pushData(chunk)
     this.host.wake(this.queue)
     return hasRoom
   }

@@ -114,7 +114,7 @@ export class Outbox {
   }
 }
 
-/** What a queue's turn adds is no more than a full batch and a head, so that a batch stays below its limits. */
+/** What a queue's turn adds is no more than a full batch and a head or datagram, so that a batch stays below its limits. */
 function hasRoom(writer: BatchWriter): boolean {
   return BATCH_FULL_BYTES - writer.bytes >= LEAST_ROOM_BYTES && writer.frames < MAX_BATCH_FRAMES / 2
 }

@@ -129,8 +129,8 @@ export class SendQueue {
   }
 
   /**
-   * Puts frames of no more than `budget` bytes, or one larger head, into the batch, at least one if ready, none with more
-   * data than `slice`.
+   * Puts frames of no more than `budget` bytes, or one larger head or datagram, into the batch, at least one if ready, none
+   * with more data than `slice`.
    */
   take(writer: BatchWriter, budget: number, slice: number): void {
     const start = writer.bytes

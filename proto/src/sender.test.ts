@@ -90,7 +90,7 @@ test('while burst follows burst, the first frame waits for what comes in the sam
 const RECORD_BYTES = 16 * KIB
 const MOST_OF_THREE = 3 * (RECORD_BYTES - 9) - 5
 
-test('bulk waits until the link has taken all, and goes in batches of three whole records, whatever its chunks', () => {
+test('bulk waits until the link has taken bulk, and goes in batches of three whole records, whatever its chunks', () => {
   const { clock, given, openOne } = muxOnLink()
   const channel = openOne()
   clock.settle()
