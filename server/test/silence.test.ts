@@ -12,6 +12,8 @@ const BACK_MS = 2_000
 const LATE_MS = 4_000
 
 const SILENT = /"link is silent"/
+/** What the server says when it finds the silence, and also when the client found it first and ended the link. */
+const LOST = /"link lost"/
 
 /** A server, a client whose link goes through a relay, and how often the target was asked for a path. */
 async function connected(t: TestContext) {
@@ -34,9 +36,9 @@ async function connected(t: TestContext) {
   return { server, relay, client, visit, asked }
 }
 
-/** Resolves with how many ms passed until the server's log told of a silent link. */
-async function serverNotices({ program }: RunningServer, since: number): Promise<number> {
-  await program.until(() => (SILENT.test(program.stderr) ? true : undefined), 'a silent link in the log')
+/** Resolves with how many ms passed until the server's log told of it. */
+async function serverNotices({ program }: RunningServer, line: RegExp, since: number): Promise<number> {
+  await program.until(() => (line.test(program.stderr) ? true : undefined), `${line} in the log`)
   return performance.now() - since
 }
 
@@ -71,7 +73,7 @@ describe('silence', { concurrency: true }, () => {
     client.child.kill('SIGSTOP')
     const since = performance.now()
     const meanwhile = visit('/meanwhile')
-    inTime(t, 'noticed', await serverNotices(server, since), LINK_SILENCE_MS)
+    inTime(t, 'noticed', await serverNotices(server, SILENT, since), LINK_SILENCE_MS)
     const later = visit('/later')
     const woken = performance.now()
     client.child.kill('SIGCONT')
@@ -103,7 +105,7 @@ describe('silence', { concurrency: true }, () => {
     relay.blackHole(direction)
     const since = performance.now()
     const meanwhile = visit('/meanwhile')
-    const [atServer, atClient] = await Promise.all([serverNotices(server, since), clientNotices(client, since)])
+    const [atServer, atClient] = await Promise.all([serverNotices(server, LOST, since), clientNotices(client, since)])
     inTime(t, 'noticed by the server', atServer, LINK_SILENCE_MS)
     inTime(t, 'noticed by the client', atClient, LINK_SILENCE_MS)
     const healed = performance.now()
