@@ -2,13 +2,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequest, type Held, heldTcp, heldTls, openAll, sizes, upgradeRequest, wakeAll } from './support/held.ts'
 import { Report } from './support/report.ts'
-import { readOptions } from './support/run.ts'
-import { pbtWith, type System, startOrigin, startRathole, startSsh } from './support/systems.ts'
+import { isWanted, readOptions } from './support/run.ts'
+import { type MakeSystem, pbtWith, type System, startOrigin, startRathole, startSsh } from './support/systems.ts'
 
 const options = readOptions(180, 1)
 const isQuick = options.seconds === 2
 const counts = isQuick ? { tcp: 200, upgraded: 80, events: 20 } : { tcp: 5_000, upgraded: 2_000, events: 500 }
 const all = counts.tcp + counts.upgraded + counts.events
+const peers: readonly (readonly [name: string, make: MakeSystem])[] = [
+  ['rathole', startRathole],
+  ['ssh -R', startSsh],
+]
 const report = new Report(
   'hold',
   `${counts.tcp} TCP connections, ${counts.upgraded} WebSockets and ${counts.events} event streams, idle for ${options.seconds} s`,
@@ -16,8 +20,9 @@ const report = new Report(
 const origin = await startOrigin()
 const rows: string[][] = []
 try {
-  await holdPbt()
-  for (const make of isQuick ? [] : [startRathole, startSsh]) {
+  if (isWanted(options, 'pbt')) await holdPbt()
+  for (const [name, make] of peers) {
+    if (isQuick || !isWanted(options, name)) continue
     const system = await make(origin.port)
     if (system === undefined) continue
     await hold(`${system.name}: TCP only`, system, () => openTcp(system))

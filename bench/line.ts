@@ -1,7 +1,7 @@
 // A line of 500 Mbit/s with a real round trip between server and client: bulk alone, and small requests beside it.
 import { measure } from './support/measure.ts'
 import { milli, Report } from './support/report.ts'
-import { readOptions } from './support/run.ts'
+import { isWanted, readOptions } from './support/run.ts'
 import { type MakeSystem, startOrigin, startPbt, startRathole, startSsh } from './support/systems.ts'
 
 const BYTES_PER_MS = 62_500
@@ -20,7 +20,7 @@ const origin = await startOrigin()
 for (const roundTrip of ROUND_TRIPS_MS) {
   const rows: string[][] = []
   for (const [name, make] of makers) {
-    if (options.only.length > 0 && !options.only.includes(name)) continue
+    if (!isWanted(options, name)) continue
     for (const bulk of ['down', 'up'] as const) {
       const system = await make(origin.port, { bytesPerMs: BYTES_PER_MS, oneWayMs: roundTrip / 2 })
       if (system === undefined) continue

@@ -13,10 +13,17 @@ const OLDEST = [24, 18, 1]
  *
  * - A small young generation: with Node's default of 32 MiB a gigabyte leaves 80 MiB of garbage between collections and
  *   every other one is of the whole heap; with 1 MiB requests under way are moved about all the time.
+ * - Small collections and the freeing of buffers on the one thread that has the work to do: the helpers that V8 has for
+ *   both have to share a core with other processes or the other end on a small machine, and wait for the allocator's lock.
  * - Buffers counted in the heap's own limit: with V8's separate limit for them every few hundred buffers under way cost a
  *   collection of the whole heap, half of all that bulk cost (bench/README.md).
  */
-const FLAGS = ['--max-semi-space-size=4', '--external-memory-accounted-in-global-limit']
+const FLAGS = [
+  '--max-semi-space-size=4',
+  '--external-memory-accounted-in-global-limit',
+  '--no-concurrent-array-buffer-sweeping',
+  '--no-parallel-scavenge',
+]
 
 /**
  * The limit of the whole heap begins where about 40 MiB are left beside what lives: 28 MiB at the client, 44 at the server.

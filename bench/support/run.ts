@@ -27,6 +27,11 @@ export function readOptions(seconds: number, rounds: number): Options {
   }
 }
 
+/** Whether `--only` leaves the system in. */
+export function isWanted({ only }: Options, system: string): boolean {
+  return only.length === 0 || only.some(name => system.includes(name))
+}
+
 /** Parts into which a round is cut where processes share cores: the system's placing of them makes each round its own. */
 const SHORTER = 4
 
@@ -45,7 +50,7 @@ export async function startSystems(
   for (const make of makers) {
     const system = await make(origin.port)
     if (system === undefined) continue
-    if (options.only.length === 0 || options.only.some(name => system.name.includes(name))) systems.push(system)
+    if (isWanted(options, system.name)) systems.push(system)
     else await system.stop()
   }
   return {

@@ -8,6 +8,7 @@ import { type Frame, FrameSchema, ResetSchema, TcpOpenSchema, UdpOpenSchema } fr
 import { type ErrorCode, MAX_MESSAGE_CHARS, reasonOf } from './errors.ts'
 import type { ChannelOpen, HeaderList, RequestHead, ResponseHead } from './heads.ts'
 import { KIB } from './limits.ts'
+import { readBuffers } from './read-buffers.ts'
 import { varintSize, varintText, writeVarint } from './wire.ts'
 
 // Tags: field number << 3 | wire type.
@@ -112,7 +113,8 @@ function latin1(bytes: Uint8Array): string {
 
 /**
  * An encoded batch: what gRPC asks of a message, and no more. A large one is not one buffer but its framing and the
- * chunks as they came, which `copy` joins in the buffer that gRPC allocates anyway: one copy and one allocation less.
+ * chunks as they came, which `copy` joins in the buffer that gRPC allocates anyway: one copy and one allocation less. From
+ * then on it is kept there, should it have to be sent again, and the chunks are free: nobody may write to that buffer.
  */
 export interface Batch {
   readonly length: number
@@ -126,13 +128,14 @@ const GATHER_BYTES = 4 * KIB
 
 class GatheredBatch implements Batch {
   readonly byteLength: number
-  private readonly framing: Buffer
+  /** The framing; from the first copy on everything. */
+  private bytes: Buffer
   /** For each payload: where in the framing it belongs. */
   private readonly cuts: readonly number[]
-  private readonly payloads: readonly Uint8Array[]
+  private payloads: readonly Uint8Array[]
 
   constructor(framing: Buffer, cuts: readonly number[], payloads: readonly Uint8Array[]) {
-    this.framing = framing
+    this.bytes = framing
     this.cuts = cuts
     this.payloads = payloads
     this.byteLength = payloads.reduce((sum, payload) => sum + payload.length, framing.length)
@@ -143,19 +146,24 @@ class GatheredBatch implements Batch {
   }
 
   copy(target: Uint8Array, start: number): void {
+    const { bytes, payloads } = this
     let at = start
     let from = 0
-    for (let index = 0; index < this.payloads.length; index++) {
+    for (let index = 0; index < payloads.length; index++) {
       const cut = this.cuts[index] ?? 0
-      const payload = this.payloads[index]
+      const payload = payloads[index]
       if (payload === undefined) continue
-      this.framing.copy(target, at, from, cut)
+      bytes.copy(target, at, from, cut)
       at += cut - from
       target.set(payload, at)
       at += payload.length
       from = cut
+      readBuffers.copied(payload)
     }
-    this.framing.copy(target, at, from)
+    bytes.copy(target, at, from)
+    if (payloads.length === 0) return
+    this.bytes = Buffer.from(target.buffer, target.byteOffset + start, this.byteLength)
+    this.payloads = []
   }
 }
 
@@ -291,6 +299,7 @@ export class BatchWriter {
       return at
     }
     framing.set(piece, at)
+    readBuffers.copied(piece)
     return at + piece.length
   }
 }

@@ -1,7 +1,7 @@
 // Connects to a target: TCP, TLS or a unix socket, one address after the other.
-import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Clock, FULL_DATA_BYTES, KIB, keepAliveDelayMs, PbtError } from '@pbt/proto'
+import { type Clock, KIB, keepAliveDelayMs, PbtError, withReadBuffers } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import type { Places } from './places.ts'
 
@@ -9,8 +9,6 @@ import type { Places } from './places.ts'
 export const DIAL_MS = 10_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
-/** Connections are read into this, one after the other: what a frame of bulk is sent with, so that no read is cut in two. */
-const readBuffer = Buffer.allocUnsafeSlow(FULL_DATA_BYTES)
 
 export interface Dialer {
   readonly target: Target
@@ -99,7 +97,8 @@ function noDescriptor(target: Target): PbtError {
 function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
   const { endpoint } = target
   const buffers = { allowHalfOpen: true, writableHighWaterMark: STREAM_BUFFER_BYTES }
-  if (endpoint.kind === 'unix') return reading(onread => connectTcp({ path: endpoint.path, ...buffers, onread }))
+  if (endpoint.kind === 'unix')
+    return withReadBuffers(onread => connectTcp({ path: endpoint.path, ...buffers, onread }))
   const where = {
     ...buffers,
     host,
@@ -108,34 +107,13 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
     keepAlive: true,
     keepAliveInitialDelay: keepAliveDelayMs(),
   }
-  if (!target.isTls) return reading(onread => connectTcp({ ...where, onread }))
+  if (!target.isTls) return withReadBuffers(onread => connectTcp({ ...where, onread }))
   return connectTls({
     ...where,
     ...(target.serverName === '' ? {} : { servername: target.serverName }),
     rejectUnauthorized: isVerified || !target.isLoopback,
     ALPNProtocols: [alpn],
   })
-}
-
-/**
- * A connection that stops reading when it is told to: left to itself Node reads once more, and thousands of targets that pour
- * out what nobody takes would fill a read each. Small reads are copied out of the shared buffer; after one that filled it
- * the next goes into a buffer of the connection's own, which is given away when at least half of it is used.
- */
-function reading(make: (onread: OnReadOpts) => Socket): Socket {
-  let buffer = readBuffer
-  const socket: Socket = make({
-    buffer: () => buffer,
-    callback: bytes => {
-      const read = buffer.subarray(0, bytes)
-      const isGivenAway = buffer !== readBuffer && bytes * 2 >= FULL_DATA_BYTES
-      socket.emit('data', isGivenAway ? read : Buffer.from(read))
-      const goesOn = !socket.isPaused()
-      buffer = goesOn && bytes === FULL_DATA_BYTES ? Buffer.allocUnsafeSlow(FULL_DATA_BYTES) : readBuffer
-      return goesOn
-    },
-  })
-  return socket
 }
 
 function unreachable(target: Target, reason: string, cause?: unknown): PbtError {

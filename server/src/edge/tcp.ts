@@ -5,6 +5,7 @@ import type { AccessSink } from '../observe/access-log.ts'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import type { Connections } from './connections.ts'
 import { endpointOf, visitorOf } from './headers.ts'
+import { readInBulk } from './read-in-bulk.ts'
 import type { Tunnels } from './router.ts'
 
 /** What Node reads ahead of, and keeps for, a connection that stands still: this and one read or write more. */
@@ -23,7 +24,10 @@ export function createTcpListener({ tunnels, connections, access }: TcpListenerO
     noDelay: true,
     highWaterMark: STREAM_BUFFER_BYTES,
   }
-  return createServer(options, socket => {
+  return createServer(options, accepted => {
+    const lookup = tunnels.lookup(address)
+    // Who has to wait is read by Node, which notices when they go away.
+    const socket = lookup.state === 'online' ? readInBulk(accepted, STREAM_BUFFER_BYTES) : accepted
     socket.on('error', () => {}) // 'close' follows
     socket.setKeepAlive(true, keepAliveDelayMs())
     const verdict = connections.admit(socket)
@@ -33,7 +37,7 @@ export function createTcpListener({ tunnels, connections, access }: TcpListenerO
       return
     }
     const startedAt = access.now()
-    follow(tunnels.lookup(address))
+    follow(lookup)
 
     function follow(lookup: Lookup): void {
       switch (lookup.state) {
