@@ -7,6 +7,9 @@ const MAX_FREE = 16
 /** Most that stand ready in sockets for their next read, 3 MiB: who sends much and falls silent keeps one. */
 const MAX_STANDING = 64
 
+/** A read of so much is bulk: what its buffer has left is not worth a copy. */
+const BULK_BYTES = FULL_DATA_BYTES * 0.75
+
 interface Lent {
   readonly buffer: Buffer
   /** Bytes read into it that are in no message yet. */
@@ -83,7 +86,7 @@ export interface OnRead {
 /**
  * A socket that `make` makes with `onread` in its options, and that stops reading when it is told to: left to itself Node
  * reads once more, and thousands of targets that pour out what nobody takes would fill a read each. Small reads are
- * copied out of the shared buffer; after one that filled half of it the next goes into a buffer of the socket's own, which is
+ * copied out of the shared buffer; after one that nearly filled it the next goes into a buffer of the socket's own, which is
  * lent to who sends it if it is as full. What comes before anybody listens to `data` is lost.
  */
 export function withReadBuffers<S extends ReadSocket>(make: (onread: OnRead) => S): S {
@@ -95,7 +98,7 @@ export function withReadBuffers<S extends ReadSocket>(make: (onread: OnRead) => 
   const socket: S = make({
     buffer: () => own ?? sharedBuffer,
     callback: bytes => {
-      const isBulk = bytes * 2 >= FULL_DATA_BYTES
+      const isBulk = bytes >= BULK_BYTES
       if (own !== undefined && isBulk) {
         const chunk = readBuffers.lend(own, bytes)
         own = undefined
