@@ -27,7 +27,8 @@ test('C4, D2, D4: fields sent twice in hints and trailers pass over HTTP/2 and h
 
 /** Interim answers of one request that pass. */
 const MAX_INTERIM = 32
-const FLOOD = 20_000
+/** More than the system keeps for a connection that nobody reads. */
+const FLOOD = 200_000
 
 const get = (path: string, more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: app.localhost\r\n${more}Connection: close\r\n\r\n`
@@ -174,7 +175,7 @@ test('D2: 102 and 103 pass, 100 only to those who asked for it', async t => {
   assert.match(old, /^HTTP\/1\.1 200 OK/)
 })
 
-test('D2: a flood of 20,000 interim answers is 502 after a few, and costs the programs nothing', async t => {
+test('D2: a flood of 200,000 interim answers is 502 after a few, and costs the programs nothing', async t => {
   const hint = 'HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n'
   let written = 0
   const cuts: number[] = []
