@@ -38,7 +38,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
   ],
   ['HTTP/2', ['server/src/edge/http2.ts', 'server/src/edge/http2-watch.ts']],
   ['UDP', ['server/src/edge/udp.ts', 'client/src/forward/udp.ts']],
-  ['Sessions and channels', ['proto/src/limits.ts']],
+  ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/read-buffers.ts']],
   ['Clients', ['server/src/relay/registry.ts', 'server/src/relay/service.ts', 'server/src/relay/sessions.ts']],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
   [
@@ -137,7 +137,8 @@ The worst that peers can make the server hold, if all of them do their worst at 
 | datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
 | one session in all, at either end | | ${mib(unread + unsent + others)} |
 
-Besides, Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead of a visitor.
+Besides, Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead of a visitor who waits
+for a client to come back.
 Both ends count in the same way, so \`pbt\` needs no setting: a thousand connections that stand still, visitors that do not read or a
 target that does not, make it grow by less than 250 MiB, as a test shows; most of that is what the first few hundred may have.
 Beyond these each channel is one read ahead of its reader, and one that is read goes on: a window that has grown stays as it is, a

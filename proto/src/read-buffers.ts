@@ -3,9 +3,9 @@
 import { FULL_DATA_BYTES } from './limits.ts'
 
 /** Most that wait to be used again, 768 KiB: about what one channel has under way between its reads and its messages. */
-const MAX_FREE = 16
+const MAX_FREE_BUFFERS = 16
 /** Most that stand ready in sockets for their next read, 3 MiB: who sends much and falls silent keeps one. */
-const MAX_STANDING = 64
+const MAX_STANDING_BUFFERS = 64
 
 /** A read of so much is bulk: what its buffer has left is not worth a copy. */
 const BULK_BYTES = FULL_DATA_BYTES * 0.75
@@ -24,7 +24,7 @@ export class ReadBuffers {
 
   /** A buffer of FULL_DATA_BYTES for one read, to be lent or given back; undefined while too many have one. */
   take(): Buffer | undefined {
-    if (this.standing >= MAX_STANDING) return undefined
+    if (this.standing >= MAX_STANDING_BUFFERS) return undefined
     this.standing++
     const used = this.free.pop()
     if (used !== undefined) return used
@@ -60,7 +60,7 @@ export class ReadBuffers {
   }
 
   private keep(buffer: Buffer): void {
-    if (this.free.length < MAX_FREE) this.free.push(buffer)
+    if (this.free.length < MAX_FREE_BUFFERS) this.free.push(buffer)
   }
 }
 

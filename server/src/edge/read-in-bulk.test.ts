@@ -1,7 +1,7 @@
 // Node keeps an accepted connection's handle where read-in-bulk.ts looks for it, and it lives on in a second socket.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { FULL_DATA_BYTES } from '@pbt/proto'
 import { readInBulk } from './read-in-bulk.ts'
@@ -73,4 +73,10 @@ test('its server closes without it', async t => {
   server.close()
   await closed
   assert.ok(!near.destroyed)
+})
+
+test('a connection whose handle is not to be found stays as it is', () => {
+  const strange = new Socket()
+  assert.equal(readInBulk(strange, 16 * 1024), strange)
+  assert.ok(!strange.destroyed)
 })
