@@ -5,7 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { AccessRow } from '../src/store/log-database.ts'
+import type { AccessRecord } from '../src/observe/access-record.ts'
 import { LogDatabase } from '../src/store/log-database.ts'
 import { ask, udpSocket, udpTarget } from './support/datagrams.ts'
 import {
@@ -40,13 +40,13 @@ async function until<T>(find: () => T | undefined, what: string): Promise<T> {
   }
 }
 
-function record(log: LogDatabase, match: Partial<AccessRow>): Promise<AccessRow> {
+function record(log: LogDatabase, match: Partial<AccessRecord>): Promise<AccessRecord> {
   const entries = Object.entries(match)
   return until(
     () =>
       log
         .records({ limit: 1_000 })
-        .find(row => entries.every(([name, value]) => row[name as keyof AccessRow] === value)),
+        .find(row => entries.every(([name, value]) => row[name as keyof AccessRecord] === value)),
     `record ${JSON.stringify(match)} in ${JSON.stringify(log.records({ limit: 5 }))}`,
   )
 }

@@ -1,9 +1,10 @@
 // The access log: one record for everything a visitor did, gathered in memory and handed on in batches; never in the way.
-import { Lines } from './lines.ts'
+import { type AccessKind, writeRecord } from './access-record.ts'
+import { Lines, MAX_FIELD_CHARS } from './lines.ts'
 import type { Log } from './log.ts'
 import { Tally, type TallyGrowth } from './tally.ts'
 
-export type AccessKind = 'http' | 'websocket' | 'upgrade' | 'tcp' | 'udp'
+export type { AccessKind }
 
 /** What is told about visitors. Called for each request: it must cost next to nothing and never throw. */
 export interface AccessSink {
@@ -37,9 +38,20 @@ export interface AccessSink {
   datagramDropped(tunnel: string): void
 }
 
-/** Records are lines in UTF-8, their fields have tabs between, in the order of the columns. */
+/** What is over, in the order in which it ended. */
+export interface AccessRecords {
+  readonly count: number
+  /** When the first one ended, milliseconds since 1970. */
+  readonly since: number
+  /** As `writeRecord` makes them, with line breaks between, in UTF-8. */
+  readonly lines: Uint8Array
+  /** Whose they are, each name once. */
+  readonly tunnels: readonly string[]
+}
+
 export interface AccessBatch {
-  readonly records: Uint8Array
+  /** Undefined: only figures have grown. */
+  readonly records: AccessRecords | undefined
   readonly tallies: readonly TallyGrowth[]
   /** Minutes since 1970. */
   readonly minute: number
@@ -64,9 +76,9 @@ const MAX_REFUSALS_PER_SECOND = 50
 const MAX_TALLIES = 10_000
 /** A closing server waits this long for its last batch, milliseconds. */
 const CLOSE_MS = 2_000
-const MAX_SUMMARY_CHARS = 300
+/** Four texts and numbers. */
+const MAX_LINE_CHARS = 1_500
 const MINUTE_MS = 60_000
-const NO_RECORDS = { records: new Uint8Array(), count: 0 }
 
 /** Upper bounds of the classes of durations, milliseconds; one more class has the rest. */
 export const DURATION_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 60_000] as const
@@ -98,8 +110,12 @@ export class AccessLog implements AccessSink {
   private readonly options: AccessLogOptions
   private readonly timer: NodeJS.Timeout
   private readonly gathered = new Lines(BATCH_BYTES)
-  /** Batches that wait for the disk, the oldest first. */
-  private readonly sealed: { readonly records: Uint8Array; readonly count: number }[] = []
+  private readonly gatheredTunnels = new Set<string>()
+  /** When the first of these ended: since 1970, and by `now`. */
+  private gatheredSince = 0
+  private gatheredFrom = 0
+  /** What waits for the disk, the oldest first. */
+  private readonly sealed: AccessRecords[] = []
   private sealedRecords = 0
   private writing: Promise<void> | undefined
   private isFailing = false
@@ -215,13 +231,26 @@ export class AccessLog implements AccessSink {
       this.figures.dropped++
       return
     }
-    const at = Math.round(performance.timeOrigin + startedAt)
-    const line = `${tunnel}\t${kind}\t${visitor}\t${summary}\t${status}\t${at}\t${Math.round(durationMs * 1_000)}\t${bytesIn}\t${bytesOut}\t${reason}`
-    if (!this.gathered.add(line)) {
-      this.seal()
-      this.gathered.add(line)
+    const endedAt = startedAt + durationMs
+    if (this.gathered.count === 0) {
+      this.gatheredSince = Date.now()
+      this.gatheredFrom = endedAt
     }
-    if (this.gathered.count < BATCH_RECORDS) return
+    writeRecord(
+      this.gathered,
+      tunnel,
+      Math.round(endedAt - this.gatheredFrom),
+      kind,
+      visitor,
+      summary,
+      status,
+      Math.round(durationMs * 1_000),
+      bytesIn,
+      bytesOut,
+      reason,
+    )
+    this.gatheredTunnels.add(tunnel)
+    if (this.gathered.count < BATCH_RECORDS && this.gathered.hasRoom(MAX_LINE_CHARS)) return
     this.seal()
     this.flush()
   }
@@ -229,8 +258,10 @@ export class AccessLog implements AccessSink {
   private seal(): void {
     const { count } = this.gathered
     if (count === 0) return
-    this.sealed.push({ records: this.gathered.take(), count })
+    const tunnels = [...this.gatheredTunnels]
+    this.sealed.push({ count, since: this.gatheredSince, lines: this.gathered.take(), tunnels })
     this.sealedRecords += count
+    this.gatheredTunnels.clear()
   }
 
   private flush(): void {
@@ -240,7 +271,8 @@ export class AccessLog implements AccessSink {
     for (const tally of this.tallies.values()) if (tally.hasGrown) grown.push(tally)
     if (this.waitingRecords === 0 && grown.length === 0) return
     if (this.sealed.length === 0) this.seal()
-    const { records, count } = this.sealed.shift() ?? NO_RECORDS
+    const records = this.sealed.shift()
+    const count = records?.count ?? 0
     this.sealedRecords -= count
     const minute = Math.floor(Date.now() / MINUTE_MS)
     this.writing = write({ records, tallies: grown.map(tally => tally.growth()), minute }).then(
@@ -289,12 +321,11 @@ export class AccessLog implements AccessSink {
 /** Method and path: a query may hold secrets. */
 export function summaryOf(method: string, target: string): string {
   const query = target.indexOf('?')
-  const path = query < 0 ? target : target.slice(0, query)
-  return `${method} ${path.length > MAX_SUMMARY_CHARS ? path.slice(0, MAX_SUMMARY_CHARS) : path}`
+  return `${method} ${query < 0 ? target : target.slice(0, query)}`
 }
 
 /** What is not printable could end a record early. */
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\x00-\x1f\x7f]/g, ' ').slice(0, MAX_SUMMARY_CHARS)
+  return text.slice(0, MAX_FIELD_CHARS).replace(/[\x00-\x1f\x7f]/g, ' ')
 }

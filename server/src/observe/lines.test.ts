@@ -1,31 +1,53 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Lines } from './lines.ts'
+import { Lines, MAX_FIELD_CHARS } from './lines.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-test('what was added comes back, whatever the characters, and what finds no room is refused', () => {
-  const line = fc.string({ unit: 'grapheme', maxLength: 40 }).map(text => text.replaceAll('\n', ' '))
+const text = fc.string({ unit: 'grapheme', maxLength: 40 }).map(text => text.replaceAll(/[\t\n]/g, ' '))
+const field = fc.oneof(text, fc.maxSafeNat())
+
+test('what was added comes back, whatever the characters and numbers', () => {
   fc.assert(
-    fc.property(fc.array(line, { minLength: 1 }), texts => {
-      const lines = new Lines(400)
-      const added = texts.filter(text => lines.add(text))
-      assert.equal(lines.count, added.length)
-      assert.equal(decoder.decode(lines.take()), added.join('\n'))
+    fc.property(fc.array(fc.array(field, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 20 }), all => {
+      const lines = new Lines(64 * 1_024)
+      for (const fields of all) {
+        for (const field of fields) typeof field === 'string' ? lines.text(field) : lines.number(field)
+        lines.endLine()
+      }
+      assert.equal(lines.count, all.length)
+      assert.equal(decoder.decode(lines.take()), all.map(fields => fields.join('\t')).join('\n'))
       assert.equal(lines.count, 0)
     }),
   )
 })
 
+test('a long text is cut, and a number that is none harms nothing', () => {
+  const lines = new Lines(4_096)
+  lines.text('before')
+  for (const number of [Number.NaN, -5, 0, 9, 10, Number.MAX_SAFE_INTEGER]) lines.number(number)
+  lines.text('x'.repeat(MAX_FIELD_CHARS + 1))
+  lines.text('ü'.repeat(MAX_FIELD_CHARS + 1))
+  lines.endLine()
+  const fields = decoder.decode(lines.take()).split('\t')
+  assert.equal(fields[0], 'before')
+  assert.deepEqual(fields.slice(3, 7), ['0', '9', '10', String(Number.MAX_SAFE_INTEGER)])
+  assert.deepEqual(fields.slice(7), ['x'.repeat(MAX_FIELD_CHARS), 'ü'.repeat(MAX_FIELD_CHARS)])
+})
+
 test('a batch is not touched by what is gathered after it', () => {
   const lines = new Lines(100)
-  lines.add('first')
+  const add = (text: string) => {
+    lines.text(text)
+    lines.endLine()
+  }
+  add('first')
   const taken = lines.take()
-  lines.add('second')
+  add('second')
   assert.equal(decoder.decode(taken), 'first')
   assert.equal(decoder.decode(lines.take()), 'second')
   assert.equal(lines.take().length, 0)
-  assert.equal(lines.add('x'.repeat(34)), false)
-  assert.equal(lines.add('x'.repeat(33)), true)
+  assert.equal(lines.hasRoom(34), false)
+  assert.equal(lines.hasRoom(33), true)
 })

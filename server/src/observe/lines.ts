@@ -1,9 +1,14 @@
-// Lines of text gathered as bytes. As strings, thousands that wait would be moved about at each collection of garbage and
-// end in the old generation: a third of what a small request cost the edge.
+// Lines of fields gathered as bytes, without a string or any other garbage for each. As strings, thousands that wait would be
+// moved about at each collection of garbage and end in the old generation: a third of what a small request cost the edge.
 
+const TAB = 0x09
 const NEWLINE = 0x0a
+const DIGIT_ZERO = 0x30
+const MAX_ASCII = 0x7f
 /** UTF-8 for one UTF-16 unit, at most. */
 const MAX_BYTES_A_CHAR = 3
+/** Longer texts are cut. */
+export const MAX_FIELD_CHARS = 300
 
 export class Lines {
   private readonly buffer: Buffer
@@ -15,13 +20,47 @@ export class Lines {
     this.buffer = Buffer.allocUnsafeSlow(bytes)
   }
 
-  /** Adds a line without a line break in it; false, and nothing has happened, when there may be no room for it. */
-  add(line: string): boolean {
-    if (this.used + line.length * MAX_BYTES_A_CHAR + 1 > this.buffer.length) return false
-    this.used += this.buffer.write(line, this.used)
-    this.buffer[this.used++] = NEWLINE
+  /** Whether there is room for fields of so many characters together, tabs included, whatever they are; to be asked before. */
+  hasRoom(chars: number): boolean {
+    return this.used + chars * MAX_BYTES_A_CHAR <= this.buffer.length
+  }
+
+  /** The next field: text without a tab or a line break in it, of which the first MAX_FIELD_CHARS count. */
+  text(text: string): void {
+    const { buffer } = this
+    const length = Math.min(text.length, MAX_FIELD_CHARS)
+    let at = this.used
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index)
+      if (code > MAX_ASCII) {
+        at = this.used + buffer.write(text.slice(0, length), this.used)
+        break
+      }
+      buffer[at++] = code
+    }
+    buffer[at] = TAB
+    this.used = at + 1
+  }
+
+  /** The next field: a whole number, not below zero, in decimal. */
+  number(value: number): void {
+    const { buffer } = this
+    let end = this.used + 1
+    for (let power = 10; power <= value; power *= 10) end++
+    buffer[end] = TAB
+    this.used = end + 1
+    let rest = value
+    do {
+      const tens = Math.floor(rest / 10)
+      buffer[--end] = DIGIT_ZERO + (rest - tens * 10)
+      rest = tens
+    } while (rest > 0)
+  }
+
+  /** The line ends with the field that was last. */
+  endLine(): void {
+    this.buffer[this.used - 1] = NEWLINE
     this.count++
-    return true
   }
 
   /** The lines as UTF-8, with line breaks between, and begins anew. */

@@ -5,6 +5,8 @@ declare module 'better-sqlite3' {
       run(...values: Values): { changes: number }
       all(...values: Values): Row[]
       get(...values: Values): Row | undefined
+      /** Until the loop ends, no other statement may write. */
+      iterate(...values: Values): IterableIterator<Row>
     }
     interface Database {
       exec(sql: string): this

@@ -1,28 +1,21 @@
 // The database of the access log and the figures by minute.
 //
-// A file and a connection of their own, in a worker thread: a record costs microseconds there and nothing of the thread that
-// carries traffic, no lock is shared with what must be remembered, and a file that is full or damaged harms only itself. A
-// power cut may cost the last moments (`synchronous = NORMAL`); what was acknowledged survives the process. Prepared
-// statements instead of Prisma's client, which costs some ten times as much a row.
+// A file and a connection of their own, in a worker thread: nothing of what writing costs is paid by the thread that carries
+// traffic, no lock is shared with what must be remembered, and a file that is full or damaged harms only itself. A power cut
+// may cost the last moments (`synchronous = NORMAL`); what was acknowledged survives the process. Prepared statements instead
+// of Prisma's client, which costs some ten times as much a row; and records in batches, a row for a thousand of them.
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { AccessBatch } from '../observe/access-log.ts'
+import type { AccessBatch, AccessRecords } from '../observe/access-log.ts'
+import { type AccessRecord, accessRecord, endedAt, isOfTunnel } from '../observe/access-record.ts'
 import { TALLY_FIELDS } from '../observe/tally.ts'
 import { BUSY_TIMEOUT_MS, migrate } from './migrate.ts'
 
 const FILE = 'access.db'
-const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'log', 'migrations')
+/** For its test. */
+export const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'log', 'migrations')
 
-const FIELDS = 10
-const COLUMNS = FIELDS + 1
-/** Rows of one statement: half the time for each than one by one; more bring no more. */
-const ROWS_AT_ONCE = 50
-/**
- * Pages of the write-ahead log, 16 MiB, after which they go into the file: four times SQLite's own measure, since the pages of
- * the index are written again by every batch and into the file only once.
- */
-const WAL_PAGES = 4_000
 /** Ids of one millisecond. */
 const IDS_PER_MS = 1_024
 const DAY_MS = 86_400_000
@@ -32,25 +25,11 @@ const KEEP_MINUTES = 396 * 24 * 60
 /** A row of figures with its index, bytes; not counted against the records' limit. */
 const MINUTE_ROW_BYTES = 150
 /** Deleted at least with each batch while there is too much: more than a batch adds, little enough to be quick. */
-const DELETE_ROWS = 3_000
+const DELETE_RECORDS = 3_000
 
 export interface LogLimits {
   readonly days: number
   readonly bytes: number
-}
-
-export interface AccessRow {
-  readonly id: number
-  readonly tunnel: string
-  readonly kind: string
-  readonly visitor: string
-  readonly summary: string
-  readonly status: number
-  readonly startedAt: number
-  readonly durationUs: number
-  readonly bytesIn: number
-  readonly bytesOut: number
-  readonly reason: string
 }
 
 export interface AccessQuery {
@@ -58,7 +37,7 @@ export interface AccessQuery {
   /** When it ended, milliseconds since 1970; `to` is not included. */
   readonly from?: number
   readonly to?: number
-  /** Only rows before this one: the last of the page before. */
+  /** Only records before this one: the last of the page before. */
   readonly before?: number
   readonly limit: number
 }
@@ -76,22 +55,31 @@ export type FigureRow = Readonly<Record<(typeof TALLY_FIELDS)[number], number>> 
 }
 
 /** A page has no more. */
-const MAX_ROWS = 1_000
+const MAX_RECORDS = 1_000
+const NEVER = Number.MAX_SAFE_INTEGER
 const MAX_MINUTES = 50_000
 
-const RECORDS = 'SELECT * FROM access WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?'
+interface BatchRow {
+  readonly id: number
+  readonly since: number
+  readonly lines: string
+}
+
+const BATCHES = 'SELECT id, since, lines FROM access_batches WHERE id < ? ORDER BY id DESC'
 /** For its test. */
-export const RECORDS_OF_TUNNEL = 'SELECT * FROM access WHERE id >= ? AND id < ? AND tunnel = ? ORDER BY id DESC LIMIT ?'
+export const BATCHES_OF_TUNNEL =
+  'SELECT id, since, lines FROM access_tunnels JOIN access_batches ON id = batchId WHERE tunnel = ? AND batchId < ? ORDER BY batchId DESC'
 
 export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits
-  private readonly decoder = new TextDecoder()
-  private readonly insertRow: Database.Statement
-  private readonly insertRows: Database.Statement
+  private readonly insertBatch: Database.Statement
+  private readonly insertTunnel: Database.Statement
   private readonly addMinute: Database.Statement
   private readonly addTotal: Database.Statement
-  private readonly last: Database.Statement<[], { id: number | null }>
+  private readonly newest: Database.Statement<[], { id: number; records: number }>
+  private readonly oldest: Database.Statement<[number], { id: number; records: number }>
+  private readonly deleteUpTo: Database.Statement<[number]>
   private readonly writeAll: (batch: AccessBatch) => void
 
   /** Makes or opens it. Throws what SQLite says, and Failure. */
@@ -104,10 +92,8 @@ export class LogDatabase {
     this.db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
     this.db.pragma('journal_mode = WAL')
     this.db.pragma('synchronous = NORMAL')
-    this.db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`)
-    const row = `(${Array(COLUMNS).fill('?')})`
-    this.insertRow = this.db.prepare(`INSERT INTO access VALUES ${row}`)
-    this.insertRows = this.db.prepare(`INSERT INTO access VALUES ${Array(ROWS_AT_ONCE).fill(row)}`)
+    this.insertBatch = this.db.prepare('INSERT INTO access_batches VALUES (?, ?, ?, CAST(? AS TEXT))')
+    this.insertTunnel = this.db.prepare('INSERT INTO access_tunnels VALUES (?, ?)')
     const names = TALLY_FIELDS.join(', ')
     const marks = TALLY_FIELDS.map(() => '?').join(', ')
     const sums = TALLY_FIELDS.map(name => `${name} = ${name} + excluded.${name}`).join(', ')
@@ -117,7 +103,9 @@ export class LogDatabase {
     this.addTotal = this.db.prepare(
       `INSERT INTO totals (tunnel, ${names}) VALUES (?, ${marks}) ON CONFLICT (tunnel) DO UPDATE SET ${sums}`,
     )
-    this.last = this.db.prepare<[], { id: number | null }>('SELECT MAX(id) AS id FROM access')
+    this.newest = this.db.prepare('SELECT id, records FROM access_batches ORDER BY id DESC LIMIT 1')
+    this.oldest = this.db.prepare('SELECT id, records FROM access_batches WHERE id < ? ORDER BY id')
+    this.deleteUpTo = this.db.prepare('DELETE FROM access_batches WHERE id <= ?')
     // The next server may write before this one has stopped: each waits for the other.
     this.writeAll = this.db.transaction((batch: AccessBatch) => this.writeRows(batch)).immediate
   }
@@ -139,14 +127,29 @@ export class LogDatabase {
   }
 
   /** The newest first. */
-  records({ tunnel, from = 0, to, before, limit }: AccessQuery): AccessRow[] {
-    const end = Math.min(
-      to === undefined ? Number.MAX_SAFE_INTEGER : to * IDS_PER_MS,
-      before ?? Number.MAX_SAFE_INTEGER,
-    )
-    return this.db
-      .prepare<unknown[], AccessRow>(tunnel === undefined ? RECORDS : RECORDS_OF_TUNNEL)
-      .all(from * IDS_PER_MS, end, ...(tunnel === undefined ? [] : [tunnel]), Math.min(limit, MAX_ROWS))
+  records({ tunnel, from = 0, to = NEVER, before = NEVER, limit }: AccessQuery): AccessRecord[] {
+    const found: AccessRecord[] = []
+    const end = Math.min(to * IDS_PER_MS, before)
+    for (const { id, since, lines } of this.batches(end, tunnel)) {
+      const all = lines.split('\n')
+      for (let index = all.length - 1; index >= 0; index--) {
+        const line = all[index] ?? ''
+        if (id + index >= before || (tunnel !== undefined && !isOfTunnel(line, tunnel))) continue
+        const record = accessRecord(line, id + index, since)
+        const ended = endedAt(record)
+        if (ended >= from && ended < to) found.push(record)
+        if (found.length === Math.min(limit, MAX_RECORDS)) return found
+      }
+      // Those of the batches before this one ended before its first.
+      if (id < from * IDS_PER_MS) break
+    }
+    return found
+  }
+
+  /** The newest first, all that have records before `end`, of the tunnel if one is named. */
+  private batches(end: number, tunnel: string | undefined): Iterable<BatchRow> {
+    if (tunnel === undefined) return this.db.prepare<[number], BatchRow>(BATCHES).iterate(end)
+    return this.db.prepare<[string, number], BatchRow>(BATCHES_OF_TUNNEL).iterate(tunnel, end)
   }
 
   /** In the order of time. */
@@ -166,7 +169,7 @@ export class LogDatabase {
 
   private writeRows({ records, tallies, minute }: AccessBatch): void {
     const now = Date.now()
-    if (records.length > 0) this.writeRecords(this.decoder.decode(records).split('\n'))
+    if (records !== undefined) this.writeRecords(records)
     for (const { tunnel, values } of tallies) {
       this.addMinute.run(tunnel, minute, ...values)
       this.addTotal.run(tunnel, ...values)
@@ -174,36 +177,18 @@ export class LogDatabase {
     this.forget(now)
   }
 
-  private writeRecords(records: readonly string[]): void {
-    let id = this.last.get()?.id ?? 0
-    const values: unknown[] = []
-    for (const record of records) {
-      const [tunnel, kind, visitor, summary, status, startedAt, durationUs, bytesIn, bytesOut, reason] = record.split(
-        '\t',
-        FIELDS,
-      )
-      const endedAt = Math.floor(Number(startedAt) + Number(durationUs) / 1_000)
-      // Ids only grow, also when the clock was set back.
-      id = Math.max(id + 1, endedAt * IDS_PER_MS)
-      values.push(id, tunnel, kind, visitor, summary, Number(status), Number(startedAt), Number(durationUs))
-      values.push(Number(bytesIn), Number(bytesOut), reason)
-      if (values.length < ROWS_AT_ONCE * COLUMNS) continue
-      this.insertRows.run(values)
-      values.length = 0
-    }
-    for (let at = 0; at < values.length; at += COLUMNS) this.insertRow.run(values.slice(at, at + COLUMNS))
+  private writeRecords({ count, since, lines, tunnels }: AccessRecords): void {
+    const newest = this.newest.get()
+    // Ids only grow, also when the clock was set back.
+    const id = Math.max(newest === undefined ? 0 : newest.id + newest.records, since * IDS_PER_MS)
+    this.insertBatch.run(id, since, count, Buffer.from(lines.buffer, lines.byteOffset, lines.length))
+    for (const tunnel of tunnels) this.insertTunnel.run(tunnel, id)
   }
 
   /** What is too old or too much goes, the oldest first. Its pages are used again, so that the file stops growing. */
   private forget(now: number): void {
-    const oldest = (now - this.limits.days * DAY_MS) * IDS_PER_MS
-    const rows = 'SELECT id FROM access'
-    this.db
-      .prepare(`DELETE FROM access WHERE id IN (${rows} WHERE id < ? ORDER BY id LIMIT ?)`)
-      .run(oldest, DELETE_ROWS)
-    if (this.recordBytes() > this.limits.bytes) {
-      this.db.prepare(`DELETE FROM access WHERE id IN (${rows} ORDER BY id LIMIT ?)`).run(DELETE_ROWS)
-    }
+    this.forgetSome((now - this.limits.days * DAY_MS) * IDS_PER_MS)
+    if (this.recordBytes() > this.limits.bytes) this.forgetSome(NEVER)
     const oldestMinute = Math.floor(now / MINUTE_MS) - KEEP_MINUTES
     // The oldest rows have the lowest ids, so that a look at the first ones is enough.
     this.db
@@ -211,6 +196,17 @@ export class LogDatabase {
         'DELETE FROM minutes WHERE id IN (SELECT id FROM (SELECT id, minute FROM minutes ORDER BY id LIMIT 100) WHERE minute < ?)',
       )
       .run(oldestMinute)
+  }
+
+  /** Batches before this one. */
+  private forgetSome(before: number): void {
+    let [last, records] = [0, 0]
+    for (const batch of this.oldest.iterate(before)) {
+      last = batch.id
+      records += batch.records
+      if (records >= DELETE_RECORDS) break
+    }
+    if (records > 0) this.deleteUpTo.run(last)
   }
 
   private recordBytes(): number {

@@ -1,7 +1,8 @@
 // The access log as it is remembered: hands batches and questions to the thread that has the database.
 import { Worker } from 'node:worker_threads'
 import type { AccessBatch } from '../observe/access-log.ts'
-import type { AccessQuery, AccessRow, FigureRow, LogLimits, MinuteQuery } from './log-database.ts'
+import type { AccessRecord } from '../observe/access-record.ts'
+import type { AccessQuery, FigureRow, LogLimits, MinuteQuery } from './log-database.ts'
 
 export type Job =
   | { readonly kind: 'open' }
@@ -43,8 +44,8 @@ export class LogStore {
     await this.ask({ kind: 'write', batch })
   }
 
-  async records(query: AccessQuery): Promise<AccessRow[]> {
-    return (await this.ask({ kind: 'records', query })) as AccessRow[]
+  async records(query: AccessQuery): Promise<AccessRecord[]> {
+    return (await this.ask({ kind: 'records', query })) as AccessRecord[]
   }
 
   async minutes(query: MinuteQuery): Promise<FigureRow[]> {
