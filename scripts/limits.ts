@@ -7,7 +7,6 @@ import {
   LEAST_QUEUE_BYTES,
   LEAST_WINDOW_BYTES,
   MAX_CHANNELS,
-  MAX_DATA_BYTES,
   MAX_UNACKED_BYTES,
   MIB,
   SESSION_CREDIT_BYTES,
@@ -96,6 +95,9 @@ function mib(bytes: number): string {
   return `${Math.round(bytes / MIB).toLocaleString('en')} MiB`
 }
 
+/** What one read of a Node socket brings at most. */
+const NODE_READ_BYTES = 64 * 1024
+
 /** What one visitor's connection costs while it is idle, with TLS; bench/idle.ts measures it. */
 const IDLE_CONNECTION_BYTES = 50 * 1024
 
@@ -107,7 +109,7 @@ export function limitsPage(): string {
   const most = MAX_CHANNELS.toLocaleString('en')
   const unread = SESSION_UNREAD_BYTES + SESSION_CREDIT_BYTES + MAX_CHANNELS * LEAST_WINDOW_BYTES
   const broken = MAX_CHANNELS * INITIAL_CREDIT_BYTES + SESSION_CREDIT_BYTES
-  const unsent = SESSION_QUEUE_BYTES + MAX_CHANNELS * (LEAST_QUEUE_BYTES + MAX_DATA_BYTES)
+  const unsent = SESSION_QUEUE_BYTES + MAX_CHANNELS * (LEAST_QUEUE_BYTES + NODE_READ_BYTES)
   const others = MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
   return `# Limits
 
@@ -132,7 +134,7 @@ The worst that peers can make the server hold, if all of them do their worst at 
 | unread bodies of one HTTP/2 connection | its window | ${mib(SESSION_WINDOW_BYTES)} |
 | what its receivers have not read, one session and end | ${mib(SESSION_UNREAD_BYTES)} + growth ${mib(SESSION_CREDIT_BYTES)} + ${most} channels × ${LEAST_WINDOW_BYTES / KIB} KiB | ${mib(unread)} |
 | the same, sent by a peer that keeps to its credit only | ${most} × ${INITIAL_CREDIT_BYTES / KIB} KiB + growth ${mib(SESSION_CREDIT_BYTES)} | ${mib(broken)} |
-| what waits to be sent, one session and end | ${mib(SESSION_QUEUE_BYTES)} + ${most} × (${LEAST_QUEUE_BYTES / KIB} KiB + one read, ${MAX_DATA_BYTES / KIB} KiB) | ${mib(unsent)} |
+| what waits to be sent, one session and end | ${mib(SESSION_QUEUE_BYTES)} + ${most} × (${LEAST_QUEUE_BYTES / KIB} KiB + one read, ${NODE_READ_BYTES / KIB} KiB) | ${mib(unsent)} |
 | kept for replay, one session and end | | ${mib(MAX_UNACKED_BYTES)} |
 | datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
 | one session in all, at either end | | ${mib(unread + unsent + others)} |

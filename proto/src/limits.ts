@@ -7,8 +7,8 @@ export const MIB = 1024 * KIB
 export const PROTOCOL_MAJOR = 1
 export const PROTOCOL_MINOR = 0
 
-/** Most bytes in one data frame: what one read of a Node socket gives. */
-export const MAX_DATA_BYTES = 64 * KIB
+/** Most bytes in one data frame: more than fit into a batch that is sent full. */
+export const MAX_DATA_BYTES = 96 * KIB
 
 /** Most bytes in one datagram: what UDP over IPv4 can carry. */
 export const MAX_DATAGRAM_BYTES = 65_507
@@ -21,15 +21,18 @@ export const MAX_HEADER_FIELDS = 256
 
 /**
  * A batch is closed for more data at this many bytes. Node writes a message as DATA frames of HTTP/2 and records of TLS of
- * 16 KiB each: with their and gRPC's framing this fills three of both, and a little more would cost a fourth at both ends.
+ * 16 KiB each: with their and gRPC's framing this fills six of both, and a little more would cost a seventh at both ends.
  */
-export const BATCH_FULL_BYTES = 49_088
+export const BATCH_FULL_BYTES = 98_240
 
 /** What a data frame has around its data, at most. */
 export const DATA_FRAMING_BYTES = 16
 
-/** Most data that a frame is sent with: it fills a batch. Who reads so much at a time has nothing cut in two. */
+/** Most data that a frame is sent with: it fills a batch. */
 export const FULL_DATA_BYTES = BATCH_FULL_BYTES - DATA_FRAMING_BYTES
+
+/** Most bytes of one read of a target or a TCP visitor: two fill a batch, and nothing is cut in two. */
+export const READ_BYTES = FULL_DATA_BYTES / 2
 
 /** Most bytes of a batch: full less one byte, plus the largest frame. Set as gRPC's message limit too. */
 export const MAX_BATCH_BYTES = 256 * KIB

@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type Batch, BatchWriter, bufferOf } from './encode.ts'
-import { FULL_DATA_BYTES } from './limits.ts'
+import { READ_BYTES } from './limits.ts'
 import { ReadBuffers, readBuffers, withReadBuffers } from './read-buffers.ts'
 
 test('a buffer comes back when every byte read into it is in a message, not before', () => {
   const buffers = new ReadBuffers()
   const first = take(buffers)
-  const chunk = buffers.lend(first, FULL_DATA_BYTES)
+  const chunk = buffers.lend(first, READ_BYTES)
   buffers.copied(chunk.subarray(0, 100))
   assert.notEqual(take(buffers), first)
   buffers.copied(chunk.subarray(100))
@@ -23,7 +23,7 @@ test('a buffer that nothing was sent from comes back at once, other memory never
   const first = take(buffers)
   buffers.giveBack(first)
   assert.equal(take(buffers), first)
-  const strange = Buffer.alloc(FULL_DATA_BYTES)
+  const strange = Buffer.alloc(READ_BYTES)
   buffers.copied(strange)
   assert.notEqual(take(buffers), strange)
 })
@@ -33,13 +33,13 @@ test('sockets that fall silent with a buffer ready are only so many', () => {
   let taken = 0
   while (buffers.take() !== undefined) taken++
   assert.equal(taken, 64)
-  buffers.giveBack(Buffer.alloc(FULL_DATA_BYTES))
+  buffers.giveBack(Buffer.alloc(READ_BYTES))
   assert.ok(buffers.take())
   assert.equal(buffers.take(), undefined)
 })
 
 test('a batch can be copied again when what it was made of has been overwritten', () => {
-  const chunk = readBuffers.lend(take(readBuffers), FULL_DATA_BYTES).fill('a')
+  const chunk = readBuffers.lend(take(readBuffers), READ_BYTES).fill('a')
   const batch = batchOf(chunk.subarray(0, 40_000), chunk.subarray(40_000))
   const first = Buffer.from(bufferOf(batch))
   assert.equal(take(readBuffers).buffer, chunk.buffer)
@@ -49,8 +49,8 @@ test('a batch can be copied again when what it was made of has been overwritten'
 })
 
 test('a piece that is copied at once, being small, counts as well', () => {
-  const chunk = readBuffers.lend(take(readBuffers), FULL_DATA_BYTES)
-  const batch = batchOf(chunk.subarray(0, FULL_DATA_BYTES - 1_000), chunk.subarray(FULL_DATA_BYTES - 1_000))
+  const chunk = readBuffers.lend(take(readBuffers), READ_BYTES)
+  const batch = batchOf(chunk.subarray(0, READ_BYTES - 1_000), chunk.subarray(READ_BYTES - 1_000))
   assert.notEqual(take(readBuffers).buffer, chunk.buffer)
   bufferOf(batch)
   assert.equal(take(readBuffers).buffer, chunk.buffer)
@@ -66,7 +66,7 @@ test('a socket reads bulk into few buffers when it is sent at once, and never ov
     let again = 0
     socket.on('data', (chunk: Buffer) => {
       if (memory.has(chunk.buffer)) again++
-      if (chunk.buffer.byteLength === FULL_DATA_BYTES) memory.add(chunk.buffer)
+      if (chunk.buffer.byteLength === READ_BYTES) memory.add(chunk.buffer)
       if (isSentAtOnce) messages.push(messageOf(chunk))
       else chunks.push(chunk)
     })

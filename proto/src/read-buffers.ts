@@ -1,6 +1,6 @@
 // Reads of a socket into buffers that are used again as soon as what was read is in a message: one that was used a moment
 // ago is in the processor's cache still, a new one for each read never is, and has to be collected (bench/README.md).
-import { FULL_DATA_BYTES } from './limits.ts'
+import { READ_BYTES } from './limits.ts'
 
 /** Most that wait to be used again, 768 KiB: about what one channel has under way between its reads and its messages. */
 const MAX_FREE_BUFFERS = 16
@@ -8,7 +8,7 @@ const MAX_FREE_BUFFERS = 16
 const MAX_STANDING_BUFFERS = 64
 
 /** A read of so much is bulk: what its buffer has left is not worth a copy. */
-const BULK_BYTES = FULL_DATA_BYTES * 0.75
+const BULK_BYTES = READ_BYTES * 0.75
 
 interface Lent {
   readonly buffer: Buffer
@@ -22,13 +22,13 @@ export class ReadBuffers {
   /** By the memory that pieces of a buffer are cut from. */
   private readonly lent = new WeakMap<ArrayBufferLike, Lent>()
 
-  /** A buffer of FULL_DATA_BYTES for one read, to be lent or given back; undefined while too many have one. */
+  /** A buffer of READ_BYTES for one read, to be lent or given back; undefined while too many have one. */
   take(): Buffer | undefined {
     if (this.standing >= MAX_STANDING_BUFFERS) return undefined
     this.standing++
     const used = this.free.pop()
     if (used !== undefined) return used
-    const buffer = Buffer.allocUnsafeSlow(FULL_DATA_BYTES)
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
     this.lent.set(buffer.buffer, { buffer, left: 0 })
     return buffer
   }
@@ -52,7 +52,7 @@ export class ReadBuffers {
 
   /** A piece that was sent is in a message now, and read from here no more. Pieces of other memory are none of ours. */
   copied(piece: Uint8Array): void {
-    if (piece.buffer.byteLength !== FULL_DATA_BYTES) return
+    if (piece.buffer.byteLength !== READ_BYTES) return
     const lent = this.lent.get(piece.buffer)
     if (lent === undefined) return
     lent.left -= piece.length
@@ -68,7 +68,7 @@ export class ReadBuffers {
 export const readBuffers = new ReadBuffers()
 
 /** Sockets are read into this, one after the other, as long as they bring little: it is copied out of it. */
-const sharedBuffer = Buffer.allocUnsafeSlow(FULL_DATA_BYTES)
+const sharedBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 
 /** What is needed of a Node socket. */
 interface ReadSocket {

@@ -17,6 +17,7 @@ test('README.md lists every limit with its value', () => {
     'BATCH_FULL_BYTES',
     'DATA_FRAMING_BYTES',
     'FULL_DATA_BYTES',
+    'READ_BYTES',
   ]
   const named = Object.entries(limits).filter(([name]) => !NOT_LIMITS.includes(name))
   assert.deepEqual(listed, new Map(named))

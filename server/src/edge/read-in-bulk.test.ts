@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { FULL_DATA_BYTES } from '@pbt/proto'
+import { READ_BYTES } from '@pbt/proto'
 import { readInBulk } from './read-in-bulk.ts'
 
 /** Both ends of a connection whose server has it read so. */
@@ -47,12 +47,12 @@ test('bulk comes in the buffers that are used again', async t => {
   const { near, far } = await pair(t)
   const sizes = new Set<number>()
   near.on('data', (chunk: Buffer) => {
-    if (chunk.length * 2 >= FULL_DATA_BYTES) sizes.add(chunk.buffer.byteLength)
-    assert.ok(chunk.length <= FULL_DATA_BYTES)
+    if (chunk.length * 2 >= READ_BYTES) sizes.add(chunk.buffer.byteLength)
+    assert.ok(chunk.length <= READ_BYTES)
   })
   far.end(Buffer.alloc(20_000_000))
   await once(near, 'end')
-  assert.ok(sizes.has(FULL_DATA_BYTES), [...sizes].join())
+  assert.ok(sizes.has(READ_BYTES), [...sizes].join())
 })
 
 test('what the peer breaks off is an error, and a reset reaches the peer', async t => {
