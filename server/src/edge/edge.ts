@@ -2,7 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import {
+  createServer as createTlsServer,
+  DEFAULT_CIPHERS,
+  type SecureContext,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls'
 import { type Clock, keepAliveDelayMs, type Timer } from '@pbt/proto'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
@@ -21,6 +27,12 @@ import { Router, type Tunnels } from './router.ts'
 
 /** A visitor shakes hands within this. */
 const TLS_HANDSHAKE_MS = 10_000
+const FIRST_CIPHER = 'TLS_AES_128_GCM_SHA256'
+/**
+ * Node's list, and as for TLS 1.2 AES with keys of 128 bits comes first for TLS 1.3 too: RFC 8446 section 9.1 has everybody speak
+ * it, and with 256 bits, Node's first, bulk costs each end of the link a seventh more to seal.
+ */
+const CIPHERS = [FIRST_CIPHER, ...DEFAULT_CIPHERS.split(':').filter(cipher => cipher !== FIRST_CIPHER)].join(':')
 /** Tickets with which visitors resume TLS are sealed with keys that live this long; then they shake hands in full. */
 const TICKET_KEYS_MS = 12 * 3_600_000
 /** What OpenSSL takes: a name, a key for the seal and one for the content. */
@@ -112,6 +124,7 @@ export class Edge {
       allowHalfOpen: true,
       handshakeTimeout: TLS_HANDSHAKE_MS,
       minVersion: 'TLSv1.2',
+      ciphers: CIPHERS,
       SNICallback: (name, call) => this.contextFor(name, call),
       ALPNCallback: ({ protocols }) => ['h2', 'http/1.1'].find(protocol => protocols.includes(protocol)),
     })

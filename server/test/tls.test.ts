@@ -38,8 +38,8 @@ async function visit(t: TestContext, port: number, ca: Buffer, version: 'TLSv1.2
   return { isResumed, ticket }
 }
 
-test('I9: a ticket resumes until its key has gone, which is after twelve hours at the latest, over TLS 1.2 and 1.3', async t => {
-  const clock = new FakeClock()
+/** An edge with certificates of its own, its https port and its authority. */
+async function openEdge(t: TestContext, clock: FakeClock) {
   const dataDir = join(scratch(t), 'data')
   mkdirSync(dataDir)
   const keyring = new DevelopmentKeyring(openDevelopmentAuthority(dataDir))
@@ -60,7 +60,12 @@ test('I9: a ticket resumes until its key has gone, which is after twelve hours a
   t.after(() => edge.close())
   const listen = { port: 0, addresses: ['127.0.0.1'] }
   const { https } = await edge.listen(listen, listen)
-  const ca = readFileSync(keyring.authorityFile)
+  return { https, ca: readFileSync(keyring.authorityFile) }
+}
+
+test('I9: a ticket resumes until its key has gone, which is after twelve hours at the latest, over TLS 1.2 and 1.3', async t => {
+  const clock = new FakeClock()
+  const { https, ca } = await openEdge(t, clock)
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const first = await visit(t, https, ca, version)
     assert.equal(first.isResumed, false)
@@ -73,5 +78,21 @@ test('I9: a ticket resumes until its key has gone, which is after twelve hours a
     }
     const third = await visit(t, https, ca, version)
     assert.equal((await visit(t, https, ca, version, third.ticket)).isResumed, true, version)
+  }
+})
+
+test('the cipher is AES with 128 bits for who speaks it, and what the visitor speaks for others', async t => {
+  const { https, ca } = await openEdge(t, new FakeClock())
+  for (const [ciphers, maxVersion, expected] of [
+    [undefined, 'TLSv1.3', 'TLS_AES_128_GCM_SHA256'],
+    [undefined, 'TLSv1.2', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+    ['TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256', 'TLSv1.3', 'TLS_AES_128_GCM_SHA256'],
+    ['TLS_AES_256_GCM_SHA384', 'TLSv1.3', 'TLS_AES_256_GCM_SHA384'],
+    ['TLS_CHACHA20_POLY1305_SHA256', 'TLSv1.3', 'TLS_CHACHA20_POLY1305_SHA256'],
+  ] as const) {
+    const socket = connect({ port: https, host: '127.0.0.1', servername: 'app.localhost', ca, ciphers, maxVersion })
+    t.after(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    assert.equal(socket.getCipher().name, expected, `${ciphers} ${maxVersion}`)
   }
 })
