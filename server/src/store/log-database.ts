@@ -138,7 +138,7 @@ export class LogDatabase {
         const record = accessRecord(line, id + index, since)
         const ended = endedAt(record)
         if (ended >= from && ended < to) found.push(record)
-        if (found.length === Math.min(limit, MAX_RECORDS)) return found
+        if (found.length >= Math.min(limit, MAX_RECORDS)) return found
       }
       // Those of the batches before this one ended before its first.
       if (id < from * IDS_PER_MS) break
