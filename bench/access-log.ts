@@ -15,7 +15,7 @@ import { type System, startPbt } from './support/systems.ts'
 const RECORDS = 1_000_000
 const RECORDS_PER_TURN = 100
 
-/** The two systems are started so often: two processes of the same code differ by a few percent for as long as they live. */
+/** The two systems are started at most so often: two processes of the same code differ by a few percent for as long as they live. */
 const STARTS = 8
 
 /** Short and many: what a machine does in one second says little of the next, and only neighbours are compared. */
@@ -29,7 +29,9 @@ process.exit()
 
 async function reportRequests(): Promise<void> {
   const rounds: Measured[][] = []
-  for (let start = 0; start < STARTS; start++) rounds.push(...(await roundsOfOneStart(start)))
+  const starts = Math.min(STARTS, options.rounds)
+  const roundsEach = Math.ceil(options.rounds / starts)
+  for (let start = 0; start < starts; start++) rounds.push(...(await roundsOfOneStart(start, roundsEach)))
   const of = (side: number) => rounds.flatMap(round => round.slice(side, side + 1))
   const cpu = (each: Measured) => (each.edgeSeconds / (each.perSecond * each.seconds)) * 1e6
   report.table(
@@ -51,14 +53,15 @@ async function reportRequests(): Promise<void> {
 }
 
 /** Both systems anew; a first round, in which they are compiled, does not count. */
-async function roundsOfOneStart(start: number): Promise<Measured[][]> {
+async function roundsOfOneStart(start: number, count: number): Promise<Measured[][]> {
   const without = async (origin: number) => ({
     ...(await startPbt(origin, undefined, [], ['--access-log-days', '0'])),
     name: 'without',
   })
   const withLog = async (origin: number) => ({ ...(await startPbt(origin)), name: 'with' })
-  const { systems, stop } = await startSystems(start % 2 === 0 ? [without, withLog] : [withLog, without], options)
-  systems.sort((left, right) => right.name.length - left.name.length)
+  const isWithoutFirst = start % 2 === 0
+  const { systems, stop } = await startSystems(isWithoutFirst ? [without, withLog] : [withLog, without], options)
+  if (!isWithoutFirst) systems.reverse()
   const load = {
     kind: 'requests',
     isTls: false,
@@ -67,7 +70,7 @@ async function roundsOfOneStart(start: number): Promise<Measured[][]> {
     seconds: options.seconds,
   } as const
   const rounds: Measured[][] = []
-  for (let round = 0; round <= Math.ceil(options.rounds / STARTS); round++) {
+  for (let round = 0; round <= count; round++) {
     const [off, on] = await inTurns(round, systems, load)
     if (round > 0 && off !== undefined && on !== undefined) rounds.push([off, on])
   }

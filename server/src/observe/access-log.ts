@@ -4,8 +4,6 @@ import { Lines, MAX_FIELD_CHARS } from './lines.ts'
 import type { Log } from './log.ts'
 import { Tally, type TallyGrowth } from './tally.ts'
 
-export type { AccessKind }
-
 /** What is told about visitors. Called for each request: it must cost next to nothing and never throw. */
 export interface AccessSink {
   /** Milliseconds since some moment, for `startedAt`. */
@@ -76,8 +74,8 @@ const MAX_REFUSALS_PER_SECOND = 50
 const MAX_TALLIES = 10_000
 /** A closing server waits this long for its last batch, milliseconds. */
 const CLOSE_MS = 2_000
-/** Four texts and numbers. */
-const MAX_LINE_CHARS = 1_500
+/** Four texts of any length, and what is short. */
+const MAX_LINE_CHARS = 4 * MAX_FIELD_CHARS + 300
 const MINUTE_MS = 60_000
 
 /** Upper bounds of the classes of durations, milliseconds; one more class has the rest. */

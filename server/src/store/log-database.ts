@@ -56,8 +56,8 @@ export type FigureRow = Readonly<Record<(typeof TALLY_FIELDS)[number], number>> 
 
 /** A page has no more. */
 const MAX_RECORDS = 1_000
-const NEVER = Number.MAX_SAFE_INTEGER
 const MAX_MINUTES = 50_000
+const NEVER = Number.MAX_SAFE_INTEGER
 
 interface BatchRow {
   readonly id: number

@@ -5,7 +5,6 @@ import type { AccessRecord } from '../observe/access-record.ts'
 import type { AccessQuery, FigureRow, LogLimits, MinuteQuery } from './log-database.ts'
 
 export type Job =
-  | { readonly kind: 'open' }
   | { readonly kind: 'write'; readonly batch: AccessBatch }
   | { readonly kind: 'records'; readonly query: AccessQuery }
   | { readonly kind: 'minutes'; readonly query: MinuteQuery }

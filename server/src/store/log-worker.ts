@@ -35,8 +35,6 @@ function work(job: Job): unknown {
   }
   database ??= new LogDatabase(dataDir, limits)
   switch (job.kind) {
-    case 'open':
-      return undefined
     case 'write':
       return database.write(job.batch)
     case 'records':
