@@ -5,8 +5,8 @@ import { answering, freePort } from '../machine.ts'
 import { must } from './place.ts'
 import type { Tool } from './tool.ts'
 
-/** 100,000 rows each: 70 are a gigabyte. */
-const SCALE = 70
+/** 100,000 rows each: 80 are a database of just over 1 GB. */
+const SCALE = 80
 const HOST = '127.0.0.1'
 const DATA = '/var/tmp/pbt-bench-postgres'
 
