@@ -22,14 +22,14 @@ const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
 const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>> = {
   stored: ['`server`', '`init` has checked and stored the token'],
   connected: ['`server`', 'a session with the server has begun'],
-  online: ['`tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
   reconnecting: ['`reason`, `retryInMs`', 'the link is gone; visitors wait while the session can be resumed'],
   resumed: ['', 'the session goes on, nothing is lost'],
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
-  closed: ['`tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
+  closed: ['`number`, `tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
   error: ['`code`, `message`, `cure`', 'something cannot be, and why'],
   tunnel: [
-    '`tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this machine, with the requests, connections or flows that are over',
   ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
@@ -39,7 +39,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
 export function eventsSection(): string {
   return `## Events
 
-Field names are stable; fields may be added.
+Field names are stable; fields may be added. \`number\` says which of the tunnels of the command it is, from 1.
 
 ${table('pbt-server', SERVER)}
 ${table('pbt', CLIENT)}`

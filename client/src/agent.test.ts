@@ -18,7 +18,14 @@ test('a tunnel is asked for and online with what the server gave it', () => {
   assert.deepEqual([frame.value.tunnel, frame.value.domains, frame.value.target], [1, ['app'], '127.0.0.1:3000'])
   assert.deepEqual(run.events, [
     { event: 'connected', server: 'localhost:8443' },
-    { event: 'online', tunnel: 'app', kind: 'http', urls: ['https://app.localhost:8443'], target: '127.0.0.1:3000' },
+    {
+      event: 'online',
+      number: 1,
+      tunnel: 'app',
+      kind: 'http',
+      urls: ['https://app.localhost:8443'],
+      target: '127.0.0.1:3000',
+    },
   ])
 })
 
@@ -168,7 +175,7 @@ test('a tunnel closed by hand is told and not opened again', async () => {
   const run = online()
   closed(run.call(0), 'killed')
   run.clock.advance(10)
-  assert.deepEqual(run.events.at(-1), { event: 'closed', tunnel: 'app', code: 'killed', reason: 'by hand' })
+  assert.deepEqual(run.events.at(-1), { event: 'closed', number: 1, tunnel: 'app', code: 'killed', reason: 'by hand' })
   assert.equal(await exitCodeOf(run), 1)
   assert.equal(run.dials(), 1)
 })
@@ -177,7 +184,13 @@ test('a client that is replaced does not fight', async () => {
   const run = online()
   run.call(0).mux.goAway('replaced', 'a newer one came', false, 0)
   assert.equal(await exitCodeOf(run), 1)
-  assert.deepEqual(run.events.at(-1), { event: 'closed', tunnel: 'app', code: 'replaced', reason: 'a newer one came' })
+  assert.deepEqual(run.events.at(-1), {
+    event: 'closed',
+    number: 1,
+    tunnel: 'app',
+    code: 'replaced',
+    reason: 'a newer one came',
+  })
   assert.equal(run.dials(), 1)
 })
 

@@ -84,11 +84,6 @@ export class Agent {
     this.leave('stopped by its user', EXIT.stopped)
   }
 
-  /** The name that the server gave the tunnel with this number, '' before it did. */
-  nameOf(number: number): string {
-    return this.names.get(number) ?? ''
-  }
-
   get traffic(): Traffic {
     const { state } = this
     const session = 'session' in state ? state.session : 'kept' in state ? state.kept : undefined
@@ -202,8 +197,8 @@ export class Agent {
     onOpened: (session, plan, opened) => {
       if (!this.isCurrent(session)) return
       this.names.set(plan.number, opened.name)
-      const { kind, target } = plan
-      this.options.onEvent({ event: 'online', tunnel: opened.name, kind, urls: opened.urls, target })
+      const { number, kind, target } = plan
+      this.options.onEvent({ event: 'online', number, tunnel: opened.name, kind, urls: opened.urls, target })
     },
     onRefused: (session, plan, end) => {
       if (!this.isCurrent(session)) return
@@ -283,7 +278,7 @@ export class Agent {
   private closed(plan: TunnelPlan, code: ErrorCode, reason: string): void {
     this.plans.delete(plan.number)
     const tunnel = this.names.get(plan.number) ?? (plan.name || plan.target)
-    this.options.onEvent({ event: 'closed', tunnel, code, reason: reason || code })
+    this.options.onEvent({ event: 'closed', number: plan.number, tunnel, code, reason: reason || code })
   }
 
   private endSession(session: Session | undefined, code: ErrorCode, message: string): void {

@@ -2,15 +2,15 @@
 import type { ChannelKind } from '@pbt/proto'
 import type { FailureCode } from './failure.ts'
 
-/** Without `time`, which the output adds. */
+/** Without `time`, which the output adds. `number`: which of the tunnels that the process was asked for, from 1. */
 export type ClientEvent =
   | { event: 'stored'; server: string }
   | { event: 'connected'; server: string }
-  | { event: 'online'; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
+  | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
   | { event: 'reconnecting'; reason: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
-  | { event: 'closed'; tunnel: string; code: FailureCode; reason: string }
+  | { event: 'closed'; number: number; tunnel: string; code: FailureCode; reason: string }
   | { event: 'error'; code: FailureCode; message: string; cure: string }
 
 /** Bytes over the link since the start, both ways, and what is going on now. */
@@ -25,6 +25,8 @@ export interface Traffic {
 export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
 
 export interface TunnelOnline {
+  /** Which of those that the process was asked for, from 1. */
+  readonly number: number
   readonly name: string
   readonly kind: ChannelKind
   readonly urls: readonly string[]

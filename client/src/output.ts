@@ -11,8 +11,8 @@ export type { RequestRecord } from './output/requests.ts'
 /** What a command tells. */
 export interface Output {
   event(event: ClientEvent): void
-  /** A request of the tunnel with this name is over. Cheap: nothing is written before the next drawing. */
-  request(record: RequestRecord, tunnel: string): void
+  /** A request of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
+  request(tunnel: number, record: RequestRecord): void
   /** Words that belong to no event, for people. */
   say(text: string): void
   /** Stops the live view, writes what waits and gives the terminal back. Again: nothing. */
@@ -62,7 +62,7 @@ function linesOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Ou
       if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
-    request: record => lines.request(record),
+    request: (_, record) => lines.request(record),
     say: text => stderr.write(`${text}\n`),
     close: () => lines.flush(),
   }
@@ -81,7 +81,7 @@ function liveOutput(screen: NodeJS.WriteStream, isColored: boolean, server: stri
   live.open()
   return {
     event: event => live.event(event),
-    request: (record, tunnel) => live.request(record, tunnel),
+    request: (tunnel, record) => live.request(tunnel, record),
     say: () => {},
     close: () => {
       process.off('SIGTSTP', stopped)

@@ -44,6 +44,7 @@ test('a new user reaches a local service over HTTP/1.1 and HTTP/2', async t => {
     {
       event: 'online',
       time: undefined,
+      number: 1,
       tunnel: 'myapp',
       kind: 'http',
       urls: [`https://myapp.localhost:${server.https}`],

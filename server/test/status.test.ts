@@ -44,13 +44,13 @@ test('status: every tunnel of this machine with its traffic, and processes that 
 
   const { events } = await statusOf(t, server, home, '--json')
   assert.deepEqual(
-    events.map(({ event, kind, state, pid }) => [event, kind, state, pid]).sort(),
+    events.map(({ event, kind, number, state, pid }) => [pid, number, event, kind, state]),
     [
-      ['tunnel', 'http', 'online', client.pid],
-      ['tunnel', 'http', 'online', client.pid],
-      ['tunnel', 'tcp', 'online', client.pid],
-      ['tunnel', 'tcp', 'online', other.client.pid],
-    ].sort(),
+      [client.pid, 1, 'tunnel', 'http', 'online'],
+      [client.pid, 2, 'tunnel', 'http', 'online'],
+      [client.pid, 3, 'tunnel', 'tcp', 'online'],
+      [other.client.pid, 1, 'tunnel', 'tcp', 'online'],
+    ].sort(([left], [right]) => Number(left) - Number(right)),
   )
   const app = events.find(({ tunnel }) => tunnel === 'app')
   // Two names of one target are two tunnels.
@@ -61,7 +61,7 @@ test('status: every tunnel of this machine with its traffic, and processes that 
   assert.ok(Number(app?.bytesOut) >= 1_000)
   const { text } = await statusOf(t, server, home)
   assert.match(text, /^online {2}localhost:\d+/)
-  assert.ok(text.includes(`https://app.localhost:${server.https}  to 127.0.0.1:${target}  1 requests`), text)
+  assert.ok(text.includes(`https://app.localhost:${server.https}  to 127.0.0.1:${target}  1 request,`), text)
   assert.ok(!text.includes('\x1b'))
 
   const folder = join(home, 'run')

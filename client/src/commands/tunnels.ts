@@ -33,9 +33,8 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const tunnels = makePlans.map((makePlan, index) => {
     const number = index + 1
     return makePlan(number, places, record => {
-      const tunnel = agent?.nameOf(number) ?? ''
-      observed.request(tunnel, record)
-      output.request(record, tunnel)
+      observed.request(number, record)
+      output.request(number, record)
     })
   })
   const identity = {

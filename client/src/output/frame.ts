@@ -38,8 +38,10 @@ export const STATE_STYLE: Record<LinkState, Style> = {
   offline: 'red',
 }
 const LABEL_CELLS = 10
-/** A request's line shows its size only when this many columns are there. */
-const WIDE_COLUMNS = 64
+/** A request's line shows its bytes only when this many columns are there. */
+const WIDE_COLUMNS = 72
+const DURATION_CELLS = 9
+const BYTES_CELLS = 8
 
 /** The lines of the view, at most `rows`, each at most `columns` cells wide; `isColored`: with SGR sequences. */
 export function frame(view: View, columns: number, rows: number, isColored: boolean): string[] {
@@ -100,20 +102,24 @@ function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPer
 }
 
 function requestHead(isWide: boolean): string {
-  return `${'Time'.padEnd(10)}${'Method'.padEnd(8)}Status${'Duration'.padStart(11)}${isWide ? 'Bytes'.padStart(9) : ''}  Path`
+  return `${'Time'.padEnd(10)}${'Method'.padEnd(8)}Status${'Duration'.padStart(DURATION_CELLS)}${isWide ? bytesCells('In', 'Out') : ''}  Path`
 }
 
 function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
-  const { startedAt, method, status, durationMs, bytesOut, path, fault } = record
+  const { startedAt, method, status, durationMs, bytesIn, bytesOut, path, fault } = record
   return [
     [formatTime(startedAt).padEnd(10), 'dim'],
     [`${clip(safeOctets(method), 7).padEnd(8)}`],
     [statusText(status).padEnd(6), statusStyle(status)],
-    [formatDuration(durationMs).padStart(11)],
-    [isWide ? formatBytes(bytesOut).padStart(9) : ''],
+    [formatDuration(durationMs).padStart(DURATION_CELLS)],
+    [isWide ? bytesCells(formatBytes(bytesIn), formatBytes(bytesOut)) : ''],
     [`  ${safeOctets(path)}`],
     [fault === '' ? '' : `  ${safe(fault)}`, 'red'],
   ]
+}
+
+function bytesCells(from: string, to: string): string {
+  return from.padStart(BYTES_CELLS) + to.padStart(BYTES_CELLS)
 }
 
 function statusText(status: number | undefined): string {

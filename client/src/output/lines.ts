@@ -55,8 +55,8 @@ export class Lines {
   }
 }
 
-function requestLine({ method, path, status, durationMs, bytesOut, fault }: RequestRecord): string {
+function requestLine({ method, path, status, durationMs, bytesIn, bytesOut, fault }: RequestRecord): string {
   const result = status === undefined ? '' : status === 0 ? ' no response' : ` ${status}`
   const end = fault === '' ? '' : ` (${safe(fault)})`
-  return `${safeOctets(method)} ${safeOctets(path)}${result} ${formatDuration(durationMs)} ${formatBytes(bytesOut)}${end}`
+  return `${safeOctets(method)} ${safeOctets(path)}${result} ${formatDuration(durationMs)}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out${end}`
 }

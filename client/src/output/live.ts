@@ -41,15 +41,15 @@ interface Sample {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly requests: number
-  readonly byTunnel: ReadonlyMap<string, number>
+  readonly byTunnel: ReadonlyMap<number, number>
 }
 
 export class Live {
   private readonly options: LiveOptions
   private readonly ring = new RequestRing()
   private readonly standing: Standing
-  /** By tunnel. */
-  private readonly requests = new Map<string, number>()
+  /** By the number of the tunnel. */
+  private readonly requests = new Map<number, number>()
   /** Told after the view has gone, on the screen that stays. */
   private readonly lastWords: string[] = []
   private drawTimer: Timer | undefined
@@ -101,8 +101,8 @@ export class Live {
     this.changed()
   }
 
-  /** `tunnel`: its name. */
-  request(record: RequestRecord, tunnel: string): void {
+  /** `tunnel`: its number. */
+  request(tunnel: number, record: RequestRecord): void {
     this.ring.push(record)
     this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
     if (this.drawTimer === undefined) this.changed()
@@ -152,10 +152,10 @@ export class Live {
       state: this.standing.state,
       reason: this.standing.reason,
       retryInMs: this.standing.retryInMs,
-      tunnels: [...this.standing.tunnels.values()].map(tunnel => {
-        const { name } = tunnel
-        const requestsPerSecond = rate(before.byTunnel.get(name) ?? 0, after.byTunnel.get(name) ?? 0)
-        return { ...tunnel, requests: this.requests.get(name) ?? 0, requestsPerSecond }
+      tunnels: this.standing.tunnels.map(tunnel => {
+        const { number } = tunnel
+        const requestsPerSecond = rate(before.byTunnel.get(number) ?? 0, after.byTunnel.get(number) ?? 0)
+        return { ...tunnel, requests: this.requests.get(number) ?? 0, requestsPerSecond }
       }),
       traffic: this.options.traffic(),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),

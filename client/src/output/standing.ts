@@ -7,11 +7,16 @@ export class Standing {
   state: LinkState = 'connecting'
   /** Why it is not online, '' when it is. */
   reason = ''
-  readonly tunnels = new Map<string, TunnelOnline>()
+  private readonly byNumber = new Map<number, TunnelOnline>()
   private retryAt: number | undefined
 
   constructor(clock: Clock) {
     this.clock = clock
+  }
+
+  /** In the order in which they were asked for. */
+  get tunnels(): TunnelOnline[] {
+    return [...this.byNumber.values()].sort((left, right) => left.number - right.number)
   }
 
   /** Until the next try, undefined when none is planned. */
@@ -26,8 +31,8 @@ export class Standing {
         this.enter('online', '')
         break
       case 'online': {
-        const { tunnel: name, kind, urls, target } = event
-        this.tunnels.set(name, { name, kind, urls, target })
+        const { number, tunnel: name, kind, urls, target } = event
+        this.byNumber.set(number, { number, name, kind, urls, target })
         break
       }
       case 'reconnecting':
@@ -38,7 +43,7 @@ export class Standing {
         this.enter('offline', event.reason)
         break
       case 'closed':
-        this.tunnels.delete(event.tunnel)
+        this.byNumber.delete(event.number)
         break
       case 'error':
       case 'stored':

@@ -93,11 +93,11 @@ function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessS
 }
 
 function tunnelLines({ urls, target, requests, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
-  const what = kind === 'http' ? 'requests' : kind === 'tcp' ? 'connections' : 'flows'
+  const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
   return urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
-    const done = `${requests} ${what}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     return [address, [`  to ${safe(target)}  ${done}`]]
   })
 }

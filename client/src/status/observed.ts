@@ -14,8 +14,8 @@ export class Observed {
   private readonly server: string
   private readonly traffic: () => Traffic
   private readonly standing: Standing
-  /** By the name of the tunnel. */
-  private readonly sums = new Map<string, Sum>()
+  /** By the number of the tunnel. */
+  private readonly sums = new Map<number, Sum>()
 
   constructor(clock: Clock, server: string, traffic: () => Traffic) {
     this.server = server
@@ -27,8 +27,8 @@ export class Observed {
     this.standing.event(event)
   }
 
-  /** A request, connection or flow of the tunnel with this name is over. */
-  request(tunnel: string, { bytesIn, bytesOut }: RequestRecord): void {
+  /** A request, connection or flow of the tunnel with this number is over. */
+  request(tunnel: number, { bytesIn, bytesOut }: RequestRecord): void {
     const sum = this.sums.get(tunnel) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }
     sum.requests++
     sum.bytesIn += bytesIn
@@ -43,9 +43,9 @@ export class Observed {
       server: this.server,
       state,
       reason,
-      tunnels: [...tunnels.values()].map(tunnel => ({
+      tunnels: tunnels.map(tunnel => ({
         ...tunnel,
-        ...(this.sums.get(tunnel.name) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
+        ...(this.sums.get(tunnel.number) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
       })),
       traffic: this.traffic(),
     }
