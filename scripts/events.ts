@@ -27,10 +27,13 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
   resumed: ['', 'the session goes on, nothing is lost'],
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
   closed: ['`number`, `tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
-  error: ['`code`, `message`, `cure`', 'something cannot be, and why'],
+  error: [
+    '`code`, `message`, `cure`, `number`, `target`, `retrying`',
+    'something cannot be, and why; with `number` and `target` one tunnel, the others serve; `retrying`: it is asked for again',
+  ],
   tunnel: [
     '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this machine, with the requests, connections or flows that are over',
+    '`status`: a tunnel of this machine, `state` that of the link or `refused`, with the requests, connections or flows that are over',
   ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }

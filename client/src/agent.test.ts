@@ -135,19 +135,47 @@ test('a name that is not available ends with 4 and says what to do', async () =>
   run.clock.advance(10)
   refused(run.call(0), 'name-taken')
   run.clock.advance(10)
-  assert.deepEqual(run.events.at(-1), { event: 'error', code: 'name-taken', message: 'held by desk', cure: 'other' })
+  const about = { number: 1, target: '127.0.0.1:3000', code: 'name-taken', message: 'held by desk', cure: 'other' }
+  assert.deepEqual(run.events.at(-1), { event: 'error', ...about })
   assert.equal(run.call(0).frames.at(-1)?.case, 'goodbye')
   assert.equal(await exitCodeOf(run), 4)
 })
 
-test('a refusal that may pass is tried again', () => {
+test('a tunnel that the server may have later is asked for again, alone, and the refusal is told once', () => {
+  const run = start()
+  run.call(0).welcome()
+  run.clock.advance(10)
+  const asked = () => run.call(0).frames.filter(frame => frame.case === 'openTunnel').length
+  refused(run.call(0), 'limit')
+  run.clock.advance(1_000)
+  assert.deepEqual([asked(), run.dials(), run.call(0).isHungUp], [2, 1, false])
+  const about = { number: 1, target: '127.0.0.1:3000', code: 'limit', message: 'held by desk', cure: 'other' }
+  assert.deepEqual(run.events.at(-1), { event: 'error', ...about, retrying: true })
+  for (let times = 2; times < 12; times++) {
+    refused(run.call(0), 'limit')
+    for (let waited = 0; asked() === times && waited < 40_000; waited += 100) run.clock.advance(100)
+  }
+  assert.equal(asked(), 12)
+  assert.deepEqual(run.names(), ['connected', 'error'])
+  opened(run.call(0))
+  run.clock.advance(100_000)
+  assert.deepEqual([asked(), run.names()], [12, ['connected', 'error', 'online']])
+})
+
+test('a tunnel that is to be asked for again while the link is gone is asked for once it is back', () => {
   const run = start()
   run.call(0).welcome()
   run.clock.advance(10)
   refused(run.call(0), 'limit')
-  run.clock.advance(1000)
-  assert.equal(run.dials(), 2)
-  assert.equal(run.call(0).isHungUp, true)
+  run.clock.advance(10)
+  run.call(0).end('link-lost')
+  run.clock.advance(1_000)
+  run.call(1).welcome(run.call(0).mux)
+  run.clock.advance(10)
+  assert.equal(run.call(0).frames.filter(frame => frame.case === 'openTunnel').length, 2)
+  opened(run.call(1))
+  run.clock.advance(10)
+  assert.equal(run.events.at(-1)?.event, 'online')
 })
 
 test('a server that does not answer for a tunnel is dialled again', () => {

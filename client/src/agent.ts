@@ -46,6 +46,15 @@ type State =
   | { name: 'leaving'; session: Session; line: Line; timer: Timer; exitCode: ExitCode }
   | { name: 'over' }
 
+type ErrorEvent = Extract<ClientEvent, { event: 'error' }>
+
+/** What the server said to a tunnel that is asked for again. */
+interface Refusal {
+  readonly backoff: Backoff
+  readonly timer: Timer
+  readonly told: ErrorEvent
+}
+
 export class Agent {
   /** Settles, never with an error, when there is nothing left to keep alive. */
   readonly finished: Promise<ExitCode>
@@ -55,6 +64,8 @@ export class Agent {
   private readonly plans: Map<number, TunnelPlan>
   /** Names that the server gave. */
   private readonly names = new Map<number, string>()
+  /** Tunnels that the server refused and that are asked for again, and what was told of it. */
+  private readonly refusals = new Map<number, Refusal>()
   /** Sessions that finish what is in flight while another has taken their place. */
   private readonly draining = new Map<Session, { line: Line; timer: Timer }>()
   private state: State = { name: 'idle' }
@@ -196,19 +207,22 @@ export class Agent {
   private readonly sessionEvents: SessionEvents = {
     onOpened: (session, plan, opened) => {
       if (!this.isCurrent(session)) return
+      this.forgetRefusal(plan.number)
       this.names.set(plan.number, opened.name)
       const { number, kind, target } = plan
       this.options.onEvent({ event: 'online', number, tunnel: opened.name, kind, urls: opened.urls, target })
     },
     onRefused: (session, plan, end) => {
       if (!this.isCurrent(session)) return
-      const failure = new Failure(end.code, end.message, { cure: end.cure })
-      if (isWorthRetrying(end.code)) this.breakSession(failure)
+      const { number, target } = plan
+      const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
+      const about = { number, target, code, message, cure }
+      if (isWorthRetrying(code)) this.askAgain(session, plan, { event: 'error', ...about, retrying: true })
       else {
-        this.plans.delete(plan.number)
-        const { code, message, cure } = failure
-        this.options.onEvent({ event: 'error', code, message, cure })
-        if (this.plans.size === 0) this.leave(message, exitCodeOf(code))
+        this.forgetRefusal(number)
+        this.plans.delete(number)
+        this.options.onEvent({ event: 'error', ...about })
+        if (this.plans.size === 0) this.leave(message, exitCodeOf(end.code))
       }
     },
     onClosed: (session, plan, end) => {
@@ -240,6 +254,25 @@ export class Agent {
       if (this.isCurrent(session)) this.breakSession(failureOf(error))
       else this.drained(session)
     },
+  }
+
+  /** The server may have the tunnel later: it alone is asked for again, and the others serve. */
+  private askAgain(session: Session, plan: TunnelPlan, told: ErrorEvent): void {
+    const before = this.refusals.get(plan.number)
+    before?.timer.clear()
+    const backoff = before?.backoff ?? new Backoff(this.options.random)
+    if (before === undefined) backoff.next(MAX_DELAY_MS) // the first wait is none
+    const timer = this.options.clock.after(backoff.next(MAX_DELAY_MS), () => {
+      if (!session.isOver && !this.draining.has(session)) session.ask(plan)
+    })
+    this.refusals.set(plan.number, { backoff, timer, told })
+    // Once for each reason: one that is asked for every half minute would fill the terminal.
+    if (before?.told.message !== told.message) this.options.onEvent(told)
+  }
+
+  private forgetRefusal(number: number): void {
+    this.refusals.get(number)?.timer.clear()
+    this.refusals.delete(number)
   }
 
   /** Not one that only finishes what is in flight. */
@@ -321,6 +354,7 @@ export class Agent {
     )
     if ('line' in state) state.line.hangUp()
     for (const session of [...this.draining.keys()]) this.drained(session)
+    for (const number of [...this.refusals.keys()]) this.forgetRefusal(number)
     for (const { forwarder } of this.options.tunnels) forwarder.close()
     this.resolve(exitCode)
   }

@@ -11,7 +11,16 @@ export type ClientEvent =
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
   | { event: 'closed'; number: number; tunnel: string; code: FailureCode; reason: string }
-  | { event: 'error'; code: FailureCode; message: string; cure: string }
+  /** With `number` and `target` when it is about one tunnel, and the others go on; `retrying`: it is asked for again. */
+  | {
+      event: 'error'
+      code: FailureCode
+      message: string
+      cure: string
+      number?: number
+      target?: string
+      retrying?: boolean
+    }
 
 /** Bytes over the link since the start, both ways, and what is going on now. */
 export interface Traffic {
@@ -24,17 +33,26 @@ export interface Traffic {
 
 export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
 
-export interface TunnelOnline {
+/** A tunnel that a process was asked for. */
+export interface TunnelAsked {
   /** Which of those that the process was asked for, from 1. */
   readonly number: number
-  readonly name: string
   readonly kind: ChannelKind
-  readonly urls: readonly string[]
   readonly target: string
 }
 
+/** How it stands. */
+export interface TunnelStanding extends TunnelAsked {
+  /** '' until it was online. */
+  readonly name: string
+  /** Its public addresses, none until it was online and after it was refused or ended. */
+  readonly urls: readonly string[]
+  /** Why it was refused or is over, '' when neither. */
+  readonly fault: string
+}
+
 /** A tunnel with the requests, connections or flows that are over, and their bytes. */
-export interface TunnelSnapshot extends TunnelOnline {
+export interface TunnelSnapshot extends TunnelStanding {
   readonly requests: number
   readonly bytesIn: number
   readonly bytesOut: number

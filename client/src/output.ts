@@ -1,6 +1,6 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
 import { systemClock } from '@pbt/proto'
-import type { ClientEvent, Traffic } from './events.ts'
+import type { ClientEvent, Traffic, TunnelAsked } from './events.ts'
 import { Lines } from './output/lines.ts'
 import { Live } from './output/live.ts'
 import type { RequestRecord } from './output/requests.ts'
@@ -27,6 +27,14 @@ export interface OutputOptions {
   readonly isColored: boolean
 }
 
+/** What a live view shows. */
+export interface Running {
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly tunnels: readonly TunnelAsked[]
+  readonly traffic: () => Traffic
+}
+
 /** For a command that does one thing and ends. */
 export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
   if (isJson) return jsonOutput(stdout, stderr)
@@ -39,10 +47,10 @@ export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
 }
 
 /** For a command that goes on: a live view in a terminal that can show it, otherwise lines. */
-export function runningOutput(options: OutputOptions, server: string, traffic: () => Traffic): Output {
-  const { stdout, stderr, isJson, isColored } = options
+export function runningOutput(options: OutputOptions, running: Running): Output {
+  const { stdout, stderr, isJson } = options
   if (isJson) return jsonOutput(stdout, stderr)
-  return stdout.isTTY ? liveOutput(stdout, isColored, server, traffic) : linesOutput(stdout, stderr)
+  return stdout.isTTY ? liveOutput(options, running) : linesOutput(stdout, stderr)
 }
 
 function jsonOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Output {
@@ -68,8 +76,8 @@ function linesOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Ou
   }
 }
 
-function liveOutput(screen: NodeJS.WriteStream, isColored: boolean, server: string, traffic: () => Traffic): Output {
-  const live = new Live({ clock: systemClock, server, screen, isColored, traffic })
+function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Running): Output {
+  const live = new Live({ clock: systemClock, screen, isColored, ...running })
   // Ctrl-Z: the shell gets its screen back until the process goes on.
   const stopped = () => {
     live.pause()

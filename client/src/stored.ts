@@ -26,6 +26,7 @@ export interface Stored {
 
 const FILE = 'config.json'
 const MACHINE_FILE = 'machine-id'
+const GENERATION_FILE = 'generation'
 
 /** What is stored in `home`; undefined when nothing is. Throws Failure `usage` when it cannot be understood. */
 export function readStored(home: string): Stored | undefined {
@@ -71,6 +72,22 @@ export function machineId(home: string): string {
     }
   })
   return readIfThere(path)?.trim() || made
+}
+
+/**
+ * A number higher than every one that this machine had before, `now` (milliseconds since the epoch) unless the clock was set
+ * back. A home that cannot be written costs only that: the tunnels are what counts.
+ */
+export function nextGeneration(home: string, now: number): number {
+  try {
+    const path = join(home, GENERATION_FILE)
+    const last = Number(readIfThere(path)?.trim() || 0)
+    const next = Number.isSafeInteger(last) ? Math.max(now, last + 1) : now
+    renameSync(writeDraft(home, GENERATION_FILE, `${next}\n`), path)
+    return next
+  } catch {
+    return now
+  }
 }
 
 function writeDraft(home: string, name: string, text: string): string {

@@ -45,7 +45,11 @@ export function parsePortTarget(text: string, protocol: 'tcp' | 'udp'): Target {
     const why = `a ${protocol} tunnel leads to a port`
     throw new Failure('usage', `target "${text}" cannot be used: ${why}`, { cure })
   }
-  return parseTarget(text)
+  try {
+    return parseTarget(text)
+  } catch (cause) {
+    throw cause instanceof Failure ? new Failure(cause.code, cause.message, { cure, cause }) : cause
+  }
 }
 
 function urlTarget(text: string, scheme: string): Target {

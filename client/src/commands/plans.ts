@@ -1,5 +1,6 @@
 // Tunnels as options describe them, on the command line or in a spec of `pbt up`, made into plans.
 import { isIP } from 'node:net'
+import { MAX_CONTROL_BYTES } from '@pbt/proto'
 import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
 import type { Places } from '../forward/places.ts'
@@ -89,8 +90,22 @@ export function udpPlan(options: PortPlanOptions & { readonly idleTimeout: strin
   })
 }
 
+/** An allowlist goes to the server in one frame, with the names and the target beside it. */
+const MAX_ALLOW_BYTES = MAX_CONTROL_BYTES - 16 * 1024
+const ENTRY_FRAMING_BYTES = 2
+
 function common({ name, allow = [] }: CommonOptions) {
   for (const entry of allow) checkBlock(entry)
+  const bytes = allow.reduce((sum, entry) => sum + entry.length + ENTRY_FRAMING_BYTES, 0)
+  if (bytes > MAX_ALLOW_BYTES) {
+    throw new Failure(
+      'usage',
+      `--allow is given ${allow.length} times: a list for a tunnel is at most ${MAX_ALLOW_BYTES} bytes`,
+      {
+        cure: 'set the list on the server, with "pbt-server allow", or give larger blocks',
+      },
+    )
+  }
   return { name: name ?? '', domains: [], port: 0, allow, idleTimeoutMs: 0 }
 }
 
@@ -110,7 +125,7 @@ function portOf(text: string | undefined): number {
   if (text === undefined) return 0
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Failure('usage', `--reserve-port "${text}" is no port`, { cure: 'give a number from 1 to 65535' })
+  throw new Failure('usage', `"${text}" is no port to reserve`, { cure: 'give a number from 1 to 65535' })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }

@@ -13,7 +13,7 @@ import { dial } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { Observed } from '../status/observed.ts'
 import { serveStatus } from '../status/socket.ts'
-import { machineId, readStored, writeStored } from '../stored.ts'
+import { machineId, nextGeneration, readStored, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
 import type { Context } from './command.ts'
 import { outputOptions } from './output-options.ts'
@@ -26,9 +26,6 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
-  const output = runningOutput(outputOptions(isJson, context), server, () => agent?.traffic ?? NO_TRAFFIC)
-  context.atExit(() => output.close())
-  const observed = new Observed(systemClock, server, () => agent?.traffic ?? NO_TRAFFIC)
   const places = new Places(placesFor(descriptorLimit()))
   const tunnels = makePlans.map((makePlan, index) => {
     const number = index + 1
@@ -37,11 +34,15 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
       output.request(number, record)
     })
   })
+  const traffic = () => agent?.traffic ?? NO_TRAFFIC
+  const output = runningOutput(outputOptions(isJson, context), { server, tunnels, traffic })
+  context.atExit(() => output.close())
+  const observed = new Observed(systemClock, server, tunnels, traffic)
   const identity = {
     agent: AGENT,
     machineId: id,
     clientId: `${id}.${digest(tunnels)}`,
-    generation: Date.now(),
+    generation: nextGeneration(settings.home, Date.now()),
     label: hostname(),
   }
   agent = new Agent({

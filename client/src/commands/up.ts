@@ -33,9 +33,19 @@ export const up: Command<UpOptions> = {
       .option('json', JSON_LINES)
       .example('$0 up http:3000,domain=app tcp:22,port=20022 udp:51820', 'a web service, ssh and WireGuard'),
   run: async (options, context) => {
-    const plans = (options.spec ?? []).map(planOf)
+    const plans = (options.spec ?? []).map(named)
     return runTunnels(plans, options.json === true, context)
   },
+}
+
+/** What is wrong in one of several specs is told with the spec. */
+function named(spec: string): MakePlan {
+  try {
+    return planOf(spec)
+  } catch (cause) {
+    if (!(cause instanceof Failure) || cause.message.startsWith(`"${spec}"`)) throw cause
+    throw new Failure(cause.code, `"${spec}" cannot be used: ${cause.message}`, { cure: cause.cure, cause })
+  }
 }
 
 /** Throws Failure `usage`. */

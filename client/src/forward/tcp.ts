@@ -49,7 +49,7 @@ class Connecting implements ChannelHandler {
       onConnected: socket => this.connected(socket),
       onFailed: error => {
         channel.reset(error.code, error.message)
-        record.over(error.code)
+        record.over(`${error.code}: ${error.message}`)
       },
     })
   }

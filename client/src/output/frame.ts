@@ -1,7 +1,12 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
-import type { LinkState, Traffic } from '../events.ts'
+import type { LinkState, Traffic, TunnelStanding } from '../events.ts'
 import type { RequestRecord } from './requests.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
+
+export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'target' | 'fault'> {
+  readonly requests: number
+  readonly requestsPerSecond: number
+}
 
 export interface View {
   readonly server: string
@@ -10,13 +15,7 @@ export interface View {
   readonly reason: string
   /** Until the next try, undefined when none is planned. */
   readonly retryInMs: number | undefined
-  readonly tunnels: readonly {
-    readonly name: string
-    readonly urls: readonly string[]
-    readonly target: string
-    readonly requests: number
-    readonly requestsPerSecond: number
-  }[]
+  readonly tunnels: readonly TunnelView[]
   readonly traffic: Traffic
   readonly bytesInPerSecond: number
   readonly bytesOutPerSecond: number
@@ -38,6 +37,8 @@ export const STATE_STYLE: Record<LinkState, Style> = {
   offline: 'red',
 }
 const LABEL_CELLS = 10
+/** Traffic, requests, and some of the newest requests: tunnels do not push them out. */
+const LINES_BELOW = 7
 /** A request's line shows its bytes only when this many columns are there. */
 const WIDE_COLUMNS = 72
 const DURATION_CELLS = 9
@@ -53,23 +54,31 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
     [],
     [label('State'), [view.state, STATE_STYLE[view.state]], [stateNote(view), 'dim']],
   ]
-  for (const { urls, target, requests, requestsPerSecond } of view.tunnels) {
-    for (const [index, url] of urls.entries()) {
-      const address = safe(url)
-      // An address is there to be copied: in a narrow terminal it gets the whole line.
-      if (LABEL_CELLS + cellsOf(address) > columns) lines.push([[address, 'bold']])
-      else lines.push([label(index === 0 ? 'Address' : ''), [address, 'bold']])
-    }
-    // One tunnel alone has the same figures below.
-    const own = view.tunnels.length > 1 ? `  ${requests}  ${requestsPerSecond}/s` : ''
-    lines.push([label('Target'), [safe(target)], [own, 'dim']])
-  }
+  // One tunnel alone has the same figures below.
+  const isAlone = view.tunnels.length === 1
+  const tunnels = view.tunnels.flatMap(tunnel => tunnelLines(tunnel, isAlone, columns))
+  const room = Math.max(0, rows - lines.length - LINES_BELOW)
+  if (tunnels.length <= room) lines.push(...tunnels)
+  else lines.push(...tunnels.slice(0, room - 1), [[`and more; "pbt status" shows all ${view.tunnels.length}`, 'dim']])
   lines.push([label('Traffic'), [traffic(view)]])
   lines.push([label('Requests'), [`${view.requests}  ${view.requestsPerSecond}/s  ${view.traffic.open} open`]])
   const isWide = columns >= WIDE_COLUMNS
   if (view.recent.length > 0) lines.push([], [[requestHead(isWide), 'dim']])
   for (const record of view.recent.slice(0, Math.max(0, rows - lines.length))) lines.push(requestSpans(record, isWide))
   return lines.slice(0, rows).map(line => render(line, columns, isColored))
+}
+
+function tunnelLines(tunnel: TunnelView, isAlone: boolean, columns: number): Span[][] {
+  const { urls, target, fault, requests, requestsPerSecond } = tunnel
+  const addresses = urls.map((url, index): Span[] => {
+    const address = safe(url)
+    // An address is there to be copied: in a narrow terminal it gets the whole line.
+    if (LABEL_CELLS + cellsOf(address) > columns) return [[address, 'bold']]
+    return [label(index === 0 ? 'Address' : ''), [address, 'bold']]
+  })
+  if (urls.length === 0) addresses.push([label('Address'), fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']])
+  const own = isAlone ? '' : `  ${requests}  ${requestsPerSecond}/s`
+  return [...addresses, [label('Target'), [safe(target)], [own, 'dim']]]
 }
 
 /** One line of spans, cut to the columns; SGR sequences take no cells. */

@@ -1,6 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, Traffic } from '../events.ts'
+import type { ClientEvent, Traffic, TunnelAsked } from '../events.ts'
 import { frame, type View } from './frame.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
@@ -31,6 +31,7 @@ export interface LiveOptions {
   readonly clock: Clock
   /** `HOST:PORT`, for people. */
   readonly server: string
+  readonly tunnels: readonly TunnelAsked[]
   readonly screen: Screen
   readonly isColored: boolean
   readonly traffic: () => Traffic
@@ -61,7 +62,7 @@ export class Live {
 
   constructor(options: LiveOptions) {
     this.options = options
-    this.standing = new Standing(options.clock)
+    this.standing = new Standing(options.clock, options.tunnels)
     const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0, byTunnel: new Map() }
     this.samples = [none, none]
   }

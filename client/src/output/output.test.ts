@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import type { ClientEvent } from '../events.ts'
-import { frame, type View } from './frame.ts'
+import { frame, type TunnelView, type View } from './frame.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
@@ -29,9 +29,9 @@ function viewOf(fields: Partial<View> = {}): View {
     retryInMs: undefined,
     tunnels: [
       {
-        name: 'app',
         urls: ['https://app.localhost:8443'],
         target: '127.0.0.1:3000',
+        fault: '',
         requests: 1,
         requestsPerSecond: 0,
       },
@@ -120,7 +120,10 @@ test('a visitor cannot steer the terminal through the view', () => {
     server: text,
     reason: text,
     state: 'offline',
-    tunnels: [{ name: text, urls: [text], target: text, requests: 0, requestsPerSecond: 0 }],
+    tunnels: [
+      { urls: [text], target: text, fault: '', requests: 0, requestsPerSecond: 0 },
+      { urls: [], target: text, fault: text, requests: 0, requestsPerSecond: 0 },
+    ],
     recent: [record({ path: text, method: text, fault: text })],
   })
   for (const line of frame(view, 200, 24, false)) assert.doesNotMatch(line, STEERING)
@@ -206,7 +209,9 @@ class FakeScreen {
 function openLive() {
   const clock = new FakeClock()
   const screen = new FakeScreen()
-  const live = new Live({ clock, server: 'localhost:8443', screen, isColored: false, traffic: () => NO_TRAFFIC })
+  const tunnels = [1, 2].map(number => ({ number, kind: 'http', target: `:${number}` }) as const)
+  const server = 'localhost:8443'
+  const live = new Live({ clock, server, tunnels, screen, isColored: false, traffic: () => NO_TRAFFIC })
   live.open()
   return { clock, screen, live }
 }
@@ -236,6 +241,28 @@ test('of several tunnels, in the order asked for, each shows its own requests an
   const picture = screen.writes.at(-1) ?? ''
   assert.match(picture, /Target {4}:1 {2}0 {2}0\/s[\s\S]*Target {4}:2 {2}30 {2}30\/s/)
   live.close()
+})
+
+test('a tunnel that was refused is shown with the reason, and one that has no address yet as such', () => {
+  const { clock, screen, live } = openLive()
+  clock.advance(100)
+  assert.match(
+    screen.writes.at(-1) ?? '',
+    /Address {3}none yet[\s\S]*Target {4}:1[\s\S]*Address {3}none yet[\s\S]*Target {4}:2/,
+  )
+  live.event({ event: 'error', number: 2, target: ':2', code: 'limit', message: 'no port is free', cure: '' })
+  clock.advance(100)
+  assert.match(screen.writes.at(-1) ?? '', /Address {3}none yet[\s\S]*Address {3}no port is free[\s\S]*Target {4}:2/)
+  live.close()
+})
+
+test('more tunnels than the terminal has room for push nothing else out', () => {
+  const tunnels = Array.from({ length: 12 }, () => ({ ...viewOf().tunnels[0], urls: ['tcp://x:1'] }) as TunnelView)
+  const lines = frame(viewOf({ tunnels }), 80, 24, false)
+  assert(lines.length <= 24)
+  const text = lines.join('\n')
+  for (const part of [/and more; "pbt status" shows all 12\nTraffic/, /\nRequests/, /index\.html$/])
+    assert.match(text, part)
 })
 
 test('the view is drawn anew when the terminal changes its size, and not when nothing changed', () => {

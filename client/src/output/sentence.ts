@@ -21,9 +21,11 @@ export function sentence(event: ClientEvent): string {
       return safe(`offline: ${event.reason}`)
     case 'closed':
       return safe(`closed ${event.tunnel}: ${event.reason} (${event.code})`)
-    case 'error':
-      return (
-        safe(`error: ${event.message} (${event.code})`) + (event.cure === '' ? '' : `\n  to do: ${safe(event.cure)}`)
-      )
+    case 'error': {
+      const { target, message, code, retrying, cure } = event
+      const about = target === undefined ? '' : `no tunnel to ${target}: `
+      const next = retrying === true ? '; trying again' : ''
+      return safe(`error: ${about}${message} (${code})${next}`) + (cure === '' ? '' : `\n  to do: ${safe(cure)}`)
+    }
   }
 }

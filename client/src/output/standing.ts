@@ -1,22 +1,25 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, LinkState, TunnelOnline } from '../events.ts'
+import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding } from '../events.ts'
 
 export class Standing {
   private readonly clock: Clock
   state: LinkState = 'connecting'
   /** Why it is not online, '' when it is. */
   reason = ''
-  private readonly byNumber = new Map<number, TunnelOnline>()
+  private readonly byNumber: Map<number, TunnelStanding>
   private retryAt: number | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, asked: readonly TunnelAsked[]) {
     this.clock = clock
+    this.byNumber = new Map(
+      asked.map(({ number, kind, target }) => [number, { number, kind, target, name: '', urls: [], fault: '' }]),
+    )
   }
 
   /** In the order in which they were asked for. */
-  get tunnels(): TunnelOnline[] {
-    return [...this.byNumber.values()].sort((left, right) => left.number - right.number)
+  get tunnels(): TunnelStanding[] {
+    return [...this.byNumber.values()]
   }
 
   /** Until the next try, undefined when none is planned. */
@@ -30,11 +33,9 @@ export class Standing {
       case 'resumed':
         this.enter('online', '')
         break
-      case 'online': {
-        const { number, tunnel: name, kind, urls, target } = event
-        this.byNumber.set(number, { number, name, kind, urls, target })
+      case 'online':
+        this.change(event.number, { name: event.tunnel, urls: event.urls, fault: '' })
         break
-      }
       case 'reconnecting':
         this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
         this.retryAt = this.clock.now() + event.retryInMs
@@ -43,12 +44,19 @@ export class Standing {
         this.enter('offline', event.reason)
         break
       case 'closed':
-        this.byNumber.delete(event.number)
+        this.change(event.number, { urls: [], fault: event.reason })
         break
       case 'error':
+        if (event.number !== undefined) this.change(event.number, { urls: [], fault: event.message })
+        break
       case 'stored':
         break
     }
+  }
+
+  private change(number: number, news: Partial<TunnelStanding>): void {
+    const before = this.byNumber.get(number)
+    if (before !== undefined) this.byNumber.set(number, { ...before, ...news })
   }
 
   private enter(state: LinkState, reason: string): void {

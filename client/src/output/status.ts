@@ -27,7 +27,7 @@ const LEAVE = '\x1b[?25h\x1b[?1049l'
 const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
-const MOST_COLUMNS = 200
+const MOST_COLUMNS = 1_000
 
 export function statusOutput({ stdout, isJson, isColored, isWatching }: StatusOptions): StatusOutput {
   if (isJson) {
@@ -39,8 +39,9 @@ export function statusOutput({ stdout, isJson, isColored, isWatching }: StatusOp
       close: () => {},
     }
   }
-  const columns = () => (stdout.isTTY ? Math.max(1, (stdout.columns ?? 80) - 1) : MOST_COLUMNS)
   const isScreen = isWatching && stdout.isTTY
+  // Lines that stay are left to the terminal to wrap: nothing of them is lost.
+  const columns = () => (isScreen ? Math.max(1, (stdout.columns ?? 80) - 1) : MOST_COLUMNS)
   if (isScreen) stdout.write(ENTER)
   let isOpen = isScreen
   return {
@@ -60,11 +61,11 @@ export function statusOutput({ stdout, isJson, isColored, isWatching }: StatusOp
 function objects(status: Status): Record<string, unknown>[] {
   if (status.kind === 'silent') return [{ event: 'silent', pid: status.pid }]
   const { pid, server, state, reason, tunnels } = status.snapshot
-  return tunnels.map(({ name, ...tunnel }) => ({
+  return tunnels.map(({ name, fault, ...tunnel }) => ({
     event: 'tunnel',
     tunnel: name,
-    state,
-    reason,
+    state: fault === '' ? state : 'refused',
+    reason: fault || reason,
     ...tunnel,
     pid,
     server,
@@ -92,7 +93,11 @@ function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessS
   ]
 }
 
-function tunnelLines({ urls, target, requests, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
+function tunnelLines({ urls, target, fault, requests, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
+  if (urls.length === 0)
+    return [
+      [[`  ${kind} to ${safe(target)}`], fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']],
+    ]
   const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
   return urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']

@@ -139,19 +139,21 @@ export class Session {
   /** The first link. Asks for the tunnels. */
   begin(line: Line): void {
     this.mux.attach(line.link, 0)
-    for (const plan of this.plans.values()) {
-      this.asked.add(plan.number)
-      const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs } = plan
-      const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs }
-      const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
-      this.mux.sendSessionFrame({ case: 'openTunnel', value })
-    }
-    this.expectAnswers()
+    for (const plan of this.plans.values()) this.ask(plan)
+  }
+
+  /** Asks for a tunnel, also again after it was refused. Without a link the next one carries it. */
+  ask(plan: TunnelPlan): void {
+    this.asked.add(plan.number)
+    const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs } = plan
+    const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs }
+    const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
+    this.mux.sendSessionFrame({ case: 'openTunnel', value })
+    if (this.mux.isAttached) this.expectAnswers()
   }
 
   /** A further link. Throws PbtError `protocol` when the server has lost what it said it had. */
   goOn(line: Line, received: bigint): void {
-    this.timer?.clear()
     this.mux.attach(line.link, Number(received))
     this.expectAnswers()
   }
@@ -180,6 +182,7 @@ export class Session {
   }
 
   private expectAnswers(): void {
+    this.timer?.clear()
     if (this.asked.size === 0) return
     this.timer = this.clock.after(OPEN_MS, () => {
       const error = new PbtError('silent', `the server did not answer for the tunnel within ${OPEN_MS / 1000} s`)

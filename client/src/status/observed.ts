@@ -1,6 +1,6 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, ProcessSnapshot, Traffic } from '../events.ts'
+import type { ClientEvent, ProcessSnapshot, Traffic, TunnelAsked } from '../events.ts'
 import { Standing } from '../output/standing.ts'
 import type { RequestRecord } from '../output.ts'
 
@@ -17,10 +17,10 @@ export class Observed {
   /** By the number of the tunnel. */
   private readonly sums = new Map<number, Sum>()
 
-  constructor(clock: Clock, server: string, traffic: () => Traffic) {
+  constructor(clock: Clock, server: string, asked: readonly TunnelAsked[], traffic: () => Traffic) {
     this.server = server
     this.traffic = traffic
-    this.standing = new Standing(clock)
+    this.standing = new Standing(clock, asked)
   }
 
   event(event: ClientEvent): void {
