@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { type AccessRecord, writeRecord } from '../observe/access-record.ts'
 import { Lines } from '../observe/lines.ts'
 import { TALLY_FIELDS } from '../observe/tally.ts'
-import { BATCHES_OF_TUNNEL, LogDatabase, MIGRATIONS } from './log-database.ts'
+import { BATCHES, BATCHES_OF_TUNNEL, LogDatabase, MIGRATIONS, NUMBERS } from './log-database.ts'
 import { migrate } from './migrate.ts'
 
 const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
 
 function open(t: TestContext, limits: { days?: number; bytes?: number } = {}) {
   const dataDir = mkdtempSync(join(tmpdir(), 'pbt-log-'))
@@ -86,18 +87,96 @@ test('numbers of records grow when the clock is set back, also behind a batch th
   assert.ok(found.every(({ id }, index) => index === 0 || id < (found[index - 1]?.id ?? 0)))
 })
 
-test('a page of one tunnel is found in its index, in the order of time', t => {
+test('numbers go on above the last ones when every batch is gone', t => {
+  const { log, file } = open(t)
+  log.write(batch(2_000))
+  const last = log.records({ limit: 1 })[0]?.id ?? 0
+  const db = new Database(file)
+  t.after(() => db.close())
+  db.exec('DELETE FROM access_batches')
+  log.write(batch(1))
+  assert.ok((log.records({ limit: 1 })[0]?.id ?? 0) > last)
+})
+
+test('pages are found by number and by time, and nothing is sorted', t => {
   const { log, file } = open(t)
   log.write(batch(1))
   const db = new Database(file)
   t.after(() => db.close())
-  const plan = db
-    .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${BATCHES_OF_TUNNEL}`)
-    .all('app', 1)
-    .map(({ detail }) => detail)
-  assert.equal(plan.length, 2, plan.join(', '))
-  assert.match(plan[0] ?? '', /USING COVERING INDEX \S+ \(tunnel=\? AND batchId<\?\)/)
-  assert.match(plan[1] ?? '', /SEARCH access_batches USING INTEGER PRIMARY KEY/)
+  const plan = (sql: string, ...values: unknown[]) =>
+    db
+      .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
+      .all(...values)
+      .map(({ detail }) => detail)
+  const span = { tunnel: 'app', first: 0, end: 1, since: 0, to: 1 }
+  const ofTunnel = plan(BATCHES_OF_TUNNEL, span)
+  assert.equal(ofTunnel.length, 2, ofTunnel.join(', '))
+  assert.match(ofTunnel[0] ?? '', /USING COVERING INDEX \S+ \(tunnel=\? AND batchId>\? AND batchId<\?\)/)
+  assert.match(ofTunnel[1] ?? '', /SEARCH access_batches USING INTEGER PRIMARY KEY/)
+  const ofAll = plan(BATCHES, span)
+  assert.equal(ofAll.length, 1, ofAll.join(', '))
+  assert.match(ofAll[0] ?? '', /USING INTEGER PRIMARY KEY \(rowid>\? AND rowid<\?\)/)
+  assert.match(plan(NUMBERS, 0, 1)[0] ?? '', /USING COVERING INDEX \S+ \(since>\? AND since<\?\)/)
+})
+
+test('a clock that is wrong for a moment costs no records, and those beside are found by their time', t => {
+  const { log } = open(t)
+  const at = Date.now()
+  t.mock.timers.enable({ apis: ['Date'], now: at })
+  const write = (summary: string, aheadMs: number) => {
+    t.mock.timers.setTime(at + aheadMs)
+    log.write(batch(1, { summary }))
+  }
+  write('GET /before', 0)
+  for (let index = 0; index < 10; index++) write('GET /ahead', 365 * DAY_MS)
+  write('GET /after', 1_000)
+  write('GET /back', -HOUR_MS)
+  write('GET /last', 2_000)
+  const found = (tunnel: string | undefined, from: number, to: number, before?: number) =>
+    log.records({ from: at + from, to: at + to, limit: 100, ...(tunnel && { tunnel }), ...(before && { before }) })
+  const summaries = (records: AccessRecord[]) => records.map(({ summary }) => summary)
+  for (const tunnel of [undefined, 'app']) {
+    assert.deepEqual(summaries(found(tunnel, -60_000, 60_000)), ['GET /last', 'GET /after', 'GET /before'])
+    assert.deepEqual(summaries(found(tunnel, 500, 2_000)), ['GET /after'])
+    assert.deepEqual(summaries(found(tunnel, -2 * HOUR_MS, -1_000)), ['GET /back'])
+    assert.equal(found(tunnel, 60_000, 400 * DAY_MS).length, 10)
+    assert.equal(found(tunnel, 3_000, 60_000).length, 0)
+  }
+  const [last] = found(undefined, -60_000, 60_000)
+  assert.deepEqual(summaries(found('app', -60_000, 60_000, last?.id)), ['GET /after', 'GET /before'])
+  const all = log.records({ limit: 100 })
+  assert.equal(all.length, 14)
+  assert.ok(all.every(({ id }, index) => index === 0 || id < (all[index - 1]?.id ?? 0)))
+})
+
+test('records are found by their own time in a batch that was gathered for long', t => {
+  const { log } = open(t)
+  const since = Date.now() - 60_000
+  log.write(batch(30_000, { since }))
+  log.write(batch(1, { since: since + 30_000, summary: 'GET /next' }))
+  assert.equal(log.records({ from: since + 29_990, limit: 100 }).length, 11)
+  assert.equal(log.records({ from: since + 20_000, to: since + 20_010, limit: 100 }).length, 10)
+})
+
+test('a clock that stays ahead is believed after an hour, also when the server began with it', t => {
+  const { log, file } = open(t)
+  const at = Date.now()
+  let passed = performance.now()
+  t.mock.method(performance, 'now', () => passed)
+  t.mock.timers.enable({ apis: ['Date'], now: at })
+  log.write(batch(1, { summary: 'GET /old' }))
+  t.mock.timers.setTime(at + 20 * DAY_MS)
+  const again = new LogDatabase(dirname(file), { days: 14, bytes: 500_000_000 })
+  t.after(() => again.close())
+  again.write(batch(1))
+  assert.equal(again.records({ limit: 100 }).length, 2)
+  passed += HOUR_MS
+  t.mock.timers.setTime(at + 20 * DAY_MS + HOUR_MS)
+  again.write(batch(1))
+  assert.deepEqual(
+    again.records({ limit: 100 }).map(({ summary }) => summary),
+    ['GET /', 'GET /'],
+  )
 })
 
 test('E9: records that are too old go while others are written', t => {
@@ -128,6 +207,25 @@ test('E9: batches of few records give way to batches of many', t => {
   assert.ok(size < 1_500_000, `${size} bytes`)
 })
 
+test('E9: the limit holds when many tunnels are used a little, also with figures whose ids have gaps', t => {
+  const { log, file } = open(t, { bytes: 1_000_000 })
+  const values = TALLY_FIELDS.map(() => 1)
+  const tunnels = Array.from({ length: 10 }, (_, index) => `tunnel-${index}`)
+  const tallies = tunnels.map(tunnel => ({ tunnel, values }))
+  const db = new Database(file)
+  t.after(() => db.close())
+  log.write(figures(Math.floor(Date.now() / 60_000) - 1, values))
+  // Until figures were kept without it, each flush took an id for each tunnel.
+  db.exec("UPDATE sqlite_sequence SET seq = 20000 WHERE name = 'minutes'")
+  for (let flush = 0; flush < 4_000; flush++) log.write(batch(10, { tunnels, tallies }))
+  const { size } = statSync(file)
+  assert.ok(size < 1_500_000, `${size} bytes`)
+  assert.equal(log.totals().find(({ tunnel }) => tunnel === 'tunnel-9')?.requests, 4_000)
+  const rows = db.prepare<[], { id: number }>('SELECT id FROM minutes ORDER BY id').all()
+  assert.ok(rows.length <= 31, `${rows.length} rows`)
+  assert.equal((rows.at(-1)?.id ?? 0) - (rows[1]?.id ?? 0), rows.length - 2)
+})
+
 test('records of the first version, a row each, are kept', t => {
   const dataDir = mkdtempSync(join(tmpdir(), 'pbt-log-'))
   t.after(() => rmSync(dataDir, { recursive: true }))
@@ -149,6 +247,35 @@ test('records of the first version, a row each, are kept', t => {
     ...{ id: at * 1_024 + 9, tunnel: '', kind: 'http', visitor: '::1', summary: 'GET /', status: 200 },
     ...{ startedAt: at, durationUs: 1_500, bytesIn: 3, bytesOut: 4, reason: 'gone' },
   })
+})
+
+test('batches of the second version, numbered by time, are kept and found by their time', t => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pbt-log-'))
+  t.after(() => rmSync(dataDir, { recursive: true }))
+  const [file, migrations] = [join(dataDir, 'access.db'), join(dataDir, 'migrations')]
+  for (const name of ['20261124124852_access_log', '20261124223134_access_index', '20261126195839_access_batches'])
+    cpSync(join(MIGRATIONS, name), join(migrations, name), { recursive: true })
+  migrate(file, migrations)
+  const db = new Database(file)
+  const at = Date.now() - 60_000
+  // The second one while the clock was a year ahead, and the third one when it was right again.
+  const ahead = (at + 365 * DAY_MS) * 1_024
+  const line = ['app', 0, 'http', '::1', 'GET /', 200, 1_500, 3, 4, ''].join('\t')
+  const insert = db.prepare('INSERT INTO access_batches VALUES (?, ?, 1, ?)')
+  insert.run(at * 1_024, at, line)
+  insert.run(ahead, at + 365 * DAY_MS, line)
+  insert.run(ahead + 1, at + 1_000, line)
+  db.exec("INSERT INTO access_tunnels SELECT 'app', id FROM access_batches")
+  db.close()
+  const log = new LogDatabase(dataDir, { days: 14, bytes: 500_000_000 })
+  t.after(() => log.close())
+  log.write(batch(1))
+  const ids = (records: AccessRecord[]) => records.map(({ id }) => id)
+  assert.deepEqual(ids(log.records({ limit: 100 })), [ahead + 2, ahead + 1, ahead, at * 1_024])
+  for (const tunnel of [{}, { tunnel: 'app' }]) {
+    const found = log.records({ ...tunnel, from: at, to: Date.now() + 60_000, limit: 100 })
+    assert.deepEqual(ids(found), [ahead + 2, ahead + 1, at * 1_024])
+  }
 })
 
 test('figures of a minute add up, and are whole or not at all', t => {

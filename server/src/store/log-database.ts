@@ -16,8 +16,6 @@ const FILE = 'access.db'
 /** For its test. */
 export const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'log', 'migrations')
 
-/** Ids of one millisecond. */
-const IDS_PER_MS = 1_024
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
 /** 13 months. */
@@ -26,6 +24,12 @@ const KEEP_MINUTES = 396 * 24 * 60
 const MINUTE_ROW_BYTES = 150
 /** Deleted at least with each batch while there is too much: more than a batch adds, little enough to be quick. */
 const DELETE_RECORDS = 3_000
+/** More than a batch has: where every batch is gone, the last one's number is known and not how many records it had. */
+const MORE_THAN_A_BATCH = 1_000_000
+/** A batch is gathered in less than this, milliseconds, as long as the disk keeps up. */
+const GATHER_MS = 1_000
+/** A clock further ahead than this, milliseconds, is not believed before it has been so for as long. */
+const DOUBT_MS = 3_600_000
 
 export interface LogLimits {
   readonly days: number
@@ -65,22 +69,46 @@ interface BatchRow {
   readonly lines: string
 }
 
-const BATCHES = 'SELECT id, since, lines FROM access_batches WHERE id < ? ORDER BY id DESC'
-/** For its test. */
-export const BATCHES_OF_TUNNEL =
-  'SELECT id, since, lines FROM access_tunnels JOIN access_batches ON id = batchId WHERE tunnel = ? AND batchId < ? ORDER BY batchId DESC'
+interface OldBatch {
+  readonly id: number
+  readonly records: number
+}
+
+/** What is asked for, by number and by time; both without the end. */
+interface Span {
+  readonly first: number
+  readonly end: number
+  readonly since: number
+  readonly to: number
+}
+
+// `+`: not by the index of times, whose rows would have to be sorted. The three below are exported for their test.
+const OF_SPAN = '+since >= $since AND +since < $to'
+export const BATCHES = `SELECT id, since, lines FROM access_batches WHERE id >= $first AND id < $end AND ${OF_SPAN} ORDER BY id DESC`
+export const BATCHES_OF_TUNNEL = `SELECT id, since, lines FROM access_tunnels JOIN access_batches ON id = batchId
+  WHERE tunnel = $tunnel AND batchId >= $first AND batchId < $end AND ${OF_SPAN} ORDER BY batchId DESC`
+export const NUMBERS = 'SELECT MIN(id) AS first, MAX(id) AS last FROM access_batches WHERE since >= ? AND since < ?'
 
 export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits
   private readonly insertBatch: Database.Statement
   private readonly insertTunnel: Database.Statement
+  private readonly growMinute: Database.Statement
   private readonly addMinute: Database.Statement
   private readonly addTotal: Database.Statement
-  private readonly newest: Database.Statement<[], { id: number; records: number }>
-  private readonly oldest: Database.Statement<[number], { id: number; records: number }>
-  private readonly deleteUpTo: Database.Statement<[number]>
-  private readonly writeAll: (batch: AccessBatch) => void
+  private readonly newest: Database.Statement<[], { since: number; next: number }>
+  private readonly lastNumber: Database.Statement<[], { seq: number }>
+  private readonly before: Database.Statement<[number], OldBatch>
+  private readonly oldest: Database.Statement<[], OldBatch>
+  private readonly deleteBatch: Database.Statement<[number]>
+  private readonly deleteMinutes: Database.Statement<[number]>
+  private readonly writeAll: (batch: AccessBatch) => number
+  /** Rows of `minutes`. To count them takes a tenth of a second for a million; a few that another server adds do not matter. */
+  private minuteRows: number
+  /** The time less what `performance.now` says, as it is believed, and since when the clock has been ahead of that. */
+  private clock: number
+  private doubtedSince: number | undefined
 
   /** Makes or opens it. Throws what SQLite says, and Failure. */
   constructor(dataDir: string, limits: LogLimits) {
@@ -97,22 +125,32 @@ export class LogDatabase {
     const names = TALLY_FIELDS.join(', ')
     const marks = TALLY_FIELDS.map(() => '?').join(', ')
     const sums = TALLY_FIELDS.map(name => `${name} = ${name} + excluded.${name}`).join(', ')
-    this.addMinute = this.db.prepare(
-      `INSERT INTO minutes (tunnel, minute, ${names}) VALUES (?, ?, ${marks}) ON CONFLICT (tunnel, minute) DO UPDATE SET ${sums}`,
-    )
+    const growths = TALLY_FIELDS.map(name => `${name} = ${name} + ?`).join(', ')
+    // Not in one, which would take an id each time and not tell whether there is a row more.
+    this.growMinute = this.db.prepare(`UPDATE minutes SET ${growths} WHERE tunnel = ? AND minute = ?`)
+    this.addMinute = this.db.prepare(`INSERT INTO minutes (${names}, tunnel, minute) VALUES (${marks}, ?, ?)`)
     this.addTotal = this.db.prepare(
       `INSERT INTO totals (tunnel, ${names}) VALUES (?, ${marks}) ON CONFLICT (tunnel) DO UPDATE SET ${sums}`,
     )
-    this.newest = this.db.prepare('SELECT id, records FROM access_batches ORDER BY id DESC LIMIT 1')
-    this.oldest = this.db.prepare('SELECT id, records FROM access_batches WHERE id < ? ORDER BY id')
-    this.deleteUpTo = this.db.prepare('DELETE FROM access_batches WHERE id <= ?')
+    this.newest = this.db.prepare('SELECT since, id + records AS next FROM access_batches ORDER BY id DESC LIMIT 1')
+    this.lastNumber = this.db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'access_batches'")
+    this.before = this.db.prepare('SELECT id, records FROM access_batches WHERE since < ? ORDER BY since')
+    this.oldest = this.db.prepare('SELECT id, records FROM access_batches ORDER BY id')
+    this.deleteBatch = this.db.prepare('DELETE FROM access_batches WHERE id = ?')
+    // The oldest rows have the lowest ids, so that a look at the first ones is enough.
+    this.deleteMinutes = this.db.prepare(
+      'DELETE FROM minutes WHERE id IN (SELECT id FROM (SELECT id, minute FROM minutes ORDER BY id LIMIT 100) WHERE minute < ?)',
+    )
     // The next server may write before this one has stopped: each waits for the other.
     this.writeAll = this.db.transaction((batch: AccessBatch) => this.writeRows(batch)).immediate
+    this.minuteRows = this.db.prepare<[], { count: number }>('SELECT COUNT(*) AS count FROM minutes').get()?.count ?? 0
+    // A machine may start with a clock that is ahead: so much is certain that it was as late as this when it last wrote.
+    this.clock = Math.min(Date.now(), this.newest.get()?.since ?? NEVER) - performance.now()
   }
 
   /** All or nothing. Throws what SQLite says. */
   write(batch: AccessBatch): void {
-    this.writeAll(batch)
+    this.minuteRows += this.writeAll(batch)
   }
 
   close(): void {
@@ -129,8 +167,7 @@ export class LogDatabase {
   /** The newest first. */
   records({ tunnel, from = 0, to = NEVER, before = NEVER, limit }: AccessQuery): AccessRecord[] {
     const found: AccessRecord[] = []
-    const end = Math.min(to * IDS_PER_MS, before)
-    for (const { id, since, lines } of this.batches(end, tunnel)) {
+    for (const { id, since, lines } of this.batches(this.spanOf(from, to, before), tunnel)) {
       const all = lines.split('\n')
       for (let index = all.length - 1; index >= 0; index--) {
         const line = all[index] ?? ''
@@ -140,16 +177,28 @@ export class LogDatabase {
         if (ended >= from && ended < to) found.push(record)
         if (found.length >= Math.min(limit, MAX_RECORDS)) return found
       }
-      // Those of the batches before this one ended before its first.
-      if (id < from * IDS_PER_MS) break
     }
     return found
   }
 
-  /** The newest first, all that have records before `end`, of the tunnel if one is named. */
-  private batches(end: number, tunnel: string | undefined): Iterable<BatchRow> {
-    if (tunnel === undefined) return this.db.prepare<[number], BatchRow>(BATCHES).iterate(end)
-    return this.db.prepare<[string, number], BatchRow>(BATCHES_OF_TUNNEL).iterate(tunnel, end)
+  /** Where there are records of this time. Numbers alone do not tell: the clock may have been wrong for a while, or set back. */
+  private spanOf(from: number, to: number, before: number): Span {
+    if (from <= 0 && to >= NEVER) return { first: 0, end: before, since: 0, to }
+    // A batch that began before `from` may have records that ended after it: those of a moment, and the last one before that,
+    // however long it was gathered.
+    const since =
+      this.db
+        .prepare<[number], { since: number | null }>('SELECT MAX(since) AS since FROM access_batches WHERE since < ?')
+        .get(from - GATHER_MS)?.since ?? 0
+    const numbers = this.db.prepare<[number, number], { first: number | null; last: number | null }>(NUMBERS)
+    const { first, last } = numbers.get(since, to) ?? {}
+    return { first: first ?? 0, end: Math.min(before, (last ?? -1) + 1), since, to }
+  }
+
+  /** The newest first, all that may have records of this span, of the tunnel if one is named. */
+  private batches(span: Span, tunnel: string | undefined): Iterable<BatchRow> {
+    if (tunnel === undefined) return this.db.prepare<[Span], BatchRow>(BATCHES).iterate(span)
+    return this.db.prepare<[Span & { tunnel: string }], BatchRow>(BATCHES_OF_TUNNEL).iterate({ ...span, tunnel })
   }
 
   /** In the order of time. */
@@ -167,52 +216,60 @@ export class LogDatabase {
     return this.db.prepare<[], FigureRow>('SELECT * FROM totals ORDER BY tunnel').all()
   }
 
-  private writeRows({ records, tallies, minute }: AccessBatch): void {
-    const now = Date.now()
+  /** Returns how many rows of figures there are more. */
+  private writeRows({ records, tallies, minute }: AccessBatch): number {
+    let added = 0
     if (records !== undefined) this.writeRecords(records)
     for (const { tunnel, values } of tallies) {
-      this.addMinute.run(tunnel, minute, ...values)
+      if (this.growMinute.run(...values, tunnel, minute).changes === 0) {
+        this.addMinute.run(...values, tunnel, minute)
+        added++
+      }
       this.addTotal.run(tunnel, ...values)
     }
-    this.forget(now)
+    return added - this.forget(this.believedTime())
   }
 
   private writeRecords({ count, since, lines, tunnels }: AccessRecords): void {
-    const newest = this.newest.get()
-    // Ids only grow, also when the clock was set back.
-    const id = Math.max(newest === undefined ? 0 : newest.id + newest.records, since * IDS_PER_MS)
+    const id = this.newest.get()?.next ?? (this.lastNumber.get()?.seq ?? 0) + MORE_THAN_A_BATCH
     this.insertBatch.run(id, since, count, Buffer.from(lines.buffer, lines.byteOffset, lines.length))
     for (const tunnel of tunnels) this.insertTunnel.run(tunnel, id)
   }
 
-  /** What is too old or too much goes, the oldest first. Its pages are used again, so that the file stops growing. */
-  private forget(now: number): void {
-    this.forgetSome((now - this.limits.days * DAY_MS) * IDS_PER_MS)
-    if (this.recordBytes() > this.limits.bytes) this.forgetSome(NEVER)
-    const oldestMinute = Math.floor(now / MINUTE_MS) - KEEP_MINUTES
-    // The oldest rows have the lowest ids, so that a look at the first ones is enough.
-    this.db
-      .prepare(
-        'DELETE FROM minutes WHERE id IN (SELECT id FROM (SELECT id, minute FROM minutes ORDER BY id LIMIT 100) WHERE minute < ?)',
-      )
-      .run(oldestMinute)
+  /** By which the age of what may go is told: a clock that is far ahead for a moment must not take everything along. */
+  private believedTime(): number {
+    const passed = performance.now()
+    const clock = Date.now() - passed
+    if (clock - this.clock <= DOUBT_MS) this.doubtedSince = undefined
+    else this.doubtedSince ??= passed
+    if (this.doubtedSince === undefined || passed - this.doubtedSince >= DOUBT_MS) this.clock = clock
+    return this.clock + passed
   }
 
-  /** Batches before this one. */
-  private forgetSome(before: number): void {
-    let [last, records] = [0, 0]
-    for (const batch of this.oldest.iterate(before)) {
-      last = batch.id
-      records += batch.records
-      if (records >= DELETE_RECORDS) break
+  /**
+   * What is too old or too much goes, the oldest first. Its pages are used again, so that the file stops growing. Returns how
+   * many rows of figures went.
+   */
+  private forget(now: number): number {
+    this.forgetSome(this.before.iterate(now - this.limits.days * DAY_MS))
+    if (this.recordBytes() > this.limits.bytes) this.forgetSome(this.oldest.iterate())
+    return this.deleteMinutes.run(Math.floor(now / MINUTE_MS) - KEEP_MINUTES).changes
+  }
+
+  private forgetSome(batches: Iterable<OldBatch>): void {
+    const ids: number[] = []
+    let count = 0
+    for (const { id, records } of batches) {
+      ids.push(id)
+      count += records
+      if (count >= DELETE_RECORDS) break
     }
-    if (records > 0) this.deleteUpTo.run(last)
+    for (const id of ids) this.deleteBatch.run(id)
   }
 
   private recordBytes(): number {
     const pages = this.pragma('page_count') - this.pragma('freelist_count')
-    const span = this.db.prepare<[], { span: number | null }>('SELECT MAX(id) - MIN(id) + 1 AS span FROM minutes').get()
-    return pages * this.pragma('page_size') - (span?.span ?? 0) * MINUTE_ROW_BYTES
+    return pages * this.pragma('page_size') - this.minuteRows * MINUTE_ROW_BYTES
   }
 
   private pragma(name: string): number {
