@@ -80,6 +80,9 @@ export const LEAST_QUEUE_BYTES = 16 * KIB
 /** Unsent datagrams of one channel; more are dropped and counted. */
 export const DATAGRAM_QUEUE_BYTES = 256 * KIB
 
+/** What a datagram that waits counts besides its bytes: its object and its place, or empty ones would wait without end. */
+export const DATAGRAM_OVERHEAD_BYTES = 256
+
 /** Unsent datagrams of one session in all: 4,096 flows with a full queue each would be a gigabyte. */
 export const SESSION_DATAGRAM_BYTES = 4 * MIB
 

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   CHANNEL_QUEUE_BYTES,
+  DATAGRAM_OVERHEAD_BYTES,
   DATAGRAM_QUEUE_BYTES,
   INITIAL_CREDIT_BYTES,
   KIB,
   LEAST_QUEUE_BYTES,
   LEAST_WINDOW_BYTES,
   MIB,
+  SESSION_DATAGRAM_BYTES,
   SESSION_QUEUE_BYTES,
   SESSION_UNREAD_BYTES,
 } from './limits.ts'
@@ -120,4 +122,25 @@ test('datagrams stay whole, empty and largest ones too, and too many are dropped
   assert.equal(server.stats.datagramsDropped, 2000 - sent)
   clock.advance(5000)
   assert.equal(accepted?.datagrams.length, sizes.length + sent)
+})
+
+test('empty datagrams on a line that stands still are bounded like others, for one flow and for all, and counted', () => {
+  const COUNT = 20_000
+  const { clock, server, pair } = pairOfMuxes({ sendBufferBytes: 0 }, ({ channel }) => take(channel))
+  const flows = Array.from({ length: 20 }, () => open(server, UDP))
+  clock.advance(100)
+  pair.blackHole()
+  const [first, ...others] = flows
+  const sent = (flow: Record | undefined) => {
+    let taken = 0
+    for (let count = 0; count < COUNT; count++) if (flow?.channel?.sendDatagram(Buffer.alloc(0))) taken++
+    return taken
+  }
+  const ofOne = sent(first)
+  assert.ok(ofOne <= DATAGRAM_QUEUE_BYTES / DATAGRAM_OVERHEAD_BYTES, `${ofOne} of one flow wait`)
+  const ofAll = others.reduce((sum, flow) => sum + sent(flow), ofOne)
+  assert.ok(ofAll <= SESSION_DATAGRAM_BYTES / DATAGRAM_OVERHEAD_BYTES, `${ofAll} of all flows wait`)
+  assert.equal(server.stats.datagramsDropped, flows.length * COUNT - ofAll)
+  for (const { channel } of flows) channel?.reset('cancelled', 'enough')
+  assert.equal(server.sending.datagramBytes, 0)
 })

@@ -3,6 +3,7 @@ import { type BatchWriter, type Body, DATA_TAG, DATAGRAM_TAG } from './encode.ts
 import {
   CHANNEL_QUEUE_BYTES,
   DATA_FRAMING_BYTES,
+  DATAGRAM_OVERHEAD_BYTES,
   DATAGRAM_QUEUE_BYTES,
   KIB,
   LEAST_QUEUE_BYTES,
@@ -25,7 +26,7 @@ const FRESH_DATAGRAM_BYTES_PER_MS = 4 * KIB
 export interface SendPool extends UnreadPool {
   /** Data that waits. */
   dataBytes: number
-  /** Datagrams that wait. */
+  /** What the datagrams that wait count. */
   datagramBytes: number
 }
 
@@ -47,7 +48,7 @@ export class SendQueue {
   private head = 0
   /** Bytes of the first data chunk that have gone already. */
   private offset = 0
-  /** Bytes of data waiting. */
+  /** Bytes of data waiting; of datagrams what they count. */
   bytes = 0
   /** How often data had to wait because the peer had not read what came before. */
   stalls = 0
@@ -90,11 +91,12 @@ export class SendQueue {
 
   /** Adds a datagram, or not when too much waits. */
   pushDatagram(datagram: Uint8Array): boolean {
-    if (!this.isDatagrams || this.bytes + datagram.length > DATAGRAM_QUEUE_BYTES) return false
-    if (this.pool.datagramBytes + datagram.length > SESSION_DATAGRAM_BYTES) return false
+    const cost = datagram.length + DATAGRAM_OVERHEAD_BYTES
+    if (!this.isDatagrams || this.bytes + cost > DATAGRAM_QUEUE_BYTES) return false
+    if (this.pool.datagramBytes + cost > SESSION_DATAGRAM_BYTES) return false
     this.bodies.push(datagram)
-    this.bytes += datagram.length
-    this.pool.datagramBytes += datagram.length
+    this.bytes += cost
+    this.pool.datagramBytes += cost
     return true
   }
 
@@ -147,8 +149,9 @@ export class SendQueue {
         writer.add(this.id, this.noteEnd(), body)
       } else if (this.isDatagrams) {
         this.shift()
-        this.bytes -= body.length
-        this.pool.datagramBytes -= body.length
+        const cost = body.length + DATAGRAM_OVERHEAD_BYTES
+        this.bytes -= cost
+        this.pool.datagramBytes -= cost
         writer.add(this.id, this.noteEnd(), body, DATAGRAM_TAG)
       } else if (!this.takeData(writer, Math.min(slice, room - DATA_FRAMING_BYTES))) break
       room = budget - (writer.bytes - start)
