@@ -140,7 +140,27 @@ export class MuxChannel implements Channel {
   fail(error: PbtError): void {
     if (this.isOver) return
     this.finish()
-    this.handler.onReset(error)
+    this.tellReset(error)
+  }
+
+  /** Ends the channel both ways: the peer and the owner are told. */
+  abort(error: PbtError): void {
+    if (this.isOver) return
+    this.reset(error.code, error.message)
+    this.tellReset(error)
+  }
+
+  /** Its owner threw. */
+  ownerFailed(cause: unknown): void {
+    this.abort(new PbtError('internal', `the owner of channel ${this.id} failed`, { cause }))
+  }
+
+  private tellReset(error: PbtError): void {
+    try {
+      this.handler.onReset(error)
+    } catch {
+      // The owner's fault, and it has no channel left that it could cost; the other channels' owners are still to be told.
+    }
   }
 
   /** The peer granted credit; throws PbtError `flow-control` when it is more than can be. */

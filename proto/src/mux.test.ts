@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { KIB, LINK_SILENCE_MS, MIB } from './limits.ts'
 import type { SessionFrame } from './mux.ts'
 import { LinkPair } from './testing/link-pair.ts'
-import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take } from './testing/mux-pair.ts'
+import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take, UDP } from './testing/mux-pair.ts'
 
 test('a request and its answer need one batch each way', () => {
   const { clock, server, client } = pairOfMuxes({}, ({ channel, open: what, last }) => {
@@ -180,4 +180,47 @@ test('closing the session resets every channel with its code', () => {
   for (const record of records) assert.equal(record.error?.code, 'link-lost')
   assert.equal(server.stats.channels, 0)
   assert.throws(() => open(server, TCP), { code: 'link-lost' })
+})
+
+test('an owner that throws costs its channel only, at both ends', () => {
+  const fails = (): never => {
+    throw new RangeError('port should be > 0 and < 65536')
+  }
+  const accepted: Record[] = []
+  const { clock, server, client, violations } = pairOfMuxes({}, ({ channel, open: what }) => {
+    if (what.kind === 'http') fails()
+    const record = take(channel)
+    accepted.push(record)
+    if (what.kind === 'udp') record.onDatagram = fails
+    channel.write(Buffer.from('hello'))
+  })
+  const other = open(server, TCP)
+  const flow = open(server, UDP)
+  const refused = open(server, REQUEST)
+  const reader = open(server, TCP)
+  const last = open(server, TCP)
+  reader.onData = fails
+  last.onReset = fails
+  flow.channel?.sendDatagram(Buffer.from('?'))
+  clock.advance(10)
+  assert.deepEqual(
+    [flow, refused, reader, other].map(({ error }) => error?.code),
+    ['internal', 'internal', 'internal', undefined],
+  )
+  assert.deepEqual(
+    accepted.map(({ error }) => error?.code),
+    [undefined, 'internal', 'internal', undefined],
+  )
+  const full = open(server, TCP)
+  full.onDrain = fails
+  while (full.channel?.write(Buffer.alloc(64 * KIB)));
+  clock.advance(100)
+  assert.equal(full.error?.code, 'internal')
+  assert.equal(full.error?.message, `the owner of channel ${full.channel?.id} failed`)
+  assert.ok(full.error?.cause instanceof RangeError)
+  accepted[3]?.channel?.reset('cancelled', 'enough')
+  other.channel?.write(Buffer.alloc(1000))
+  clock.advance(100)
+  assert.deepEqual([accepted[0]?.bytes, server.stats.channels, client.stats.channels], [1000, 1, 1])
+  assert.deepEqual(violations, [])
 })

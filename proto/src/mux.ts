@@ -180,8 +180,7 @@ export class Mux implements ChannelHost {
     let count = 0
     for (const channel of this.channels.values()) {
       if (channel.tunnel !== tunnel || !isChosen(channel.visitor)) continue
-      channel.reset(error.code, error.message)
-      channel.handler.onReset(error)
+      channel.abort(error)
       count++
     }
     return count
@@ -266,7 +265,17 @@ export class Mux implements ChannelHost {
     if (!this.idle.spend(part)) throw new PbtError('limit', 'too many frames that bring nothing')
   }
 
+  /** What a channel's owner throws is no fault of the peer's: it costs that channel only. */
   private channelFrame(reader: BatchReader): void {
+    try {
+      this.dispatch(reader)
+    } catch (error) {
+      if (error instanceof PbtError) throw error
+      this.channels.get(reader.channel)?.ownerFailed(error)
+    }
+  }
+
+  private dispatch(reader: BatchReader): void {
     const channel = this.channels.get(reader.channel)
     if (channel === undefined) {
       if (reader.channel > this.lastChannel) this.accept(reader)
@@ -361,7 +370,12 @@ export class Mux implements ChannelHost {
   private reportDrained(): void {
     while (this.drainedChannels.length > 0) {
       const channel = this.drainedChannels.pop()
-      if (channel?.isOpen) channel.handler.onDrain?.()
+      if (!channel?.isOpen) continue
+      try {
+        channel.handler.onDrain?.()
+      } catch (error) {
+        channel.ownerFailed(error)
+      }
     }
   }
 }
