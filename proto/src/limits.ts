@@ -64,6 +64,9 @@ export const LEAST_WINDOW_BYTES = INITIAL_CREDIT_BYTES / 4
 /** Channels of one session at once. */
 export const MAX_CHANNELS = 10_000
 
+/** Flows of datagrams among them: forged addresses cost nothing, and must leave the other half to requests and connections. */
+export const MAX_DATAGRAM_CHANNELS = 5_000
+
 /** Tunnels of one session. */
 export const MAX_TUNNELS = 256
 

@@ -1,7 +1,7 @@
 // Two real muxes on a simulated line: what channels promise, in virtual time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KIB, LINK_SILENCE_MS, MIB } from './limits.ts'
+import { KIB, LINK_SILENCE_MS, MAX_CHANNELS, MAX_DATAGRAM_CHANNELS, MIB } from './limits.ts'
 import type { SessionFrame } from './mux.ts'
 import { LinkPair } from './testing/link-pair.ts'
 import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take, UDP } from './testing/mux-pair.ts'
@@ -222,5 +222,21 @@ test('an owner that throws costs its channel only, at both ends', () => {
   other.channel?.write(Buffer.alloc(1000))
   clock.advance(100)
   assert.deepEqual([accepted[0]?.bytes, server.stats.channels, client.stats.channels], [1000, 1, 1])
+  assert.deepEqual(violations, [])
+})
+
+test('flows of datagrams take no more than their part of the channels, however they end', () => {
+  const { clock, server, violations } = pairOfMuxes({}, ({ channel }) => take(channel))
+  const flows = Array.from({ length: MAX_DATAGRAM_CHANNELS }, () => open(server, UDP))
+  assert.throws(() => open(server, UDP), { code: 'limit' })
+  const others = Array.from({ length: MAX_CHANNELS - MAX_DATAGRAM_CHANNELS }, () => open(server, TCP))
+  assert.throws(() => open(server, TCP), { code: 'limit' })
+  clock.advance(100)
+  flows[0]?.channel?.reset('cancelled', 'it was silent')
+  others[0]?.channel?.reset('cancelled', 'the visitor went away')
+  open(server, UDP)
+  assert.throws(() => open(server, UDP), { code: 'limit' })
+  open(server, TCP)
+  clock.advance(100)
   assert.deepEqual(violations, [])
 })

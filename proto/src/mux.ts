@@ -8,7 +8,13 @@ import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN,
 import { encodeControl, encodeOpen } from './encode.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
 import type { ChannelOpen } from './heads.ts'
-import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES } from './limits.ts'
+import {
+  IDLE_FRAMES_A_SECOND,
+  MAX_CHANNELS,
+  MAX_CONTROL_FRAMES,
+  MAX_DATAGRAM_CHANNELS,
+  MAX_IDLE_FRAMES,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
 import { openIn, openKind } from './opens.ts'
@@ -66,6 +72,8 @@ export class Mux implements ChannelHost {
   private readonly clock: Clock
   private readonly handler: MuxHandler
   private readonly channels = new Map<number, MuxChannel>()
+  /** Of the channels those for datagrams. */
+  private flows = 0
   private lastChannel = 0
 
   private readonly sender: Sender
@@ -163,13 +171,21 @@ export class Mux implements ChannelHost {
     if (this.channels.size >= MAX_CHANNELS) {
       throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
     }
+    if (open.kind === 'udp' && this.flows >= MAX_DATAGRAM_CHANNELS) {
+      throw new PbtError('limit', `the session has ${MAX_DATAGRAM_CHANNELS} flows of datagrams open, as many as can be`)
+    }
     const channel = new MuxChannel(this, ++this.lastChannel, open.kind, handler)
     const { tunnel, visitor } = open.kind === 'http' ? open.head : open
     channel.tunnel = tunnel
     channel.visitor = visitor
-    this.channels.set(channel.id, channel)
+    this.add(channel)
     channel.sendFrame(encodeOpen(open), end)
     return channel
+  }
+
+  private add(channel: MuxChannel): void {
+    this.channels.set(channel.id, channel)
+    if (channel.kind === 'udp') this.flows++
   }
 
   /**
@@ -230,7 +246,9 @@ export class Mux implements ChannelHost {
   }
 
   forget(channel: MuxChannel): void {
-    if (this.channels.delete(channel.id)) this.pastStalls += channel.queue.stalls
+    if (!this.channels.delete(channel.id)) return
+    this.pastStalls += channel.queue.stalls
+    if (channel.kind === 'udp') this.flows--
   }
 
   datagramDropped(): void {
@@ -313,7 +331,7 @@ export class Mux implements ChannelHost {
     if (kind === undefined) throw new PbtError('protocol', `channel ${id} begins without being opened`)
     this.lastChannel = id
     const channel = new MuxChannel(this, id, kind, NO_HANDLER)
-    this.channels.set(id, channel)
+    this.add(channel)
     let open: ChannelOpen
     try {
       open = openIn(reader, kind)
