@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { type Channel, PbtError } from '@pbt/proto'
+import { type Channel, type ChannelHandler, KIB, PbtError } from '@pbt/proto'
 import type { LiveTunnel } from '../relay/registry.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1Connection } from './http1-connection.ts'
@@ -209,3 +209,42 @@ test('a request for which the session has no channel left is told so at once', a
   while (!state.text.includes('pbt-error')) await once(visitor, 'data')
   assert.match(state.text, /^HTTP\/1\.1 503 [\s\S]*pbt-error: overloaded\r\n[\s\S]*retry-after: 5/)
 })
+
+const UPGRADE = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const ANSWERS = [
+  ['of a known length', REQUEST, { status: 200, headers: ['content-length', '1000000'], upgrade: '' }],
+  ['in chunks', REQUEST, { status: 200, headers: [], upgrade: '' }],
+  ['after an upgrade', UPGRADE, { status: 101, headers: [], upgrade: 'websocket' }],
+  ['instead of an upgrade', UPGRADE, { status: 200, headers: [], upgrade: '' }],
+] as const
+
+for (const [name, request, head] of ANSWERS) {
+  test(`small pieces that wait for a visitor do not keep their batch: an answer ${name}`, async t => {
+    const handlers: ChannelHandler[] = []
+    const { open } = channelThat(() => true)
+    const { visitor, socket } = await visited(t, (requestHead, end, handler) => {
+      handlers.push(handler)
+      return open(requestHead, end, handler)
+    })
+    visitor.write(request)
+    while (handlers.length === 0) await once(socket, 'data')
+    const [handler] = handlers
+    handler?.onHead?.({ ...head, reason: 'OK', headers: [...head.headers] }, false)
+    await once(visitor, 'data')
+    const batch = Buffer.from(new ArrayBuffer(96 * KIB))
+    const write = t.mock.method(socket, 'write')
+    // Nothing is taken from here on.
+    socket.cork()
+    const [first, small, large] = [batch.subarray(0, 8 * KIB), batch.subarray(0, 9 * KIB), batch.subarray(0, 64 * KIB)]
+    for (const piece of [first, small, small, large]) handler?.onData?.(piece, false)
+    const written = write.mock.calls.map(({ arguments: [what] }) => what as string | Buffer).filter(Buffer.isBuffer)
+    assert.deepEqual(
+      written.map(({ length }) => length),
+      [first, small, small, large].map(({ length }) => length),
+    )
+    assert.deepEqual(
+      written.map(({ buffer }) => buffer === batch.buffer),
+      [true, false, false, true],
+    )
+  })
+}
