@@ -32,8 +32,8 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
     'something cannot be, and why; with `number` and `target` one tunnel, the others serve; `retrying`: it is asked for again',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this machine, `state` that of the link or `refused`, with the requests, connections or flows that are over',
+    '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`status`: a tunnel of this machine, `state` that of the link or `refused`, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import { type Clock, type ErrorCode, PROTOCOL_MAJOR, PROTOCOL_MINOR, type Timer } from '@pbt/proto'
 import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
-import type { ClientEvent, Traffic } from './events.ts'
+import type { ClientEvent, OpenTunnelTraffic, Traffic } from './events.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from './failure.ts'
 import type { Line, LineEvents } from './session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
@@ -96,16 +96,38 @@ export class Agent {
   }
 
   get traffic(): Traffic {
-    const { state } = this
-    const session = 'session' in state ? state.session : 'kept' in state ? state.kept : undefined
+    const session = this.session
     let [bytesIn, bytesOut, open] = [this.endedBytesIn, this.endedBytesOut, 0]
-    for (const one of session === undefined ? this.draining.keys() : [session, ...this.draining.keys()]) {
-      if (one.isOver) continue
+    for (const one of this.sessions()) {
       bytesIn += one.stats.bytesReceived
       bytesOut += one.stats.bytesSent
       open += one.stats.channels
     }
     return { bytesIn, bytesOut, open, roundTripMs: session?.stats.roundTripMs ?? 0 }
+  }
+
+  /** What is open now, by the number of the tunnel. */
+  openByTunnel(): ReadonlyMap<number, OpenTunnelTraffic> {
+    const all = new Map<number, OpenTunnelTraffic>()
+    for (const session of this.sessions()) {
+      for (const [number, { channels, bytesSent, bytesReceived }] of session.openByTunnel()) {
+        const { open = 0, bytesIn = 0, bytesOut = 0 } = all.get(number) ?? {}
+        all.set(number, { open: open + channels, bytesIn: bytesIn + bytesReceived, bytesOut: bytesOut + bytesSent })
+      }
+    }
+    return all
+  }
+
+  private get session(): Session | undefined {
+    const { state } = this
+    return 'session' in state ? state.session : 'kept' in state ? state.kept : undefined
+  }
+
+  /** Those that are not over. */
+  private sessions(): Session[] {
+    const { session } = this
+    const all = session === undefined ? [...this.draining.keys()] : [session, ...this.draining.keys()]
+    return all.filter(({ isOver }) => !isOver)
   }
 
   private enter(next: State): void {
@@ -344,14 +366,10 @@ export class Agent {
   }
 
   private finish(exitCode: ExitCode): void {
-    const { state } = this
+    const { state, session } = this
     if (state.name === 'over') return
     this.enter({ name: 'over' })
-    this.endSession(
-      'session' in state ? state.session : 'kept' in state ? state.kept : undefined,
-      'shutdown',
-      'pbt ends',
-    )
+    this.endSession(session, 'shutdown', 'pbt ends')
     if ('line' in state) state.line.hangUp()
     for (const session of [...this.draining.keys()]) this.drained(session)
     for (const number of [...this.refusals.keys()]) this.forgetRefusal(number)

@@ -31,6 +31,13 @@ export interface Traffic {
   readonly roundTripMs: number
 }
 
+/** What is open of a tunnel, and its bytes from and to visitors so far. */
+export interface OpenTunnelTraffic {
+  readonly open: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
 export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
 
 /** A tunnel that a process was asked for. */
@@ -51,9 +58,10 @@ export interface TunnelStanding extends TunnelAsked {
   readonly fault: string
 }
 
-/** A tunnel with the requests, connections or flows that are over, and their bytes. */
+/** A tunnel with its requests, connections or flows: those that are over, those that are open, and the bytes of both. */
 export interface TunnelSnapshot extends TunnelStanding {
   readonly requests: number
+  readonly open: number
   readonly bytesIn: number
   readonly bytesOut: number
 }

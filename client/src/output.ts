@@ -1,6 +1,6 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
 import { systemClock } from '@pbt/proto'
-import type { ClientEvent, Traffic, TunnelAsked } from './events.ts'
+import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from './events.ts'
 import { Lines } from './output/lines.ts'
 import { Live } from './output/live.ts'
 import type { RequestRecord } from './output/requests.ts'
@@ -27,12 +27,14 @@ export interface OutputOptions {
   readonly isColored: boolean
 }
 
-/** What a live view shows. */
+/** What a process that holds tunnels can tell of itself. */
 export interface Running {
   /** `HOST:PORT`, for people. */
   readonly server: string
   readonly tunnels: readonly TunnelAsked[]
   readonly traffic: () => Traffic
+  /** What is open now, by the number of the tunnel. */
+  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }
 
 /** For a command that does one thing and ends. */

@@ -34,8 +34,9 @@ export class MuxChannel implements Channel {
   readonly id: number
   readonly kind: ChannelKind
   handler: ChannelHandler
-  /** For whom this end opened it: the tunnel's number, and the visitor's address and port. */
+  /** The tunnel's number. */
   tunnel = 0
+  /** For whom this end opened it: address and port. */
   visitor = ''
   readonly queue: SendQueue
   bytesSent = 0

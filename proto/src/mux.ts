@@ -41,6 +41,13 @@ export interface MuxHandler {
   onViolation(error: PbtError): void
 }
 
+/** Channels that are open, and the payload that they carried so far. */
+export interface OpenTraffic {
+  readonly channels: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
 export interface MuxStats {
   channels: number
   bytesSent: number
@@ -138,6 +145,20 @@ export class Mux implements ChannelHost {
   isBusyUpTo(channel: number): boolean {
     for (const { id, kind } of this.channels.values()) if (id <= channel && kind !== 'udp') return true
     return false
+  }
+
+  /** What is open now, by the number of the tunnel. */
+  openByTunnel(): Map<number, OpenTraffic> {
+    const all = new Map<number, OpenTraffic>()
+    for (const { tunnel, bytesSent, bytesReceived } of this.channels.values()) {
+      const before = all.get(tunnel) ?? { channels: 0, bytesSent: 0, bytesReceived: 0 }
+      all.set(tunnel, {
+        channels: before.channels + 1,
+        bytesSent: before.bytesSent + bytesSent,
+        bytesReceived: before.bytesReceived + bytesReceived,
+      })
+    }
+    return all
   }
 
   /**
@@ -340,6 +361,7 @@ export class Mux implements ChannelHost {
       channel.reset('protocol', error.message)
       return
     }
+    channel.tunnel = open.kind === 'http' ? open.head.tunnel : open.tunnel
     this.handler.onOpen?.(channel, open, end)
     if (channel.handler === NO_HANDLER) channel.reset('internal', 'nobody took the channel')
     else if (end) channel.peerEnded()

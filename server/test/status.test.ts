@@ -14,7 +14,8 @@ import {
   startServer,
 } from './support/programs.ts'
 import { httpTarget, rawTarget } from './support/targets.ts'
-import { rawRequest } from './support/visitors.ts'
+import { visit } from './support/tcp-visitors.ts'
+import { RawVisitor, rawRequest } from './support/visitors.ts'
 
 async function statusOf(t: TestContext, server: RunningServer, home: string, ...args: string[]) {
   const asked = program(t, CLIENT, ['status', ...args], clientEnv(t, server, { home }))
@@ -41,6 +42,10 @@ test('status: every tunnel of this machine with its traffic, and processes that 
   const other = await startClient(t, server, ['tcp', String(await rawTarget(t, () => {}))], { home })
   await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'all online')
   await rawRequest(t, server, 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n')
+  const [url] = (client.events.find(({ kind }) => kind === 'tcp')?.urls ?? []) as string[]
+  const stays = new RawVisitor(await visit(t, Number(new URL(String(url)).port)))
+  stays.send('hello')
+  await stays.until(/hello/)
 
   const { events } = await statusOf(t, server, home, '--json')
   assert.deepEqual(
@@ -52,6 +57,8 @@ test('status: every tunnel of this machine with its traffic, and processes that 
       [other.client.pid, 1, 'tunnel', 'tcp', 'online'],
     ].sort(([left], [right]) => Number(left) - Number(right)),
   )
+  const tcp = events.find(({ number }) => number === 3)
+  assert.deepEqual([tcp?.requests, tcp?.open, tcp?.bytesIn, tcp?.bytesOut], [0, 1, 5, 5], 'what is open counts as well')
   const app = events.find(({ tunnel }) => tunnel === 'app')
   // Two names of one target are two tunnels.
   assert.equal(events.find(({ tunnel }) => tunnel === 'same')?.requests, 0)

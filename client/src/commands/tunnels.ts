@@ -35,9 +35,10 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     })
   })
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
-  const output = runningOutput(outputOptions(isJson, context), { server, tunnels, traffic })
+  const running = { server, tunnels, traffic, openByTunnel: () => agent?.openByTunnel() ?? NOTHING_OPEN }
+  const output = runningOutput(outputOptions(isJson, context), running)
   context.atExit(() => output.close())
-  const observed = new Observed(systemClock, server, tunnels, traffic)
+  const observed = new Observed(systemClock, running)
   const identity = {
     agent: AGENT,
     machineId: id,
@@ -85,6 +86,7 @@ function answerStatus(home: string, observed: Observed, output: Output): () => v
   }
 }
 
+const NOTHING_OPEN = new Map<number, never>()
 const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
 
 /** The same for a restart of the same command, another for a different one on this machine. */

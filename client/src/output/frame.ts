@@ -6,6 +6,7 @@ import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctet
 export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'target' | 'fault'> {
   readonly requests: number
   readonly requestsPerSecond: number
+  readonly open: number
 }
 
 export interface View {
@@ -69,7 +70,7 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
 }
 
 function tunnelLines(tunnel: TunnelView, isAlone: boolean, columns: number): Span[][] {
-  const { urls, target, fault, requests, requestsPerSecond } = tunnel
+  const { urls, target, fault, requests, requestsPerSecond, open } = tunnel
   const addresses = urls.map((url, index): Span[] => {
     const address = safe(url)
     // An address is there to be copied: in a narrow terminal it gets the whole line.
@@ -77,7 +78,7 @@ function tunnelLines(tunnel: TunnelView, isAlone: boolean, columns: number): Spa
     return [label(index === 0 ? 'Address' : ''), [address, 'bold']]
   })
   if (urls.length === 0) addresses.push([label('Address'), fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']])
-  const own = isAlone ? '' : `  ${requests}  ${requestsPerSecond}/s`
+  const own = isAlone ? '' : `  ${requests}  ${requestsPerSecond}/s  ${open} open`
   return [...addresses, [label('Target'), [safe(target)], [own, 'dim']]]
 }
 

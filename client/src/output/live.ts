@@ -1,6 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, Traffic, TunnelAsked } from '../events.ts'
+import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../events.ts'
 import { frame, type View } from './frame.ts'
 import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
@@ -35,6 +35,7 @@ export interface LiveOptions {
   readonly screen: Screen
   readonly isColored: boolean
   readonly traffic: () => Traffic
+  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }
 
 interface Sample {
@@ -58,6 +59,8 @@ export class Live {
   private drawnAt = Number.NEGATIVE_INFINITY
   private shown = ''
   private isOpen = false
+  /** As of the last tick. */
+  private openByTunnel: ReadonlyMap<number, OpenTunnelTraffic> = new Map()
   private samples: [Sample, Sample]
 
   constructor(options: LiveOptions) {
@@ -126,6 +129,7 @@ export class Live {
   private tick(): void {
     const { bytesIn, bytesOut } = this.options.traffic()
     const sums = { bytesIn, bytesOut, requests: this.ring.count, byTunnel: new Map(this.requests) }
+    this.openByTunnel = this.options.openByTunnel()
     this.samples = [this.samples[1], { at: this.options.clock.now(), ...sums }]
     this.tickTimer = this.options.clock.after(TICK_MS, () => this.tick())
     this.changed()
@@ -156,7 +160,12 @@ export class Live {
       tunnels: this.standing.tunnels.map(tunnel => {
         const { number } = tunnel
         const requestsPerSecond = rate(before.byTunnel.get(number) ?? 0, after.byTunnel.get(number) ?? 0)
-        return { ...tunnel, requests: this.requests.get(number) ?? 0, requestsPerSecond }
+        return {
+          ...tunnel,
+          requests: this.requests.get(number) ?? 0,
+          requestsPerSecond,
+          open: this.openByTunnel.get(number)?.open ?? 0,
+        }
       }),
       traffic: this.options.traffic(),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),

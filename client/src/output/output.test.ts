@@ -34,6 +34,7 @@ function viewOf(fields: Partial<View> = {}): View {
         fault: '',
         requests: 1,
         requestsPerSecond: 0,
+        open: 0,
       },
     ],
     traffic: { ...NO_TRAFFIC, roundTripMs: 11.6 },
@@ -121,8 +122,8 @@ test('a visitor cannot steer the terminal through the view', () => {
     reason: text,
     state: 'offline',
     tunnels: [
-      { urls: [text], target: text, fault: '', requests: 0, requestsPerSecond: 0 },
-      { urls: [], target: text, fault: text, requests: 0, requestsPerSecond: 0 },
+      { urls: [text], target: text, fault: '', requests: 0, requestsPerSecond: 0, open: 0 },
+      { urls: [], target: text, fault: text, requests: 0, requestsPerSecond: 0, open: 0 },
     ],
     recent: [record({ path: text, method: text, fault: text })],
   })
@@ -211,7 +212,15 @@ function openLive() {
   const screen = new FakeScreen()
   const tunnels = [1, 2].map(number => ({ number, kind: 'http', target: `:${number}` }) as const)
   const server = 'localhost:8443'
-  const live = new Live({ clock, server, tunnels, screen, isColored: false, traffic: () => NO_TRAFFIC })
+  const live = new Live({
+    clock,
+    server,
+    tunnels,
+    screen,
+    isColored: false,
+    traffic: () => NO_TRAFFIC,
+    openByTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+  })
   live.open()
   return { clock, screen, live }
 }
@@ -239,7 +248,7 @@ test('of several tunnels, in the order asked for, each shows its own requests an
   clock.advance(1_000)
   clock.advance(100)
   const picture = screen.writes.at(-1) ?? ''
-  assert.match(picture, /Target {4}:1 {2}0 {2}0\/s[\s\S]*Target {4}:2 {2}30 {2}30\/s/)
+  assert.match(picture, /Target {4}:1 {2}0 {2}0\/s {2}0 open[\s\S]*Target {4}:2 {2}30 {2}30\/s {2}3 open/)
   live.close()
 })
 

@@ -93,7 +93,7 @@ function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessS
   ]
 }
 
-function tunnelLines({ urls, target, fault, requests, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
+function tunnelLines({ urls, target, fault, requests, open, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
   if (urls.length === 0)
     return [
       [[`  ${kind} to ${safe(target)}`], fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']],
@@ -102,7 +102,7 @@ function tunnelLines({ urls, target, fault, requests, bytesIn, bytesOut, kind }:
   return urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
-    const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     return [address, [`  to ${safe(target)}  ${done}`]]
   })
 }

@@ -9,6 +9,7 @@ import {
   type ErrorCode,
   Mux,
   type MuxStats,
+  type OpenTraffic,
   PbtError,
   type SessionFrame,
   type Timer,
@@ -124,6 +125,11 @@ export class Session {
 
   get stats(): MuxStats {
     return this.mux.stats
+  }
+
+  /** What is open now, by the number of the tunnel. */
+  openByTunnel(): ReadonlyMap<number, OpenTraffic> {
+    return this.mux.openByTunnel()
   }
 
   /** What proves to the server that this is the same session. */

@@ -1,8 +1,8 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, ProcessSnapshot, Traffic, TunnelAsked } from '../events.ts'
+import type { ClientEvent, ProcessSnapshot } from '../events.ts'
 import { Standing } from '../output/standing.ts'
-import type { RequestRecord } from '../output.ts'
+import type { RequestRecord, Running } from '../output.ts'
 
 interface Sum {
   requests: number
@@ -11,16 +11,14 @@ interface Sum {
 }
 
 export class Observed {
-  private readonly server: string
-  private readonly traffic: () => Traffic
+  private readonly running: Running
   private readonly standing: Standing
   /** By the number of the tunnel. */
   private readonly sums = new Map<number, Sum>()
 
-  constructor(clock: Clock, server: string, asked: readonly TunnelAsked[], traffic: () => Traffic) {
-    this.server = server
-    this.traffic = traffic
-    this.standing = new Standing(clock, asked)
+  constructor(clock: Clock, running: Running) {
+    this.running = running
+    this.standing = new Standing(clock, running.tunnels)
   }
 
   event(event: ClientEvent): void {
@@ -38,16 +36,20 @@ export class Observed {
 
   snapshot(): ProcessSnapshot {
     const { state, reason, tunnels } = this.standing
+    const { server, traffic, openByTunnel } = this.running
+    const open = openByTunnel()
     return {
       pid: process.pid,
-      server: this.server,
+      server,
       state,
       reason,
-      tunnels: tunnels.map(tunnel => ({
-        ...tunnel,
-        ...(this.sums.get(tunnel.number) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }),
-      })),
-      traffic: this.traffic(),
+      tunnels: tunnels.map(tunnel => {
+        const { requests = 0, bytesIn = 0, bytesOut = 0 } = this.sums.get(tunnel.number) ?? {}
+        const now = open.get(tunnel.number) ?? { open: 0, bytesIn: 0, bytesOut: 0 }
+        const sums = { requests, open: now.open, bytesIn: bytesIn + now.bytesIn, bytesOut: bytesOut + now.bytesOut }
+        return { ...tunnel, ...sums }
+      }),
+      traffic: traffic(),
     }
   }
 }
