@@ -14,7 +14,7 @@ const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
   stopped: ['', 'it has ended'],
   allowlists: [
     '`lists`: `addresses`, `allow`',
-    '`allow`: who may visit these tunnels; without `allow` what the client says holds',
+    '`allow`: who may visit this address; without `allow` what the client says holds',
   ],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
 }

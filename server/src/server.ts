@@ -134,10 +134,11 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     }
 
     const ports = { https: 0, http: 0 }
-    const allowlists = new Allowlists(store.allowlists)
+    const relayLog = log.child({ room: 'relay' })
+    const allowlists = new Allowlists({ store: store.allowlists, baseDomain, log: relayLog })
     const sessions = new Sessions({
       clock,
-      log: log.child({ room: 'relay' }),
+      log: relayLog,
       reservations,
       ports: portBook,
       allowlists,
@@ -160,7 +161,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     const tokens = new TokenCheck(new TokenBook(await store.tokens.live()), clock)
     const links = new LinkService({
       clock,
-      log: log.child({ room: 'relay' }),
+      log: relayLog,
       checkToken: (authorization, address) => tokens.check(authorization, address),
       join: (hello, tokenId) => sessions.join(hello, tokenId),
     })

@@ -1,6 +1,7 @@
 // `pbt-server allow` beside a running server: whoever is no longer allowed is cut, on every kind of tunnel, others go on.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { udpSocket, udpTarget } from './support/datagrams.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type RunningServer,
   restartServer,
   SERVER,
+  scratch,
   startClient,
   startServer,
 } from './support/programs.ts'
@@ -136,6 +138,62 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
   await stranded.until(/HTTP\/1\.1 200 /)
 })
 
+test('a list stays with its address when the target changes or another machine has it, until it is taken away', async t => {
+  const server = await startServer(t)
+  const http = await httpTarget(t, (_, response) => response.end('whole'))
+  const tcp = await rawTarget(t, socket => socket.end('whole'))
+  const [home, elsewhere] = [join(scratch(t), 'one'), join(scratch(t), 'two')]
+  const up = async (args: string[], count: number, from: string) => {
+    const { client } = await startClient(t, server, args, { home: from })
+    await client.until(() => client.events.filter(({ event }) => event === 'online')[count - 1], `${count} tunnels`)
+    return client
+  }
+  /** What the friend and the stranger get. */
+  const visits = async (host: string, port: number) => {
+    const got = [FRIEND, STRANGER].map(async from => {
+      const visitor = await rawVisitor(t, server, from)
+      visitor.send(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      const status = /^HTTP\/1\.1 (\d+)/.exec(await visitor.until(/^HTTP\/1\.1 \d+ /))?.[1]
+      return `${status} ${port === 0 ? '' : (await outcome(t, port, from)).text}`
+    })
+    return await Promise.all(got)
+  }
+  const listed = ['200 whole', '403 ']
+
+  const first = await up(['up', `http:${http},domain=app`, `tcp:${tcp}`], 2, home)
+  const url = first.events.find(({ kind }) => kind === 'tcp')?.urls as string[]
+  const port = Number(new URL(String(url[0])).port)
+  await allow(t, server, 'app', FRIEND)
+  // As logs and metrics name the tunnel.
+  const { lists } = await allow(t, server, `tcp-${port}`, FRIEND)
+  assert.deepEqual(lists, [{ addresses: [`tcp:${port}`], allow: [FRIEND] }])
+  await changes(server, 2)
+  assert.deepEqual(await visits('app.localhost', port), listed)
+
+  const [otherHttp, otherTcp] = [
+    await httpTarget(t, (_, response) => response.end('whole')),
+    await rawTarget(t, socket => socket.end('whole')),
+  ]
+  let client = first
+  for (const from of [home, elsewhere]) {
+    await client.end()
+    client = await up(['up', `http:${otherHttp},domain=app`, `tcp:${otherTcp},port=${port}`], 2, from)
+    assert.deepEqual(await visits('app.localhost', port), listed)
+  }
+  // As pbt shows the addresses.
+  for (const address of [`https://app.localhost:${server.https}/`, `tcp://localhost:${port}`])
+    assert.equal((await allow(t, server, address, 'as-client')).code, 0)
+  await changes(server, 4)
+  assert.deepEqual(await visits('app.localhost', port), ['200 whole', '200 whole'])
+  assert.deepEqual((await allow(t, server)).lists, [])
+
+  // A custom domain may have its list before it has a tunnel.
+  assert.equal((await allow(t, server, 'app.mine.uk', FRIEND)).code, 0)
+  await up(['http', String(http), '--domain', 'app.mine.uk'], 1, home)
+  assert.deepEqual(await visits('app.mine.uk', 0), ['200 ', '403 '])
+  assert.deepEqual((await allow(t, server)).lists, [{ addresses: ['app.mine.uk'], allow: [FRIEND] }])
+})
+
 test('a list that cannot be is refused with the reason, and the one before stays', async t => {
   const server = await startServer(t)
   const target = await httpTarget(t, (_, response) => response.end('whole'))
@@ -150,7 +208,10 @@ test('a list that cannot be is refused with the reason, and the one before stays
     [['no/name', '10.0.0.0/8'], 2, 'usage', /"no\/name"/],
     [['nobody', '10.0.0.0/8'], 1, 'unknown-address', /"nobody"/],
     [['tcp:1', '10.0.0.0/8'], 1, 'unknown-address', /"tcp:1"/],
-    [['app.mine.uk', '10.0.0.0/8'], 1, 'unknown-address', /"app\.mine\.uk"/],
+    [['tcp-1', '10.0.0.0/8'], 1, 'unknown-address', /"tcp-1"/],
+    [['20022', '10.0.0.0/8'], 2, 'usage', /"20022"/],
+    [['tcp://app.localhost', '10.0.0.0/8'], 2, 'usage', /"tcp:/],
+    [['https://www.localhost/', '10.0.0.0/8'], 2, 'usage', /reserved/],
   ]
   const judged = wrong.map(async ([args, code, error, message]) => {
     const got = await allow(t, server, ...args)

@@ -1,10 +1,10 @@
-// `pbt-server allow`: who may visit a tunnel. A running server goes by it within a second.
+// `pbt-server allow`: who may visit an address. A running server goes by it within a second.
 import { PbtError } from '@pbt/proto'
 import { Allowlist } from '../access/allowlist.ts'
 import { loadConfig } from '../config.ts'
 import { Failure } from '../failure.ts'
 import { parseHostname } from '../relay/names.ts'
-import type { Address } from '../store/allowlists.ts'
+import type { ListedAddress } from '../store/allowlists.ts'
 import { openStore } from '../store/store.ts'
 import type { Command } from './command.ts'
 
@@ -12,11 +12,17 @@ import type { Command } from './command.ts'
 const EVERYBODY = 'everybody'
 const AS_CLIENT = 'as-client'
 
+/** `tcp:20022`; `tcp-20022` as logs and metrics have it (a name that looks like that can be given in full); `tcp://host:20022`. */
+const PORT = /^(tcp|udp)(?:[:-]|:\/\/[^/]+:)(\d{1,5})\/?$/i
+
 export const allow: Command = {
   name: 'allow',
-  summary: 'show or set who may visit a tunnel, also while it runs',
+  summary: 'show or set who may visit an address, whichever tunnel has it',
   positionals: [
-    ['[address]', 'a name such as "app", or a port such as "tcp:20022"; none: show all lists that are set'],
+    [
+      '[address]',
+      'a name such as "app", a custom domain, a port such as "tcp:20022", or one of them as pbt shows it, such as "tcp://host:20022". None: show all lists that are set',
+    ],
     [
       '[block..]',
       `the addresses and CIDR blocks that may visit from now on; "${EVERYBODY}"; or "${AS_CLIENT}" for what the client says with --allow. None: show the list`,
@@ -31,20 +37,20 @@ export const allow: Command = {
     try {
       const { allowlists } = store
       if (address === undefined) {
-        output({ event: 'allowlists', lists: (await allowlists.listed()).map(shown) })
+        output({ event: 'allowlists', lists: (await allowlists.allowlists()).map(shown) })
         return
       }
-      const tunnel = blocks.length === 0 ? await allowlists.find(address) : await allowlists.set(address, entries)
-      if (tunnel === undefined) throw unknown(String(values.address))
-      output({ event: 'allowlists', lists: [shown(tunnel)] })
+      const listed = blocks.length === 0 ? await allowlists.find(address) : await allowlists.set(address, entries)
+      if (listed === undefined) throw unknown(String(values.address))
+      output({ event: 'allowlists', lists: [shown(listed)] })
     } finally {
       await store.close()
     }
   },
 }
 
-function shown({ addresses, entries }: { addresses: readonly string[]; entries: readonly string[] | undefined }) {
-  return entries === undefined ? { addresses } : { addresses, allow: entries }
+function shown({ address, entries }: ListedAddress) {
+  return entries === undefined ? { addresses: [address] } : { addresses: [address], allow: entries }
 }
 
 /** Undefined: as the client says. Throws Failure `usage`. */
@@ -62,12 +68,18 @@ function entriesIn(blocks: readonly string[]): readonly string[] | undefined {
   return word === EVERYBODY ? [] : undefined
 }
 
-function addressIn(text: string, baseDomain: string): Address {
-  const [, protocol, digits] = /^(tcp|udp):(\d{1,5})$/.exec(text) ?? []
-  if (protocol !== undefined) return { protocol, number: Number(digits) }
-  const { label } = readable(() => parseHostname(text, baseDomain))
-  if (label === undefined) throw unknown(text)
-  return { label }
+/** As it is remembered: a label, a port as `tcp:20022`, or a custom domain. Throws Failure `usage`. */
+function addressIn(text: string, baseDomain: string): string {
+  const [, protocol, digits] = PORT.exec(text) ?? []
+  if (protocol !== undefined) return `${protocol.toLowerCase()}:${Number(digits)}`
+  if (/^\d+$/.test(text)) {
+    throw new Failure('usage', `"${text}" does not say whether it is a TCP or a UDP port`, {
+      cure: `give "tcp:${text}" or "udp:${text}"`,
+    })
+  }
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null
+  const { host, label } = readable(() => parseHostname(url?.hostname ?? text, baseDomain))
+  return label ?? host
 }
 
 /** What the reader reads; what is wrong in it is wrong usage. */
@@ -81,7 +93,7 @@ function readable<T>(read: () => T): T {
 }
 
 function unknown(address: string): Failure {
-  return new Failure('unknown-address', `no tunnel has the address "${address}"`, {
-    cure: 'give a name such as "app" or a port such as "tcp:20022" that a tunnel has or had',
+  return new Failure('unknown-address', `no tunnel has or had the address "${address}"`, {
+    cure: 'open the tunnel first, or give the name, such as "app", or the port, such as "tcp:20022", of one that was open',
   })
 }

@@ -1,5 +1,6 @@
 // Who holds which public address now, and whose it was last: what names and ports have in common. Addresses are the
 // registry's keys.
+import { GRACE_MS } from '@pbt/proto'
 import type { LiveTunnel, Registry } from './registry.ts'
 
 /** One target of one machine: addresses are remembered for it. */
@@ -17,6 +18,8 @@ export interface Holder extends LiveTunnel {
   readonly description: string
   /** Whether that tunnel may take an address of this one: of its own client's newer session, or, while the link is down, of its machine. */
   yieldsTo(other: Holder, clientId: string): boolean
+  /** Has the address from now on; visitors are led here later. */
+  gain(address: string): void
   /** Gives up an address to somebody else. */
   lose(address: string): void
 }
@@ -57,11 +60,16 @@ export class Book {
     })
   }
 
-  /** The tunnel holds the address; whoever held it loses it. Visitors are told by `online`. */
+  /** The tunnel holds the address; whoever held it loses it. Visitors are told by `online`, until then they wait. */
   take(address: string, holder: Holder): void {
     const current = this.holders.get(address)
-    if (current !== undefined && current !== holder) current.lose(address)
+    if (current !== undefined && current !== holder) {
+      // Nobody may reach by this address a tunnel that no longer goes by its allowlist.
+      this.registry.setAwaited(address, GRACE_MS)
+      current.lose(address)
+    }
     this.holders.set(address, holder)
+    holder.gain(address)
   }
 
   /** Visitors of the addresses that the tunnel still holds reach it from now on. */

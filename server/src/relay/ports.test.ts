@@ -21,6 +21,7 @@ function holder(target: string): Holder {
     open: notAskedFor,
     connect: notAskedFor,
     yieldsTo: () => true,
+    gain: () => {},
     lose: notAskedFor,
   }
 }

@@ -15,7 +15,7 @@ import {
 import type { Log } from '../observe/log.ts'
 import { Allowlists, type StoredAllowlist } from './allowlists.ts'
 import type { Ports } from './ports.ts'
-import { Registry } from './registry.ts'
+import { type Lookup, Registry } from './registry.ts'
 import { Reservations } from './reservations.ts'
 import { Session, type SessionLink } from './session.ts'
 
@@ -35,14 +35,23 @@ function house() {
       return Promise.resolve()
     },
   })
-  const lists: StoredAllowlist[] = []
-  const allowlists = new Allowlists({ allowlists: () => Promise.resolve([...lists]) })
+  const errors: string[] = []
   const log: Log = {
-    error: () => {},
+    error: text => errors.push(text),
     warn: text => warnings.push(text),
     info: () => {},
     debug: () => {},
     child: () => log,
+  }
+  const lists: StoredAllowlist[] = []
+  const store = { allowlists: () => Promise.resolve([...lists]) }
+  const allowlists = new Allowlists({ store, baseDomain: 'localhost', log })
+  /** Sets the list of an address, or takes it away, as `pbt-server allow` does. */
+  const allow = async (address: string, entries: string[] | undefined, ...sessions: Session[]) => {
+    const kept = lists.filter(list => list.address !== address)
+    lists.splice(0, lists.length, ...kept, ...(entries === undefined ? [] : [{ address, entries }]))
+    await allowlists.load()
+    for (const session of sessions) session.judgeAgain()
   }
   const context = {
     ...{ clock, log, reservations, ended: (session: Session) => ended.push(session) },
@@ -53,7 +62,7 @@ function house() {
     portUrlOf: () => '',
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
-  const seen = { clock, registry, offline, ended, warnings, disk, state, allowlists, lists }
+  const seen = { clock, registry, offline, ended, warnings, errors, disk, state, allow }
   return { ...seen, join: () => client(context, clock) }
 }
 
@@ -268,7 +277,7 @@ test('visitors who are turned away are logged the 1st, 2nd, 4th, 8th … time', 
 })
 
 test('B5: visitors whom a changed list does not name are cut at both ends, others go on', async () => {
-  const { allowlists, lists, registry, join } = house()
+  const { allow, registry, join } = house()
   const { connect, open, session } = join()
   connect()
   await open(1)
@@ -280,31 +289,134 @@ test('B5: visitors whom a changed list does not name are cut at both ends, other
     tunnel.connect('tcp', visitor, '', { onReset: ({ code }) => cut.push(`${visitor} ${code}`) })
   const friends = [visit(app, '198.51.100.1:1'), visit(other, '203.0.113.7:2')]
   const strangers = [visit(app, '203.0.113.7:50123'), visit(app, '[2001:db8::1]:50123')]
-  lists.push({ machineId: 'm', kind: 'http', target: '3000', entries: ['198.51.100.0/24'] })
-  await allowlists.load()
-  session.judgeAgain()
+  await allow('app', ['198.51.100.0/24'], session)
   assert.deepEqual(cut, ['203.0.113.7:50123 not-allowed', '[2001:db8::1]:50123 not-allowed'])
   assert.deepEqual([friends.every(({ isOpen }) => isOpen), strangers.some(({ isOpen }) => isOpen)], [true, false])
 })
 
+/** Two visitors, and which of them may come. */
+const ADDRESSES = ['192.0.2.7', '203.0.113.7'] as const
+const judged = (lookup: Lookup) => ADDRESSES.map(address => lookup.state === 'online' && lookup.tunnel.allows(address))
+
 test('a list set on the server stands in for the one of the client, at once, until it is taken away', async () => {
-  const { allowlists, lists, registry, warnings, join } = house()
+  const { allow, errors, registry, join } = house()
   const { connect, open, session } = join()
   connect()
   await open(1, { allow: ['192.0.2.0/24'] })
-  const found = registry.lookup('app.localhost')
-  assert(found.state === 'online')
-  const set = async (...entries: string[][]) => {
-    const owner = { machineId: 'm', kind: 'http', target: '3000' }
-    lists.splice(0, lists.length, ...entries.map(list => ({ ...owner, entries: list })))
-    await allowlists.load()
-    session.judgeAgain()
-    return ['192.0.2.7', '203.0.113.7'].map(address => found.tunnel.allows(address))
+  const set = async (entries?: string[]) => {
+    await allow('app', entries, session)
+    return judged(registry.lookup('app.localhost'))
   }
   assert.deepEqual(await set(['203.0.113.7']), [false, true])
   assert.deepEqual(await set([]), [true, true])
   assert.deepEqual(await set(['203.0.113.7']), [false, true])
-  assert.deepEqual(await set(['what is this']), [false, true], 'one that cannot be read changes nothing')
+  for (let time = 0; time < 2; time++) {
+    assert.deepEqual(await set(['what is this']), [false, true], 'one that cannot be read changes nothing')
+    assert.equal(errors.length, 1)
+  }
   assert.deepEqual(await set(), [true, false])
-  assert.ok(warnings.length > 0)
+  assert.deepEqual(await set(['what is this']), [false, false], 'nobody is better than everybody')
+})
+
+test('a list stays with its address, whichever tunnel has it; of several lists all must let a visitor in', async () => {
+  const { allow, registry, join } = house()
+  const [first, second] = [join(), join()]
+  const sessions = [first.session, second.session]
+  first.connect()
+  second.connect()
+  const seen = (...labels: string[]) => labels.map(label => judged(registry.lookup(`${label}.localhost`)))
+  await allow('app', ['192.0.2.7'])
+  await allow('app.mine.uk', ['203.0.113.7'])
+  await first.open(1, { domains: ['app', 'shop'] })
+  assert.deepEqual(seen('app', 'shop'), [
+    [true, false],
+    [true, false],
+  ])
+  await allow('shop', ['203.0.113.7'], ...sessions)
+  assert.deepEqual(seen('app', 'shop'), [
+    [false, false],
+    [false, false],
+  ])
+  // Another target: the list went along, and the tunnel that it left goes by what it has still.
+  await second.open(1, { domains: ['app', 'blog'], target: '4000', allow: ['198.51.100.1'] })
+  assert.deepEqual(seen('app', 'blog', 'shop'), [
+    [true, false],
+    [true, false],
+    [false, true],
+  ])
+  await allow('app', undefined, ...sessions)
+  assert.deepEqual(seen('app', 'shop'), [
+    [false, false],
+    [false, true],
+  ])
+  await second.open(2, { domains: ['app.mine.uk'], target: '5000' })
+  assert.deepEqual(judged(registry.lookup('app.mine.uk')), [false, true])
+})
+
+test('a tunnel that loses one of its names cuts whom the lists of the others do not let in', async () => {
+  const { allow, registry, join } = house()
+  const [first, second] = [join(), join()]
+  first.connect()
+  second.connect()
+  await allow('app', [])
+  await first.open(1, { domains: ['app', 'shop'], allow: ['192.0.2.7'] })
+  const found = registry.lookup('app.localhost')
+  assert(found.state === 'online')
+  const cut: string[] = []
+  for (const address of ADDRESSES) {
+    const onReset = ({ code }: { code: string }) => {
+      // This client knows no connections and refuses them with another one.
+      if (code === 'not-allowed') cut.push(address)
+    }
+    found.tunnel.connect('tcp', `${address}:1`, '', { onReset })
+  }
+  await second.open(1, { target: '4000' })
+  assert.deepEqual(cut, ['203.0.113.7'])
+})
+
+test('nobody is judged by another list than that of the address, whenever they come', async () => {
+  const { allow, clock, disk, registry, join } = house()
+  const [first, second] = [join(), join()]
+  first.connect()
+  second.connect()
+  const answers: boolean[][] = []
+  const wait = () => registry.whenKnown('app.localhost', lookup => answers.push(judged(lookup)))
+  const write = () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    disk.written = promise
+    return resolve
+  }
+  // Before the client has come back; the list changes while its names are written.
+  registry.setAwaited('app.localhost', GRACE_MS)
+  await allow('app', ['192.0.2.7'])
+  assert.ok(wait())
+  const written = write()
+  await first.open(1, { domains: ['app', 'shop'] })
+  await allow('app', ['203.0.113.7'], first.session)
+  assert.ok(wait())
+  assert.deepEqual(answers, [])
+  written()
+  await first.settle()
+  assert.deepEqual(answers.splice(0), [
+    [false, true],
+    [false, true],
+  ])
+  // While another tunnel takes the name, whose client gives up before it is written: the first one has no list now.
+  const writtenAgain = write()
+  await second.open(1, { target: '4000' })
+  assert.deepEqual(judged(registry.lookup('shop.localhost')), [true, true])
+  assert.ok(wait(), 'the first one is not reached by it')
+  await second.closeTunnel(1)
+  await allow('app', ['192.0.2.7'], first.session, second.session)
+  writtenAgain()
+  await second.settle()
+  assert.deepEqual(answers.splice(0), [[true, false]])
+  assert.equal(registry.lookup('app.localhost').state, 'offline')
+  // It cannot be written: nobody waits for ever.
+  await second.open(2, { target: '4000' })
+  disk.written = Promise.reject(new Error('disk full'))
+  await first.open(2, { target: '6000' })
+  assert.equal(registry.lookup('app.localhost').state, 'offline')
+  clock.advance(GRACE_MS)
+  assert.equal(registry.lookup('shop.localhost').state, 'online')
 })

@@ -138,12 +138,8 @@ export class Session implements TunnelSession {
   /** Its tunnels go by the allowlists that are set now; whoever is no longer allowed is cut. */
   judgeAgain(): void {
     for (const tunnel of this.tunnels.values()) {
-      try {
-        const cut = tunnel.setAllowed(this.context.allowlists.of(tunnel.owner))
-        if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
-      } catch (error) {
-        this.log.error('allowlist cannot be used, the one before holds', { tunnel: tunnel.name, error: String(error) })
-      }
+      const cut = tunnel.judgeAgain()
+      if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
     }
   }
 
@@ -213,7 +209,7 @@ export class Session implements TunnelSession {
   private async openTunnel(open: OpenTunnel): Promise<void> {
     if (this.tunnels.has(open.tunnel)) throw new PbtError('protocol', `tunnel ${open.tunnel} is open already`)
     if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
-    const tunnel = new Tunnel(this, open, owner => this.context.allowlists.of(owner))
+    const tunnel = new Tunnel(this, open, address => this.context.allowlists.of(address))
     this.tunnels.set(open.tunnel, tunnel)
     let urls: string[]
     try {

@@ -1,8 +1,8 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
-import { isDeepStrictEqual } from 'node:util'
 import { type Channel, type ChannelHandler, type Mux, PbtError, type RequestHead } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist } from '../access/allowlist.ts'
+import type { Judge } from './allowlists.ts'
 import type { Holder, TunnelOwner } from './book.ts'
 import type { Hostname } from './names.ts'
 import type { Protocol } from './ports.ts'
@@ -44,47 +44,48 @@ export class Tunnel implements Holder {
   port = 0
   name = ''
   private readonly session: TunnelSession
+  private readonly listOf: (address: string) => Judge | undefined
   /** What the client says. */
-  private readonly wished: readonly string[]
-  private allowed: readonly string[]
-  private allowlist: Allowlist
+  private readonly wished: Judge
+  /** Those it holds, as the registry has them. */
+  private readonly addresses = new Set<string>()
+  /** Whoever is here was judged by these. */
+  private judgedBy: readonly Judge[]
 
   /**
-   * `set`: the allowlist that the owner set on the server, if there is one. Throws PbtError `not-allowed` when an entry
-   * of the allowlist cannot be read.
+   * `listOf`: the allowlist that the owner set on the server for an address, if there is one. Throws PbtError `not-allowed`
+   * when an entry of the client's allowlist cannot be read.
    */
-  constructor(session: TunnelSession, open: OpenTunnel, set: (owner: TunnelOwner) => readonly string[] | undefined) {
+  constructor(session: TunnelSession, open: OpenTunnel, listOf: (address: string) => Judge | undefined) {
     this.session = session
+    this.listOf = listOf
     this.index = open.tunnel
     this.kind = KINDS.get(open.kind)
     this.owner = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
-    this.wished = open.allow
-    this.allowed = set(this.owner) ?? open.allow
-    this.allowlist = new Allowlist(this.allowed)
+    this.wished = new Allowlist(open.allow)
+    this.judgedBy = this.judges()
   }
 
   allows(address: string): boolean {
-    if (this.allowlist.allows(address)) return true
+    if (this.judges().every(judge => judge.allows(address))) return true
     this.refused++
     this.session.refusedVisitor(this, address, this.refused)
     return false
   }
 
   /**
-   * Changes the allowlist while the tunnel runs, to the one set on the server or back to the client's: whoever is no longer
-   * allowed is cut at both ends before this returns. Tells how many were, undefined when the list is the same as before.
-   * Throws PbtError `not-allowed`, and then nothing has changed.
+   * Goes by the allowlists that are set now, or back to the client's: whoever is no longer allowed is cut at both ends before
+   * this returns. Tells how many were, undefined when the lists are the same as before.
    */
-  setAllowed(set: readonly string[] | undefined): number | undefined {
-    const entries = set ?? this.wished
-    if (isDeepStrictEqual(entries, this.allowed)) return undefined
-    const allowlist = new Allowlist(entries)
-    this.allowed = entries
-    this.allowlist = allowlist
+  judgeAgain(): number | undefined {
+    const judges = this.judges()
+    const { judgedBy } = this
+    if (judges.length === judgedBy.length && judges.every((judge, index) => judge === judgedBy[index])) return undefined
+    this.judgedBy = judges
     const error = new PbtError('not-allowed', 'the allowlist was changed')
-    const isCut = (visitor: string) => !allowlist.allows(addressIn(visitor))
+    const isCut = (visitor: string) => !judges.every(judge => judge.allows(addressIn(visitor)))
     const count = this.session.mux.resetVisitors(this.index, isCut, error)
     this.refused += count
     return count
@@ -107,9 +108,29 @@ export class Tunnel implements Holder {
     return !session.isAttached && this.owner.machineId === other.owner.machineId
   }
 
+  gain(address: string): void {
+    this.addresses.add(address)
+    this.judgeAgain()
+  }
+
   lose(address: string): void {
+    this.addresses.delete(address)
     this.names = this.names.filter(name => name.host !== address)
     if (this.names.length === 0) this.session.lost(this, address)
+    else this.judgeAgain()
+  }
+
+  /**
+   * All of these have to let a visitor in, because a visitor of one address reaches what the others lead to: the lists of
+   * all addresses that have one, or else the client's.
+   */
+  private judges(): readonly Judge[] {
+    const set: Judge[] = []
+    for (const address of this.addresses) {
+      const judge = this.listOf(address)
+      if (judge !== undefined) set.push(judge)
+    }
+    return set.length > 0 ? set : [this.wished]
   }
 }
 

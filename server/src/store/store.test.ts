@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import { Failure, type FailureCode } from '../failure.ts'
+import { migrate } from './migrate.ts'
 import { makeStore, openStore, type Store } from './store.ts'
 
+const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
 const OWNER = { machineId: 'machine', kind: 'http', target: '127.0.0.1:3000' }
 
 function directory(t: TestContext): string {
@@ -129,27 +131,77 @@ test('a place where nothing can be made is refused', async t => {
   await assert.rejects(makeStore(other), failsWith('data-dir'))
 })
 
-test('allowlists belong to the tunnel that an address is reserved for, and other processes see the change', async t => {
+test('an allowlist belongs to an address whoever has it, and other processes see the change', async t => {
   const { dataDir, store } = await setUp(t)
   const server = await openStore(dataDir)
   t.after(() => server.close())
   const before = await server.version()
-  await server.names.claim(OWNER, ['myapp', 'other'])
+  await server.names.claim(OWNER, ['myapp'])
+  await server.ports.claim({ ...OWNER, kind: 'tcp' }, 'tcp', 20_000)
   assert.equal(await server.version(), before, 'what it changes itself')
-  assert.equal(await store.allowlists.set({ label: 'nobody' }, ['192.0.2.1']), undefined)
-  assert.equal(await store.allowlists.set({ protocol: 'tcp', number: 20_000 }, ['192.0.2.1']), undefined)
+  const entries = ['192.0.2.1', '2001:db8::/32']
+  for (const nobodys of ['nobody', 'udp:20000', 'tcp:20001']) {
+    assert.equal(await store.allowlists.find(nobodys), undefined, nobodys)
+    assert.equal(await store.allowlists.set(nobodys, entries), undefined, nobodys)
+    assert.equal(await store.allowlists.set(nobodys, undefined), undefined, nobodys)
+  }
+  assert.deepEqual(await store.allowlists.find('myapp'), { address: 'myapp', entries: undefined })
 
-  const tunnel = { addresses: ['myapp', 'other'], entries: ['192.0.2.1', '2001:db8::/32'] }
-  assert.deepEqual(await store.allowlists.set({ label: 'other' }, tunnel.entries), tunnel)
+  const lists = ['app.mine.uk', 'myapp', 'tcp:20000'].map(address => ({ address, entries }))
+  for (const list of lists) assert.deepEqual(await store.allowlists.set(list.address, entries), list)
   const changed = await server.version()
   assert.notEqual(changed, before)
-  assert.deepEqual(await server.allowlists.allowlists(), [{ ...OWNER, entries: tunnel.entries }])
-  assert.deepEqual(await server.allowlists.find({ label: 'myapp' }), tunnel)
-  assert.deepEqual(await server.allowlists.listed(), [tunnel])
+  assert.deepEqual(await server.allowlists.allowlists(), lists)
+  await server.names.claim({ ...OWNER, machineId: 'another' }, ['myapp'])
+  assert.deepEqual(await server.allowlists.find('myapp'), lists[1])
 
-  await store.allowlists.set({ label: 'myapp' }, [])
-  assert.deepEqual(await server.allowlists.allowlists(), [{ ...OWNER, entries: [] }], 'everybody is a list too')
-  await store.allowlists.set({ label: 'myapp' }, undefined)
-  assert.deepEqual(await server.allowlists.listed(), [])
+  await store.allowlists.set('myapp', [])
+  assert.deepEqual((await server.allowlists.find('myapp'))?.entries, [], 'everybody is a list too')
+  for (const { address } of lists) await store.allowlists.set(address, undefined)
+  assert.deepEqual(await server.allowlists.allowlists(), [])
   assert.notEqual(await server.version(), changed)
+})
+
+test('a list of a tunnel becomes one of each of its addresses', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'pbt-store-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const [file, older] = [join(directory, 'pbt.db'), join(directory, 'migrations')]
+  for (const name of ['20261123200053_first', '20261124024620_ports', '20261124175454_allowlists'])
+    cpSync(join(MIGRATIONS, name), join(older, name), { recursive: true })
+  migrate(file, older)
+  const db = new Database(file)
+  const tunnel = db.prepare("INSERT INTO tunnels VALUES (?, 'machine', ?, ?, ?, ?)")
+  const name = db.prepare('INSERT INTO subdomains VALUES (NULL, ?, TRUE, ?, ?, ?)')
+  const list = db.prepare('INSERT INTO allowlists VALUES (?, ?, ?)')
+  const at = '2026-11-25T10:00:00.000+00:00'
+  for (const [id, kind] of ['http', 'tcp', 'http', 'http', 'http'].entries())
+    tunnel.run(id + 1, kind, String(3_000 + id), at, at)
+  for (const [label, id] of [
+    ['app', 1],
+    ['shop', 1],
+    ['open', 3],
+    ['wide', 4],
+  ] as const)
+    name.run(label, at, at, id)
+  for (const protocol of ['tcp', 'udp'])
+    db.prepare('INSERT INTO ports VALUES (NULL, ?, 20022, TRUE, ?, ?, 2)').run(protocol, at, at)
+  // The last one has lost its addresses.
+  for (const [id, entries] of [
+    [1, '192.0.2.1 2001:db8::/32'],
+    [2, '198.51.100.0/24'],
+    [4, ''],
+    [5, '192.0.2.9'],
+  ] as const)
+    list.run(id, entries, at)
+  db.close()
+  migrate(file, MIGRATIONS)
+  const after = new Database(file)
+  t.after(() => after.close())
+  assert.deepEqual(after.prepare('SELECT * FROM allowlists ORDER BY address').all(), [
+    { address: 'app', entries: '192.0.2.1 2001:db8::/32', changedAt: at },
+    { address: 'shop', entries: '192.0.2.1 2001:db8::/32', changedAt: at },
+    { address: 'tcp:20022', entries: '198.51.100.0/24', changedAt: at },
+    { address: 'udp:20022', entries: '198.51.100.0/24', changedAt: at },
+    { address: 'wide', entries: '', changedAt: at },
+  ])
 })

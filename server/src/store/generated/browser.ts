@@ -24,7 +24,7 @@ export * from './enums.ts';
 export type Token = Prisma.TokenModel
 /**
  * Model Tunnel
- * One target of one machine. Its reservations and its allowlist hang on it.
+ * One target of one machine. Its reservations hang on it.
  */
 export type Tunnel = Prisma.TunnelModel
 /**
@@ -39,6 +39,7 @@ export type Subdomain = Prisma.SubdomainModel
 export type Port = Prisma.PortModel
 /**
  * Model Allowlist
- * Who may visit a tunnel, set by the owner on the server: it stands in for what the client says with --allow.
+ * Who may visit an address, set by the owner on the server: it stands in for what clients say with --allow. It stays with
+ * the address, whichever tunnel has it.
  */
 export type Allowlist = Prisma.AllowlistModel

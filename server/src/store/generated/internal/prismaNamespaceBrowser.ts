@@ -120,7 +120,7 @@ export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof Port
 
 
 export const AllowlistScalarFieldEnum = {
-  tunnelId: 'tunnelId',
+  address: 'address',
   entries: 'entries',
   changedAt: 'changedAt'
 } as const

@@ -14,68 +14,51 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model Allowlist
- * Who may visit a tunnel, set by the owner on the server: it stands in for what the client says with --allow.
+ * Who may visit an address, set by the owner on the server: it stands in for what clients say with --allow. It stays with
+ * the address, whichever tunnel has it.
  */
 export type AllowlistModel = runtime.Types.Result.DefaultSelection<Prisma.$AllowlistPayload>
 
 export type AggregateAllowlist = {
   _count: AllowlistCountAggregateOutputType | null
-  _avg: AllowlistAvgAggregateOutputType | null
-  _sum: AllowlistSumAggregateOutputType | null
   _min: AllowlistMinAggregateOutputType | null
   _max: AllowlistMaxAggregateOutputType | null
 }
 
-export type AllowlistAvgAggregateOutputType = {
-  tunnelId: number | null
-}
-
-export type AllowlistSumAggregateOutputType = {
-  tunnelId: number | null
-}
-
 export type AllowlistMinAggregateOutputType = {
-  tunnelId: number | null
+  address: string | null
   entries: string | null
   changedAt: Date | null
 }
 
 export type AllowlistMaxAggregateOutputType = {
-  tunnelId: number | null
+  address: string | null
   entries: string | null
   changedAt: Date | null
 }
 
 export type AllowlistCountAggregateOutputType = {
-  tunnelId: number
+  address: number
   entries: number
   changedAt: number
   _all: number
 }
 
 
-export type AllowlistAvgAggregateInputType = {
-  tunnelId?: true
-}
-
-export type AllowlistSumAggregateInputType = {
-  tunnelId?: true
-}
-
 export type AllowlistMinAggregateInputType = {
-  tunnelId?: true
+  address?: true
   entries?: true
   changedAt?: true
 }
 
 export type AllowlistMaxAggregateInputType = {
-  tunnelId?: true
+  address?: true
   entries?: true
   changedAt?: true
 }
 
 export type AllowlistCountAggregateInputType = {
-  tunnelId?: true
+  address?: true
   entries?: true
   changedAt?: true
   _all?: true
@@ -119,18 +102,6 @@ export type AllowlistAggregateArgs<ExtArgs extends runtime.Types.Extensions.Inte
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
-   * Select which fields to average
-  **/
-  _avg?: AllowlistAvgAggregateInputType
-  /**
-   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
-   * 
-   * Select which fields to sum
-  **/
-  _sum?: AllowlistSumAggregateInputType
-  /**
-   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
-   * 
    * Select which fields to find the minimum value
   **/
   _min?: AllowlistMinAggregateInputType
@@ -161,19 +132,15 @@ export type AllowlistGroupByArgs<ExtArgs extends runtime.Types.Extensions.Intern
   take?: number
   skip?: number
   _count?: AllowlistCountAggregateInputType | true
-  _avg?: AllowlistAvgAggregateInputType
-  _sum?: AllowlistSumAggregateInputType
   _min?: AllowlistMinAggregateInputType
   _max?: AllowlistMaxAggregateInputType
 }
 
 export type AllowlistGroupByOutputType = {
-  tunnelId: number
+  address: string
   entries: string
   changedAt: Date
   _count: AllowlistCountAggregateOutputType | null
-  _avg: AllowlistAvgAggregateOutputType | null
-  _sum: AllowlistSumAggregateOutputType | null
   _min: AllowlistMinAggregateOutputType | null
   _max: AllowlistMaxAggregateOutputType | null
 }
@@ -197,236 +164,140 @@ export type AllowlistWhereInput = {
   AND?: Prisma.AllowlistWhereInput | Prisma.AllowlistWhereInput[]
   OR?: Prisma.AllowlistWhereInput[]
   NOT?: Prisma.AllowlistWhereInput | Prisma.AllowlistWhereInput[]
-  tunnelId?: Prisma.IntFilter<"Allowlist"> | number
+  address?: Prisma.StringFilter<"Allowlist"> | string
   entries?: Prisma.StringFilter<"Allowlist"> | string
   changedAt?: Prisma.DateTimeFilter<"Allowlist"> | Date | string
-  tunnel?: Prisma.XOR<Prisma.TunnelScalarRelationFilter, Prisma.TunnelWhereInput>
 }
 
 export type AllowlistOrderByWithRelationInput = {
-  tunnelId?: Prisma.SortOrder
+  address?: Prisma.SortOrder
   entries?: Prisma.SortOrder
   changedAt?: Prisma.SortOrder
-  tunnel?: Prisma.TunnelOrderByWithRelationInput
 }
 
 export type AllowlistWhereUniqueInput = Prisma.AtLeast<{
-  tunnelId?: number
+  address?: string
   AND?: Prisma.AllowlistWhereInput | Prisma.AllowlistWhereInput[]
   OR?: Prisma.AllowlistWhereInput[]
   NOT?: Prisma.AllowlistWhereInput | Prisma.AllowlistWhereInput[]
   entries?: Prisma.StringFilter<"Allowlist"> | string
   changedAt?: Prisma.DateTimeFilter<"Allowlist"> | Date | string
-  tunnel?: Prisma.XOR<Prisma.TunnelScalarRelationFilter, Prisma.TunnelWhereInput>
-}, "tunnelId">
+}, "address">
 
 export type AllowlistOrderByWithAggregationInput = {
-  tunnelId?: Prisma.SortOrder
+  address?: Prisma.SortOrder
   entries?: Prisma.SortOrder
   changedAt?: Prisma.SortOrder
   _count?: Prisma.AllowlistCountOrderByAggregateInput
-  _avg?: Prisma.AllowlistAvgOrderByAggregateInput
   _max?: Prisma.AllowlistMaxOrderByAggregateInput
   _min?: Prisma.AllowlistMinOrderByAggregateInput
-  _sum?: Prisma.AllowlistSumOrderByAggregateInput
 }
 
 export type AllowlistScalarWhereWithAggregatesInput = {
   AND?: Prisma.AllowlistScalarWhereWithAggregatesInput | Prisma.AllowlistScalarWhereWithAggregatesInput[]
   OR?: Prisma.AllowlistScalarWhereWithAggregatesInput[]
   NOT?: Prisma.AllowlistScalarWhereWithAggregatesInput | Prisma.AllowlistScalarWhereWithAggregatesInput[]
-  tunnelId?: Prisma.IntWithAggregatesFilter<"Allowlist"> | number
+  address?: Prisma.StringWithAggregatesFilter<"Allowlist"> | string
   entries?: Prisma.StringWithAggregatesFilter<"Allowlist"> | string
   changedAt?: Prisma.DateTimeWithAggregatesFilter<"Allowlist"> | Date | string
 }
 
 export type AllowlistCreateInput = {
+  address: string
   entries: string
   changedAt: Date | string
-  tunnel: Prisma.TunnelCreateNestedOneWithoutAllowlistInput
 }
 
 export type AllowlistUncheckedCreateInput = {
-  tunnelId: number
+  address: string
   entries: string
   changedAt: Date | string
 }
 
 export type AllowlistUpdateInput = {
+  address?: Prisma.StringFieldUpdateOperationsInput | string
   entries?: Prisma.StringFieldUpdateOperationsInput | string
   changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  tunnel?: Prisma.TunnelUpdateOneRequiredWithoutAllowlistNestedInput
 }
 
 export type AllowlistUncheckedUpdateInput = {
-  tunnelId?: Prisma.IntFieldUpdateOperationsInput | number
+  address?: Prisma.StringFieldUpdateOperationsInput | string
   entries?: Prisma.StringFieldUpdateOperationsInput | string
   changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type AllowlistCreateManyInput = {
-  tunnelId: number
+  address: string
   entries: string
   changedAt: Date | string
 }
 
 export type AllowlistUpdateManyMutationInput = {
+  address?: Prisma.StringFieldUpdateOperationsInput | string
   entries?: Prisma.StringFieldUpdateOperationsInput | string
   changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type AllowlistUncheckedUpdateManyInput = {
-  tunnelId?: Prisma.IntFieldUpdateOperationsInput | number
+  address?: Prisma.StringFieldUpdateOperationsInput | string
   entries?: Prisma.StringFieldUpdateOperationsInput | string
   changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
-export type AllowlistNullableScalarRelationFilter = {
-  is?: Prisma.AllowlistWhereInput | null
-  isNot?: Prisma.AllowlistWhereInput | null
-}
-
 export type AllowlistCountOrderByAggregateInput = {
-  tunnelId?: Prisma.SortOrder
+  address?: Prisma.SortOrder
   entries?: Prisma.SortOrder
   changedAt?: Prisma.SortOrder
 }
 
-export type AllowlistAvgOrderByAggregateInput = {
-  tunnelId?: Prisma.SortOrder
-}
-
 export type AllowlistMaxOrderByAggregateInput = {
-  tunnelId?: Prisma.SortOrder
+  address?: Prisma.SortOrder
   entries?: Prisma.SortOrder
   changedAt?: Prisma.SortOrder
 }
 
 export type AllowlistMinOrderByAggregateInput = {
-  tunnelId?: Prisma.SortOrder
+  address?: Prisma.SortOrder
   entries?: Prisma.SortOrder
   changedAt?: Prisma.SortOrder
-}
-
-export type AllowlistSumOrderByAggregateInput = {
-  tunnelId?: Prisma.SortOrder
-}
-
-export type AllowlistCreateNestedOneWithoutTunnelInput = {
-  create?: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-  connectOrCreate?: Prisma.AllowlistCreateOrConnectWithoutTunnelInput
-  connect?: Prisma.AllowlistWhereUniqueInput
-}
-
-export type AllowlistUncheckedCreateNestedOneWithoutTunnelInput = {
-  create?: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-  connectOrCreate?: Prisma.AllowlistCreateOrConnectWithoutTunnelInput
-  connect?: Prisma.AllowlistWhereUniqueInput
-}
-
-export type AllowlistUpdateOneWithoutTunnelNestedInput = {
-  create?: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-  connectOrCreate?: Prisma.AllowlistCreateOrConnectWithoutTunnelInput
-  upsert?: Prisma.AllowlistUpsertWithoutTunnelInput
-  disconnect?: Prisma.AllowlistWhereInput | boolean
-  delete?: Prisma.AllowlistWhereInput | boolean
-  connect?: Prisma.AllowlistWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.AllowlistUpdateToOneWithWhereWithoutTunnelInput, Prisma.AllowlistUpdateWithoutTunnelInput>, Prisma.AllowlistUncheckedUpdateWithoutTunnelInput>
-}
-
-export type AllowlistUncheckedUpdateOneWithoutTunnelNestedInput = {
-  create?: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-  connectOrCreate?: Prisma.AllowlistCreateOrConnectWithoutTunnelInput
-  upsert?: Prisma.AllowlistUpsertWithoutTunnelInput
-  disconnect?: Prisma.AllowlistWhereInput | boolean
-  delete?: Prisma.AllowlistWhereInput | boolean
-  connect?: Prisma.AllowlistWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.AllowlistUpdateToOneWithWhereWithoutTunnelInput, Prisma.AllowlistUpdateWithoutTunnelInput>, Prisma.AllowlistUncheckedUpdateWithoutTunnelInput>
-}
-
-export type AllowlistCreateWithoutTunnelInput = {
-  entries: string
-  changedAt: Date | string
-}
-
-export type AllowlistUncheckedCreateWithoutTunnelInput = {
-  entries: string
-  changedAt: Date | string
-}
-
-export type AllowlistCreateOrConnectWithoutTunnelInput = {
-  where: Prisma.AllowlistWhereUniqueInput
-  create: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-}
-
-export type AllowlistUpsertWithoutTunnelInput = {
-  update: Prisma.XOR<Prisma.AllowlistUpdateWithoutTunnelInput, Prisma.AllowlistUncheckedUpdateWithoutTunnelInput>
-  create: Prisma.XOR<Prisma.AllowlistCreateWithoutTunnelInput, Prisma.AllowlistUncheckedCreateWithoutTunnelInput>
-  where?: Prisma.AllowlistWhereInput
-}
-
-export type AllowlistUpdateToOneWithWhereWithoutTunnelInput = {
-  where?: Prisma.AllowlistWhereInput
-  data: Prisma.XOR<Prisma.AllowlistUpdateWithoutTunnelInput, Prisma.AllowlistUncheckedUpdateWithoutTunnelInput>
-}
-
-export type AllowlistUpdateWithoutTunnelInput = {
-  entries?: Prisma.StringFieldUpdateOperationsInput | string
-  changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-}
-
-export type AllowlistUncheckedUpdateWithoutTunnelInput = {
-  entries?: Prisma.StringFieldUpdateOperationsInput | string
-  changedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 
 
 export type AllowlistSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
-  tunnelId?: boolean
+  address?: boolean
   entries?: boolean
   changedAt?: boolean
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["allowlist"]>
 
 export type AllowlistSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
-  tunnelId?: boolean
+  address?: boolean
   entries?: boolean
   changedAt?: boolean
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["allowlist"]>
 
 export type AllowlistSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
-  tunnelId?: boolean
+  address?: boolean
   entries?: boolean
   changedAt?: boolean
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["allowlist"]>
 
 export type AllowlistSelectScalar = {
-  tunnelId?: boolean
+  address?: boolean
   entries?: boolean
   changedAt?: boolean
 }
 
-export type AllowlistOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tunnelId" | "entries" | "changedAt", ExtArgs["result"]["allowlist"]>
-export type AllowlistInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
-}
-export type AllowlistIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
-}
-export type AllowlistIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  tunnel?: boolean | Prisma.TunnelDefaultArgs<ExtArgs>
-}
+export type AllowlistOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"address" | "entries" | "changedAt", ExtArgs["result"]["allowlist"]>
 
 export type $AllowlistPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Allowlist"
-  objects: {
-    tunnel: Prisma.$TunnelPayload<ExtArgs>
-  }
+  objects: {}
   scalars: runtime.Types.Extensions.GetPayloadResult<{
-    tunnelId: number
+    /**
+     * A label below the base domain (app), a port (tcp:20022) or the full name of a custom domain (app.mine.uk).
+     */
+    address: string
     /**
      * Addresses and CIDR blocks, separated by spaces; empty: everybody.
      */
@@ -515,8 +386,8 @@ export interface AllowlistDelegate<ExtArgs extends runtime.Types.Extensions.Inte
    * // Get first 10 Allowlists
    * const allowlists = await prisma.allowlist.findMany({ take: 10 })
    * 
-   * // Only select the `tunnelId`
-   * const allowlistWithTunnelIdOnly = await prisma.allowlist.findMany({ select: { tunnelId: true } })
+   * // Only select the `address`
+   * const allowlistWithAddressOnly = await prisma.allowlist.findMany({ select: { address: true } })
    * 
    */
   findMany<T extends AllowlistFindManyArgs>(args?: Prisma.SelectSubset<T, AllowlistFindManyArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$AllowlistPayload<ExtArgs>, T, "findMany", GlobalOmitOptions>>
@@ -560,9 +431,9 @@ export interface AllowlistDelegate<ExtArgs extends runtime.Types.Extensions.Inte
    *   ]
    * })
    * 
-   * // Create many Allowlists and only return the `tunnelId`
-   * const allowlistWithTunnelIdOnly = await prisma.allowlist.createManyAndReturn({
-   *   select: { tunnelId: true },
+   * // Create many Allowlists and only return the `address`
+   * const allowlistWithAddressOnly = await prisma.allowlist.createManyAndReturn({
+   *   select: { address: true },
    *   data: [
    *     // ... provide data here
    *   ]
@@ -651,9 +522,9 @@ export interface AllowlistDelegate<ExtArgs extends runtime.Types.Extensions.Inte
    *   ]
    * })
    * 
-   * // Update zero or more Allowlists and only return the `tunnelId`
-   * const allowlistWithTunnelIdOnly = await prisma.allowlist.updateManyAndReturn({
-   *   select: { tunnelId: true },
+   * // Update zero or more Allowlists and only return the `address`
+   * const allowlistWithAddressOnly = await prisma.allowlist.updateManyAndReturn({
+   *   select: { address: true },
    *   where: {
    *     // ... provide filter here
    *   },
@@ -826,7 +697,6 @@ readonly fields: AllowlistFieldRefs;
  */
 export interface Prisma__AllowlistClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
-  tunnel<T extends Prisma.TunnelDefaultArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.TunnelDefaultArgs<ExtArgs>>): Prisma.Prisma__TunnelClient<runtime.Types.Result.GetResult<Prisma.$TunnelPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | Null, Null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -856,7 +726,7 @@ export interface Prisma__AllowlistClient<T, Null = never, ExtArgs extends runtim
  * Fields of the Allowlist model
  */
 export interface AllowlistFieldRefs {
-  readonly tunnelId: Prisma.FieldRef<"Allowlist", 'Int'>
+  readonly address: Prisma.FieldRef<"Allowlist", 'String'>
   readonly entries: Prisma.FieldRef<"Allowlist", 'String'>
   readonly changedAt: Prisma.FieldRef<"Allowlist", 'DateTime'>
 }
@@ -876,10 +746,6 @@ export type AllowlistFindUniqueArgs<ExtArgs extends runtime.Types.Extensions.Int
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
-  /**
    * Filter, which Allowlist to fetch.
    */
   where: Prisma.AllowlistWhereUniqueInput
@@ -898,10 +764,6 @@ export type AllowlistFindUniqueOrThrowArgs<ExtArgs extends runtime.Types.Extensi
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
-  /**
    * Filter, which Allowlist to fetch.
    */
   where: Prisma.AllowlistWhereUniqueInput
@@ -919,10 +781,6 @@ export type AllowlistFindFirstArgs<ExtArgs extends runtime.Types.Extensions.Inte
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
   /**
    * Filter, which Allowlist to fetch.
    */
@@ -972,10 +830,6 @@ export type AllowlistFindFirstOrThrowArgs<ExtArgs extends runtime.Types.Extensio
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
-  /**
    * Filter, which Allowlist to fetch.
    */
   where?: Prisma.AllowlistWhereInput
@@ -1023,10 +877,6 @@ export type AllowlistFindManyArgs<ExtArgs extends runtime.Types.Extensions.Inter
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
   /**
    * Filter, which Allowlists to fetch.
    */
@@ -1076,10 +926,6 @@ export type AllowlistCreateArgs<ExtArgs extends runtime.Types.Extensions.Interna
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
-  /**
    * The data needed to create a Allowlist.
    */
   data: Prisma.XOR<Prisma.AllowlistCreateInput, Prisma.AllowlistUncheckedCreateInput>
@@ -1111,10 +957,6 @@ export type AllowlistCreateManyAndReturnArgs<ExtArgs extends runtime.Types.Exten
    * The data used to create many Allowlists.
    */
   data: Prisma.AllowlistCreateManyInput | Prisma.AllowlistCreateManyInput[]
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistIncludeCreateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -1129,10 +971,6 @@ export type AllowlistUpdateArgs<ExtArgs extends runtime.Types.Extensions.Interna
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
   /**
    * The data needed to update a Allowlist.
    */
@@ -1185,10 +1023,6 @@ export type AllowlistUpdateManyAndReturnArgs<ExtArgs extends runtime.Types.Exten
    * Limit how many Allowlists to update.
    */
   limit?: number
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistIncludeUpdateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -1203,10 +1037,6 @@ export type AllowlistUpsertArgs<ExtArgs extends runtime.Types.Extensions.Interna
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
   /**
    * The filter to search for the Allowlist to update in case it exists.
    */
@@ -1233,10 +1063,6 @@ export type AllowlistDeleteArgs<ExtArgs extends runtime.Types.Extensions.Interna
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
   /**
    * Filter which Allowlist to delete.
    */
@@ -1269,8 +1095,4 @@ export type AllowlistDefaultArgs<ExtArgs extends runtime.Types.Extensions.Intern
    * Omit specific fields from the Allowlist
    */
   omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
 }

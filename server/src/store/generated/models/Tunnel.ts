@@ -14,7 +14,7 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model Tunnel
- * One target of one machine. Its reservations and its allowlist hang on it.
+ * One target of one machine. Its reservations hang on it.
  */
 export type TunnelModel = runtime.Types.Result.DefaultSelection<Prisma.$TunnelPayload>
 
@@ -226,7 +226,6 @@ export type TunnelWhereInput = {
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   subdomains?: Prisma.SubdomainListRelationFilter
   ports?: Prisma.PortListRelationFilter
-  allowlist?: Prisma.XOR<Prisma.AllowlistNullableScalarRelationFilter, Prisma.AllowlistWhereInput> | null
 }
 
 export type TunnelOrderByWithRelationInput = {
@@ -238,7 +237,6 @@ export type TunnelOrderByWithRelationInput = {
   lastOnlineAt?: Prisma.SortOrder
   subdomains?: Prisma.SubdomainOrderByRelationAggregateInput
   ports?: Prisma.PortOrderByRelationAggregateInput
-  allowlist?: Prisma.AllowlistOrderByWithRelationInput
 }
 
 export type TunnelWhereUniqueInput = Prisma.AtLeast<{
@@ -254,7 +252,6 @@ export type TunnelWhereUniqueInput = Prisma.AtLeast<{
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   subdomains?: Prisma.SubdomainListRelationFilter
   ports?: Prisma.PortListRelationFilter
-  allowlist?: Prisma.XOR<Prisma.AllowlistNullableScalarRelationFilter, Prisma.AllowlistWhereInput> | null
 }, "id" | "machineId_kind_target">
 
 export type TunnelOrderByWithAggregationInput = {
@@ -291,7 +288,6 @@ export type TunnelCreateInput = {
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
   ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateInput = {
@@ -303,7 +299,6 @@ export type TunnelUncheckedCreateInput = {
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
   ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistUncheckedCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelUpdateInput = {
@@ -314,7 +309,6 @@ export type TunnelUpdateInput = {
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
   ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUpdateOneWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateInput = {
@@ -326,7 +320,6 @@ export type TunnelUncheckedUpdateInput = {
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
   ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUncheckedUpdateOneWithoutTunnelNestedInput
 }
 
 export type TunnelCreateManyInput = {
@@ -429,20 +422,6 @@ export type TunnelUpdateOneRequiredWithoutPortsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutPortsInput, Prisma.TunnelUpdateWithoutPortsInput>, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
 }
 
-export type TunnelCreateNestedOneWithoutAllowlistInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutAllowlistInput, Prisma.TunnelUncheckedCreateWithoutAllowlistInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutAllowlistInput
-  connect?: Prisma.TunnelWhereUniqueInput
-}
-
-export type TunnelUpdateOneRequiredWithoutAllowlistNestedInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutAllowlistInput, Prisma.TunnelUncheckedCreateWithoutAllowlistInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutAllowlistInput
-  upsert?: Prisma.TunnelUpsertWithoutAllowlistInput
-  connect?: Prisma.TunnelWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutAllowlistInput, Prisma.TunnelUpdateWithoutAllowlistInput>, Prisma.TunnelUncheckedUpdateWithoutAllowlistInput>
-}
-
 export type TunnelCreateWithoutSubdomainsInput = {
   machineId: string
   kind: string
@@ -450,7 +429,6 @@ export type TunnelCreateWithoutSubdomainsInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateWithoutSubdomainsInput = {
@@ -461,7 +439,6 @@ export type TunnelUncheckedCreateWithoutSubdomainsInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistUncheckedCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelCreateOrConnectWithoutSubdomainsInput = {
@@ -487,7 +464,6 @@ export type TunnelUpdateWithoutSubdomainsInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUpdateOneWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
@@ -498,7 +474,6 @@ export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUncheckedUpdateOneWithoutTunnelNestedInput
 }
 
 export type TunnelCreateWithoutPortsInput = {
@@ -508,7 +483,6 @@ export type TunnelCreateWithoutPortsInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateWithoutPortsInput = {
@@ -519,7 +493,6 @@ export type TunnelUncheckedCreateWithoutPortsInput = {
   createdAt?: Date | string
   lastOnlineAt: Date | string
   subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
-  allowlist?: Prisma.AllowlistUncheckedCreateNestedOneWithoutTunnelInput
 }
 
 export type TunnelCreateOrConnectWithoutPortsInput = {
@@ -545,7 +518,6 @@ export type TunnelUpdateWithoutPortsInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUpdateOneWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateWithoutPortsInput = {
@@ -556,65 +528,6 @@ export type TunnelUncheckedUpdateWithoutPortsInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
-  allowlist?: Prisma.AllowlistUncheckedUpdateOneWithoutTunnelNestedInput
-}
-
-export type TunnelCreateWithoutAllowlistInput = {
-  machineId: string
-  kind: string
-  target: string
-  createdAt?: Date | string
-  lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
-  ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
-}
-
-export type TunnelUncheckedCreateWithoutAllowlistInput = {
-  id?: number
-  machineId: string
-  kind: string
-  target: string
-  createdAt?: Date | string
-  lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
-  ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
-}
-
-export type TunnelCreateOrConnectWithoutAllowlistInput = {
-  where: Prisma.TunnelWhereUniqueInput
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutAllowlistInput, Prisma.TunnelUncheckedCreateWithoutAllowlistInput>
-}
-
-export type TunnelUpsertWithoutAllowlistInput = {
-  update: Prisma.XOR<Prisma.TunnelUpdateWithoutAllowlistInput, Prisma.TunnelUncheckedUpdateWithoutAllowlistInput>
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutAllowlistInput, Prisma.TunnelUncheckedCreateWithoutAllowlistInput>
-  where?: Prisma.TunnelWhereInput
-}
-
-export type TunnelUpdateToOneWithWhereWithoutAllowlistInput = {
-  where?: Prisma.TunnelWhereInput
-  data: Prisma.XOR<Prisma.TunnelUpdateWithoutAllowlistInput, Prisma.TunnelUncheckedUpdateWithoutAllowlistInput>
-}
-
-export type TunnelUpdateWithoutAllowlistInput = {
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
-  kind?: Prisma.StringFieldUpdateOperationsInput | string
-  target?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
-  ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
-}
-
-export type TunnelUncheckedUpdateWithoutAllowlistInput = {
-  id?: Prisma.IntFieldUpdateOperationsInput | number
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
-  kind?: Prisma.StringFieldUpdateOperationsInput | string
-  target?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
-  ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
 }
 
 
@@ -666,7 +579,6 @@ export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   lastOnlineAt?: boolean
   subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
   ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
-  allowlist?: boolean | Prisma.Tunnel$allowlistArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["tunnel"]>
 
@@ -701,7 +613,6 @@ export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
 export type TunnelInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
   ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
-  allowlist?: boolean | Prisma.Tunnel$allowlistArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type TunnelIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -712,7 +623,6 @@ export type $TunnelPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
   objects: {
     subdomains: Prisma.$SubdomainPayload<ExtArgs>[]
     ports: Prisma.$PortPayload<ExtArgs>[]
-    allowlist: Prisma.$AllowlistPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: number
@@ -1126,7 +1036,6 @@ export interface Prisma__TunnelClient<T, Null = never, ExtArgs extends runtime.T
   readonly [Symbol.toStringTag]: "PrismaPromise"
   subdomains<T extends Prisma.Tunnel$subdomainsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$subdomainsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SubdomainPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   ports<T extends Prisma.Tunnel$portsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$portsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$PortPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
-  allowlist<T extends Prisma.Tunnel$allowlistArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$allowlistArgs<ExtArgs>>): Prisma.Prisma__AllowlistClient<runtime.Types.Result.GetResult<Prisma.$AllowlistPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1598,25 +1507,6 @@ export type Tunnel$portsArgs<ExtArgs extends runtime.Types.Extensions.InternalAr
   take?: number
   skip?: number
   distinct?: Prisma.PortScalarFieldEnum | Prisma.PortScalarFieldEnum[]
-}
-
-/**
- * Tunnel.allowlist
- */
-export type Tunnel$allowlistArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the Allowlist
-   */
-  select?: Prisma.AllowlistSelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the Allowlist
-   */
-  omit?: Prisma.AllowlistOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AllowlistInclude<ExtArgs> | null
-  where?: Prisma.AllowlistWhereInput
 }
 
 /**
