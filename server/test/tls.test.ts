@@ -54,7 +54,14 @@ async function openEdge(t: TestContext, clock: FakeClock) {
     proxies: new TrustedProxies([]),
     limits: new VisitorLimits({ clock, descriptors: 1_024, perAddress: 100, newPerSecond: 100, isProxy: () => false }),
     clock,
-    access: { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} },
+    access: {
+      now: () => 0,
+      ended: () => {},
+      refused: () => {},
+      datagramDropped: () => {},
+      datagramRefused: () => {},
+      flowEvicted: () => {},
+    },
     log: openLog({ level: 'error', stream: process.stderr, isForPeople: false }),
   })
   t.after(() => edge.close())

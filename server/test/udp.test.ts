@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { on, once } from 'node:events'
 import { test } from 'node:test'
+import { LogDatabase } from '../src/store/log-database.ts'
 import { ask, LOST_MS, udpSocket, udpTarget } from './support/datagrams.ts'
 import { scratch, startClient, startServer } from './support/programs.ts'
 import { rawTarget } from './support/targets.ts'
@@ -87,6 +88,33 @@ test('F6, B5: TCP and UDP on one number; who is not allowed gets nothing', async
   refused.send('hello?', closed.port, '127.0.0.1')
   for (let count = 0; count < 20; count++) await ask(visitor, port, Buffer.from('after'))
   assert.equal(heard, 0)
+})
+
+test('B5: each datagram of who is not allowed is a refusal of that tunnel, and none of them a record', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
+  const { port, client } = await startClient(t, server, ['udp', String(target.port), '--allow', '127.0.0.1/32'])
+  const stranger = await udpSocket(t, '127.0.0.2')
+  const count = 20
+  for (let sent = 0; sent < count; sent++) {
+    await new Promise(resolve => stranger.send('let me in', port, '127.0.0.1', resolve))
+  }
+  // The answer to another one tells that they have been read: they came before it to the same socket.
+  await ask(await udpSocket(t), port, Buffer.from('hello'))
+  const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+  const totalOf = (name: string, tunnel: string) =>
+    Number(new RegExp(`^pbt_${name}_total\\{tunnel="${tunnel}".*\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  assert.equal(totalOf('refused', 'udp-[^"]+'), count, text)
+  assert.equal(totalOf('udp_dropped', '[^"]*'), 0, text)
+  await client.end()
+  await server.program.end()
+  const log = new LogDatabase(server.dataDir, { days: 14, bytes: 500_000_000 })
+  t.after(() => log.close())
+  assert.deepEqual(
+    log.records({ limit: 100 }).map(({ kind, visitor }) => [kind, visitor]),
+    [['udp', '127.0.0.1']],
+  )
 })
 
 test('a target that is not there yet is found when it comes', async t => {

@@ -69,7 +69,14 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
     isDraining: () => state.isDraining,
-    access: { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} },
+    access: {
+      now: () => 0,
+      ended: () => {},
+      refused: () => {},
+      datagramDropped: () => {},
+      datagramRefused: () => {},
+      flowEvicted: () => {},
+    },
     tick: () => state.tick,
   }
   const connection = new Http1Connection(socket, options, 0, () => {})

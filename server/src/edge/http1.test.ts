@@ -26,7 +26,14 @@ test('H6: a request that has come before an idle connection is ended is answered
     responseTimeoutMs: 0,
     leastBodyRate: 0,
     isDraining: () => isDraining,
-    access: { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} },
+    access: {
+      now: () => 0,
+      ended: () => {},
+      refused: () => {},
+      datagramDropped: () => {},
+      datagramRefused: () => {},
+      flowEvicted: () => {},
+    },
   })
   const server = createServer({ allowHalfOpen: true }, socket => http1.accept(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')

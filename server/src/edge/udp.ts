@@ -5,6 +5,7 @@ import { isIPv6 } from 'node:net'
 import { type Channel, type ChannelHandler, type Clock, PbtError, type Timer } from '@pbt/proto'
 import { countedAs } from '../access/address.ts'
 import type { AccessSink } from '../observe/access-log.ts'
+import type { LiveTunnel } from '../relay/registry.ts'
 import { endpointOf } from './headers.ts'
 import type { Tunnels } from './router.ts'
 
@@ -43,10 +44,6 @@ interface Source {
 }
 
 export class UdpListener {
-  /** Datagrams dropped here: nobody there, not allowed, over a limit, memory is short, or the link is behind. */
-  dropped = 0
-  /** Flows that had to go for newer ones. */
-  evicted = 0
   readonly socket: Socket
   private readonly options: UdpListenerOptions
   private readonly address: string
@@ -93,34 +90,44 @@ export class UdpListener {
 
   private received(datagram: Buffer, { address, port }: RemoteInfo): void {
     const key = `${address} ${port}`
-    const flow = this.flows.get(key) ?? this.open(key, address, port)
-    if (flow === undefined) {
-      this.drop('')
-      return
-    }
+    const flow = this.flows.get(key) ?? this.admit(key, address, port)
     // Refused when the link is behind: what waits there is bounded, and the newest goes.
-    if (!flow.receive(datagram, this.options.clock.now())) this.drop(flow.tunnel)
+    if (flow !== undefined && !flow.receive(datagram, this.options.clock.now())) this.drop(flow.tunnel)
   }
 
-  private open(key: string, address: string, port: number): Flow | undefined {
-    if (this.options.limits.isMemoryShort) return undefined
-    const lookup = this.options.tunnels.lookup(this.address)
-    if (lookup.state !== 'online' || !lookup.tunnel.allows(address)) return undefined
+  /** A new flow; undefined when there cannot be one, and then its datagram has been counted. */
+  private admit(key: string, address: string, port: number): Flow | undefined {
+    const { tunnels, limits, access } = this.options
+    const lookup = tunnels.lookup(this.address)
+    if (lookup.state !== 'online') {
+      this.drop('')
+      return undefined
+    }
+    const { tunnel } = lookup
+    if (!tunnel.allows(address)) {
+      access.datagramRefused(tunnel.name)
+      return undefined
+    }
+    const flow = limits.isMemoryShort ? undefined : this.open(tunnel, key, address, port)
+    if (flow === undefined) this.drop(tunnel.name)
+    return flow
+  }
+
+  private open(tunnel: LiveTunnel, key: string, address: string, port: number): Flow | undefined {
     const counted = countedAs(address)
     const source = this.sources.get(counted) ?? { flows: 0, bytesIn: 0, bytesOut: 0, isProven: false }
     if (source.flows >= MAX_FLOWS_PER_SOURCE) return undefined
     if (this.flows.size >= MAX_FLOWS) this.evict()
     const { access } = this.options
     const startedAt = access.now()
-    const flow: Flow = new Flow(this, key, address, port, source, lookup.tunnel.idleTimeoutMs, reason => {
+    const flow: Flow = new Flow(this, key, address, port, source, tunnel, reason => {
       const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
       access.ended('udp', flow.tunnel, address, '', 0, startedAt, bytesSent, bytesReceived, reason)
       this.flows.delete(key)
       if (--source.flows === 0) this.sources.delete(counted)
     })
     try {
-      flow.tunnel = lookup.tunnel.name
-      flow.channel = lookup.tunnel.connect('udp', endpointOf(address, port), this.local, flow)
+      flow.channel = tunnel.connect('udp', endpointOf(address, port), this.local, flow)
     } catch (error) {
       if (error instanceof PbtError) return undefined
       throw error
@@ -134,8 +141,9 @@ export class UdpListener {
   /** The flow that was silent longest, to PLACE_MS. */
   private evict(): void {
     const [oldest] = this.flows.values()
-    this.evicted++
-    oldest?.close('another visitor needed its place', 'limit')
+    if (oldest === undefined) return
+    this.options.access.flowEvicted(oldest.tunnel)
+    oldest.close('another visitor needed its place', 'limit')
   }
 
   private sweep(): void {
@@ -158,7 +166,6 @@ export class UdpListener {
 
   /** One that could not be passed on. */
   drop(tunnel: string): void {
-    this.dropped++
     this.options.access.datagramDropped(tunnel)
   }
 
@@ -181,7 +188,7 @@ export class UdpListener {
 class Flow implements ChannelHandler {
   channel: Channel | undefined
   /** Its name. */
-  tunnel = ''
+  readonly tunnel: string
   lastAt: number
   /** When it got its place in the order of eviction. */
   private placedAt: number
@@ -199,7 +206,7 @@ class Flow implements ChannelHandler {
     address: string,
     port: number,
     source: Source,
-    idleMs: number,
+    { name, idleTimeoutMs }: LiveTunnel,
     ended: (reason: string) => void,
   ) {
     this.listener = listener
@@ -207,7 +214,8 @@ class Flow implements ChannelHandler {
     this.address = address
     this.port = port
     this.source = source
-    this.idleMs = idleMs
+    this.tunnel = name
+    this.idleMs = idleTimeoutMs
     this.ended = ended
     this.lastAt = listener.now()
     this.placedAt = this.lastAt

@@ -34,6 +34,13 @@ export interface AccessSink {
     reason: string,
   ): void
   datagramDropped(tunnel: string): void
+  /**
+   * The allowlist does not have its sender. Counted with the refusals and never recorded: a sender is not told, may be forged
+   * and goes on, and what is recorded of refusals in a second is for those who can be told.
+   */
+  datagramRefused(tunnel: string): void
+  /** A flow had to go for a newer one; `ended` tells of it too. */
+  flowEvicted(tunnel: string): void
 }
 
 /** What is over, in the order in which it ended. */
@@ -192,6 +199,16 @@ export class AccessLog implements AccessSink {
     const tally = this.tallyOf(tunnel)
     tally.datagramsDropped++
     tally.hasGrown = true
+  }
+
+  datagramRefused(tunnel: string): void {
+    const tally = this.tallyOf(tunnel)
+    tally.refused++
+    tally.hasGrown = true
+  }
+
+  flowEvicted(tunnel: string): void {
+    this.tallyOf(tunnel).flowsEvicted++
   }
 
   /** Writes what waits, as far as the disk takes it in time. */

@@ -69,13 +69,14 @@ export const METRICS: readonly Metric[] = [
   byTunnel(
     'pbt.udp.dropped',
     '{datagram}',
-    'datagrams dropped by the edge: limits, a slow link, nobody there',
+    'datagrams dropped by the edge: limits, a slow link; without a tunnel: nobody there',
     'datagramsDropped',
   ),
+  byTunnel('pbt.udp.evicted', '{flow}', 'UDP flows that were ended to make room for newer ones', 'flowsEvicted'),
   byTunnel(
     'pbt.refused',
     '{request}',
-    'visitors turned away by the edge; without a tunnel: unknown and offline names',
+    'visitors turned away by the edge, over UDP each of their datagrams; without a tunnel: unknown and offline names',
     'refused',
   ),
   byTunnel('pbt.broken', '{request}', 'requests, connections and flows that ended before they were complete', 'broken'),
@@ -191,7 +192,7 @@ export const METRICS: readonly Metric[] = [
   one('pbt.process.memory', 'gauge', 'By', 'resident memory of the process', () => process.memoryUsage.rss()),
 ]
 
-function byTunnel(name: string, unit: string, doc: string, field: TallyField): Metric {
+function byTunnel(name: string, unit: string, doc: string, field: TallyField | 'flowsEvicted'): Metric {
   return {
     name,
     kind: 'counter',
