@@ -13,6 +13,8 @@ export class Recorder {
   private readonly began = performance.now()
   private isTold = false
   status: number | undefined
+  /** Datagrams that had to be dropped. */
+  dropped = 0
 
   /** `method` and `path`: as in RequestRecord. */
   constructor(onRequest: OnRequest, method: string, path: string, channel: Channel) {
@@ -35,6 +37,7 @@ export class Recorder {
       status: this.status,
       bytesIn: this.channel.bytesReceived,
       bytesOut: this.channel.bytesSent,
+      dropped: this.dropped,
       fault,
     })
   }

@@ -17,7 +17,7 @@ const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
 
 function record(fields: Partial<RequestRecord> = {}): RequestRecord {
-  const rest = { durationMs: 12.3, status: 200, bytesIn: 0, bytesOut: 1234, fault: '' }
+  const rest = { durationMs: 12.3, status: 200, bytesIn: 0, bytesOut: 1234, dropped: 0, fault: '' }
   return { startedAt: 0, method: 'GET', path: '/', ...rest, ...fields }
 }
 

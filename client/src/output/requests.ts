@@ -14,6 +14,8 @@ export interface RequestRecord {
   /** Body bytes from and to the visitor. */
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Datagrams of a flow, either way, for which there was no room here; 0 for others. */
+  readonly dropped: number
   /** Why it did not end well; '' when it did. */
   readonly fault: string
 }
