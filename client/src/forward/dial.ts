@@ -124,7 +124,8 @@ function isExhaustion(error: Error): boolean {
   return 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE')
 }
 
-function isRefusal(error: Error): boolean {
+/** Nobody listens there. */
+export function isRefusal(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNREFUSED'
 }
 

@@ -3,8 +3,17 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import { type Channel, type ChannelHandler, type Clock, type ErrorCode, type PbtError, systemClock } from '@pbt/proto'
+import {
+  type Channel,
+  type ChannelHandler,
+  type Clock,
+  type ErrorCode,
+  type PbtError,
+  systemClock,
+  toKeep,
+} from '@pbt/proto'
 import type { Target } from '../target.ts'
+import { isRefusal } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'
 import { type OnRequest, Recorder } from './record.ts'
@@ -19,6 +28,12 @@ const BUFFER_BYTES = 1024 * 1024
 const QUIET_MS = 5_000
 /** How exactly the order of flows is that of their silence; finer would cost each datagram. */
 const PLACE_MS = 1_000
+/** Copies of datagrams that nobody may have got, for the target's other address: one of the largest. */
+const MAX_TRIED_BYTES = 64 * 1024
+/** Such a copy is no longer wanted after this time: this machine refuses at once, so somebody got it, or it is old. */
+const TRIED_MS = 1_000
+/** A flow whose target is not there looks for it at all its addresses once in this time: each look costs a socket. */
+const ROUND_MS = 1_000
 
 export interface UdpForwarderOptions {
   readonly target: Target
@@ -51,7 +66,7 @@ interface FlowContext {
   readonly target: Target
   readonly places: Places
   readonly clock: Clock
-  /** Those that have a socket, the one that was silent longest first. */
+  /** Those that have a place, the one that was silent longest first. */
   readonly flows: Set<Flow>
 }
 
@@ -63,10 +78,28 @@ class Flow implements ChannelHandler {
   private readonly context: FlowContext
   private readonly channel: Channel
   private readonly record: Recorder
+  /** The target's addresses, of which one is used: the next one while the target refuses and never answered. */
+  private hosts: readonly string[] = []
+  private hostIndex = 0
+  /** When the first of them was left last. */
+  private roundAt = -ROUND_MS
+  /** Addresses in a row that no socket could be connected to. */
+  private failures = 0
+  /** Undefined while one closes and the next is not made yet. */
   private socket: Socket | undefined
   private isConnected = false
+  private isAnswered = false
+  /** By all addresses. */
+  private isRefused = false
   private isOver = false
   private waiting: Buffer[] = []
+  /** What was sent and may have to be sent to another address; undefined when it will not. */
+  private tried: Buffer[] | undefined
+  private triedBytes = 0
+  /** When the first of it was sent. */
+  private triedAt = 0
+  /** Of the socket; one for all datagrams. */
+  private onSent: (error: Error | null) => void = () => {}
 
   constructor(context: FlowContext, channel: Channel, record: Recorder) {
     this.context = context
@@ -75,14 +108,13 @@ class Flow implements ChannelHandler {
     this.lastAt = context.clock.now()
     this.placedAt = this.lastAt
     const { endpoint } = context.target
-    const host = endpoint.kind === 'tcp' ? (endpoint.hosts[0] ?? '') : ''
-    const port = endpoint.kind === 'tcp' ? endpoint.port : 0
-    const family = isIP(host)
-    if (family !== 0) this.connect(host, port, family)
+    const hosts = endpoint.kind === 'tcp' ? endpoint.hosts : []
+    const [first = ''] = hosts
+    if (isIP(first) !== 0) this.begin(hosts)
     else {
-      lookup(host, (error, address, found) => {
+      lookup(first, (error, address) => {
         if (error) this.failed('target-unreachable', error.message)
-        else this.connect(address, port, found)
+        else this.begin([address])
       })
     }
   }
@@ -109,10 +141,28 @@ class Flow implements ChannelHandler {
   }
 
   private forward(datagram: Buffer): void {
-    const { socket } = this
+    const { socket, waiting } = this
     if (!this.isConnected || socket === undefined) {
-      if (this.waiting.length < MAX_WAITING) this.waiting.push(datagram)
-    } else if (socket.getSendQueueSize() <= MAX_WAITING_BYTES) socket.send(datagram, ignore)
+      if (waiting.length < MAX_WAITING) waiting.push(datagram)
+      else this.record.dropped++
+    } else if (socket.getSendQueueSize() <= MAX_WAITING_BYTES) {
+      if (this.tried !== undefined) this.keep(datagram, this.tried)
+      socket.send(datagram, this.onSent)
+    } else this.record.dropped++
+  }
+
+  /** For the target's other address, so that a visitor's first question is not lost. */
+  private keep(datagram: Buffer, tried: Buffer[]): void {
+    if (tried.length === 0) {
+      this.triedAt = this.lastAt
+      this.triedBytes = 0
+    }
+    // A target that never answers is not to cost a copy of everything.
+    if (this.lastAt - this.triedAt > TRIED_MS) this.tried = undefined
+    else if (tried.length < MAX_WAITING && this.triedBytes + datagram.length <= MAX_TRIED_BYTES) {
+      this.triedBytes += datagram.length
+      tried.push(toKeep(datagram))
+    }
   }
 
   onEnd(): void {
@@ -124,32 +174,90 @@ class Flow implements ChannelHandler {
     this.over(error.code === 'cancelled' ? '' : error.code)
   }
 
-  private connect(host: string, port: number, family: number): void {
+  private begin(hosts: readonly string[]): void {
     if (this.isOver) return
     const { places, flows } = this.context
     if (!places.take()) {
       this.failed('limit', 'pbt has as many sockets open as its descriptors allow (ulimit -n)')
       return
     }
-    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
-    this.socket = socket
+    this.hosts = hosts
     flows.add(this)
-    socket.once('close', () => places.give())
+    this.connect()
+  }
+
+  private connect(): void {
+    const { places, target } = this.context
+    const host = this.hosts[this.hostIndex] ?? ''
+    const socket = createSocket({ type: isIP(host) === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
+    this.socket = socket
+    socket.once('close', () => {
+      if (this.isOver) places.give()
+      else this.connect() // to another address, in the same place
+    })
     socket.on('message', datagram => this.answer(datagram))
-    // Once connected, errors tell that nobody listens at the target just now; it may come back.
+    // A refusal is told by the next thing that is done with the socket: an event, or what comes of a datagram, whose other
+    // errors are its own.
+    this.onSent = error => {
+      if (error !== null && isRefusal(error)) this.refused(socket)
+    }
     socket.on('error', error => {
-      if (!this.isConnected) this.failed('target-unreachable', error.message)
+      if (this.socket !== socket) return
+      if (!this.isConnected) this.unconnected(error)
+      else if (isRefusal(error)) this.refused(socket)
     })
     socket.on('connect', () => {
+      if (this.socket !== socket) return
       this.isConnected = true
+      this.failures = 0
+      this.tried = this.hosts.length > 1 ? [] : undefined
       for (const datagram of this.waiting.splice(0)) this.forward(datagram)
     })
-    socket.connect(port, host)
+    socket.connect(target.endpoint.kind === 'tcp' ? target.endpoint.port : 0, host)
   }
 
   private answer(datagram: Buffer): void {
     this.spoke()
-    this.channel.sendDatagram(datagram)
+    this.isAnswered = true
+    this.tried = undefined
+    if (!this.channel.sendDatagram(datagram)) this.record.dropped++
+  }
+
+  /** Such as an address of a family that this machine does not have. */
+  private unconnected(error: Error): void {
+    if (++this.failures < this.hosts.length) this.moveOn(this.waiting)
+    else this.failed('target-unreachable', error.message)
+  }
+
+  /** Nobody listens at this address just now. Once it has answered it is waited for, since it may come back. */
+  private refused(socket: Socket): void {
+    if (this.socket !== socket || this.isAnswered) return
+    if (this.hosts.length === 1) {
+      this.isRefused = true
+      return
+    }
+    if (this.hostIndex > 0) {
+      // What all of them refused is not sent again.
+      this.moveOn(this.hostIndex + 1 < this.hosts.length ? (this.tried ?? []) : [])
+      return
+    }
+    const now = this.context.clock.now()
+    if (now - this.roundAt < ROUND_MS) this.tried = []
+    else {
+      this.roundAt = now
+      this.moveOn(this.tried ?? [])
+    }
+  }
+
+  /** To the next address, with what `waiting` has for it. */
+  private moveOn(waiting: Buffer[]): void {
+    const { socket } = this
+    this.hostIndex = (this.hostIndex + 1) % this.hosts.length
+    if (this.hostIndex === 0) this.isRefused = true
+    this.waiting = waiting
+    this.socket = undefined
+    this.isConnected = false
+    socket?.close()
   }
 
   private failed(code: ErrorCode, reason: string): void {
@@ -161,11 +269,11 @@ class Flow implements ChannelHandler {
     if (this.isOver) return
     this.isOver = true
     this.waiting = []
+    this.tried = undefined
     this.context.flows.delete(this)
-    this.socket?.close()
-    this.record.over(fault)
+    const { socket } = this
+    this.socket = undefined
+    socket?.close()
+    this.record.over(fault === '' && this.isRefused && !this.isAnswered ? 'target-unreachable' : fault)
   }
 }
-
-/** Without a callback a datagram that the target's system refuses would be an error of the socket. */
-function ignore(): void {}

@@ -1,0 +1,230 @@
+// Flows between real sockets: the channel is a stand-in, visitor and target are the test.
+import assert from 'node:assert/strict'
+import { createSocket, type Socket } from 'node:dgram'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { EventEmitter, once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { type Channel, PbtError } from '@pbt/proto'
+import type { RequestRecord } from '../output/requests.ts'
+import { parsePortTarget, type Target } from '../target.ts'
+import { Places } from './places.ts'
+import { createUdpForwarder } from './udp.ts'
+
+/** Tells when a place is given back. */
+class WatchedPlaces extends Places {
+  readonly events = new EventEmitter()
+
+  override give(): void {
+    super.give()
+    this.events.emit('given')
+  }
+}
+
+async function listen(t: TestContext, address: string, port = 0): Promise<Socket> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  t.after(() => socket.close())
+  socket.bind(port, address)
+  await once(socket, 'listening')
+  return socket
+}
+
+/** A port on which nobody listens. */
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  socket.close()
+  await once(socket, 'close')
+  return port
+}
+
+/** What happens to the sockets that are made from now on, such as `0 connect`; `until` waits for one of these. */
+function watchSockets(t: TestContext) {
+  const seen: string[] = []
+  const events = new EventEmitter()
+  let made = 0
+  const watch = (message: unknown) => {
+    const { socket } = message as { socket: Socket }
+    const number = made++
+    for (const name of ['connect', 'error', 'close']) {
+      socket.on(name, () => {
+        seen.push(`${number} ${name}`)
+        events.emit('seen')
+      })
+    }
+  }
+  subscribe('udp.socket', watch)
+  t.after(() => unsubscribe('udp.socket', watch))
+  const until = async (what: string) => {
+    while (!seen.includes(what)) await once(events, 'seen')
+  }
+  return { seen, until }
+}
+
+/** A flow to a target, perhaps as the command line names it, with one place for all its sockets. */
+function flowTo(t: TestContext, named: string | Target, isLinkBehind = () => false) {
+  const places = new WatchedPlaces(1)
+  const records: RequestRecord[] = []
+  const answers = new EventEmitter()
+  const channel: Channel = {
+    id: 1,
+    kind: 'udp',
+    handler: { onReset: () => {} },
+    isOpen: true,
+    isEnded: false,
+    bytesSent: 0,
+    bytesReceived: 0,
+    sendHead: () => {},
+    write: () => true,
+    sendDatagram: datagram => {
+      answers.emit('datagram', String(datagram))
+      return !isLinkBehind()
+    },
+    sendTrailers: () => {},
+    end: () => {},
+    reset: () => {},
+    consumed: () => {},
+  }
+  const onRequest = (record: RequestRecord) => records.push(record)
+  const target = typeof named === 'string' ? parsePortTarget(named, 'udp') : named
+  const forwarder = createUdpForwarder({ target, places, onRequest })
+  forwarder.accept(channel, { kind: 'udp', tunnel: 1, visitor: '192.0.2.1:1', local: '' }, false)
+  t.after(() => channel.handler.onReset(new PbtError('cancelled', 'the test is over')))
+  return {
+    answers,
+    places,
+    records,
+    send: (text: string) => channel.handler.onDatagram?.(Buffer.from(text)),
+    /** Ends as one that was silent; its record, once its place is free again. */
+    end: async () => {
+      assert.equal(places.take(), false, 'its place is taken')
+      const given = once(places.events, 'given')
+      channel.handler.onReset(new PbtError('cancelled', 'it was silent'))
+      await given
+      assert.deepEqual([places.take(), places.take()], [true, false], 'its place was given back once')
+      const [record] = records
+      assert.ok(record !== undefined)
+      return record
+    },
+  }
+}
+
+function echo(target: Socket): void {
+  target.on('message', (datagram, from) => target.send(datagram, from.port, from.address))
+}
+
+test('a target that listens on the other loopback address gets what the visitor sent first, in order', async t => {
+  const target = await listen(t, '::1')
+  const got: string[] = []
+  target.on('message', datagram => got.push(String(datagram)))
+  echo(target)
+  const flow = flowTo(t, String(target.address().port))
+  const answered = once(flow.answers, 'datagram')
+  for (const text of ['one', 'two', 'three']) flow.send(text)
+  assert.deepEqual(await answered, ['one'])
+  flow.send('four')
+  while (got.length < 4) await once(flow.answers, 'datagram')
+  assert.deepEqual(got, ['one', 'two', 'three', 'four'])
+  assert.equal((await flow.end()).fault, '')
+})
+
+test('a target that was at none of its addresses is found when it comes', async t => {
+  const port = await freePort()
+  const { seen, until } = watchSockets(t)
+  const flow = flowTo(t, String(port))
+  flow.send('anybody?')
+  // Its sockets for 127.0.0.1, for ::1 and for 127.0.0.1 again: the flow goes on when all have refused.
+  await until('2 connect')
+  const moves = ['0 connect', '0 error', '0 close', '1 connect', '1 error', '1 close', '2 connect']
+  assert.deepEqual(seen, moves)
+  echo(await listen(t, '127.0.0.1', port))
+  const answered = once(flow.answers, 'datagram')
+  flow.send('again')
+  assert.deepEqual(await answered, ['again'])
+  assert.equal((await flow.end()).fault, '')
+})
+
+test('a flow whose target refused and never answered ends with that fault', async t => {
+  const port = await freePort()
+  const cases = [
+    [`127.0.0.1:${port}`, '0 error', 'target-unreachable'],
+    [`[::1]:${port}`, '0 error', 'target-unreachable'],
+    [String(port), '2 connect', 'target-unreachable'],
+    // Between its addresses, one of which was not asked.
+    [String(port), '0 error', ''],
+  ] as const
+  for (const [target, moment, fault] of cases) {
+    const { until } = watchSockets(t)
+    const flow = flowTo(t, target)
+    flow.send('anybody?')
+    await until(moment)
+    assert.equal((await flow.end()).fault, fault, `${target} at ${moment}`)
+  }
+})
+
+test('a target that never answers is none that refused because its other address did', async t => {
+  const target = await listen(t, '::1')
+  const flow = flowTo(t, String(target.address().port))
+  const got = once(target, 'message')
+  flow.send('a line of a log')
+  assert.equal(String((await got)[0]), 'a line of a log')
+  assert.equal((await flow.end()).fault, '')
+})
+
+test('an address that no socket can be connected to is passed over, and a flow without any other is over', async t => {
+  const target = await listen(t, '127.0.0.1')
+  echo(target)
+  const { port } = target.address()
+  // Only a socket that may broadcast can be connected to it.
+  const nowhere = '255.255.255.255'
+  const flow = flowTo(t, {
+    ...parsePortTarget(String(port), 'udp'),
+    endpoint: { kind: 'tcp', hosts: [nowhere, '127.0.0.1'], port },
+  })
+  const answered = once(flow.answers, 'datagram')
+  flow.send('one')
+  assert.deepEqual(await answered, ['one'])
+  assert.equal((await flow.end()).fault, '')
+  const lost = flowTo(t, {
+    ...parsePortTarget(String(port), 'udp'),
+    endpoint: { kind: 'tcp', hosts: [nowhere, nowhere], port },
+  })
+  await once(lost.places.events, 'given')
+  assert.deepEqual(
+    lost.records.map(({ fault }) => fault),
+    ['target-unreachable'],
+  )
+})
+
+test('a flow that has answered waits for its target at that address and ends without a fault', async t => {
+  const target = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(target, 'listening')
+  echo(target)
+  const { port } = target.address()
+  const { until } = watchSockets(t)
+  const flow = flowTo(t, String(port))
+  const answered = once(flow.answers, 'datagram')
+  flow.send('one')
+  await answered
+  target.close()
+  await once(target, 'close')
+  flow.send('two')
+  await until('0 error')
+  echo(await listen(t, '127.0.0.1', port))
+  const again = once(flow.answers, 'datagram')
+  flow.send('three')
+  assert.deepEqual(await again, ['three'])
+  assert.equal((await flow.end()).fault, '')
+})
+
+test('datagrams without room, here or on the link, are told at the end of their flow', async t => {
+  const target = await listen(t, '127.0.0.1')
+  echo(target)
+  const flow = flowTo(t, String(target.address().port), () => true)
+  let answers = 0
+  flow.answers.on('datagram', () => answers++)
+  // 64 wait for the socket, six do not; of the answers none finds room.
+  for (let count = 0; count < 70; count++) flow.send('?')
+  while (answers < 64) await once(flow.answers, 'datagram')
+  assert.equal((await flow.end()).dropped, 6 + 64)
+})
