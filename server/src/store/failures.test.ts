@@ -28,4 +28,18 @@ test('H12, H13: what SQLite says is told in words with a cure', () => {
 test('other errors stay what they are', () => {
   const error = new TypeError('a fault of ours')
   assert.equal(databaseFailure(error, '/data/pbt.db'), error)
+
+  const constraint = Object.assign(new Error('from SQLite'), { code: 'SQLITE_CONSTRAINT_UNIQUE' })
+  assert.equal(databaseFailure(constraint, '/data/pbt.db'), constraint)
+  for (const nothing of [undefined, null, 'words']) assert.equal(databaseFailure(nothing, '/data/pbt.db'), nothing)
+})
+
+test('what Prisma has wrapped is told in the same words', () => {
+  const driverAdapterError = new Error('SocketTimeout', { cause: { originalCode: 'SQLITE_FULL' } })
+  const wrapped = Object.assign(new Error('from Prisma'), { code: 'P2010', meta: { driverAdapterError } })
+  for (const error of [wrapped, driverAdapterError]) {
+    const failure = databaseFailure(error, '/data/pbt.db')
+    assert.ok(failure instanceof Failure)
+    assert.equal(failure.message, 'no room to write the database: /data/pbt.db (SQLITE_FULL)')
+  }
 })

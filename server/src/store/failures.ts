@@ -3,12 +3,14 @@ import { Failure, systemCodeOf } from '../failure.ts'
 
 /** The failure for an error of SQLite; whatever else was thrown stays as it is. */
 export function databaseFailure(error: unknown, file: string): unknown {
-  const code = systemCodeOf(error)
+  const code = sqliteCodeOf(error)
   if (error instanceof Failure || !code.startsWith('SQLITE_')) return error
+  // A statement that SQLite cannot take is a fault of ours.
+  if (/^SQLITE_(CONSTRAINT|ERROR|MISMATCH|MISUSE|RANGE)/.test(code)) return error
   const because = (kind: ConstructorParameters<typeof Failure>[0], what: string, cure: string) =>
     new Failure(kind, `${what}: ${file} (${code})`, { cure, cause: error })
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
-    return because('database-locked', 'the database is locked', 'end the program that has it open, then start again')
+    return because('database-locked', 'the database is locked', 'end the program that has it open, then try again')
   }
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return brokenDatabase(file, code, error)
   if (/^SQLITE_(READONLY|PERM|AUTH)/.test(code)) {
@@ -38,3 +40,12 @@ export function brokenDatabase(file: string, found: string, cause?: unknown): Fa
     cause,
   })
 }
+
+/** SQLite's code: of its own error, of what Prisma's adapter makes of it, or of what Prisma makes of that; or ''. */
+export function sqliteCodeOf(error: unknown): string {
+  const made = error as { cause?: Cause; meta?: { driverAdapterError?: { cause?: Cause } } } | null | undefined
+  const code = made?.meta?.driverAdapterError?.cause?.originalCode ?? made?.cause?.originalCode ?? systemCodeOf(error)
+  return String(code)
+}
+
+type Cause = { originalCode?: unknown } | null

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncat
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import { Failure, type FailureCode } from '../failure.ts'
@@ -120,6 +121,97 @@ test('H13: a database that another program keeps locked is refused after a while
   other.pragma('locking_mode = EXCLUSIVE')
   other.exec('BEGIN EXCLUSIVE')
   await assert.rejects(openStore(dataDir), failsWith('database-locked'))
+})
+
+/** Another program that has the right to write until the test lets go. */
+function lock(t: TestContext, file: string, how = 'BEGIN IMMEDIATE'): Database.Database {
+  const other = new Database(file)
+  t.after(() => other.close())
+  other.exec(how)
+  return other
+}
+
+/** Calls again and again while `work` goes on; the longest turn of this thread in milliseconds. */
+async function longestTurn(work: Promise<unknown>): Promise<number> {
+  let isOver = false
+  let longest = 0
+  const over = () => {
+    isOver = true
+  }
+  work.then(over, over)
+  for (let before = performance.now(); !isOver; ) {
+    await turn()
+    const now = performance.now()
+    longest = Math.max(longest, now - before)
+    before = now
+  }
+  return longest
+}
+
+test('while another program writes nobody sleeps, reads go on, and everything is written once in its order', async t => {
+  const { file, store } = await setUp(t)
+  await store.names.claim(OWNER, ['before'])
+  const other = lock(t, file)
+  const others = { ...OWNER, target: '127.0.0.1:4000' }
+  const writes = [
+    store.names.claim(OWNER, ['app']),
+    store.names.claim(others, ['app', 'more']),
+    store.names.setOffline(['before']),
+    store.ports.claim({ ...OWNER, kind: 'tcp' }, 'tcp', 20_000),
+    store.tokens.addFirst(Buffer.alloc(32, 2), 'second'),
+  ]
+  const all = Promise.all(writes)
+  const turns = longestTurn(all)
+  await pause(300)
+  const begun = performance.now()
+  assert.equal((await store.names.load()).length, 1, 'reads go on')
+  assert.deepEqual(await store.allowlists.listed(), [])
+  await store.version()
+  assert.ok(performance.now() - begun < 250, 'reads do not wait')
+  other.exec('COMMIT')
+  assert.equal((await all).at(-1), false)
+  const longest = await turns
+  assert.ok(longest < 250, `this thread stood still for ${Math.round(longest)} ms`)
+  const names = (await store.names.load()).map(({ label, target, isOnline }) => [label, target, isOnline])
+  assert.deepEqual(names.sort(), [
+    ['app', others.target, true],
+    ['before', OWNER.target, false],
+    ['more', others.target, true],
+  ])
+  assert.equal((await store.ports.load()).length, 1)
+})
+
+test('who waits too long for another program is told so, and nothing has changed', { timeout: 30_000 }, async t => {
+  const { file, store } = await setUp(t)
+  await store.names.claim(OWNER, ['app'])
+  const other = lock(t, file)
+  const begun = performance.now()
+  const writes = [
+    store.names.claim(OWNER, ['new']),
+    store.names.setOffline(['app']),
+    store.ports.claim(OWNER, 'tcp', 20_000),
+    store.allowlists.set({ label: 'app' }, ['192.0.2.1']),
+  ]
+  const turns = longestTurn(Promise.allSettled(writes))
+  await Promise.all(writes.map(write => assert.rejects(write, failsWith('database-locked'))))
+  const seconds = (performance.now() - begun) / 1_000
+  assert.ok(seconds > 4.5 && seconds < 8, `all of them gave up after ${seconds} s`)
+  assert.ok((await turns) < 250)
+  other.exec('ROLLBACK')
+  assert.deepEqual(await store.names.load(), [{ ...OWNER, label: 'app', isOnline: true }])
+  assert.deepEqual(await store.ports.load(), [])
+  await store.names.claim(OWNER, ['new'])
+})
+
+test('what is written alone is not lost with another’s transaction that fails', async t => {
+  const { store } = await setUp(t)
+  await store.names.claim(OWNER, ['app'])
+  // The second label cannot be written, when the first one has been: all or none.
+  const broken = store.names.claim(OWNER, ['new', undefined as unknown as string])
+  const offline = store.names.setOffline(['app'])
+  await assert.rejects(broken)
+  await offline
+  assert.deepEqual(await store.names.load(), [{ ...OWNER, label: 'app', isOnline: false }])
 })
 
 test('a place where nothing can be made is refused', async t => {

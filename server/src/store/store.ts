@@ -7,8 +7,9 @@ import { AllowlistTable } from './allowlists.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
-import { BUSY_TIMEOUT_MS, migrate } from './migrate.ts'
+import { migrate } from './migrate.ts'
 import { Names } from './names.ts'
+import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
 import { PortTable } from './ports.ts'
 import { Tokens } from './tokens.ts'
 
@@ -59,14 +60,15 @@ async function open(file: string): Promise<Store> {
   try {
     makePrivate(file)
     const applied = migrate(file, MIGRATIONS)
-    const adapter = new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS })
-    const prisma = new PrismaClient({ adapter })
+    const adapter = patient(new PrismaBetterSqlite3({ url: `file:${file}`, timeout: SLEEP_MS }))
+    // Prisma must not give up before the connection does.
+    const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 2 * PATIENCE_MS } })
     await makeDurable(prisma)
     return {
-      tokens: new Tokens(prisma),
-      names: new Names(prisma),
-      ports: new PortTable(prisma),
-      allowlists: new AllowlistTable(prisma),
+      tokens: inWords(new Tokens(prisma), file),
+      names: inWords(new Names(prisma), file),
+      ports: inWords(new PortTable(prisma), file),
+      allowlists: inWords(new AllowlistTable(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`
@@ -85,4 +87,21 @@ async function makeDurable(prisma: PrismaClient): Promise<void> {
   // A pragma that cannot be set says nothing, and the adapter might open another connection some day.
   const [row] = await prisma.$queryRaw<{ synchronous: bigint }[]>`PRAGMA synchronous`
   if (Number(row?.synchronous) !== SYNCHRONOUS_FULL) throw new Error('the database does not write through to the disk')
+}
+
+/** The same table; what SQLite says is told in words with a cure when one of its promises rejects. */
+function inWords<Table extends object>(table: Table, file: string): Table {
+  return new Proxy(table, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return async (...values: unknown[]) => {
+        try {
+          return await member.apply(target, values)
+        } catch (error) {
+          throw databaseFailure(error, file)
+        }
+      }
+    },
+  })
 }
