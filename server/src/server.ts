@@ -8,7 +8,7 @@ import { VisitorLimits } from './access/visitor-limits.ts'
 import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
 import { watchChanges } from './changes.ts'
-import { type Config, DEVELOPMENT_DOMAIN } from './config.ts'
+import { type Config, DEVELOPMENT_DOMAIN, showPortRange } from './config.ts'
 import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
 import { MemoryWatch, memoryLimit } from './edge/memory-watch.ts'
@@ -17,7 +17,7 @@ import { AccessLog } from './observe/access-log.ts'
 import type { Log } from './observe/log.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { Allowlists } from './relay/allowlists.ts'
-import { addressOf, Ports } from './relay/ports.ts'
+import { addressOf, Ports, reasonOf } from './relay/ports.ts'
 import { Registry } from './relay/registry.ts'
 import { Reservations } from './relay/reservations.ts'
 import { LinkService } from './relay/service.ts'
@@ -86,7 +86,10 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
     // Names before anybody can ask for one: an unknown name is answered with 404, a remembered one is awaited.
     const registry = new Registry(clock)
     ends.push(() => registry.close())
-    const reservations = new Reservations(baseDomain, registry, store.names)
+    const relayLog = log.child({ room: 'relay' })
+    const reservations = new Reservations(baseDomain, registry, store.names, error =>
+      relayLog.error('could not write that names are in use', { error: String(error) }),
+    )
     await reservations.load(GRACE_MS)
     const proxies = new TrustedProxies(config.trustedProxies)
     const limits = new VisitorLimits({
@@ -122,19 +125,25 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       access,
     })
     ends.push(() => listeners.close())
+    const ports = { https: config.httpsPort, http: config.httpPort }
     const portBook = new Ports({
       range: config.portRange,
       ephemeral: ephemeralRange(),
       registry,
       store: store.ports,
       listeners,
+      isOwn: (protocol, number) => protocol === 'tcp' && [ports.https, ports.http, config.metricsPort].includes(number),
+      log: relayLog,
     })
-    for (const { protocol, number, error } of await portBook.load(GRACE_MS)) {
-      log.error('cannot listen on a reserved port', { port: addressOf(protocol, number), error: String(error) })
+    const { failed, outside } = await portBook.load(GRACE_MS)
+    for (const { protocol, number, error } of failed) {
+      log.error('cannot listen on a reserved port', { port: addressOf(protocol, number), reason: reasonOf(error) })
+    }
+    if (outside.length > 0) {
+      const range = showPortRange(config.portRange)
+      log.warn('reserved ports are kept but outside of port-range', { ports: outside, range })
     }
 
-    const ports = { https: 0, http: 0 }
-    const relayLog = log.child({ room: 'relay' })
     const allowlists = new Allowlists({ store: store.allowlists, baseDomain, log: relayLog })
     const sessions = new Sessions({
       clock,

@@ -5,7 +5,17 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { integrityOf, labelsIn } from './support/database.ts'
-import { CLIENT, clientEnv, program, type RunningServer, scratch, startPbt, startTunnel } from './support/programs.ts'
+import {
+  CLIENT,
+  clientEnv,
+  type Program,
+  program,
+  type RunningServer,
+  scratch,
+  startClient,
+  startPbt,
+  startTunnel,
+} from './support/programs.ts'
 import { httpTarget } from './support/targets.ts'
 import { rawRequest } from './support/visitors.ts'
 
@@ -32,20 +42,30 @@ function smallDisk(t: TestContext): Disk | undefined {
   }
   isMounted = true
   const ballast = join(directory, 'ballast')
+  let filling: NodeJS.Timeout | undefined
+  t.after(() => clearInterval(filling))
+  const fill = () => {
+    for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) {
+      for (;;) {
+        try {
+          writeFileSync(ballast, Buffer.alloc(bytes), { flag: 'a' })
+        } catch {
+          break
+        }
+      }
+    }
+  }
   return {
     dataDir: join(directory, 'data'),
     fill: () => {
-      for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) {
-        for (;;) {
-          try {
-            writeFileSync(ballast, Buffer.alloc(bytes), { flag: 'a' })
-          } catch {
-            break
-          }
-        }
-      }
+      fill()
+      // The access log makes its file anew when it cannot write, and what that frees is not for the server.
+      filling = setInterval(fill, 20)
     },
-    free: () => rmSync(ballast),
+    free: () => {
+      clearInterval(filling)
+      rmSync(ballast)
+    },
   }
 }
 
@@ -64,6 +84,15 @@ function limitedFiles(t: TestContext): Disk | undefined {
   }
 }
 
+/** The addresses of a client's two tunnels. */
+async function urlsOf(client: Program): Promise<unknown[]> {
+  const online = () => client.events.filter(({ event }) => event === 'online')
+  await client.until(() => (online().length === 2 ? true : undefined), 'two tunnels')
+  return online()
+    .flatMap(({ urls }) => urls)
+    .sort()
+}
+
 for (const [name, disk] of [
   ['a full file system', smallDisk],
   ['files that may not grow', limitedFiles],
@@ -78,6 +107,10 @@ for (const [name, disk] of [
     const { server, client } = await startPbt(t, target, { dataDir: place.dataDir })
     const ask = async () => assert.match(await rawRequest(t, server, GET), /^HTTP\/1\.1 200 OK[\s\S]*here$/)
     await ask()
+    const home = join(scratch(t), 'client')
+    const args = ['up', 'tcp:22', 'http:1,domain=mine']
+    const kept = await startClient(t, server, args, { home })
+    const before = await urlsOf(kept.client)
     place.fill(server)
     for (let time = 0; time < 20; time++) await ask()
 
@@ -89,6 +122,14 @@ for (const [name, disk] of [
     assert.match(line, /no room to write the database.*SQLITE_FULL|the database cannot be used.*SQLITE_IOERR/)
     await ask()
     assert.ok(!labelsIn(place.dataDir).has('new'))
+
+    // What is on disk already is given back to its owner.
+    await kept.client.end('SIGKILL')
+    const again = await startClient(t, server, args, { home })
+    assert.deepEqual(await urlsOf(again.client), before)
+    await again.client.end()
+    assert.match(server.program.stderr, /could not write that names are in use/)
+    assert.match(server.program.stderr, /could not write that a port is in use/)
 
     place.free(server)
     await startTunnel(t, server, target, { domain: 'new' })

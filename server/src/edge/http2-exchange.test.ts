@@ -26,7 +26,15 @@ test('small pieces that wait for a visitor do not keep their batch: an answer ov
   visitor.request({ ':path': '/' })
   const [stream, headers] = (await once(server, 'stream')) as [ServerHttp2Stream, IncomingHttpHeaders]
   const session = stream.session as ServerHttp2Session
-  const access = { now: () => 0, ended: () => {}, refused: () => {}, datagramDropped: () => {} }
+  const ignore = () => {}
+  const access = {
+    now: () => 0,
+    ended: ignore,
+    refused: ignore,
+    datagramDropped: ignore,
+    datagramRefused: ignore,
+    flowEvicted: ignore,
+  }
   const from = visitorOf('127.0.0.1', 1, 2, 'http')
   const exchange = new Http2Exchange(access, stream, headers, from, true, new Http2Watch(session, '127.0.0.1', 0))
   exchange.onHead({ status: 200, reason: '', headers: [], upgrade: '' }, false)

@@ -51,12 +51,20 @@ export class Book {
     return current
   }
 
-  /** What the tunnel's target had last time and may have again. */
-  usual(holder: Holder, clientId: string): string | undefined {
+  /** Every one of them is remembered as this owner's. */
+  owns(owner: TunnelOwner, addresses: readonly string[]): boolean {
+    const key = ownerKey(owner)
+    const owners = addresses.map(address => this.owners.get(address))
+    return owners.every(each => each !== undefined && ownerKey(each) === key)
+  }
+
+  /** What the tunnel's target had last time and may have again, if it fits. */
+  usual(holder: Holder, clientId: string, isFit = (_address: string) => true): string | undefined {
     const key = ownerKey(holder.owner)
     return this.used.get(key)?.find(address => {
       const owner = this.owners.get(address)
-      return owner !== undefined && ownerKey(owner) === key && this.obstacle(address, holder, clientId) === undefined
+      const isOurs = owner !== undefined && ownerKey(owner) === key
+      return isOurs && isFit(address) && this.obstacle(address, holder, clientId) === undefined
     })
   }
 

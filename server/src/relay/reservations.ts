@@ -27,12 +27,15 @@ export class Reservations {
   private readonly baseDomain: string
   private readonly registry: Registry
   private readonly store: NameStore
+  private readonly onUnwritten: (error: unknown) => void
   private readonly book: Book
 
-  constructor(baseDomain: string, registry: Registry, store: NameStore) {
+  /** `onUnwritten`: names that are their tunnel's own were given back to it, and that could not be written. */
+  constructor(baseDomain: string, registry: Registry, store: NameStore, onUnwritten: (error: unknown) => void) {
     this.baseDomain = baseDomain
     this.registry = registry
     this.store = store
+    this.onUnwritten = onUnwritten
     this.book = new Book(registry)
   }
 
@@ -57,15 +60,19 @@ export class Reservations {
     const names = domains.length > 0 ? this.parse(domains) : [this.usual(holder, clientId)]
     for (const name of names) this.checkFree(name, holder, clientId)
     const labels = names.flatMap(name => (name.label === undefined ? [] : [name.label]))
+    const labelled = labels.map(label => this.hostOf(label))
     // Taken before the write, so that nobody else gets them meanwhile.
     for (const { host } of names) this.book.take(host, holder)
     try {
       if (labels.length > 0) await this.store.claim(holder.owner, labels)
     } catch (error) {
-      for (const { host } of names) this.book.release(host, holder)
-      throw error
+      if (!this.book.owns(holder.owner, labelled)) {
+        for (const { host } of names) this.book.release(host, holder)
+        throw error
+      }
+      // Whose they are is on disk: only when they were used last is not.
+      this.onUnwritten(error)
     }
-    const labelled = labels.map(label => this.hostOf(label))
     this.book.remember(holder.owner, labelled)
     this.book.online(
       names.map(({ host }) => host),

@@ -27,14 +27,15 @@ function house() {
   const ended: Session[] = []
   const warnings: string[] = []
   const disk = { written: Promise.resolve() }
-  const reservations = new Reservations('localhost', registry, {
+  const names = {
     load: () => Promise.resolve([]),
     claim: () => disk.written,
-    setOffline: labels => {
+    setOffline: (labels: readonly string[]) => {
       offline.push(...labels)
       return Promise.resolve()
     },
-  })
+  }
+  const reservations = new Reservations('localhost', registry, names, () => {})
   const errors: string[] = []
   const log: Log = {
     error: text => errors.push(text),

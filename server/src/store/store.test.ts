@@ -165,7 +165,7 @@ test('while another program writes nobody sleeps, reads go on, and everything is
   await pause(300)
   const begun = performance.now()
   assert.equal((await store.names.load()).length, 1, 'reads go on')
-  assert.deepEqual(await store.allowlists.listed(), [])
+  assert.deepEqual(await store.allowlists.allowlists(), [])
   await store.version()
   assert.ok(performance.now() - begun < 250, 'reads do not wait')
   other.exec('COMMIT')
@@ -190,7 +190,7 @@ test('who waits too long for another program is told so, and nothing has changed
     store.names.claim(OWNER, ['new']),
     store.names.setOffline(['app']),
     store.ports.claim(OWNER, 'tcp', 20_000),
-    store.allowlists.set({ label: 'app' }, ['192.0.2.1']),
+    store.allowlists.set('app', ['192.0.2.1']),
   ]
   const turns = longestTurn(Promise.allSettled(writes))
   await Promise.all(writes.map(write => assert.rejects(write, failsWith('database-locked'))))
