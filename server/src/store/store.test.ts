@@ -204,14 +204,25 @@ test('who waits too long for another program is told so, and nothing has changed
 })
 
 test('what is written alone is not lost with another’s transaction that fails', async t => {
-  const { store } = await setUp(t)
-  await store.names.claim(OWNER, ['app'])
-  // The second label cannot be written, when the first one has been: all or none.
-  const broken = store.names.claim(OWNER, ['new', undefined as unknown as string])
-  const offline = store.names.setOffline(['app'])
-  await assert.rejects(broken)
-  await offline
-  assert.deepEqual(await store.names.load(), [{ ...OWNER, label: 'app', isOnline: false }])
+  const { file, store } = await setUp(t)
+  const labels = Array.from({ length: 30 }, (_, index) => `app${index}`)
+  await store.names.claim(OWNER, labels)
+  const other = new Database(file)
+  other.exec(`CREATE TRIGGER fails BEFORE INSERT ON subdomains WHEN NEW.label = 'bad'
+    BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
+  other.close()
+  const broken = assert.rejects(store.names.claim(OWNER, ['new', 'bad']))
+  // At every moment of the transaction.
+  const offline = labels.map(async (label, index) => {
+    for (let step = 0; step < 10 * index; step++) await undefined
+    await store.names.setOffline([label])
+  })
+  await Promise.all([broken, ...offline])
+  const names = await store.names.load()
+  assert.deepEqual(
+    names.filter(({ label, isOnline }) => isOnline || label === 'new'),
+    [],
+  )
 })
 
 test('a place where nothing can be made is refused', async t => {
