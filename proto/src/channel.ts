@@ -4,7 +4,8 @@ import type { ChannelKind, HeaderList, ResponseHead } from './heads.ts'
 
 /**
  * What the owner of a channel does with what arrives. Called synchronously, in the order of the frames; must not
- * throw: if it does, its channel is reset at both ends, `internal`, and the session goes on. `last` tells that the peer's direction ends with this call and `onEnd` follows at once.
+ * throw: if it does, its channel is reset at both ends, `internal`, and the session goes on. `last` tells that the peer's
+ * direction ends with this call and `onEnd` follows at once.
  * After `onReset`, or once both directions have ended, nothing more is called.
  */
 export interface ChannelHandler {

@@ -151,11 +151,6 @@ export class MuxChannel implements Channel {
     this.tellReset(error)
   }
 
-  /** Its owner threw. */
-  ownerFailed(cause: unknown): void {
-    this.abort(new PbtError('internal', `the owner of channel ${this.id} failed`, { cause }))
-  }
-
   private tellReset(error: PbtError): void {
     try {
       this.handler.onReset(error)

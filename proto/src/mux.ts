@@ -39,6 +39,8 @@ export interface MuxHandler {
   onLinkSilent(): void
   /** The peer broke the protocol: the mux has closed itself and told the peer why. */
   onViolation(error: PbtError): void
+  /** What takes part in a channel here threw, which is a fault of ours; the channel is reset. */
+  onOwnerFailed?(error: unknown): void
 }
 
 /** Channels that are open, and the payload that they carried so far. */
@@ -310,8 +312,13 @@ export class Mux implements ChannelHost {
       this.dispatch(reader)
     } catch (error) {
       if (error instanceof PbtError) throw error
-      this.channels.get(reader.channel)?.ownerFailed(error)
+      this.ownerFailed(this.channels.get(reader.channel), error)
     }
+  }
+
+  private ownerFailed(channel: MuxChannel | undefined, cause: unknown): void {
+    this.handler.onOwnerFailed?.(cause)
+    channel?.abort(new PbtError('internal', `the owner of channel ${channel.id} failed`, { cause }))
   }
 
   private dispatch(reader: BatchReader): void {
@@ -414,7 +421,7 @@ export class Mux implements ChannelHost {
       try {
         channel.handler.onDrain?.()
       } catch (error) {
-        channel.ownerFailed(error)
+        this.ownerFailed(channel, error)
       }
     }
   }

@@ -228,3 +228,10 @@ test('datagrams without room, here or on the link, are told at the end of their 
   while (answers < 64) await once(flow.answers, 'datagram')
   assert.equal((await flow.end()).dropped, 6 + 64)
 })
+
+test('what waits until the target can be reached is bounded by bytes, and keeps no batch', async t => {
+  const { send, end, records } = flowTo(t, 'localhost:9')
+  for (let count = 0; count < 10; count++) send('x'.repeat(65_000))
+  await end()
+  assert.equal(records[0]?.dropped, 6)
+})

@@ -13,13 +13,15 @@ import {
   toKeep,
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
-import { isRefusal } from './dial.ts'
+import { DIAL_MS, isRefusal } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'
 import { type OnRequest, Recorder } from './record.ts'
 
 /** Datagrams that wait for the local socket; a target that is there takes them within a turn or two. */
 const MAX_WAITING = 64
+/** And their bytes: four of the largest. */
+const MAX_WAITING_UNSENT_BYTES = 256 * 1024
 /** Bytes waiting for the kernel; it takes them at once unless the target is elsewhere and the line full. */
 const MAX_WAITING_BYTES = 1024 * 1024
 /** Asked of the kernel, which gives what its own limit allows. */
@@ -112,7 +114,12 @@ class Flow implements ChannelHandler {
     const [first = ''] = hosts
     if (isIP(first) !== 0) this.begin(hosts)
     else {
+      const deadline = context.clock.after(DIAL_MS, () =>
+        this.failed('target-unreachable', `its name was not found within ${DIAL_MS / 1_000} s`),
+      )
       lookup(first, (error, address) => {
+        deadline.clear()
+        if (this.isOver) return
         if (error) this.failed('target-unreachable', error.message)
         else this.begin([address])
       })
@@ -143,7 +150,8 @@ class Flow implements ChannelHandler {
   private forward(datagram: Buffer): void {
     const { socket, waiting } = this
     if (!this.isConnected || socket === undefined) {
-      if (waiting.length < MAX_WAITING) waiting.push(datagram)
+      const bytes = waiting.reduce((sum, { length }) => sum + length, datagram.length)
+      if (waiting.length < MAX_WAITING && bytes <= MAX_WAITING_UNSENT_BYTES) waiting.push(toKeep(datagram))
       else this.record.dropped++
     } else if (socket.getSendQueueSize() <= MAX_WAITING_BYTES) {
       if (this.tried !== undefined) this.keep(datagram, this.tried)

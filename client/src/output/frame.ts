@@ -1,6 +1,6 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
 import type { LinkState, Traffic, TunnelStanding } from '../events.ts'
-import type { RequestRecord } from './requests.ts'
+import { type RequestRecord, troubleOf } from './requests.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
 
 export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'target' | 'fault'> {
@@ -116,7 +116,8 @@ function requestHead(isWide: boolean): string {
 }
 
 function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
-  const { startedAt, method, status, durationMs, bytesIn, bytesOut, path, fault } = record
+  const { startedAt, method, status, durationMs, bytesIn, bytesOut, path } = record
+  const trouble = troubleOf(record)
   return [
     [formatTime(startedAt).padEnd(10), 'dim'],
     [`${clip(safeOctets(method), 7).padEnd(8)}`],
@@ -124,7 +125,7 @@ function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
     [formatDuration(durationMs).padStart(DURATION_CELLS)],
     [isWide ? bytesCells(formatBytes(bytesIn), formatBytes(bytesOut)) : ''],
     [`  ${safeOctets(path)}`],
-    [fault === '' ? '' : `  ${safe(fault)}`, 'red'],
+    [trouble === '' ? '' : `  ${safe(trouble)}`, 'red'],
   ]
 }
 

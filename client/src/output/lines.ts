@@ -1,7 +1,7 @@
 // Output without a terminal: a line an event, and requests as far as anybody could read them.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent } from '../events.ts'
-import { type RequestRecord, RequestRing } from './requests.ts'
+import { type RequestRecord, RequestRing, troubleOf } from './requests.ts'
 import { sentence } from './sentence.ts'
 import { formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
@@ -55,8 +55,10 @@ export class Lines {
   }
 }
 
-function requestLine({ method, path, status, durationMs, bytesIn, bytesOut, fault }: RequestRecord): string {
+function requestLine(record: RequestRecord): string {
+  const { method, path, status, durationMs, bytesIn, bytesOut } = record
+  const trouble = troubleOf(record)
   const result = status === undefined ? '' : status === 0 ? ' no response' : ` ${status}`
-  const end = fault === '' ? '' : ` (${safe(fault)})`
+  const end = trouble === '' ? '' : ` (${safe(trouble)})`
   return `${safeOctets(method)} ${safeOctets(path)}${result} ${formatDuration(durationMs)}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out${end}`
 }

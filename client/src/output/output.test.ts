@@ -6,7 +6,7 @@ import type { ClientEvent } from '../events.ts'
 import { frame, type TunnelView, type View } from './frame.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { type RequestRecord, RequestRing } from './requests.ts'
+import { type RequestRecord, RequestRing, troubleOf } from './requests.ts'
 import { sentence } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
@@ -151,6 +151,12 @@ test('every event has a sentence that steers nothing', () => {
     sentence({ event: 'error', code: 'name-taken', message: 'app is taken', cure: 'take another' }),
     'error: app is taken (name-taken)\n  to do: take another',
   )
+})
+
+test('what went wrong is shown in words', () => {
+  const fault = 'target-unreachable'
+  const all = [{}, { fault }, { dropped: 1 }, { fault, dropped: 7 }].map(fields => troubleOf(record(fields)))
+  assert.deepEqual(all, ['', fault, '1 datagram dropped', `${fault}, 7 datagrams dropped`])
 })
 
 test('the ring keeps the newest and counts all', () => {

@@ -20,6 +20,12 @@ export interface RequestRecord {
   readonly fault: string
 }
 
+/** What went wrong, in words; '' when nothing did. */
+export function troubleOf({ fault, dropped }: RequestRecord): string {
+  const drops = dropped === 0 ? '' : `${dropped} datagram${dropped === 1 ? '' : 's'} dropped`
+  return fault === '' || drops === '' ? fault + drops : `${fault}, ${drops}`
+}
+
 /** As many as the tallest terminal shows. */
 const KEPT = 256
 

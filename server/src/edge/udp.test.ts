@@ -16,7 +16,7 @@ interface Opened {
 
 async function listenerFor(t: TestContext, isLinkBehind = () => false) {
   const opened: Opened[] = []
-  const world = { isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false }
+  const world = { isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false, places: 10_000 }
   const tunnel: LiveTunnel = {
     name: 'udp',
     idleTimeoutMs: 60_000,
@@ -25,7 +25,9 @@ async function listenerFor(t: TestContext, isLinkBehind = () => false) {
       throw new Error('not asked for')
     },
     connect: (_kind, visitor, _local, handler) => {
-      if (world.isSessionFull) throw new PbtError('limit', 'too many channels')
+      if (world.isSessionFull || opened.filter(({ isReset }) => !isReset).length >= world.places) {
+        throw new PbtError('limit', 'too many channels')
+      }
       const flow: Opened = { visitor, handler, datagrams: 0, isReset: false }
       opened.push(flow)
       return channelOf(flow, isLinkBehind)
@@ -125,7 +127,7 @@ test('F13: what the link does not take is dropped and counted', async t => {
 
 test('F13: what is dropped or refused counts for its tunnel; only what no tunnel was there for counts for none', async t => {
   const { listener, from, world, counted } = await listenerFor(t)
-  const visitedWhile = (name: keyof typeof world) => {
+  const visitedWhile = (name: Exclude<keyof typeof world, 'places'>) => {
     world[name] = !world[name]
     for (let port = 1; port <= 3; port++) from('203.0.113.1', port)
     world[name] = !world[name]
@@ -139,4 +141,34 @@ test('F13: what is dropped or refused counts for its tunnel; only what no tunnel
   from('203.0.113.1', 1)
   assert.equal(listener.flowCount, 1)
   assert.deepEqual(counted, [])
+})
+
+test('F10: in a session without room the flow of this port that was silent longest goes, and none for nothing', async t => {
+  const { listener, from, world, opened, counted } = await listenerFor(t)
+  world.places = 2
+  for (let port = 1; port <= 3; port++) from('203.0.113.1', port)
+  assert.deepEqual([listener.flowCount, counted], [2, ['evicted udp']])
+  assert.deepEqual(
+    opened.map(({ isReset }) => isReset),
+    [true, false, false],
+  )
+})
+
+test('F11: what the target sends does not keep a flow whose visitor is silent', async t => {
+  const { listener, clock, from, opened } = await listenerFor(t)
+  from('203.0.113.1', 1)
+  for (let seconds = 0; seconds < 59; seconds++) {
+    clock.advance(1_000)
+    opened[0]?.handler.onDatagram?.(Buffer.from('reply'))
+  }
+  assert.equal(listener.flowCount, 1)
+  clock.advance(3_000)
+  assert.equal(listener.flowCount, 0)
+  assert.equal(opened[0]?.isReset, true)
+})
+
+test('a datagram from port 0, which can be sent no answer, is dropped and counted', async t => {
+  const { listener, from, counted } = await listenerFor(t)
+  from('203.0.113.1', 0)
+  assert.deepEqual([listener.flowCount, counted], [0, ['dropped ']])
 })

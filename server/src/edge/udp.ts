@@ -99,7 +99,8 @@ export class UdpListener {
   private admit(key: string, address: string, port: number): Flow | undefined {
     const { tunnels, limits, access } = this.options
     const lookup = tunnels.lookup(this.address)
-    if (lookup.state !== 'online') {
+    // Port 0 (RFC 768 allows it) can be sent no answer.
+    if (lookup.state !== 'online' || port === 0) {
       this.drop('')
       return undefined
     }
@@ -117,7 +118,6 @@ export class UdpListener {
     const counted = countedAs(address)
     const source = this.sources.get(counted) ?? { flows: 0, bytesIn: 0, bytesOut: 0, isProven: false }
     if (source.flows >= MAX_FLOWS_PER_SOURCE) return undefined
-    if (this.flows.size >= MAX_FLOWS) this.evict()
     const { access } = this.options
     const startedAt = access.now()
     const flow: Flow = new Flow(this, key, address, port, source, tunnel, reason => {
@@ -126,12 +126,15 @@ export class UdpListener {
       this.flows.delete(key)
       if (--source.flows === 0) this.sources.delete(counted)
     })
-    try {
-      flow.channel = tunnel.connect('udp', endpointOf(address, port), this.local, flow)
-    } catch (error) {
-      if (error instanceof PbtError) return undefined
-      throw error
-    }
+    const connect = () => channelOf(() => tunnel.connect('udp', endpointOf(address, port), this.local, flow))
+    flow.channel = connect()
+    if (flow.channel === undefined) {
+      // The session has as many flows as can be: one of this port makes room, if there is one.
+      if (this.flows.size === 0) return undefined
+      this.evict()
+      flow.channel = connect()
+      if (flow.channel === undefined) return undefined
+    } else if (this.flows.size >= MAX_FLOWS) this.evict()
     source.flows++
     this.sources.set(counted, source)
     this.flows.set(key, flow)
@@ -223,18 +226,15 @@ class Flow implements ChannelHandler {
 
   /** False: the datagram was dropped. */
   receive(datagram: Buffer, now: number): boolean {
-    this.spoke(now)
+    this.lastAt = now
+    if (now - this.placedAt >= PLACE_MS) {
+      this.placedAt = now
+      this.listener.moveBack(this)
+    }
     const { source } = this
     source.bytesIn += datagram.length
     if (source.bytesOut > 0) source.isProven = true
     return this.channel?.sendDatagram(datagram) === true
-  }
-
-  private spoke(now: number): void {
-    this.lastAt = now
-    if (now - this.placedAt < PLACE_MS) return
-    this.placedAt = now
-    this.listener.moveBack(this)
   }
 
   close(why: string, reason: string): void {
@@ -243,7 +243,7 @@ class Flow implements ChannelHandler {
   }
 
   onDatagram(datagram: Buffer): void {
-    this.spoke(this.listener.now())
+    // Not a sign of the visitor: who has left is sent nothing for longer than the idle time.
     this.listener.send(datagram, this)
   }
 
@@ -253,6 +253,16 @@ class Flow implements ChannelHandler {
 
   onReset(error: PbtError): void {
     this.ended(error.code)
+  }
+}
+
+/** Undefined when the session cannot have another one, or is over. */
+function channelOf(connect: () => Channel): Channel | undefined {
+  try {
+    return connect()
+  } catch (error) {
+    if (error instanceof PbtError) return undefined
+    throw error
   }
 }
 

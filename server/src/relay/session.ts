@@ -95,6 +95,8 @@ export class Session implements TunnelSession {
           this.log.warn('client broke the protocol', { code: error.code, reason: error.message })
           this.over(error.code, error.message)
         },
+        onOwnerFailed: error =>
+          this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })
     this.state = { kind: 'detached', timer: this.grace() }
