@@ -14,7 +14,6 @@ import {
   scratch,
   startClient,
   startPbt,
-  startTunnel,
 } from './support/programs.ts'
 import { httpTarget } from './support/targets.ts'
 import { rawRequest } from './support/visitors.ts'
@@ -116,8 +115,9 @@ for (const [name, disk] of [
 
     const refused = program(t, CLIENT, ['http', String(target), '--domain', 'new', '--json'], clientEnv(t, server))
     // It goes on asking, since it is not its doing.
-    assert.match(String((await refused.event('offline')).reason), /the server could not remember the tunnel/)
-    await refused.end()
+    const told = await refused.event('error')
+    assert.match(String(told.message), /the server could not remember the tunnel/)
+    assert.deepEqual([told.retrying, String(told.cure) !== ''], [true, true])
     const line = server.program.stderr.split('\n').find(each => each.includes('tunnel refused')) ?? ''
     assert.match(line, /no room to write the database.*SQLITE_FULL|the database cannot be used.*SQLITE_IOERR/)
     await ask()
@@ -132,7 +132,7 @@ for (const [name, disk] of [
     assert.match(server.program.stderr, /could not write that a port is in use/)
 
     place.free(server)
-    await startTunnel(t, server, target, { domain: 'new' })
+    await refused.event('online')
     await ask()
     assert.ok(labelsIn(place.dataDir).has('new'))
     assert.equal(integrityOf(place.dataDir), 'ok')

@@ -93,6 +93,11 @@ export class Book {
     return true
   }
 
+  /** The address could not be given to the tunnel: it is whose it was before, or nobody's. */
+  abandon(address: string, holder: Holder): void {
+    if (this.release(address, holder) && !this.isKnown(address)) this.registry.forget(address)
+  }
+
   /** The addresses are the owner's from now on, the first one before those it had. */
   remember(owner: TunnelOwner, addresses: readonly string[]): void {
     if (addresses.length === 0) return

@@ -149,7 +149,7 @@ export class Ports {
       await this.options.store.claim(holder.owner, protocol, number)
     } catch (error) {
       if (!this.book.owns(holder.owner, [address])) {
-        this.book.release(address, holder)
+        this.book.abandon(address, holder)
         if (!this.isTaken(protocol, number)) this.options.listeners.unlisten(protocol, number)
         throw error
       }

@@ -75,6 +75,12 @@ export class Registry {
     this.timers.add(timer)
   }
 
+  /** Nobody has the address, and nobody had it. */
+  forget(host: string): void {
+    this.set(host, UNKNOWN)
+    this.hosts.delete(host)
+  }
+
   /**
    * Calls once, when an awaited name is online or has been given up, and returns how to stop waiting. Undefined when
    * too many wait already. What it calls must not throw.

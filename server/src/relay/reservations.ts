@@ -67,7 +67,7 @@ export class Reservations {
       if (labels.length > 0) await this.store.claim(holder.owner, labels)
     } catch (error) {
       if (!this.book.owns(holder.owner, labelled)) {
-        for (const { host } of names) this.book.release(host, holder)
+        for (const { host } of names) this.book.abandon(host, holder)
         throw error
       }
       // Whose they are is on disk: only when they were used last is not.
