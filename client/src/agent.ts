@@ -5,6 +5,7 @@ import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import type { ClientEvent, OpenTunnelTraffic, Traffic } from './events.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from './failure.ts'
+import { Refusals } from './refusals.ts'
 import type { Line, LineEvents } from './session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
 
@@ -46,15 +47,6 @@ type State =
   | { name: 'leaving'; session: Session; line: Line; timer: Timer; exitCode: ExitCode }
   | { name: 'over' }
 
-type ErrorEvent = Extract<ClientEvent, { event: 'error' }>
-
-/** What the server said to a tunnel that is asked for again. */
-interface Refusal {
-  readonly backoff: Backoff
-  readonly timer: Timer
-  readonly told: ErrorEvent
-}
-
 export class Agent {
   /** Settles, never with an error, when there is nothing left to keep alive. */
   readonly finished: Promise<ExitCode>
@@ -64,8 +56,7 @@ export class Agent {
   private readonly plans: Map<number, TunnelPlan>
   /** Names that the server gave. */
   private readonly names = new Map<number, string>()
-  /** Tunnels that the server refused and that are asked for again, and what was told of it. */
-  private readonly refusals = new Map<number, Refusal>()
+  private readonly refusals: Refusals
   /** Sessions that finish what is in flight while another has taken their place. */
   private readonly draining = new Map<Session, { line: Line; timer: Timer }>()
   private state: State = { name: 'idle' }
@@ -78,6 +69,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.options = options
     this.backoff = new Backoff(options.random)
+    this.refusals = new Refusals(options.clock, options.random, options.onEvent)
     this.plans = new Map(options.tunnels.map(plan => [plan.number, plan]))
     this.finished = new Promise(resolve => {
       this.resolve = resolve
@@ -229,7 +221,7 @@ export class Agent {
   private readonly sessionEvents: SessionEvents = {
     onOpened: (session, plan, opened) => {
       if (!this.isCurrent(session)) return
-      this.forgetRefusal(plan.number)
+      this.refusals.forget(plan.number)
       this.names.set(plan.number, opened.name)
       const { number, kind, target } = plan
       this.options.onEvent({ event: 'online', number, tunnel: opened.name, kind, urls: opened.urls, target })
@@ -238,14 +230,17 @@ export class Agent {
       if (!this.isCurrent(session)) return
       const { number, target } = plan
       const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
-      const about = { number, target, code, message, cure }
-      if (isWorthRetrying(code)) this.askAgain(session, plan, { event: 'error', ...about, retrying: true })
-      else {
-        this.forgetRefusal(number)
-        this.plans.delete(number)
-        this.options.onEvent({ event: 'error', ...about })
-        if (this.plans.size === 0) this.leave(message, exitCodeOf(end.code))
+      const told: ClientEvent = { event: 'error', number, target, code, message, cure }
+      if (isWorthRetrying(code)) {
+        this.refusals.add(number, told, () => {
+          if (!session.isOver && !this.draining.has(session)) session.ask(plan)
+        })
+        return
       }
+      this.refusals.forget(number)
+      this.plans.delete(number)
+      this.options.onEvent(told)
+      if (this.plans.size === 0) this.leave(message, exitCodeOf(end.code))
     },
     onClosed: (session, plan, end) => {
       if (!this.isCurrent(session)) return
@@ -276,25 +271,6 @@ export class Agent {
       if (this.isCurrent(session)) this.breakSession(failureOf(error))
       else this.drained(session)
     },
-  }
-
-  /** The server may have the tunnel later: it alone is asked for again, and the others serve. */
-  private askAgain(session: Session, plan: TunnelPlan, told: ErrorEvent): void {
-    const before = this.refusals.get(plan.number)
-    before?.timer.clear()
-    const backoff = before?.backoff ?? new Backoff(this.options.random)
-    if (before === undefined) backoff.next(MAX_DELAY_MS) // the first wait is none
-    const timer = this.options.clock.after(backoff.next(MAX_DELAY_MS), () => {
-      if (!session.isOver && !this.draining.has(session)) session.ask(plan)
-    })
-    this.refusals.set(plan.number, { backoff, timer, told })
-    // Once for each reason: one that is asked for every half minute would fill the terminal.
-    if (before?.told.message !== told.message) this.options.onEvent(told)
-  }
-
-  private forgetRefusal(number: number): void {
-    this.refusals.get(number)?.timer.clear()
-    this.refusals.delete(number)
   }
 
   /** Not one that only finishes what is in flight. */
@@ -372,7 +348,7 @@ export class Agent {
     this.endSession(session, 'shutdown', 'pbt ends')
     if ('line' in state) state.line.hangUp()
     for (const session of [...this.draining.keys()]) this.drained(session)
-    for (const number of [...this.refusals.keys()]) this.forgetRefusal(number)
+    this.refusals.close()
     for (const { forwarder } of this.options.tunnels) forwarder.close()
     this.resolve(exitCode)
   }
