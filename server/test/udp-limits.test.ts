@@ -72,7 +72,8 @@ test('F13: what a link that stands still does not take is dropped and counted, a
       await new Promise(resolve => visitor.send(big, port, '127.0.0.1', resolve))
     }
   }
-  await pour()
+  // 360 MB: more than what is not yet collected of those that were dropped can be.
+  for (let time = 0; time < 3; time++) await pour()
   const dropped = async () => {
     const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
     return Number(/^pbt_udp_dropped_total\{tunnel="udp-.*\} (\d+)/m.exec(text)?.[1] ?? 0)
@@ -82,7 +83,8 @@ test('F13: what a link that stands still does not take is dropped and counted, a
     assert.ok(performance.now() < deadline, 'datagrams dropped and counted')
     await pour()
   }
-  assert.ok(residentBytes(server.program.pid) - before < 64 * 1024 * 1024)
+  const growth = residentBytes(server.program.pid) - before
+  assert.ok(growth < 128 * 1024 * 1024, `grew by ${growth} bytes`)
   relay.heal()
   assert.match(await rawRequest(t, server, GET), /web$/)
   await ask(await udpSocket(t), port, QUESTION)
