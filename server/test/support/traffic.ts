@@ -66,11 +66,16 @@ export class Traffic {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 512 })
   private readonly tlsAgent: TlsAgent
   private session: ClientHttp2Session | undefined
+  private readonly asksAgain: boolean
   private lastId = 0
 
-  /** Connections are ended after the test. */
-  constructor(t: Cleaner, place: Place) {
+  /**
+   * Connections are ended after the test. `asksAgain`: as browsers do, a GET is asked once more when the connection that it
+   * was to reuse ended before any answer, since a server may end an idle one just then (RFC 9112 section 9.3.1).
+   */
+  constructor(t: Cleaner, place: Place, asksAgain = false) {
     this.place = place
+    this.asksAgain = asksAgain
     this.tlsAgent = new TlsAgent({ keepAlive: false, ca: place.ca, maxCachedSessions: 0 })
     t.after(() => this.close())
   }
@@ -143,8 +148,13 @@ export class Traffic {
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
     asking.on('error', () => {}) // also after the answer began; then the answer tells
     asking.end()
-    const [response] = await once(asking, 'response')
-    return response
+    try {
+      const [response] = await once(asking, 'response')
+      return response
+    } catch (error) {
+      if (this.asksAgain && asking.reusedSocket && method === 'GET') return await this.ask(path, method, isTls)
+      throw error
+    }
   }
 
   private async upload(kind: 'up' | 'upchunked', id: number, bytes: number, paceMs: number): Promise<void> {

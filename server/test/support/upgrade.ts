@@ -31,7 +31,7 @@ export async function startUpgradable(t: Cleaner): Promise<Upgradable> {
   return {
     server,
     target,
-    traffic: new Traffic(t, place),
+    traffic: new Traffic(t, place, true),
     startAnother: () => restartServer(t, server, options),
   }
 }
