@@ -33,7 +33,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
   ],
   tunnel: [
     '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this machine, `state` that of the link or `refused`, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
+    '`status`: a tunnel of this machine, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }

@@ -7,3 +7,8 @@
 export function toKeep(chunk: Buffer): Buffer {
   return chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
 }
+
+/** The same bytes for writing to a stream: for keeping when they have to wait there behind others. */
+export function toWrite(stream: { readonly writableLength: number }, chunk: Buffer): Buffer {
+  return stream.writableLength > 0 ? toKeep(chunk) : chunk
+}

@@ -25,6 +25,8 @@ export interface ChannelHost {
   /** The channel is over. */
   forget(channel: MuxChannel): void
   datagramDropped(): void
+  /** What takes part in a channel threw: a fault of ours, which nobody else hears of. */
+  ownerThrew(error: unknown): void
 }
 
 /** Replaced by the acceptor in `onOpen`; one that sets none gets the channel reset. */
@@ -151,11 +153,18 @@ export class MuxChannel implements Channel {
     this.tellReset(error)
   }
 
+  /** It costs the channel. */
+  ownerThrew(cause: unknown): void {
+    this.host.ownerThrew(cause)
+    this.abort(new PbtError('internal', `the owner of channel ${this.id} failed`, { cause }))
+  }
+
   private tellReset(error: PbtError): void {
     try {
       this.handler.onReset(error)
-    } catch {
-      // The owner's fault, and it has no channel left that it could cost; the other channels' owners are still to be told.
+    } catch (cause) {
+      // There is no channel left that it could cost, and the owners of others are still to be told.
+      this.host.ownerThrew(cause)
     }
   }
 

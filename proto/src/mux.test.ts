@@ -187,7 +187,7 @@ test('an owner that throws costs its channel only, at both ends', () => {
     throw new RangeError('port should be > 0 and < 65536')
   }
   const accepted: Record[] = []
-  const { clock, server, client, violations } = pairOfMuxes({}, ({ channel, open: what }) => {
+  const { clock, server, client, violations, thrown } = pairOfMuxes({}, ({ channel, open: what }) => {
     if (what.kind === 'http') fails()
     const record = take(channel)
     accepted.push(record)
@@ -223,6 +223,11 @@ test('an owner that throws costs its channel only, at both ends', () => {
   clock.advance(100)
   assert.deepEqual([accepted[0]?.bytes, server.stats.channels, client.stats.channels], [1000, 1, 1])
   assert.deepEqual(violations, [])
+  // The flow's, the refused one's, the reader's, what was told to the last one at its reset, and the full one's.
+  assert.deepEqual(
+    thrown.map(error => error instanceof RangeError),
+    [true, true, true, true, true],
+  )
 })
 
 test('flows of datagrams take no more than their part of the channels, however they end', () => {

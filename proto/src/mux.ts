@@ -3,18 +3,13 @@ import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel.ts'
+import { ChannelTable, type OpenTraffic } from './channel-table.ts'
 import type { Clock } from './clock.ts'
 import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
 import { encodeControl, encodeOpen } from './encode.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
 import type { ChannelOpen } from './heads.ts'
-import {
-  IDLE_FRAMES_A_SECOND,
-  MAX_CHANNELS,
-  MAX_CONTROL_FRAMES,
-  MAX_DATAGRAM_CHANNELS,
-  MAX_IDLE_FRAMES,
-} from './limits.ts'
+import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES } from './limits.ts'
 import type { Link } from './link.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
 import { openIn, openKind } from './opens.ts'
@@ -40,14 +35,7 @@ export interface MuxHandler {
   /** The peer broke the protocol: the mux has closed itself and told the peer why. */
   onViolation(error: PbtError): void
   /** What takes part in a channel here threw, which is a fault of ours; the channel is reset. */
-  onOwnerFailed?(error: unknown): void
-}
-
-/** Channels that are open, and the payload that they carried so far. */
-export interface OpenTraffic {
-  readonly channels: number
-  readonly bytesSent: number
-  readonly bytesReceived: number
+  onOwnerThrew?(error: unknown): void
 }
 
 export interface MuxStats {
@@ -80,9 +68,7 @@ export class Mux implements ChannelHost {
 
   private readonly clock: Clock
   private readonly handler: MuxHandler
-  private readonly channels = new Map<number, MuxChannel>()
-  /** Of the channels those for datagrams. */
-  private flows = 0
+  private readonly channels = new ChannelTable()
   private lastChannel = 0
 
   private readonly sender: Sender
@@ -93,8 +79,6 @@ export class Mux implements ChannelHost {
 
   private bytesReceived = 0
   private droppedDatagrams = 0
-  /** Of the channels that are over. */
-  private pastStalls = 0
 
   constructor(options: MuxOptions) {
     this.role = options.role
@@ -121,19 +105,15 @@ export class Mux implements ChannelHost {
   }
 
   get stats(): MuxStats {
-    let [queuedBytes, creditStalls] = [0, this.pastStalls]
-    for (const { queue } of this.channels.values()) {
-      queuedBytes += queue.bytes
-      creditStalls += queue.stalls
-    }
+    const { bytes, stalls } = this.channels.queued
     return {
       channels: this.channels.size,
       bytesSent: this.sender.bytesSent,
       bytesReceived: this.bytesReceived,
       unackedBytes: this.sender.unackedBytes,
-      queuedBytes,
+      queuedBytes: bytes,
       datagramsDropped: this.droppedDatagrams,
-      creditStalls,
+      creditStalls: stalls,
       roundTripMs: this.sender.roundTripMs,
     }
   }
@@ -145,22 +125,12 @@ export class Mux implements ChannelHost {
 
   /** Whether a request or connection with at most this number is still open; flows of datagrams are not waited for. */
   isBusyUpTo(channel: number): boolean {
-    for (const { id, kind } of this.channels.values()) if (id <= channel && kind !== 'udp') return true
-    return false
+    return this.channels.isBusyUpTo(channel)
   }
 
   /** What is open now, by the number of the tunnel. */
-  openByTunnel(): Map<number, OpenTraffic> {
-    const all = new Map<number, OpenTraffic>()
-    for (const { tunnel, bytesSent, bytesReceived } of this.channels.values()) {
-      const before = all.get(tunnel) ?? { channels: 0, bytesSent: 0, bytesReceived: 0 }
-      all.set(tunnel, {
-        channels: before.channels + 1,
-        bytesSent: before.bytesSent + bytesSent,
-        bytesReceived: before.bytesReceived + bytesReceived,
-      })
-    }
-    return all
+  openByTunnel(): ReadonlyMap<number, OpenTraffic> {
+    return this.channels.openByTunnel()
   }
 
   /**
@@ -191,24 +161,14 @@ export class Mux implements ChannelHost {
   /** Opens a channel; `end`: with no body. Throws PbtError `limit` when the session has too many. Server only. */
   open(open: ChannelOpen, end: boolean, handler: ChannelHandler): Channel {
     if (this.isClosed) throw new PbtError('link-lost', 'the session is over')
-    if (this.channels.size >= MAX_CHANNELS) {
-      throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
-    }
-    if (open.kind === 'udp' && this.flows >= MAX_DATAGRAM_CHANNELS) {
-      throw new PbtError('limit', `the session has ${MAX_DATAGRAM_CHANNELS} flows of datagrams open, as many as can be`)
-    }
+    this.channels.checkRoom(open.kind)
     const channel = new MuxChannel(this, ++this.lastChannel, open.kind, handler)
     const { tunnel, visitor } = open.kind === 'http' ? open.head : open
     channel.tunnel = tunnel
     channel.visitor = visitor
-    this.add(channel)
+    this.channels.add(channel)
     channel.sendFrame(encodeOpen(open), end)
     return channel
-  }
-
-  private add(channel: MuxChannel): void {
-    this.channels.set(channel.id, channel)
-    if (channel.kind === 'udp') this.flows++
   }
 
   /**
@@ -216,13 +176,7 @@ export class Mux implements ChannelHost {
    * they were.
    */
   resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
-    let count = 0
-    for (const channel of this.channels.values()) {
-      if (channel.tunnel !== tunnel || !isChosen(channel.visitor)) continue
-      channel.abort(error)
-      count++
-    }
-    return count
+    return this.channels.resetVisitors(tunnel, isChosen, error)
   }
 
   sendSessionFrame(frame: SessionFrame): void {
@@ -246,8 +200,7 @@ export class Mux implements ChannelHost {
     if (this.isClosed) return
     this.isClosed = true
     this.sender.close()
-    const error = new PbtError(code, message)
-    for (const channel of [...this.channels.values()]) channel.fail(error)
+    this.channels.failAll(new PbtError(code, message))
   }
 
   // ChannelHost, for the mux's own channels.
@@ -269,13 +222,15 @@ export class Mux implements ChannelHost {
   }
 
   forget(channel: MuxChannel): void {
-    if (!this.channels.delete(channel.id)) return
-    this.pastStalls += channel.queue.stalls
-    if (channel.kind === 'udp') this.flows--
+    this.channels.delete(channel)
   }
 
   datagramDropped(): void {
     this.droppedDatagrams++
+  }
+
+  ownerThrew(error: unknown): void {
+    this.handler.onOwnerThrew?.(error)
   }
 
   // Receiving.
@@ -312,13 +267,10 @@ export class Mux implements ChannelHost {
       this.dispatch(reader)
     } catch (error) {
       if (error instanceof PbtError) throw error
-      this.ownerFailed(this.channels.get(reader.channel), error)
+      const channel = this.channels.get(reader.channel)
+      if (channel === undefined) this.ownerThrew(error)
+      else channel.ownerThrew(error)
     }
-  }
-
-  private ownerFailed(channel: MuxChannel | undefined, cause: unknown): void {
-    this.handler.onOwnerFailed?.(cause)
-    channel?.abort(new PbtError('internal', `the owner of channel ${channel.id} failed`, { cause }))
   }
 
   private dispatch(reader: BatchReader): void {
@@ -359,7 +311,7 @@ export class Mux implements ChannelHost {
     if (kind === undefined) throw new PbtError('protocol', `channel ${id} begins without being opened`)
     this.lastChannel = id
     const channel = new MuxChannel(this, id, kind, NO_HANDLER)
-    this.add(channel)
+    this.channels.add(channel)
     let open: ChannelOpen
     try {
       open = openIn(reader, kind)
@@ -421,7 +373,7 @@ export class Mux implements ChannelHost {
       try {
         channel.handler.onDrain?.()
       } catch (error) {
-        this.ownerFailed(channel, error)
+        channel.ownerThrew(error)
       }
     }
   }

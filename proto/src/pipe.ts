@@ -1,7 +1,7 @@
 // A channel joined to a byte stream such as a TCP connection: both directions, each with its own end, at either end of a link.
 import type { Channel, ChannelHandler } from './channel.ts'
 import type { ErrorCode, PbtError } from './errors.ts'
-import { toKeep } from './keep.ts'
+import { toWrite } from './keep.ts'
 import { type ByteStream, resetStream } from './reset.ts'
 
 /** Owns the stream until both are over. The stream must allow half-open use and is read from now on. */
@@ -34,7 +34,7 @@ export class Pipe implements ChannelHandler {
 
   onData(chunk: Buffer): void {
     const { stream } = this
-    const isTaken = stream.write(stream.writableLength > 0 ? toKeep(chunk) : chunk)
+    const isTaken = stream.write(toWrite(stream, chunk))
     // The system may have taken at once what is more than the stream would keep.
     if (isTaken || stream.writableLength === 0) this.channel.consumed(chunk.length)
     else this.owed += chunk.length

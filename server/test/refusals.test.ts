@@ -27,7 +27,7 @@ test('of several tunnels one for which no port is left is refused, told of and a
     status.events.map(({ number, state, urls }) => [number, state, (urls as string[]).length]),
     [
       [1, 'online', 1],
-      [2, 'refused', 0],
+      [2, 'down', 0],
     ],
   )
   assert.deepEqual(

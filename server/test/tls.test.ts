@@ -11,6 +11,7 @@ import { VisitorLimits } from '../src/access/visitor-limits.ts'
 import { openDevelopmentAuthority } from '../src/certs/development-authority.ts'
 import { DevelopmentKeyring } from '../src/certs/development-keyring.ts'
 import { Edge } from '../src/edge/edge.ts'
+import { IGNORED } from '../src/edge/testing/access.ts'
 import { openLog } from '../src/observe/log.ts'
 import { scratch } from './support/programs.ts'
 
@@ -54,14 +55,7 @@ async function openEdge(t: TestContext, clock: FakeClock) {
     proxies: new TrustedProxies([]),
     limits: new VisitorLimits({ clock, descriptors: 1_024, perAddress: 100, newPerSecond: 100, isProxy: () => false }),
     clock,
-    access: {
-      now: () => 0,
-      ended: () => {},
-      refused: () => {},
-      datagramDropped: () => {},
-      datagramRefused: () => {},
-      flowEvicted: () => {},
-    },
+    access: IGNORED,
     log: openLog({ level: 'error', stream: process.stderr, isForPeople: false }),
   })
   t.after(() => edge.close())

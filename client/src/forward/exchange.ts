@@ -7,6 +7,7 @@ import {
   type PbtError,
   type RequestHead,
   toKeep,
+  toWrite,
 } from '@pbt/proto'
 import type { Connection, ConnectionUser } from './connection.ts'
 import type { Pool, Waiter } from './pool.ts'
@@ -117,7 +118,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private send(chunk: Buffer): void {
     const socket = this.connection?.socket
     if (socket === undefined) return
-    const body = socket.writableLength > 0 ? toKeep(chunk) : chunk
+    const body = toWrite(socket, chunk)
     let isTaken: boolean
     if (this.isChunked) {
       socket.cork()

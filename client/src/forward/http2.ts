@@ -20,6 +20,7 @@ import {
   type RequestHead,
   systemClock,
   toKeep,
+  toWrite,
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
 import { dial } from './dial.ts'
@@ -196,7 +197,7 @@ class Http2Exchange implements ChannelHandler {
   }
 
   private send(stream: ClientHttp2Stream, chunk: Buffer): void {
-    if (stream.write(stream.writableLength > 0 ? toKeep(chunk) : chunk)) this.channel.consumed(chunk.length)
+    if (stream.write(toWrite(stream, chunk))) this.channel.consumed(chunk.length)
     else this.owed += chunk.length
   }
 

@@ -4,7 +4,8 @@ import { createSocket, type Socket } from 'node:dgram'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { type Channel, PbtError } from '@pbt/proto'
+import { PbtError } from '@pbt/proto'
+import { channelStub } from '@pbt/proto/testing'
 import type { RequestRecord } from '../output/requests.ts'
 import { parsePortTarget, type Target } from '../target.ts'
 import { Places } from './places.ts'
@@ -66,25 +67,12 @@ function flowTo(t: TestContext, named: string | Target, isLinkBehind = () => fal
   const places = new WatchedPlaces(1)
   const records: RequestRecord[] = []
   const answers = new EventEmitter()
-  const channel: Channel = {
-    id: 1,
-    kind: 'udp',
-    handler: { onReset: () => {} },
-    isOpen: true,
-    isEnded: false,
-    bytesSent: 0,
-    bytesReceived: 0,
-    sendHead: () => {},
-    write: () => true,
+  const channel = channelStub({
     sendDatagram: datagram => {
       answers.emit('datagram', String(datagram))
       return !isLinkBehind()
     },
-    sendTrailers: () => {},
-    end: () => {},
-    reset: () => {},
-    consumed: () => {},
-  }
+  })
   const onRequest = (record: RequestRecord) => records.push(record)
   const target = typeof named === 'string' ? parsePortTarget(named, 'udp') : named
   const forwarder = createUdpForwarder({ target, places, onRequest })

@@ -10,6 +10,7 @@ import {
   type ErrorCode,
   type PbtError,
   systemClock,
+  type Timer,
   toKeep,
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
@@ -89,6 +90,8 @@ class Flow implements ChannelHandler {
   private failures = 0
   /** Undefined while one closes and the next is not made yet. */
   private socket: Socket | undefined
+  /** For the look-up of the target's name. */
+  private deadline: Timer | undefined
   private isConnected = false
   private isAnswered = false
   /** By all addresses. */
@@ -114,12 +117,12 @@ class Flow implements ChannelHandler {
     const [first = ''] = hosts
     if (isIP(first) !== 0) this.begin(hosts)
     else {
-      const deadline = context.clock.after(DIAL_MS, () =>
+      this.deadline = context.clock.after(DIAL_MS, () =>
         this.failed('target-unreachable', `its name was not found within ${DIAL_MS / 1_000} s`),
       )
       lookup(first, (error, address) => {
-        deadline.clear()
         if (this.isOver) return
+        this.deadline?.clear()
         if (error) this.failed('target-unreachable', error.message)
         else this.begin([address])
       })
@@ -276,6 +279,7 @@ class Flow implements ChannelHandler {
   private over(fault: string): void {
     if (this.isOver) return
     this.isOver = true
+    this.deadline?.clear()
     this.waiting = []
     this.tried = undefined
     this.context.flows.delete(this)

@@ -40,6 +40,8 @@ export const STATE_STYLE: Record<LinkState, Style> = {
 const LABEL_CELLS = 10
 /** Traffic, requests, and some of the newest requests: tunnels do not push them out. */
 const LINES_BELOW = 7
+/** But in a small terminal the first tunnels come before those. */
+const LEAST_TUNNEL_LINES = 4
 /** A request's line shows its bytes only when this many columns are there. */
 const WIDE_COLUMNS = 72
 const DURATION_CELLS = 9
@@ -58,7 +60,7 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
   // One tunnel alone has the same figures below.
   const isAlone = view.tunnels.length === 1
   const tunnels = view.tunnels.flatMap(tunnel => tunnelLines(tunnel, isAlone, columns))
-  const room = Math.max(0, rows - lines.length - LINES_BELOW)
+  const room = Math.max(LEAST_TUNNEL_LINES, rows - lines.length - LINES_BELOW)
   if (tunnels.length <= room) lines.push(...tunnels)
   else lines.push(...tunnels.slice(0, room - 1), [[`and more; "pbt status" shows all ${view.tunnels.length}`, 'dim']])
   lines.push([label('Traffic'), [traffic(view)]])

@@ -280,6 +280,12 @@ test('more tunnels than the terminal has room for push nothing else out', () => 
     assert.match(text, part)
 })
 
+test('in a small terminal the only tunnel has its address and its target', () => {
+  const text = frame(viewOf(), 80, 7, false).join('\n')
+  for (const part of ['https://app.localhost:8443', '127.0.0.1:3000', 'Traffic', 'Requests'])
+    assert(text.includes(part), text)
+})
+
 test('the view is drawn anew when the terminal changes its size, and not when nothing changed', () => {
   const { clock, screen, live } = openLive()
   clock.advance(200)

@@ -64,7 +64,7 @@ function objects(status: Status): Record<string, unknown>[] {
   return tunnels.map(({ name, fault, ...tunnel }) => ({
     event: 'tunnel',
     tunnel: name,
-    state: fault === '' ? state : 'refused',
+    state: fault === '' ? state : 'down',
     reason: fault || reason,
     ...tunnel,
     pid,
@@ -94,10 +94,10 @@ function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessS
 }
 
 function tunnelLines({ urls, target, fault, requests, open, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
-  if (urls.length === 0)
-    return [
-      [[`  ${kind} to ${safe(target)}`], fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']],
-    ]
+  if (urls.length === 0) {
+    const why: Span = fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']
+    return [[[`  ${kind} to ${safe(target)}`], why]]
+  }
   const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
   return urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']

@@ -62,10 +62,12 @@ export function pairOfMuxes(options: Partial<LineOptions> = {}, accept: (accepte
   const violations: PbtError[] = []
   const silent: string[] = []
   const frames: SessionFrame[] = []
+  const thrown: unknown[] = []
   const handler = (name: string): MuxHandler => ({
     onSessionFrame: frame => frames.push(frame),
     onViolation: error => violations.push(error),
     onLinkSilent: () => silent.push(name),
+    onOwnerThrew: error => thrown.push(error),
   })
   const server = new Mux({ role: 'server', clock, handler: handler('server') })
   const client = new Mux({
@@ -74,7 +76,7 @@ export function pairOfMuxes(options: Partial<LineOptions> = {}, accept: (accepte
     handler: { ...handler('client'), onOpen: (channel, open, last) => accept({ channel, open, last }) },
   })
   const pair = new LinkPair(clock, server, client, options)
-  return { clock, server, client, pair, violations, silent, frames }
+  return { clock, server, client, pair, violations, silent, frames, thrown }
 }
 
 export const REQUEST: ChannelOpen = {

@@ -8,6 +8,7 @@ import type { LiveTunnel } from '../relay/registry.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Router } from './router.ts'
+import { IGNORED } from './testing/access.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
 
@@ -69,14 +70,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
     isDraining: () => state.isDraining,
-    access: {
-      now: () => 0,
-      ended: () => {},
-      refused: () => {},
-      datagramDropped: () => {},
-      datagramRefused: () => {},
-      flowEvicted: () => {},
-    },
+    access: IGNORED,
     tick: () => state.tick,
   }
   const connection = new Http1Connection(socket, options, 0, () => {})

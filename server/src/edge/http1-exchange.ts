@@ -1,6 +1,6 @@
 // A request over HTTP/1 and its answer: how heads, bodies and ends are written to the visitor's connection.
 import type { Socket } from 'node:net'
-import { type HeaderList, type ResponseHead, toKeep } from '@pbt/proto'
+import { type HeaderList, type ResponseHead, toWrite } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { dateLine, headText, lastChunkText } from './answer-text.ts'
 import { Exchange } from './exchange.ts'
@@ -97,10 +97,9 @@ export class Http1Exchange extends Exchange {
     const before = isChunked ? `${head}${chunk.length.toString(16)}\r\n` : head
     const after = isChunked ? (last ? '\r\n0\r\n\r\n' : '\r\n') : ''
     const isBare = before === '' && after === ''
-    if (!isBare && chunk.length <= JOINED_BYTES)
-      return socket.write(before + chunk.toString('latin1') + after, 'latin1')
-    // What has to wait must not keep the batch it came in, which is mostly other channels'.
-    const bytes = socket.writableLength > 0 ? toKeep(chunk) : chunk
+    const isJoined = !isBare && chunk.length <= JOINED_BYTES
+    if (isJoined) return socket.write(before + chunk.toString('latin1') + after, 'latin1')
+    const bytes = toWrite(socket, chunk)
     if (isBare) return socket.write(bytes)
     socket.cork()
     if (before !== '') socket.write(before, 'latin1')

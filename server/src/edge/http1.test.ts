@@ -1,10 +1,12 @@
 // Idle connections are ended by a clock, and requests come when they like: real sockets.
+
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { Router } from './router.ts'
+import { IGNORED } from './testing/access.ts'
 
 /** Only a failure ever waits for it. */
 const ANSWER_MS = 10_000
@@ -26,14 +28,7 @@ test('H6: a request that has come before an idle connection is ended is answered
     responseTimeoutMs: 0,
     leastBodyRate: 0,
     isDraining: () => isDraining,
-    access: {
-      now: () => 0,
-      ended: () => {},
-      refused: () => {},
-      datagramDropped: () => {},
-      datagramRefused: () => {},
-      flowEvicted: () => {},
-    },
+    access: IGNORED,
   })
   const server = createServer({ allowHalfOpen: true }, socket => http1.accept(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,4 +1,5 @@
 // What an answer over HTTP/2 makes the edge keep for a visitor that does not read: a real stream that sends nothing.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import {
@@ -14,6 +15,7 @@ import { KIB } from '@pbt/proto'
 import { visitorOf } from './headers.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { Http2Watch } from './http2-watch.ts'
+import { IGNORED } from './testing/access.ts'
 
 test('small pieces that wait for a visitor do not keep their batch: an answer over HTTP/2', async t => {
   const server = createServer().listen(0, '127.0.0.1')
@@ -26,17 +28,8 @@ test('small pieces that wait for a visitor do not keep their batch: an answer ov
   visitor.request({ ':path': '/' })
   const [stream, headers] = (await once(server, 'stream')) as [ServerHttp2Stream, IncomingHttpHeaders]
   const session = stream.session as ServerHttp2Session
-  const ignore = () => {}
-  const access = {
-    now: () => 0,
-    ended: ignore,
-    refused: ignore,
-    datagramDropped: ignore,
-    datagramRefused: ignore,
-    flowEvicted: ignore,
-  }
   const from = visitorOf('127.0.0.1', 1, 2, 'http')
-  const exchange = new Http2Exchange(access, stream, headers, from, true, new Http2Watch(session, '127.0.0.1', 0))
+  const exchange = new Http2Exchange(IGNORED, stream, headers, from, true, new Http2Watch(session, '127.0.0.1', 0))
   exchange.onHead({ status: 200, reason: '', headers: [], upgrade: '' }, false)
   const batch = Buffer.from(new ArrayBuffer(96 * KIB))
   const [write, end] = [t.mock.method(stream, 'write'), t.mock.method(stream, 'end')]

@@ -1,6 +1,6 @@
 // A request over HTTP/2 and its answer: how heads, bodies and ends are written to the visitor's stream.
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import { type HeaderList, type ResponseHead, toKeep } from '@pbt/proto'
+import { type HeaderList, type ResponseHead, toWrite } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { Exchange } from './exchange.ts'
 import { fieldObject, type Visitor } from './headers.ts'
@@ -78,8 +78,7 @@ export class Http2Exchange extends Exchange {
   protected sendData(chunk: Buffer, last: boolean): boolean {
     const { stream } = this
     if (this.isClosed) return true
-    // What has to wait must not keep the batch it came in, which is mostly other channels'.
-    const bytes = stream.writableLength > 0 ? toKeep(chunk) : chunk
+    const bytes = toWrite(stream, chunk)
     if (last) {
       stream.end(bytes)
       return true

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { type Channel, type ChannelHandler, PbtError } from '@pbt/proto'
-import { FakeClock } from '@pbt/proto/testing'
+import { channelStub, FakeClock } from '@pbt/proto/testing'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import { UdpListener } from './udp.ts'
 
@@ -57,28 +57,17 @@ async function listenerFor(t: TestContext, isLinkBehind = () => false) {
 }
 
 function channelOf(flow: Opened, isLinkBehind: () => boolean): Channel {
-  return {
-    id: 1,
-    kind: 'udp',
+  return channelStub({
     handler: flow.handler,
-    isOpen: true,
-    isEnded: false,
-    bytesSent: 0,
-    bytesReceived: 0,
-    sendHead: () => {},
-    write: () => true,
     sendDatagram: () => {
       if (isLinkBehind()) return false
       flow.datagrams++
       return true
     },
-    sendTrailers: () => {},
-    end: () => {},
     reset: () => {
       flow.isReset = true
     },
-    consumed: () => {},
-  }
+  })
 }
 
 test('F10: at most 256 flows a source and 4,096 in all, then the one silent longest goes', async t => {

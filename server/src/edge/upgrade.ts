@@ -1,6 +1,6 @@
 // Upgrades, WebSocket among them: the target accepts or refuses, and then bytes pass both ways untouched.
 import type { Socket } from 'node:net'
-import { type Channel, type ChannelHandler, type HeaderList, PbtError, type ResponseHead, toKeep } from '@pbt/proto'
+import { type Channel, type ChannelHandler, type HeaderList, PbtError, type ResponseHead, toWrite } from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import { headText } from './answer-text.ts'
 import { replyCodeOf } from './exchange.ts'
@@ -185,8 +185,7 @@ class UpgradeExchange implements ChannelHandler {
       }
     }
     const { socket, isChunked } = this
-    // What has to wait must not keep the batch it came in, which is mostly other channels'.
-    const bytes = socket.writableLength > 0 ? toKeep(chunk) : chunk
+    const bytes = toWrite(socket, chunk)
     if (isChunked) {
       socket.cork()
       socket.write(`${chunk.length.toString(16)}\r\n`)

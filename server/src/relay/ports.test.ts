@@ -4,29 +4,11 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { FakeClock } from '@pbt/proto/testing'
 import type { Fields, Log } from '../observe/log.ts'
-import type { Holder } from './book.ts'
 import { type PortRange, Ports, type StoredPort } from './ports.ts'
 import { Registry } from './registry.ts'
+import { holderOf } from './testing/holder.ts'
 
-const notAskedFor = () => {
-  throw new Error('not asked for')
-}
-
-/** A tunnel; whoever `yields` gives its port to anybody. */
-function holder(target: string, yields = true): Holder {
-  return {
-    name: target,
-    idleTimeoutMs: 0,
-    owner: { machineId: 'machine', kind: 'tcp', target },
-    description: `target ${target}`,
-    allows: () => true,
-    open: notAskedFor,
-    connect: notAskedFor,
-    yieldsTo: () => yields,
-    gain: () => {},
-    lose: () => {},
-  }
-}
+const holder = (target: string, yields = true) => holderOf('tcp', target, yields)
 
 interface Made {
   readonly range: PortRange

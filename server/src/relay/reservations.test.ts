@@ -2,29 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
-import type { Holder } from './book.ts'
 import { Registry } from './registry.ts'
 import { Reservations, type StoredName } from './reservations.ts'
+import { holderOf } from './testing/holder.ts'
 
 const OWNER = { machineId: 'machine', kind: 'http', target: '127.0.0.1:3000' }
 
-function holder(target = OWNER.target): Holder {
-  const notAskedFor = () => {
-    throw new Error('not asked for')
-  }
-  return {
-    name: target,
-    idleTimeoutMs: 0,
-    owner: { ...OWNER, target },
-    description: `target ${target}`,
-    allows: () => true,
-    open: notAskedFor,
-    connect: notAskedFor,
-    yieldsTo: () => true,
-    gain: () => {},
-    lose: () => {},
-  }
-}
+const holder = (target = OWNER.target) => holderOf('http', target)
 
 /** The disk is full, and these are on it. */
 async function house(...stored: StoredName[]) {

@@ -95,7 +95,7 @@ export class Session implements TunnelSession {
           this.log.warn('client broke the protocol', { code: error.code, reason: error.message })
           this.over(error.code, error.message)
         },
-        onOwnerFailed: error =>
+        onOwnerThrew: error =>
           this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })

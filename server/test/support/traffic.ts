@@ -70,8 +70,8 @@ export class Traffic {
   private lastId = 0
 
   /**
-   * Connections are ended after the test. `asksAgain`: as browsers do, a GET is asked once more when the connection that it
-   * was to reuse ended before any answer, since a server may end an idle one just then (RFC 9112 section 9.3.1).
+   * Connections are ended after the test. `asksAgain`: as browsers do, a GET is asked once more, on a new connection, when the
+   * one that it was to reuse ended before any answer, since a server may end an idle one just then (RFC 9112 section 9.3.1).
    */
   constructor(t: Cleaner, place: Place, asksAgain = false) {
     this.place = place
@@ -139,12 +139,12 @@ export class Traffic {
     }
   }
 
-  private async ask(path: string, method = 'GET', isTls = false): Promise<IncomingMessage> {
+  private async ask(path: string, method = 'GET', isTls = false, isSecond = false): Promise<IncomingMessage> {
     const { http, https } = this.place
     const common = { host: '127.0.0.1', path, method, headers: { host: HOST } }
     const asking = isTls
       ? requestTls({ ...common, port: https, servername: HOST, agent: this.tlsAgent })
-      : request({ ...common, port: http, agent: this.agent })
+      : request({ ...common, port: http, agent: isSecond ? false : this.agent })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
     asking.on('error', () => {}) // also after the answer began; then the answer tells
     asking.end()
@@ -152,7 +152,8 @@ export class Traffic {
       const [response] = await once(asking, 'response')
       return response
     } catch (error) {
-      if (this.asksAgain && asking.reusedSocket && method === 'GET') return await this.ask(path, method, isTls)
+      const mayAgain = this.asksAgain && !isSecond && asking.reusedSocket && method === 'GET'
+      if (mayAgain) return await this.ask(path, method, isTls, true)
       throw error
     }
   }

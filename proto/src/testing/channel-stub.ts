@@ -1,0 +1,23 @@
+// A channel without a session, for what is tested on one side of it only.
+import type { Channel } from '../channel.ts'
+
+/** Takes everything and does nothing but what `parts` do. */
+export function channelStub(parts: Partial<Channel>): Channel {
+  return {
+    id: 1,
+    kind: 'udp',
+    handler: { onReset: () => {} },
+    isOpen: true,
+    isEnded: false,
+    bytesSent: 0,
+    bytesReceived: 0,
+    sendHead: () => {},
+    write: () => true,
+    sendDatagram: () => true,
+    sendTrailers: () => {},
+    end: () => {},
+    reset: () => {},
+    consumed: () => {},
+    ...parts,
+  }
+}
