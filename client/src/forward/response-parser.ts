@@ -46,6 +46,8 @@ export class ResponseParser implements BodySink {
   private events: AnswerEvents | undefined
   private isHeadRequest = false
   private state: State = 'complete'
+  /** Octets of BEGINNING that have come of this head. */
+  private begun = 0
   private readonly section = new SectionReader(MAX_HEAD_BYTES)
   private readonly body = new BodyReader(this, MAX_FIELDS)
 
@@ -54,6 +56,7 @@ export class ResponseParser implements BodySink {
     this.events = events
     this.isHeadRequest = method === 'HEAD'
     this.state = 'head'
+    this.begun = 0
   }
 
   /** Nothing of the expected answer has come yet. */
@@ -104,15 +107,13 @@ export class ResponseParser implements BodySink {
 
   private head(chunk: Buffer): Buffer {
     // What cannot begin an answer need not be waited for.
-    if (
-      this.section.isEmpty &&
-      chunk.compare(BEGINNING, 0, Math.min(5, chunk.length), 0, Math.min(5, chunk.length)) !== 0
-    ) {
-      throw new BrokenAnswer('it does not speak HTTP/1')
+    for (let at = 0; this.begun < BEGINNING.length && at < chunk.length; at++) {
+      if (chunk[at] !== BEGINNING[this.begun++]) throw new BrokenAnswer('it does not speak HTTP/1')
     }
     const text = this.section.read(chunk)
     if (text === undefined) return EMPTY
     const rest = this.section.takeRest()
+    this.begun = 0
     const head = this.readHead(text)
     if (head.status === 101) {
       this.state = 'complete'

@@ -4,6 +4,8 @@ import { Http1Error } from './fields.ts'
 const LF = 0x0a
 const CR = 0x0d
 const EMPTY: Buffer = Buffer.alloc(0)
+/** Of what ends a section, these may have come without the last. */
+const PARTIAL_END_BYTES = 3
 
 export class SectionReader {
   private readonly maxBytes: number
@@ -29,7 +31,7 @@ export class SectionReader {
     const before = this.length
     const bytes = before === 0 ? chunk : this.keep(chunk)
     const end = bytes.indexOf('\r\n\r\n', Math.max(0, before - 3), 'latin1')
-    if (end > this.maxBytes || (end < 0 && bytes.length > this.maxBytes)) {
+    if (end > this.maxBytes || (end < 0 && bytes.length > this.maxBytes + PARTIAL_END_BYTES)) {
       throw new Http1Error(`the header section is larger than ${this.maxBytes} bytes`, true)
     }
     if (end < 0) {
@@ -53,7 +55,9 @@ export class SectionReader {
   private keep(chunk: Buffer): Buffer {
     const length = this.length + chunk.length
     if (length > this.kept.length) {
-      const larger = Buffer.allocUnsafe(Math.max(1024, 2 * length))
+      const larger = Buffer.allocUnsafe(
+        Math.max(1024, length, Math.min(2 * length, this.maxBytes + PARTIAL_END_BYTES + 1)),
+      )
       this.kept.copy(larger, 0, 0, this.length)
       this.kept = larger
     }
