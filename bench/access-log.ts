@@ -89,6 +89,16 @@ async function inTurns(round: number, systems: readonly System[], load: Load): P
   return results
 }
 
+const VISIT = {
+  kind: 'http',
+  tunnel: 'app',
+  visitor: '203.0.113.7',
+  status: 200,
+  bytesIn: 100,
+  bytesOut: 2_000,
+  reason: '',
+} as const
+
 /** As many records as a thread can make, each turn of the loop some, and the longest that a turn took. */
 async function reportRecords(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'pbt-bench-log-'))
@@ -105,7 +115,7 @@ async function reportRecords(): Promise<void> {
   for (let made = 0; made < RECORDS; ) {
     const turn = performance.now()
     for (let count = 0; count < RECORDS_PER_TURN; count++, made++) {
-      log.ended('http', 'app', '203.0.113.7', `GET /path/${made % 1_000}`, 200, turn, 100, 2_000, '')
+      log.ended({ ...VISIT, summary: `GET /path/${made % 1_000}`, startedAt: turn })
     }
     const tookMs = performance.now() - turn
     spentMs += tookMs

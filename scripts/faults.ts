@@ -138,6 +138,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         undefined,
         'not built yet: the access log',
       ),
+      row(
+        'E10',
+        'P0',
+        'a visitor ends in any way, at any stage',
+        'its channel, its sockets and its request at the target are over within a second; nothing stays for others to miss',
+        ADDED,
+      ),
     ],
   ],
   [

@@ -24,6 +24,8 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     'Connections of visitors',
     [
       'server/src/access/visitor-limits.ts',
+      'server/src/access/address-use.ts',
+      'server/src/edge/connections.ts',
       'server/src/edge/edge.ts',
       'server/src/edge/tcp.ts',
       'server/src/edge/reset.ts',
@@ -33,12 +35,25 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
   ['Memory', ['server/src/edge/memory-watch.ts']],
   [
     'HTTP/1',
-    ['server/src/edge/http1-connection.ts', 'server/src/edge/request-parser.ts', 'server/src/edge/exchange.ts'],
+    [
+      'server/src/edge/http1-connection.ts',
+      'server/src/edge/request-parser.ts',
+      'server/src/edge/exchange.ts',
+      'server/src/edge/upgrade.ts',
+    ],
   ],
   ['HTTP/2', ['server/src/edge/http2.ts', 'server/src/edge/http2-watch.ts']],
   ['UDP', ['server/src/edge/udp.ts', 'client/src/forward/udp.ts']],
   ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/read-buffers.ts']],
-  ['Clients', ['server/src/relay/registry.ts', 'server/src/relay/service.ts', 'server/src/relay/sessions.ts']],
+  [
+    'Clients',
+    [
+      'server/src/relay/registry.ts',
+      'server/src/relay/tunnel.ts',
+      'server/src/relay/service.ts',
+      'server/src/relay/sessions.ts',
+    ],
+  ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
   [
     'Targets',

@@ -118,6 +118,11 @@ export class Mux implements ChannelHost {
     }
   }
 
+  /** Open at the moment. */
+  get channelCount(): number {
+    return this.channels.size
+  }
+
   /** The number of the channel that was opened last. */
   get newestChannel(): number {
     return this.lastChannel

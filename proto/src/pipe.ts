@@ -4,11 +4,19 @@ import type { ErrorCode, PbtError } from './errors.ts'
 import { toWrite } from './keep.ts'
 import { type ByteStream, resetStream } from './reset.ts'
 
+/** Counts what waits for a stream to take it. */
+export interface Held {
+  /** False: that is too much, and the stream is to be cut. */
+  hold(bytes: number): boolean
+  release(bytes: number): void
+}
+
 /** Owns the stream until both are over. The stream must allow half-open use and is read from now on. */
 export class Pipe implements ChannelHandler {
   private readonly stream: ByteStream
   private readonly channel: Channel
   private readonly over: (code: ErrorCode | undefined) => void
+  private readonly held: Held | undefined
   /** The peer has said everything, and the stream has been told so. */
   private hasPeerEnded = false
   private hasFailed = false
@@ -16,11 +24,12 @@ export class Pipe implements ChannelHandler {
   /** Bytes given to the stream that it has not taken: credit for them is given when it has. */
   private owed = 0
 
-  /** `over` is called once, with why unless both directions ended cleanly. It must not throw. */
-  constructor(stream: ByteStream, channel: Channel, over: (code: ErrorCode | undefined) => void) {
+  /** `over` is called once, with why unless both directions ended cleanly. It must not throw. `held`: for what the stream does not take. */
+  constructor(stream: ByteStream, channel: Channel, over: (code: ErrorCode | undefined) => void, held?: Held) {
     this.stream = stream
     this.channel = channel
     this.over = over
+    this.held = held
     stream.on('data', (chunk: Buffer) => {
       if (!channel.write(chunk)) stream.pause()
     })
@@ -36,8 +45,15 @@ export class Pipe implements ChannelHandler {
     const { stream } = this
     const isTaken = stream.write(toWrite(stream, chunk))
     // The system may have taken at once what is more than the stream would keep.
-    if (isTaken || stream.writableLength === 0) this.channel.consumed(chunk.length)
-    else this.owed += chunk.length
+    if (isTaken || stream.writableLength === 0) {
+      this.channel.consumed(chunk.length)
+      return
+    }
+    this.owed += chunk.length
+    if (this.held?.hold(chunk.length) !== false) return
+    this.channel.reset('limited', 'too much waits for peers of this address that do not read')
+    resetStream(stream)
+    this.finish('limited')
   }
 
   onEnd(): void {
@@ -55,12 +71,19 @@ export class Pipe implements ChannelHandler {
   }
 
   private taken(): void {
-    const bytes = this.owed
-    this.owed = 0
+    const bytes = this.letGo()
     if (bytes > 0) this.channel.consumed(bytes)
   }
 
+  private letGo(): number {
+    const { owed } = this
+    this.owed = 0
+    if (owed > 0) this.held?.release(owed)
+    return owed
+  }
+
   private closed(): void {
+    this.letGo()
     const isClean = !this.hasFailed && this.hasPeerEnded && this.channel.isEnded
     if (!isClean) this.channel.reset('connection-reset', 'the connection was reset')
     this.finish(isClean ? undefined : 'connection-reset')

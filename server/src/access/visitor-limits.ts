@@ -1,5 +1,8 @@
-// How many connections visitors may hold and open, in all and from one address: pure counting, the sockets are the edge's.
+// How many connections and requests visitors may hold and open, in all and from one address: pure counting, the sockets are
+// the edge's.
+
 import { countedAs } from './address.ts'
+import { type AddressUse, UseOfAddress } from './address-use.ts'
 
 /** Connections of visitors at once when descriptors allow it; each costs a descriptor and up to 100 KiB idle. */
 export const MAX_CONNECTIONS = 20_000
@@ -44,8 +47,6 @@ export interface VisitorLimitsOptions {
 }
 
 interface Address {
-  /** Connections, and requests that came through a proxy. */
-  open: number
   turnedAway: number
   /** New connections it may still open, with fractions, as of `at`. */
   left: number
@@ -53,6 +54,7 @@ interface Address {
   /** When it was closed for abuse, within the last minute. */
   abuses: number[]
   heldDownUntil: number
+  readonly use: UseOfAddress
 }
 
 /** How many connections there may be with this many descriptors. */
@@ -71,7 +73,7 @@ export class VisitorLimits {
   /** Nobody new: set by whoever watches the memory, read by all who take visitors. */
   isMemoryShort = false
   private turnedAway = 0
-  private requests = 0
+  private readonly requests = { underWay: 0 }
 
   constructor(options: VisitorLimitsOptions) {
     this.options = options
@@ -86,13 +88,13 @@ export class VisitorLimits {
 
   /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */
   arrived(address: string | undefined): Verdict {
-    const isOwner = isThisMachine(address) || this.options.isProxy?.(address ?? '') === true
-    const state = this.see(countedAs(address))
+    const isOwner = this.isOwner(address)
+    const state = this.see(address)
     const isTooFast = !isOwner && !this.takeOne(state)
-    const isOver = !isOwner && state.open >= this.options.perAddress
+    const isOver = !isOwner && state.use.connections >= this.options.perAddress
     if (!isTooFast && !isOver && this.open < this.maxConnections && !this.isMemoryShort) {
       this.open++
-      state.open++
+      state.use.connections++
       return 'welcome'
     }
     if (this.turnedAway >= this.maxTurnedAway || state.turnedAway >= MAX_TURNED_AWAY_PER_ADDRESS) return 'refused'
@@ -106,29 +108,19 @@ export class VisitorLimits {
     if (verdict === 'welcome') this.open--
     else this.turnedAway--
     if (state === undefined) return
-    if (verdict === 'welcome') state.open--
+    if (verdict === 'welcome') state.use.connections--
     else state.turnedAway--
   }
 
-  /** A visitor behind a proxy asks for something: false when it has too much open; otherwise `ended` when it is over. */
-  began(address: string): boolean {
-    const state = this.see(countedAs(address))
-    if (state.open >= this.options.perAddress) return false
-    state.open++
-    this.requests++
-    return true
-  }
-
-  ended(address: string): void {
-    const state = this.addresses.get(countedAs(address))
-    if (state !== undefined) state.open--
-    this.requests--
+  /** What this address has under way, to be counted by each of its visits; the same object for as long as it has any. */
+  useOf(address: string): AddressUse {
+    return this.see(address).use
   }
 
   /** A connection of this address had to be closed for abuse. True when the address is held down from now on. */
   abused(address: string | undefined): boolean {
     const now = this.options.clock.now()
-    const state = this.see(countedAs(address))
+    const state = this.see(address)
     state.abuses = state.abuses.filter(at => now - at < MINUTE_MS)
     state.abuses.push(now)
     if (state.abuses.length < ABUSES_A_MINUTE) return false
@@ -151,23 +143,41 @@ export class VisitorLimits {
   }
 
   /** The address's counters, seen just now. Those with connections stay for as long as these. */
-  private see(key: string): Address {
+  private see(address: string | undefined): Address {
+    const key = countedAs(address)
     const known = this.addresses.get(key)
-    const left = this.options.newPerSecond * BURST_SECONDS
-    const now = this.options.clock.now()
-    const state = known ?? { open: 0, turnedAway: 0, left, at: now, abuses: [], heldDownUntil: 0 }
+    const state = known ?? this.newcomer(address)
     this.addresses.delete(key)
     this.addresses.set(key, state)
     if (known === undefined) this.makeRoom()
     return state
   }
 
+  private newcomer(address: string | undefined): Address {
+    const { newPerSecond, perAddress, clock } = this.options
+    const most = this.isOwner(address) ? Number.POSITIVE_INFINITY : perAddress
+    const use = new UseOfAddress(most, this.requests)
+    return {
+      turnedAway: 0,
+      left: newPerSecond * BURST_SECONDS,
+      at: clock.now(),
+      abuses: [],
+      heldDownUntil: 0,
+      use,
+    }
+  }
+
+  /** The owner's own programs and proxies, whose number has no limit. */
+  private isOwner(address: string | undefined): boolean {
+    return isThisMachine(address) || this.options.isProxy?.(address ?? '') === true
+  }
+
   private makeRoom(): void {
-    if (this.addresses.size <= MAX_REMEMBERED + this.open + this.turnedAway + this.requests) return
-    // Fewer than that many have connections, so one without is near; those passed by go to the back.
+    if (this.addresses.size <= MAX_REMEMBERED + this.open + this.turnedAway + this.requests.underWay) return
+    // Fewer than that many have something open, so one without is near; those passed by go to the back.
     for (const [key, state] of this.addresses) {
       this.addresses.delete(key)
-      if (state.open === 0 && state.turnedAway === 0) return
+      if (state.turnedAway === 0 && state.use.isIdle) return
       this.addresses.set(key, state)
     }
   }

@@ -1,8 +1,11 @@
 // The connections of visitors to some ports: counted against the limits of all, turned away when there are too many.
 import type { Socket } from 'node:net'
-import { resetStream } from '@pbt/proto'
+import { type Clock, resetStream, type Timer } from '@pbt/proto'
 import type { Verdict, VisitorLimits } from '../access/visitor-limits.ts'
 import type { Log } from '../observe/log.ts'
+
+/** How often connections that nobody reads are asked whether their visitor is still there. */
+const PROBE_MS = 1_000
 
 /** Whom it turns away is told to the log this often at most: floods must not fill it. */
 const LOG_INTERVAL_MS = 60_000
@@ -12,13 +15,17 @@ export type TurnedAway = Exclude<Verdict, 'welcome' | 'refused'>
 export interface ConnectionsOptions {
   /** Shared by all ports. */
   readonly limits: VisitorLimits
-  readonly clock: { now(): number }
+  readonly clock: Clock
   readonly log: Log
 }
 
 export class Connections {
   private readonly options: ConnectionsOptions
-  private readonly open = new Set<Socket>()
+  /** With what reads each: the connection itself, or TLS on top of it; undefined while that shakes hands, and when it is always read. */
+  private readonly open = new Map<Socket, Socket | undefined>()
+  /** Connections that shake hands, by both ends: TLS does not tell on which one it is. */
+  private readonly shaking = new Map<string, Socket>()
+  private readonly prober: { timer: Timer }
   /** Turned away since the start, with words or without. */
   refused = 0
   /** Those over a limit, by both ends: a TLS connection and the one beneath it have the same. */
@@ -28,6 +35,7 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.options = options
+    this.prober = { timer: options.clock.after(PROBE_MS, () => this.probe()) }
   }
 
   get size(): number {
@@ -36,9 +44,9 @@ export class Connections {
 
   /**
    * Counts the connection until it closes. `limited` and `overloaded`: to be told so and ended, which the caller does;
-   * `refused`: it has been destroyed.
+   * `refused`: it has been destroyed. `isTls`: `secured` follows.
    */
-  admit(socket: Socket): Verdict {
+  admit(socket: Socket, isTls = false): Verdict {
     const { limits } = this.options
     const { remoteAddress } = socket
     const verdict = limits.arrived(remoteAddress)
@@ -47,13 +55,33 @@ export class Connections {
       socket.destroy()
       return verdict
     }
-    this.open.add(socket)
+    this.open.set(socket, isTls ? undefined : socket)
+    const ends = isTls ? endsOf(socket) : ''
+    if (isTls) this.shaking.set(ends, socket)
     if (verdict !== 'welcome') this.noteTurnedAway(socket, verdict)
     socket.once('close', () => {
       this.open.delete(socket)
+      if (this.shaking.get(ends) === socket) this.shaking.delete(ends)
       limits.left(remoteAddress, verdict)
     })
     return verdict
+  }
+
+  /** TLS is up. `isAlwaysRead`: nothing ever pauses it. */
+  secured(top: Socket, isAlwaysRead: boolean): void {
+    const ends = endsOf(top)
+    const below = this.shaking.get(ends)
+    this.shaking.delete(ends)
+    if (below !== undefined && this.open.has(below) && !isAlwaysRead) this.open.set(below, top)
+  }
+
+  /**
+   * A connection that is not read, because its channel takes no more, does not show that its visitor has reset it; sending
+   * nothing does.
+   */
+  private probe(): void {
+    for (const [socket, top] of this.open) if (top?.isPaused() && top.writableLength === 0) socket.write('')
+    this.prober.timer = this.options.clock.after(PROBE_MS, () => this.probe())
   }
 
   private noteTurnedAway(socket: Socket, verdict: TurnedAway): void {
@@ -75,11 +103,13 @@ export class Connections {
 
   /** Cuts all so that none of the visitors takes it for a clean end. */
   reset(): void {
-    for (const socket of this.open) resetStream(socket)
+    this.prober.timer.clear()
+    for (const socket of this.open.keys()) resetStream(socket)
   }
 
   destroy(): void {
-    for (const socket of this.open) socket.destroy()
+    this.prober.timer.clear()
+    for (const socket of this.open.keys()) socket.destroy()
   }
 
   private count(kind: keyof typeof this.counts, address: string | undefined, what = ''): void {

@@ -106,7 +106,7 @@ export class Edge {
       router,
       visitorOf: (socket: Socket) => this.visitorOf(socket),
       visitorBehind: (connection: Visitor, fields: readonly string[]) =>
-        visitorBehind(connection, fields, options.proxies, limits),
+        visitorBehind(connection, fields, options.proxies, address => limits.useOf(address)),
       serverNameOf,
       responseTimeoutMs: options.responseTimeoutMs,
       leastBodyRate: options.leastBodyRate,
@@ -121,7 +121,6 @@ export class Edge {
       abused: (address, what) => this.connections.abused(address, what),
     })
     this.tls = createTlsServer({
-      allowHalfOpen: true,
       handshakeTimeout: TLS_HANDSHAKE_MS,
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS,
@@ -227,11 +226,14 @@ export class Edge {
         socket.destroy()
         return
       }
-      const verdict = this.connections.admit(socket)
+      const verdict = this.connections.admit(socket, what === 'https')
       if (verdict === 'refused') return
       // One over a limit shakes hands first: it may be a client's link, and words are for those who can read them.
-      if (what === 'https') this.tls.emit('connection', socket)
-      else if (verdict === 'welcome') this.plain.accept(socket)
+      if (what === 'https') {
+        // TLS on top takes this over: who closes its side while shaking hands is gone.
+        socket.allowHalfOpen = false
+        this.tls.emit('connection', socket)
+      } else if (verdict === 'welcome') this.plain.accept(socket)
       else turnAway(socket, verdict)
     })
   }
@@ -249,9 +251,11 @@ export class Edge {
     socket.on('error', () => socket.destroy())
     const isLink = serverNameOf(socket) === `link.${this.options.baseDomain}`
     // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
-    if (isLink || socket.alpnProtocol === 'h2') socket.allowHalfOpen = false
+    const isHttp2 = isLink || socket.alpnProtocol === 'h2'
+    socket.allowHalfOpen = !isHttp2
     // Visitors never keep a client out: without it, nothing here is worth visiting.
     const turnedAway = this.connections.turnedAwayFor(socket)
+    this.connections.secured(socket, isHttp2)
     if (isLink) this.options.acceptLink(socket)
     else if (turnedAway !== undefined && socket.alpnProtocol !== 'h2') turnAway(socket, turnedAway)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
@@ -263,7 +267,8 @@ export class Edge {
     if (known !== undefined) return known
     const { remoteAddress, remotePort, localPort } = socket
     const isTrusted = this.options.proxies.trusts(remoteAddress ?? '')
-    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), isTrusted)
+    const use = this.options.limits.useOf(remoteAddress ?? '')
+    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), use, isTrusted)
     this.visitors.set(socket, visitor)
     return visitor
   }

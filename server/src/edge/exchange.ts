@@ -1,23 +1,13 @@
 // One visitor's request and its answer, as far as HTTP/1 and HTTP/2 have it in common.
 //
-// A subclass is the visitor's side of one HTTP version. It is one object a request, handler of its channel and owner of
-// every state, because closures and listeners for each request are what a proxy's time goes into.
+// A subclass is the visitor's side of one HTTP version.
 
-import type { ResponseHead } from '@pbt/proto'
-import {
-  type Channel,
-  type ChannelHandler,
-  type ErrorCode,
-  type HeaderList,
-  PbtError,
-  type RequestHead,
-} from '@pbt/proto'
-import { type AccessSink, summaryOf } from '../observe/access-log.ts'
-import type { LiveTunnel } from '../relay/registry.ts'
+import type { HeaderList, PbtError, ResponseHead } from '@pbt/proto'
+import type { AccessSink } from '../observe/access-log.ts'
 import { BodyPace } from './body-pace.ts'
 import { answerFields, trailerFields, type Visitor } from './headers.ts'
-import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
-import type { Route } from './router.ts'
+import type { ReplyCode, ReplyOptions } from './replies.ts'
+import { replyCodeOf, Visit } from './visit.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
@@ -25,8 +15,10 @@ const MAX_INTERIM = 32
 /** What an answer's end may still bring. */
 type Phase = 'waiting' | 'answering' | 'done'
 
-export abstract class Exchange implements ChannelHandler {
-  protected channel: Channel | undefined
+/** Why a visit is cut whose visitor does not read. */
+const TOO_MUCH_HELD = 'too much waits for visitors of this address who do not read'
+
+export abstract class Exchange extends Visit {
   private phase: Phase = 'waiting'
   /** The visitor has sent the whole request. */
   protected isRequestWhole: boolean
@@ -35,29 +27,11 @@ export abstract class Exchange implements ChannelHandler {
   /** Bytes of the body still to come by its Content-Length; -1: unknown. */
   private left = -1
   private hasNoBody = false
-  /** Bytes handed to the visitor's side that it has not taken; credit for them is given when it has. */
-  private owed = 0
-  private stopWaiting: (() => void) | undefined
-  private timer: NodeJS.Timeout | undefined
   /** Undefined for a request without a body. */
   private readonly pace: BodyPace | undefined
-  // For the access log.
-  private readonly access: AccessSink
-  private readonly startedAt: number
-  private readonly visitor: Visitor
-  private isCounted = false
-  private readonly method: string
-  private target = ''
-  private host = ''
-  private tunnel = ''
-  private status = 0
-  private isRecorded = false
 
-  constructor(access: AccessSink, visitor: Visitor, method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
-    this.access = access
-    this.startedAt = access.now()
-    this.visitor = visitor
-    this.method = method
+  constructor(access: AccessSink, from: Visitor, method: string, isRequestWhole: boolean, isBodyHeld: boolean) {
+    super(access, from, 'http', method)
     this.isHeadRequest = method === 'HEAD'
     this.isRequestWhole = isRequestWhole
     this.pace = isRequestWhole ? undefined : new BodyPace(isBodyHeld)
@@ -69,7 +43,7 @@ export abstract class Exchange implements ChannelHandler {
   protected abstract sendInterim(status: number, headers: HeaderList): void
   /** Passes on the head; `isBodyless`: nothing but the end follows. Throws what Node thinks of its fields. */
   protected abstract sendHead(head: ResponseHead, headers: HeaderList, isBodyless: boolean, length: number): void
-  /** False: `taken` is called when the visitor has taken what was written. `last`: this ends the answer. */
+  /** False: `taken` or `leave` is called when the visitor has taken what was written. `last`: this ends the answer. */
   protected abstract sendData(chunk: Buffer, last: boolean): boolean
   protected abstract sendEnd(trailers: HeaderList | undefined): void
   /** Answers in the edge's own name; nothing was sent before. */
@@ -90,49 +64,7 @@ export abstract class Exchange implements ChannelHandler {
 
   // The way of a request.
 
-  /** Whom it is for, as soon as that is known. */
-  isFor(host: string, target: string): void {
-    this.host = host
-    this.target = target
-  }
-
-  /** Follows the route, waiting for a client that is expected back if need be. `timeoutMs`: 0 for no limit. */
-  start(route: Route, head: RequestHead, timeoutMs: number): void {
-    switch (route.kind) {
-      case 'tunnel':
-        this.open(route.tunnel, head, timeoutMs)
-        return
-      case 'reply':
-        this.tunnel = route.tunnel
-        this.reply(route.code, route.options)
-        return
-      case 'wait': {
-        const stop = route.wait(known => {
-          this.stopWaiting = undefined
-          this.start(known, head, timeoutMs)
-        })
-        if (stop === undefined) this.reply('overloaded', { detail: 'too many visitors wait for clients to come back' })
-        else this.stopWaiting = stop
-      }
-    }
-  }
-
-  private open(tunnel: LiveTunnel, head: RequestHead, timeoutMs: number): void {
-    this.tunnel = tunnel.name
-    // Its connection was counted when it came; behind a proxy, where connections are nobody's own, requests are.
-    this.isCounted = this.visitor.requests?.began(this.visitor.address) === true
-    if (this.visitor.requests !== undefined && !this.isCounted) {
-      this.reply('limited', { detail: 'there are too many requests from your address' })
-      return
-    }
-    try {
-      this.channel = tunnel.open(head, this.isRequestWhole, this)
-    } catch (error) {
-      if (!(error instanceof PbtError)) throw error
-      this.reply(replyCodeOf(error.code), { detail: error.message })
-      return
-    }
-    if (timeoutMs > 0) this.timer = setTimeout(() => this.timedOut(timeoutMs), timeoutMs).unref()
+  protected opened(): void {
     if (!this.isRequestWhole) this.readBody()
   }
 
@@ -140,8 +72,7 @@ export abstract class Exchange implements ChannelHandler {
   reply(code: ReplyCode, options: ReplyOptions): void {
     if (this.phase !== 'waiting') return
     this.phase = 'done'
-    this.status = options.status ?? statusOf(code)
-    this.record(code)
+    this.repliedWith(code, options)
     this.sendReply(code, options)
     this.release()
     this.finished()
@@ -182,19 +113,12 @@ export abstract class Exchange implements ChannelHandler {
     else channel.end()
   }
 
-  /** The visitor went away, or broke the body off. */
   gone(): void {
+    if (this.phase === 'done') return
     this.phase = 'done'
     this.record('visitor-gone')
     this.channel?.reset('cancelled', 'the visitor went away')
     this.release()
-  }
-
-  /** The visitor has taken everything written. */
-  taken(): void {
-    const bytes = this.owed
-    this.owed = 0
-    if (bytes > 0) this.channel?.consumed(bytes)
   }
 
   // ChannelHandler.
@@ -205,7 +129,7 @@ export abstract class Exchange implements ChannelHandler {
       this.onInterim(head)
       return
     }
-    this.clearTimer()
+    this.stopTimer()
     const fields = answerFields(head.headers)
     if (fields === undefined) {
       this.broke('the answer has a Content-Length that makes no sense')
@@ -250,10 +174,14 @@ export abstract class Exchange implements ChannelHandler {
         return
       }
     }
-    const isTaken = this.sendData(chunk, last)
+    if (this.sendData(chunk, last)) {
+      if (!last) this.channel?.consumed(chunk.length)
+    } else if (!this.hold(chunk.length)) {
+      this.channel?.reset('limited', TOO_MUCH_HELD)
+      this.breakOff('limited')
+      return
+    }
     if (last) this.ended()
-    else if (isTaken) this.channel?.consumed(chunk.length)
-    else this.owed += chunk.length
   }
 
   onTrailers(trailers: HeaderList): void {
@@ -274,11 +202,7 @@ export abstract class Exchange implements ChannelHandler {
 
   onReset(error: PbtError): void {
     if (this.phase === 'waiting') this.reply(replyCodeOf(error.code), { detail: error.message })
-    else if (this.phase === 'answering') {
-      this.phase = 'done'
-      this.record(error.code)
-      this.cut()
-    }
+    else if (this.phase === 'answering') this.breakOff(error.code)
     this.release()
   }
 
@@ -287,36 +211,19 @@ export abstract class Exchange implements ChannelHandler {
     this.resumeBody()
   }
 
-  private timedOut(timeoutMs: number): void {
-    this.channel?.reset('target-timeout', 'the answer did not begin in time')
-    this.reply('target-timeout', { detail: `no answer began within ${timeoutMs / 1000} s` })
-  }
-
   /** The answer is one that cannot be passed on. */
   private broke(detail: string): void {
     this.channel?.reset('target-broke', detail)
     if (this.phase === 'waiting') this.reply('target-broke', { detail })
-    else if (this.phase === 'answering') {
-      this.phase = 'done'
-      this.record('target-broke')
-      this.cut()
-      this.release()
-    }
+    else if (this.phase === 'answering') this.breakOff('target-broke')
   }
 
-  /** Once, when it is over. */
-  private record(reason: string): void {
-    if (this.isRecorded) return
-    this.isRecorded = true
-    if (this.isCounted) this.visitor.requests?.ended(this.visitor.address)
-    const { access, channel, tunnel, method, status, startedAt } = this
-    const visitor = this.visitor.address
-    const summary = summaryOf(method, tunnel === '' ? this.host + this.target : this.target)
-    if (channel === undefined) access.refused('http', tunnel, visitor, summary, status, startedAt, reason)
-    else {
-      const { bytesSent, bytesReceived } = channel
-      access.ended('http', tunnel, visitor, summary, status, startedAt, bytesSent, bytesReceived, reason)
-    }
+  /** The answer has begun and cannot go on: the visitor sees that it is not whole. */
+  private breakOff(reason: string): void {
+    this.phase = 'done'
+    this.record(reason)
+    this.cut()
+    this.release()
   }
 
   private ended(): void {
@@ -326,35 +233,5 @@ export abstract class Exchange implements ChannelHandler {
     if (!this.isRequestWhole) this.channel?.reset('cancelled', 'the answer was complete before the request')
     this.release()
     this.finished()
-  }
-
-  private release(): void {
-    this.clearTimer()
-    this.stopWaiting?.()
-    this.stopWaiting = undefined
-  }
-
-  private clearTimer(): void {
-    if (this.timer === undefined) return
-    clearTimeout(this.timer)
-    this.timer = undefined
-  }
-}
-
-/** The edge's code for why a channel never brought an answer. */
-export function replyCodeOf(code: ErrorCode): ReplyCode {
-  switch (code) {
-    case 'target-unreachable':
-    case 'target-broke':
-    case 'target-timeout':
-    case 'not-allowed':
-    case 'limited':
-      return code
-    case 'limit':
-      return 'overloaded'
-    case 'protocol':
-      return 'target-broke'
-    default:
-      return 'link-lost'
   }
 }

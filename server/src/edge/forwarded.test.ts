@@ -4,13 +4,13 @@ import { Allowlist } from '../access/allowlist.ts'
 import { MAX_PROXIES, TrustedProxies } from '../access/trusted-proxies.ts'
 import { visitorBehind } from './forwarded.ts'
 import { requestHeaders, valuesOf, visitorOf } from './headers.ts'
+import { NO_LIMIT } from './testing/access.ts'
 
-const PROXY = visitorOf('10.0.0.1', 40_000, 8443, 'https', true)
+const PROXY = visitorOf('10.0.0.1', 40_000, 8443, 'https', NO_LIMIT, true)
 const proxies = new TrustedProxies(['10.0.0.0/8', '2001:db8:1::/48'])
-const requests = { began: () => true, ended: () => {} }
 
 function behind(...raw: string[]) {
-  return visitorBehind(PROXY, raw, proxies, requests)
+  return visitorBehind(PROXY, raw, proxies, () => NO_LIMIT)
 }
 
 /** What the target gets of one field. */
@@ -88,8 +88,11 @@ test('a proxy that says nothing asks for itself', () => {
 })
 
 test('an address that is not trusted says nothing of others', () => {
-  const visitor = visitorOf('203.0.113.7', 40_000, 8443, 'https', proxies.trusts('203.0.113.7'))
-  assert.equal(visitorBehind(visitor, ['X-Forwarded-For', '10.0.0.1'], proxies, requests), visitor)
+  const visitor = visitorOf('203.0.113.7', 40_000, 8443, 'https', NO_LIMIT, proxies.trusts('203.0.113.7'))
+  assert.equal(
+    visitorBehind(visitor, ['X-Forwarded-For', '10.0.0.1'], proxies, () => NO_LIMIT),
+    visitor,
+  )
   assert.equal(new TrustedProxies([]).trusts('10.0.0.1'), false)
 })
 

@@ -1,4 +1,5 @@
 // What a trusted proxy says of the request it passes on: who sent it, and how it reached the proxy.
+import type { AddressUse } from '../access/address-use.ts'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import { UNKNOWN } from '../access/trusted-proxies.ts'
 import { endpointOf, forwardedNode, hostName, type Visitor, valuesOf } from './headers.ts'
@@ -6,13 +7,13 @@ import { endpointOf, forwardedNode, hostName, type Visitor, valuesOf } from './h
 /**
  * The visitor of one request. `connection`: what its connection says, the visitor itself unless that is a trusted proxy;
  * `raw`: the fields in Node's flat form. X-Forwarded-For comes before Forwarded: more proxies write it, and a proxy that
- * writes one of them may pass on the visitor's own of the other.
+ * writes one of them may pass on the visitor's own of the other. `useOf`: what an address has under way.
  */
 export function visitorBehind(
   connection: Visitor,
   raw: readonly string[],
   proxies: TrustedProxies,
-  requests: Visitor['requests'] & object,
+  useOf: (address: string) => AddressUse,
 ): Visitor {
   if (!connection.isTrusted) return connection
   const chain = listOf(valuesOf(raw, 'x-forwarded-for'))
@@ -34,7 +35,7 @@ export function visitorBehind(
     port,
     forwardedFor: node,
     isTrusted: false,
-    requests,
+    use: useOf(origin.address),
     behind: {
       proxy: connection,
       chain: chain.length > 0 ? chain.join(', ') : origin.address,

@@ -1,6 +1,7 @@
 // What a visitor's request and a target's answer may carry through the edge: rules for hosts, targets and fields.
 import type { HeaderList } from '@pbt/proto'
 import { bareAddress } from '../access/address.ts'
+import type { AddressUse } from '../access/address-use.ts'
 
 /** What the connection says of a visitor; made once a connection. */
 export interface Visitor {
@@ -17,8 +18,8 @@ export interface Visitor {
   readonly isTrusted: boolean
   /** Known through a trusted proxy only. */
   readonly behind?: Behind
-  /** Counts what the visitor has open, where its connections cannot be; `began`: false when that is too much. */
-  readonly requests?: { began(address: string): boolean; ended(address: string): void }
+  /** What its address has under way. */
+  readonly use: AddressUse
 }
 
 /** What a trusted proxy says, as it goes on. */
@@ -37,6 +38,7 @@ export function visitorOf(
   remotePort: number | undefined,
   localPort: number | undefined,
   scheme: Visitor['scheme'],
+  use: AddressUse,
   isTrusted = false,
 ): Visitor {
   const address = bareAddress(remoteAddress ?? 'unknown')
@@ -47,6 +49,7 @@ export function visitorOf(
     port: String(localPort ?? 0),
     forwardedFor: forwardedNode(address),
     isTrusted,
+    use,
   }
 }
 

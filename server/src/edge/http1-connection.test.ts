@@ -8,7 +8,7 @@ import type { LiveTunnel } from '../relay/registry.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Router } from './router.ts'
-import { IGNORED } from './testing/access.ts'
+import { IGNORED, NO_LIMIT } from './testing/access.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
 
@@ -16,7 +16,7 @@ function tunnelWith(open: LiveTunnel['open']): LiveTunnel {
   const connect = () => {
     throw new Error('only requests come')
   }
-  return { name: 'test', idleTimeoutMs: 0, allows: () => true, open, connect }
+  return { name: 'test', isNearlyFull: false, idleTimeoutMs: 0, allows: () => true, open, connect }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */
@@ -65,7 +65,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
   const options = {
     router,
     visitorBehind: (visitor: Visitor) => visitor,
-    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http', NO_LIMIT),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
@@ -95,6 +95,67 @@ test('a head that does not come in time is answered with 408 and the end', async
   pass(1)
   await ended
   assert.match(state.text, /^HTTP\/1\.1 408 [\s\S]*connection: close\r\n/)
+})
+
+test('E1: a head has ten seconds from its first byte on, whatever comes of it and wherever it is cut', async t => {
+  const { visitor, state, ended, pass, arrived, answered } = await visited(t)
+  visitor.write(REQUEST)
+  await answered(1)
+  pass(50)
+  for (const piece of ['GET', ' / HT', 'TP/1.1\r', '\nHost', ': app.local', 'host\r\n\r']) {
+    await arrived(piece)
+    pass(2)
+  }
+  await ended
+  assert.match(state.text, /HTTP\/1\.1 408 /)
+})
+
+test('E1: empty lines keep no connection open, neither before the first request nor between two', async t => {
+  for (const line of ['\r\n', '\r', '\r\n\r\n\r\n']) {
+    const fresh = await visited(t)
+    for (let second = 0; second < 12 && !fresh.visitor.readableEnded; second += 4) {
+      await fresh.arrived(line === '\r' && second % 8 === 4 ? '\n' : line)
+      fresh.pass(4)
+    }
+    await fresh.ended
+    assert.equal(fresh.state.text, '')
+    const idle = await visited(t)
+    idle.visitor.write(REQUEST)
+    await idle.answered(1)
+    for (let second = 0; second < 64; second += 4) {
+      await idle.arrived(line === '\r' && second % 8 === 4 ? '\n' : line)
+      idle.pass(4)
+    }
+    assert.ok(!idle.visitor.readableEnded)
+    idle.pass(2)
+    await idle.ended
+  }
+})
+
+test('a request behind an empty line is served, also when that came alone', async t => {
+  const { visitor, arrived, answered } = await visited(t)
+  await arrived('\r')
+  await arrived('\n')
+  visitor.write(REQUEST)
+  await answered(1)
+})
+
+test('E4: answers that a visitor does not take hold back those to what it asks behind them', async t => {
+  const { visitor, socket, state, answered } = await visited(t)
+  visitor.write(REQUEST)
+  await answered(1)
+  socket.cork()
+  visitor.pause()
+  const write = t.mock.method(socket, 'write')
+  // A write that fills the socket, as an answer does that nobody reads.
+  socket.write(Buffer.alloc(1024 * KIB))
+  visitor.write(REQUEST.repeat(50))
+  await once(socket, 'data')
+  assert.equal(write.mock.callCount(), 1)
+  socket.uncork()
+  visitor.resume()
+  await answered(51)
+  assert.equal(state.text.match(/HTTP\/1\.1 404/g)?.length, 51)
 })
 
 test('a connection without a byte is closed without a word', async t => {

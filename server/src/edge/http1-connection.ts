@@ -1,6 +1,6 @@
 // One visitor's HTTP/1 connection: one request after the other, each answered before the next is looked at.
 import type { Socket } from 'node:net'
-import type { HeaderList } from '@pbt/proto'
+import { type HeaderList, KIB, toKeep } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { headText } from './answer-text.ts'
 import { requestHeaders, type Visitor, valuesOf } from './headers.ts'
@@ -20,9 +20,9 @@ export interface Http1Options {
   /** The server name of the connection, undefined without TLS. */
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
-  /** The server is stopping: connections end with their answers. */
   /** Bytes a second that a request's body has to bring; 0 for no such limit. */
   readonly leastBodyRate: number
+  /** The server is stopping: connections end with their answers. */
   readonly isDraining: () => boolean
   /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
   readonly redirect?: (host: string, target: string) => string
@@ -38,7 +38,10 @@ export interface Http1Options {
  */
 type State = 'serving' | 'closing' | 'over'
 
-/** Times in ticks of the owner, one second each. */
+/**
+ * Times in ticks of the owner, one second each: for a head from its first byte, for the first one from the beginning. Only
+ * a whole head ends this wait, whatever comes of it.
+ */
 const HEAD_TICKS = 10
 /** An idle connection is kept this long: longer than the pools of the usual load balancers and browsers. */
 const KEEP_ALIVE_TICKS = 65
@@ -47,7 +50,10 @@ const DRAIN_TICKS = 2
 /** After the last answer the visitor has this long to close its side. */
 const LINGER_TICKS = 10
 
-const EMPTY = Buffer.alloc(0)
+/** What is read of the next request while one is served: the end of the visitor's side, or its reset, is behind it. */
+const MAX_AHEAD_BYTES = 16 * KIB
+
+const EMPTY: Buffer = Buffer.alloc(0)
 
 export class Http1Connection implements RequestEvents, VisitorConnection {
   readonly socket: Socket
@@ -59,11 +65,17 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   private state: State = 'serving'
   private exchange: Http1Exchange | undefined
   private upgrade: IncomingRequest | undefined
-  /** What came and cannot be looked at yet; the socket is paused meanwhile. */
+  /** The last answer, of which the visitor has not taken all. */
+  private unread: Http1Exchange | undefined
+  /** What came and cannot be looked at yet. */
   private kept: Buffer = EMPTY
   private isAdvancing = false
-  /** When the present wait began: for a head, for the next request, for the visitor's end. */
+  /** The channel of the present request takes no more of its body for now. */
+  private isBodyPaused = false
+  /** When the present wait began: for the first request, for the next one, for the visitor's end. */
   private since: number
+  /** When the head that is being read began; undefined between requests. */
+  private headSince: number | undefined
   private hasServed = false
   private unsent = 0
 
@@ -88,15 +100,18 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   /** Ends waits that have lasted too long. Called once a second. */
   tick(tick: number): void {
     if (this.state === 'closing') this.tickClosing(tick)
-    else if (this.exchange !== undefined) {
-      this.since = tick
-      this.exchange.watchBody(this.options.leastBodyRate)
-    } else if (this.parser.isBetween && this.hasServed) {
-      if (tick - this.since > (this.isDraining ? DRAIN_TICKS : KEEP_ALIVE_TICKS)) this.end(tick)
-    } else if (tick - this.since > HEAD_TICKS) {
-      if (this.parser.isBetween) this.socket.destroy()
-      else this.refuse(new RefusedRequest('the request head did not come in time', 408))
-    } else if (this.parser.isBetween && this.isDraining && tick - this.since > DRAIN_TICKS) this.end(tick)
+    else if (this.exchange !== undefined) this.exchange.watchBody(this.options.leastBodyRate)
+    else if (this.headSince !== undefined) {
+      if (tick - this.headSince > HEAD_TICKS)
+        this.refuse(new RefusedRequest('the request head did not come in time', 408))
+    } else this.tickBetween(tick)
+  }
+
+  private tickBetween(tick: number): void {
+    const waited = tick - this.since
+    if (this.isDraining && waited > DRAIN_TICKS) this.end(tick)
+    else if (this.hasServed && waited > KEEP_ALIVE_TICKS) this.end(tick)
+    else if (!this.hasServed && waited > HEAD_TICKS) this.socket.destroy()
   }
 
   private tickClosing(tick: number): void {
@@ -111,14 +126,21 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
 
   private readonly onData = (chunk: Buffer): void => {
     if (this.state === 'closing') return
-    if (this.kept.length > 0) this.kept = Buffer.concat([this.kept, chunk])
+    if (this.kept.length > 0) this.keep(Buffer.concat([this.kept, chunk]))
     else this.advance(chunk)
   }
 
   /** Whether what comes next can be looked at: a new request, or a body whose channel is there. */
   private get canRead(): boolean {
     const { exchange } = this
-    return exchange === undefined || (exchange.takesBody && !this.parser.isWhole)
+    if (exchange !== undefined) return exchange.takesBody && !this.parser.isWhole
+    // Answers that nobody takes must not pile up.
+    return !this.socket.writableNeedDrain
+  }
+
+  private keep(bytes: Buffer): void {
+    this.kept = toKeep(bytes)
+    if (bytes.length > MAX_AHEAD_BYTES) this.socket.pause()
   }
 
   private advance(chunk: Buffer): void {
@@ -127,12 +149,12 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     try {
       while (rest.length > 0 && this.state === 'serving') {
         if (!this.canRead) {
-          this.kept = rest
-          this.socket.pause()
+          this.keep(rest)
           break
         }
-        if (this.parser.isBetween) this.since = this.options.tick()
         rest = this.parser.execute(rest)
+        if (!this.parser.isReadingHead) this.headSince = undefined
+        else this.headSince ??= this.hasServed ? this.options.tick() : this.since
         if (this.upgrade !== undefined) {
           this.handOn(this.upgrade, rest)
           break
@@ -147,11 +169,26 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   }
 
   goOn(): void {
-    if (this.isAdvancing || this.kept.length === 0) return
+    if (this.isAdvancing || this.kept.length === 0 || !this.canRead) return
     const { kept } = this
     this.kept = EMPTY
     this.advance(kept)
-    if (this.kept.length === 0) this.socket.resume()
+    this.readOn()
+  }
+
+  pauseBody(): void {
+    this.isBodyPaused = true
+    this.socket.pause()
+  }
+
+  resumeBody(): void {
+    this.isBodyPaused = false
+    this.readOn()
+  }
+
+  /** Unless what was read has to be looked at first. */
+  private readOn(): void {
+    if (!this.isBodyPaused && this.kept.length <= MAX_AHEAD_BYTES) this.socket.resume()
   }
 
   onRequest(request: IncomingRequest): void {
@@ -176,7 +213,9 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: visitor.endpoint }
     const exchange = new Http1Exchange(this, request, options.access, visitor, host, target)
     this.exchange = exchange
-    exchange.start(options.router.route(host, this.serverName, visitor.address), head, options.responseTimeoutMs)
+    if (!exchange.admit()) return
+    const route = options.router.route(host, this.serverName, visitor.address)
+    exchange.start(route, head, request.hasNoBody, options.responseTimeoutMs)
   }
 
   onBody(chunk: Buffer): void {
@@ -199,9 +238,13 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   }
 
   answered(isLast: boolean): void {
+    const { exchange } = this
     this.exchange = undefined
     this.hasServed = true
+    this.isBodyPaused = false
     this.since = this.options.tick()
+    if (this.socket.writableNeedDrain) this.unread = exchange
+    else exchange?.leave()
     if (isLast) this.end(this.since)
     else if (this.kept.length > 0) this.goOn()
     else if (this.socket.isPaused()) this.socket.resume()
@@ -224,14 +267,17 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   private refuse({ status, message }: RefusedRequest): void {
     const { exchange } = this
     this.exchange = undefined
-    if (exchange?.hasAnswered) {
-      exchange.gone()
+    const hasAnswered = exchange?.hasAnswered === true
+    exchange?.gone()
+    exchange?.leave()
+    if (hasAnswered) {
       this.cut(false)
       return
     }
-    exchange?.gone()
     const { access } = this.options
-    access.refused('http', '', this.visitor.address, '', status, access.now(), 'bad-request')
+    const visitor = this.visitor.address
+    const nothing = { kind: 'http', tunnel: '', summary: '', bytesIn: 0, bytesOut: 0 } as const
+    access.refused({ ...nothing, visitor, status, startedAt: access.now(), reason: 'bad-request' })
     this.write('bad-request', { status, detail: message }, undefined, true)
     this.end(this.options.tick())
   }
@@ -256,7 +302,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     socket.off('drain', this.onDrain)
     socket.off('close', this.onClose)
     this.forget(this)
-    serveUpgrade({ router: options.router, access: options.access, serverName, visitor }, request, socket, rest)
+    serveUpgrade({ ...options, serverName, visitor }, request, socket, rest)
   }
 
   // Ends.
@@ -268,7 +314,10 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   }
 
   private readonly onDrain = (): void => {
+    this.unread?.leave()
+    this.unread = undefined
     this.exchange?.taken()
+    this.goOn()
   }
 
   private readonly onClose = (): void => {
@@ -276,6 +325,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     this.state = 'over'
     this.exchange = undefined
     exchange?.gone()
+    exchange?.leave()
+    this.unread?.leave()
     this.forget(this)
   }
 }

@@ -20,6 +20,9 @@ export interface VisitorConnection {
   write(code: ReplyCode, options: ReplyOptions, request: IncomingRequest | undefined, isLast: boolean): void
   /** The body can be looked at: its channel is there. */
   goOn(): void
+  /** No more of the body for now, until `resumeBody`. */
+  pauseBody(): void
+  resumeBody(): void
   /** The present request has its answer; `isLast`: the connection ends with it. */
   answered(isLast: boolean): void
   /** The visitor sees that the answer is not whole; with RST when the end of the connection is what ends it. */
@@ -129,11 +132,11 @@ export class Http1Exchange extends Exchange {
   }
 
   protected pauseBody(): void {
-    this.connection.socket.pause()
+    this.connection.pauseBody()
   }
 
   protected resumeBody(): void {
-    this.connection.socket.resume()
+    this.connection.resumeBody()
   }
 
   protected finished(): void {

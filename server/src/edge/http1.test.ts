@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { Router } from './router.ts'
-import { IGNORED } from './testing/access.ts'
+import { IGNORED, NO_LIMIT } from './testing/access.ts'
 
 /** Only a failure ever waits for it. */
 const ANSWER_MS = 10_000
@@ -23,7 +23,7 @@ test('H6: a request that has come before an idle connection is ended is answered
       limits: { isMemoryShort: false },
     }),
     visitorBehind: (visitor: Visitor) => visitor,
-    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http'),
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http', NO_LIMIT),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 0,

@@ -15,7 +15,7 @@ import { KIB } from '@pbt/proto'
 import { visitorOf } from './headers.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { Http2Watch } from './http2-watch.ts'
-import { IGNORED } from './testing/access.ts'
+import { IGNORED, NO_LIMIT } from './testing/access.ts'
 
 test('small pieces that wait for a visitor do not keep their batch: an answer over HTTP/2', async t => {
   const server = createServer().listen(0, '127.0.0.1')
@@ -28,7 +28,7 @@ test('small pieces that wait for a visitor do not keep their batch: an answer ov
   visitor.request({ ':path': '/' })
   const [stream, headers] = (await once(server, 'stream')) as [ServerHttp2Stream, IncomingHttpHeaders]
   const session = stream.session as ServerHttp2Session
-  const from = visitorOf('127.0.0.1', 1, 2, 'http')
+  const from = visitorOf('127.0.0.1', 1, 2, 'http', NO_LIMIT)
   const exchange = new Http2Exchange(IGNORED, stream, headers, from, true, new Http2Watch(session, '127.0.0.1', 0))
   exchange.onHead({ status: 200, reason: '', headers: [], upgrade: '' }, false)
   const batch = Buffer.from(new ArrayBuffer(96 * KIB))

@@ -17,6 +17,10 @@ export class Http2Exchange extends Exchange {
   private isEndWithTrailers = false
   private isRestUnwanted = false
   private isDrainAwaited = false
+  /** Bytes of the request's body still to come by its Content-Length; NaN: unknown. */
+  private bodyLeft: number
+  /** What completes the body by its length: it goes on once the stream has ended too, or more would come behind it. */
+  private lastPiece: Buffer | undefined
   private isClosed = false
 
   constructor(
@@ -31,6 +35,30 @@ export class Http2Exchange extends Exchange {
     this.watch = watch
     this.stream = stream
     this.headers = headers
+    this.bodyLeft = Number(headers['content-length'] ?? Number.NaN)
+  }
+
+  /**
+   * Calls at once, or for a body of no bytes whose end has not come when it has: with one behind it the request is malformed
+   * (RFC 9113 section 8.1.1), and its head alone would be a whole request to the target. `isEmpty`: nothing follows the head.
+   */
+  whenStartable(call: (isEmpty: boolean) => void): void {
+    const { stream } = this
+    if (this.isRequestWhole || this.bodyLeft !== 0) {
+      call(false)
+      return
+    }
+    stream.once('end', () => {
+      if (!this.isWellEnded) return
+      this.isRequestWhole = true
+      call(true)
+    })
+    stream.resume()
+  }
+
+  /** Node says "end" after an abort, too. */
+  private get isWellEnded(): boolean {
+    return !this.stream.aborted && this.stream.rstCode === constants.NGHTTP2_NO_ERROR
   }
 
   /** Some of the body may have come and not been read. */
@@ -38,10 +66,11 @@ export class Http2Exchange extends Exchange {
     return !this.isRequestWhole
   }
 
-  /** The stream is over, for whatever reason. */
+  /** The stream is over, for whatever reason; what is not done by then never will be. */
   closed(): void {
     this.isClosed = true
-    if (!this.stream.writableFinished || this.stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.gone()
+    this.gone()
+    this.leave()
   }
 
   protected sendInterim(status: number, headers: HeaderList): void {
@@ -81,7 +110,7 @@ export class Http2Exchange extends Exchange {
     const bytes = toWrite(stream, chunk)
     if (last) {
       stream.end(bytes)
-      return true
+      return stream.writableLength < stream.writableHighWaterMark
     }
     if (stream.write(bytes)) return true
     if (!this.isDrainAwaited) {
@@ -100,7 +129,8 @@ export class Http2Exchange extends Exchange {
     const { stream } = this
     if (this.isClosed || stream.headersSent) return
     const { status, headers, body } = replyFor(code, { ...options, accept: this.headers.accept })
-    const isBodyless = this.headers[':method'] === 'HEAD'
+    // A body would wait for the visitor's window: the stream of one over its limit is to be over at once.
+    const isBodyless = this.headers[':method'] === 'HEAD' || code === 'limited'
     stream.respond([':status', String(status), ...headers], { endStream: isBodyless })
     if (!isBodyless) stream.end(body)
   }
@@ -114,15 +144,17 @@ export class Http2Exchange extends Exchange {
     const { stream } = this
     stream.on('data', (chunk: Buffer) => {
       this.watch.read(chunk.length)
-      this.bodyData(chunk)
+      this.bodyLeft -= chunk.length
+      if (this.bodyLeft <= 0) this.lastPiece = chunk
+      else this.bodyData(chunk)
     })
     stream.on('trailers', (_headers, _flags, raw) => {
       this.requestTrailers = raw
     })
-    stream.on('aborted', () => this.gone())
     stream.on('end', () => {
-      // Node also says "end" after an abort; only a stream that is not aborted has ended.
-      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.bodyEnd(this.requestTrailers)
+      if (!this.isWellEnded) return
+      if (this.lastPiece !== undefined) this.bodyData(this.lastPiece)
+      this.bodyEnd(this.requestTrailers)
     })
   }
 

@@ -23,6 +23,14 @@ export const MAX_STREAMS = 128
 export const STREAM_WINDOW_BYTES = MIB
 export const SESSION_WINDOW_BYTES = 4 * MIB
 /**
+ * An address's fifth connection and those after it may send less, from the seventeenth on what HTTP/2 begins with (RFC 9113
+ * section 6.9.2): what one address can have the server keep for targets that do not read stays below 64 MiB.
+ */
+export const CROWD_WINDOWS: readonly (readonly [connections: number, bytes: number])[] = [
+  [4, SESSION_WINDOW_BYTES],
+  [16, MIB],
+]
+/**
  * What one connection's streams may hold together, fields and what waits to be sent, in MB: as much as the channels of
  * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to whoever has some dozens that
  * stand still.
@@ -84,10 +92,11 @@ export function createHttp2(options: Http2Options): Http2Edge {
     unknownProtocolTimeout: 10_000,
   })
   server.on('session', session => {
-    const { address } = options.visitorOf(session.socket)
+    const { address, use } = options.visitorOf(session.socket)
     const watch = new Http2Watch(session, address, tick)
     sessions.set(session, watch)
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES)
+    const window = CROWD_WINDOWS.find(([connections]) => use.crowd <= connections)
+    if (window !== undefined) session.setLocalWindowSize(window[1])
     session.on('stream', (stream, headers, flags, rawHeaders) => {
       const exchange = serveStream(options, asServerStream(stream), headers, flags, rawHeaders, watch)
       if (exchange === undefined) return
@@ -144,6 +153,8 @@ function serveStream(
   if (socket === undefined) return undefined
   const visitor = options.visitorBehind(options.visitorOf(socket), rawHeaders)
   const exchange = new Http2Exchange(options.access, stream, headers, visitor, isWhole, watch)
+  // A stream that its visitor resets while a body waits to be read closes only once it has been.
+  stream.on('aborted', () => exchange.gone())
   stream.on('error', () => exchange.gone())
   stream.on('close', () => exchange.closed())
   const turnedAway = options.turnedAwayFor(socket)
@@ -157,6 +168,7 @@ function serveStream(
   const host = hostName(authority)
   const refusal = refusalOf(method, target, authority, rawHeaders)
   exchange.isFor(host ?? '', target)
+  if (!exchange.admit()) return exchange
   const tooLarge = tooLargeOf(target, rawHeaders)
   if (tooLarge !== undefined) {
     exchange.reply('bad-request', tooLarge)
@@ -164,6 +176,10 @@ function serveStream(
   }
   if (refusal !== undefined || host === undefined) {
     exchange.reply('bad-request', { detail: refusal ?? 'the authority is malformed' })
+    return exchange
+  }
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+    exchange.reply('bad-request', { status: 417, detail: 'the expectation is not known' })
     return exchange
   }
   const head = {
@@ -174,10 +190,14 @@ function serveStream(
     upgrade: '',
     visitor: visitor.endpoint,
   }
-  exchange.start(
-    options.router.route(host, options.serverNameOf(socket), visitor.address),
-    head,
-    options.responseTimeoutMs,
+  const serverName = options.serverNameOf(socket)
+  exchange.whenStartable(isEmpty =>
+    exchange.start(
+      options.router.route(host, serverName, visitor.address),
+      head,
+      isWhole || isEmpty,
+      options.responseTimeoutMs,
+    ),
   )
   return exchange
 }

@@ -11,8 +11,7 @@ interface Seen {
   trailers: readonly string[] | undefined
 }
 
-function parse(parts: readonly Buffer[]): Seen[] {
-  const seen: Seen[] = []
+function parse(parts: readonly Buffer[], seen: Seen[] = []): Seen[] {
   const parser = new RequestParser({
     onRequest: request => {
       seen.push({ request, body: '', trailers: request.hasNoBody ? [] : undefined })
@@ -30,6 +29,25 @@ function parse(parts: readonly Buffer[]): Seen[] {
     for (let rest = part; rest.length > 0; ) rest = parser.execute(rest)
   }
   return seen
+}
+
+/** What a parser makes of bytes that come in these pieces: the requests, and the status of its refusal. */
+function outcome(parts: readonly Buffer[]): unknown {
+  const seen: Seen[] = []
+  let status: number | undefined
+  try {
+    parse(parts, seen)
+  } catch (error) {
+    if (!(error instanceof RefusedRequest)) throw error
+    status = error.status
+  }
+  return { seen, status }
+}
+
+/** The bytes in pieces that end at these places. */
+function pieces(text: string, at: readonly number[]): Buffer[] {
+  const ends = [...new Set(at.map(cut => cut % text.length))].filter(cut => cut > 0).sort((a, b) => a - b)
+  return [0, ...ends].map((from, index) => Buffer.from(text.slice(from, ends[index] ?? text.length), 'latin1'))
 }
 
 const body = fc.stringMatching(/^[a-z\r\n]{1,40}$/)
@@ -52,11 +70,7 @@ test('pipelined requests are the same whatever way the bytes are cut up', () => 
       fc.array(fc.nat(), { maxLength: 20 }),
       (requests, at) => {
         const text = requests.map(each => each.text).join('')
-        const ends = [...new Set(at.map(cut => cut % text.length))].filter(cut => cut > 0).sort((a, b) => a - b)
-        const parts = [0, ...ends].map((from, index) =>
-          Buffer.from(text.slice(from, ends[index] ?? text.length), 'latin1'),
-        )
-        const seen = parse(parts)
+        const seen = parse(pieces(text, at))
         assert.deepEqual(
           seen.map(each => each.body),
           requests.map(each => each.body),
@@ -110,4 +124,40 @@ test('what two servers could read in two ways is refused with the status that sa
       JSON.stringify(text.slice(0, 80)),
     )
   }
+})
+
+const FULL_HEAD = 'GET / HTTP/1.1\r\n'
+
+test('E1: whatever comes, it is taken alike however it is cut up: requests, refusals, empty lines and limits', () => {
+  const emptyLines = fc.array(fc.constant('\r\n'), { maxLength: 3 }).map(lines => lines.join(''))
+  const odd = fc.constantFrom(
+    ...REFUSED.map(([text]) => text),
+    '\r',
+    '\n',
+    '\r\r\n',
+    ' ',
+    // A head as large as it may be, and by one octet larger.
+    ...[0, 1].map(more => `${FULL_HEAD}a: ${'b'.repeat(64 * 1024 - 5 + more)}\r\n\r\n`),
+    ...[0, 1].map(more => `GET /${'a'.repeat(12 * 1024 - 14 + more)} HTTP/1.1\r\n\r\n`),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.oneof(
+          emptyLines,
+          request.map(each => each.text),
+          odd,
+        ),
+        { minLength: 1, maxLength: 4 },
+      ),
+      fc.array(fc.oneof(fc.nat(), fc.nat(8)), { maxLength: 20 }),
+      fc.boolean(),
+      (texts, at, isBackwards) => {
+        const text = texts.join('') || '\r\n'
+        const cuts = isBackwards ? at.map(cut => text.length - (cut % text.length)) : at
+        assert.deepEqual(outcome(pieces(text, cuts)), outcome([Buffer.from(text, 'latin1')]))
+      },
+    ),
+    { numRuns: 1_000 },
+  )
 })

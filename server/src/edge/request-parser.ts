@@ -12,6 +12,10 @@ const MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 export const MAX_FIELDS = 200
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/
 const MAX_LENGTH_DIGITS = 15
+const CR = 0x0d
+const LF = 0x0a
+/** A method begins with a character above white space. */
+const FIRST_OF_METHOD = 0x21
 
 /** A request's head as it came, with the fields that decide where it goes and where it ends taken out. */
 export class IncomingRequest {
@@ -120,6 +124,8 @@ export class RequestParser {
   private readonly events: RequestEvents
   private readonly section = new SectionReader(MAX_HEAD_BYTES)
   private readonly body: BodyReader
+  /** The CR of an empty line before a request has come. */
+  private isAfterCr = false
 
   constructor(events: RequestEvents) {
     this.events = events
@@ -131,9 +137,9 @@ export class RequestParser {
     return this.body.isWhole
   }
 
-  /** Nothing of a further request has come. */
-  get isBetween(): boolean {
-    return this.body.isWhole && this.section.isEmpty
+  /** Some of a head has come, and not all of it. Empty lines before it do not count. */
+  get isReadingHead(): boolean {
+    return !this.section.isEmpty
   }
 
   /**
@@ -149,8 +155,22 @@ export class RequestParser {
     }
   }
 
+  /** Empty lines before a request are passed over (RFC 9112 section 2.2), also one that came with a segment's end in it. */
+  private withoutEmptyLines(chunk: Buffer): Buffer {
+    let from = 0
+    for (; from < chunk.length; from++) {
+      const octet = chunk[from]
+      if (this.isAfterCr ? octet !== LF : octet !== CR) break
+      this.isAfterCr = octet === CR
+    }
+    if (this.isAfterCr ? from < chunk.length : (chunk[from] ?? FIRST_OF_METHOD) < FIRST_OF_METHOD) {
+      throw new RefusedRequest('the request does not begin with a method')
+    }
+    return from === 0 ? chunk : chunk.subarray(from)
+  }
+
   private head(chunk: Buffer): Buffer {
-    const bytes = this.section.isEmpty ? withoutLineBreaks(chunk) : chunk
+    const bytes = this.section.isEmpty ? this.withoutEmptyLines(chunk) : chunk
     if (bytes.length === 0) return bytes
     const text = this.section.read(bytes)
     if (text === undefined) return bytes.subarray(bytes.length)
@@ -160,16 +180,6 @@ export class RequestParser {
     this.events.onRequest(request)
     return rest
   }
-}
-
-/** An empty line before a request is passed over (RFC 9112 section 2.2). */
-function withoutLineBreaks(chunk: Buffer): Buffer {
-  let from = 0
-  while (chunk[from] === 0x0d && chunk[from + 1] === 0x0a) from += 2
-  if (chunk.length > from && (chunk[from] ?? 0) <= 0x20 && chunk[from] !== 0x0d) {
-    throw new RefusedRequest('the request does not begin with a method')
-  }
-  return from === 0 ? chunk : chunk.subarray(from)
 }
 
 function readRequest(text: string): IncomingRequest {

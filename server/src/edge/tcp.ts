@@ -1,10 +1,13 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type ChannelHandler, KIB, keepAliveDelayMs, PbtError, Pipe, resetStream } from '@pbt/proto'
+import { type Channel, type ChannelHandler, KIB, keepAliveDelayMs, PbtError, Pipe, resetStream } from '@pbt/proto'
+import { bareAddress } from '../access/address.ts'
+import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
+import type { VisitEnd } from '../observe/access-record.ts'
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
 import type { Connections } from './connections.ts'
-import { endpointOf, visitorOf } from './headers.ts'
+import { endpointOf } from './headers.ts'
 import { readInBulk } from './read-in-bulk.ts'
 import type { Tunnels } from './router.ts'
 
@@ -13,18 +16,20 @@ const STREAM_BUFFER_BYTES = 16 * KIB
 
 export interface TcpListenerOptions {
   readonly tunnels: Tunnels
+  readonly limits: VisitorLimits
   readonly connections: Connections
   readonly access: AccessSink
 }
 
 /** A listener whose visitors are led to the tunnel of `address`; binds nothing yet. */
-export function createTcpListener({ tunnels, connections, access }: TcpListenerOptions, address: string): Server {
-  const options = {
+export function createTcpListener(options: TcpListenerOptions, address: string): Server {
+  const { tunnels, connections } = options
+  const buffers = {
     allowHalfOpen: true,
     noDelay: true,
     highWaterMark: STREAM_BUFFER_BYTES,
   }
-  return createServer(options, accepted => {
+  return createServer(buffers, accepted => {
     const lookup = tunnels.lookup(address)
     // Who has to wait is read by Node, which notices when they go away.
     const socket = lookup.state === 'online' ? readInBulk(accepted, STREAM_BUFFER_BYTES) : accepted
@@ -36,58 +41,92 @@ export function createTcpListener({ tunnels, connections, access }: TcpListenerO
       if (verdict !== 'refused') socket.resetAndDestroy()
       return
     }
-    const startedAt = access.now()
-    follow(lookup)
-
-    function follow(lookup: Lookup): void {
-      switch (lookup.state) {
-        case 'online':
-          join(socket, lookup.tunnel, access, startedAt)
-          return
-        case 'awaited': {
-          const stop = tunnels.whenKnown(address, follow)
-          if (stop === undefined) refuse(socket, access, startedAt, '', address, 'overloaded')
-          else socket.once('close', stop)
-          return
-        }
-        case 'offline':
-        case 'unknown':
-          // Never accept and hang: the visitor learns at once that nobody is there.
-          refuse(socket, access, startedAt, '', address, lookup.state)
-      }
-    }
+    new TcpVisit(socket, options, address).follow(lookup)
   })
 }
 
-function join(socket: Socket, tunnel: LiveTunnel, access: AccessSink, startedAt: number): void {
-  if (socket.destroyed) return
-  const visitor = visitorOf(socket.remoteAddress, socket.remotePort, socket.localPort, 'http')
-  if (!tunnel.allows(visitor.address)) {
-    refuse(socket, access, startedAt, tunnel.name, '', 'not-allowed')
-    return
-  }
-  const opening: ChannelHandler = { onReset: () => resetStream(socket) }
-  try {
-    const channel = tunnel.connect('tcp', visitor.endpoint, endpointOf(socket.localAddress, socket.localPort), opening)
-    channel.handler = new Pipe(socket, channel, code => {
-      const { bytesSent, bytesReceived } = channel
-      access.ended('tcp', tunnel.name, visitor.address, '', 0, startedAt, bytesSent, bytesReceived, code ?? '')
-    })
-  } catch (error) {
-    if (!(error instanceof PbtError)) throw error
-    refuse(socket, access, startedAt, tunnel.name, '', error.code)
-  }
-}
+class TcpVisit implements VisitEnd {
+  readonly kind = 'tcp'
+  readonly status = 0
+  readonly startedAt: number
+  readonly visitor: string
+  tunnel = ''
+  summary = ''
+  reason = ''
+  private readonly socket: Socket
+  private readonly options: TcpListenerOptions
+  private readonly address: string
+  private channel: Channel | undefined
 
-function refuse(
-  socket: Socket,
-  access: AccessSink,
-  startedAt: number,
-  tunnel: string,
-  summary: string,
-  reason: string,
-): void {
-  const { address } = visitorOf(socket.remoteAddress, socket.remotePort, socket.localPort, 'http')
-  access.refused('tcp', tunnel, address, summary, 0, startedAt, reason)
-  socket.resetAndDestroy()
+  constructor(socket: Socket, options: TcpListenerOptions, address: string) {
+    this.socket = socket
+    this.options = options
+    this.address = address
+    this.startedAt = options.access.now()
+    this.visitor = bareAddress(socket.remoteAddress ?? 'unknown')
+  }
+
+  get bytesIn(): number {
+    return this.channel?.bytesSent ?? 0
+  }
+
+  get bytesOut(): number {
+    return this.channel?.bytesReceived ?? 0
+  }
+
+  /** Joins the connection to the tunnel, waits for it, or refuses. */
+  follow(lookup: Lookup): void {
+    switch (lookup.state) {
+      case 'online':
+        this.join(lookup.tunnel)
+        return
+      case 'awaited': {
+        const stop = this.options.tunnels.whenKnown(this.address, known => this.follow(known))
+        if (stop === undefined) this.refuse('overloaded')
+        else this.socket.once('close', stop)
+        return
+      }
+      case 'offline':
+      case 'unknown':
+        // Never accept and hang: the visitor learns at once that nobody is there.
+        this.refuse(lookup.state)
+    }
+  }
+
+  private join(tunnel: LiveTunnel): void {
+    const { socket, options, visitor } = this
+    if (socket.destroyed) return
+    this.tunnel = tunnel.name
+    const use = options.limits.useOf(visitor)
+    if (!tunnel.allows(visitor)) {
+      this.refuse('not-allowed')
+      return
+    }
+    if (tunnel.isNearlyFull && !use.isSmall) {
+      this.refuse('limited')
+      return
+    }
+    const opening: ChannelHandler = { onReset: () => resetStream(socket) }
+    const [peer, local] = [endpointOf(visitor, socket.remotePort), endpointOf(socket.localAddress, socket.localPort)]
+    try {
+      const channel = tunnel.connect('tcp', peer, local, opening)
+      this.channel = channel
+      channel.handler = new Pipe(socket, channel, code => this.over(code ?? ''), use)
+    } catch (error) {
+      if (!(error instanceof PbtError)) throw error
+      this.refuse(error.code)
+    }
+  }
+
+  private over(reason: string): void {
+    this.reason = reason
+    this.options.access.ended(this)
+  }
+
+  private refuse(reason: string): void {
+    if (this.tunnel === '') this.summary = this.address
+    this.reason = reason
+    this.options.access.refused(this)
+    this.socket.resetAndDestroy()
+  }
 }

@@ -19,6 +19,7 @@ async function listenerFor(t: TestContext, isLinkBehind = () => false) {
   const world = { isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false, places: 10_000 }
   const tunnel: LiveTunnel = {
     name: 'udp',
+    isNearlyFull: false,
     idleTimeoutMs: 60_000,
     allows: () => world.isAllowed,
     open: () => {

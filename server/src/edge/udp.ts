@@ -122,7 +122,9 @@ export class UdpListener {
     const startedAt = access.now()
     const flow: Flow = new Flow(this, key, address, port, source, tunnel, reason => {
       const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
-      access.ended('udp', flow.tunnel, address, '', 0, startedAt, bytesSent, bytesReceived, reason)
+      const { tunnel } = flow
+      const bytes = { bytesIn: bytesSent, bytesOut: bytesReceived }
+      access.ended({ kind: 'udp', tunnel, visitor: address, summary: '', status: 0, startedAt, ...bytes, reason })
       this.flows.delete(key)
       if (--source.flows === 0) this.sources.delete(counted)
     })

@@ -1,6 +1,6 @@
 // The access log: one record for everything a visitor did, gathered in memory and handed on in batches; never in the way.
-import { type AccessKind, writeRecord } from './access-record.ts'
-import { Lines, MAX_FIELD_CHARS } from './lines.ts'
+import { type VisitEnd, writeRecord } from './access-record.ts'
+import { Lines, MAX_FIELD_CHARS, printable } from './lines.ts'
 import type { Log } from './log.ts'
 import { Tally, type TallyGrowth } from './tally.ts'
 
@@ -8,31 +8,10 @@ import { Tally, type TallyGrowth } from './tally.ts'
 export interface AccessSink {
   /** Milliseconds since some moment, for `startedAt`. */
   now(): number
-  /**
-   * It is over. `tunnel`: its name, empty for none. `summary`: method and path. `status`: 0 for none. `reason`: why it
-   * ended, empty when it was complete.
-   */
-  ended(
-    kind: AccessKind,
-    tunnel: string,
-    visitor: string,
-    summary: string,
-    status: number,
-    startedAt: number,
-    bytesIn: number,
-    bytesOut: number,
-    reason: string,
-  ): void
+  /** It is over. */
+  ended(visit: VisitEnd): void
   /** Turned away by the edge itself: counted always, recorded as long as there are not too many. */
-  refused(
-    kind: AccessKind,
-    tunnel: string,
-    visitor: string,
-    summary: string,
-    status: number,
-    startedAt: number,
-    reason: string,
-  ): void
+  refused(visit: VisitEnd): void
   datagramDropped(tunnel: string): void
   /**
    * The allowlist does not have its sender. Counted with the refusals and never recorded: a sender is not told, may be forged
@@ -142,45 +121,28 @@ export class AccessLog implements AccessSink {
     return performance.now()
   }
 
-  ended(
-    kind: AccessKind,
-    tunnel: string,
-    visitor: string,
-    summary: string,
-    status: number,
-    startedAt: number,
-    bytesIn: number,
-    bytesOut: number,
-    reason: string,
-  ): void {
-    const tally = this.tallyOf(tunnel)
-    const durationMs = performance.now() - startedAt
+  ended(visit: VisitEnd): void {
+    const { kind } = visit
+    const tally = this.tallyOf(visit.tunnel)
+    const durationMs = performance.now() - visit.startedAt
     if (kind === 'http') {
       tally.requests++
       this.countDuration(durationMs)
     } else if (kind === 'tcp') tally.connections++
     else if (kind === 'udp') tally.flows++
     else tally.upgrades++
-    tally.countStatus(status)
-    if (reason !== '') tally.broken++
-    tally.bytesIn += bytesIn
-    tally.bytesOut += bytesOut
+    tally.countStatus(visit.status)
+    if (visit.reason !== '') tally.broken++
+    tally.bytesIn += visit.bytesIn
+    tally.bytesOut += visit.bytesOut
     tally.hasGrown = true
-    this.record(kind, tally.tunnel, visitor, summary, status, startedAt, durationMs, bytesIn, bytesOut, reason)
+    this.record(visit, tally.tunnel, durationMs)
   }
 
-  refused(
-    kind: AccessKind,
-    tunnel: string,
-    visitor: string,
-    summary: string,
-    status: number,
-    startedAt: number,
-    reason: string,
-  ): void {
-    const tally = this.tallyOf(tunnel)
+  refused(visit: VisitEnd): void {
+    const tally = this.tallyOf(visit.tunnel)
     tally.refused++
-    tally.countStatus(status)
+    tally.countStatus(visit.status)
     tally.hasGrown = true
     const now = performance.now()
     if (now - this.refusalsSince >= 1_000) {
@@ -192,7 +154,7 @@ export class AccessLog implements AccessSink {
       return
     }
     this.refusalsLeft--
-    this.record(kind, tally.tunnel, visitor, printable(summary), status, startedAt, now - startedAt, 0, 0, reason)
+    this.record(visit, tally.tunnel, now - visit.startedAt)
   }
 
   datagramDropped(tunnel: string): void {
@@ -229,41 +191,18 @@ export class AccessLog implements AccessSink {
     }
   }
 
-  private record(
-    kind: AccessKind,
-    tunnel: string,
-    visitor: string,
-    summary: string,
-    status: number,
-    startedAt: number,
-    durationMs: number,
-    bytesIn: number,
-    bytesOut: number,
-    reason: string,
-  ): void {
+  private record(visit: VisitEnd, tunnel: string, durationMs: number): void {
     if (!this.options.hasRecords) return
     if (this.waitingRecords >= MAX_WAITING) {
       this.figures.dropped++
       return
     }
-    const endedAt = startedAt + durationMs
+    const endedAt = visit.startedAt + durationMs
     if (this.gathered.count === 0) {
       this.gatheredSince = Date.now()
       this.gatheredFrom = endedAt
     }
-    writeRecord(
-      this.gathered,
-      tunnel,
-      Math.round(endedAt - this.gatheredFrom),
-      kind,
-      visitor,
-      summary,
-      status,
-      Math.round(durationMs * 1_000),
-      bytesIn,
-      bytesOut,
-      reason,
-    )
+    writeRecord(this.gathered, visit, tunnel, Math.round(endedAt - this.gatheredFrom), Math.round(durationMs * 1_000))
     this.gatheredTunnels.add(tunnel)
     if (this.gathered.count < BATCH_RECORDS && this.gathered.hasRoom(MAX_LINE_CHARS)) return
     this.seal()
@@ -320,7 +259,7 @@ export class AccessLog implements AccessSink {
     const known = this.tallies.get(tunnel)
     if (known !== undefined) return known
     if (this.tallies.size >= MAX_TALLIES && tunnel !== '') return this.tallyOf('')
-    const tally = new Tally(printable(tunnel))
+    const tally = new Tally(printable(tunnel.slice(0, MAX_FIELD_CHARS)))
     this.tallies.set(tunnel, tally)
     return tally
   }
@@ -337,10 +276,4 @@ export class AccessLog implements AccessSink {
 export function summaryOf(method: string, target: string): string {
   const query = target.indexOf('?')
   return `${method} ${query < 0 ? target : target.slice(0, query)}`
-}
-
-/** What is not printable could end a record early. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.slice(0, MAX_FIELD_CHARS).replace(/[\x00-\x1f\x7f]/g, ' ')
 }

@@ -28,30 +28,37 @@ export interface AccessRecord {
   readonly reason: string
 }
 
-/** Adds a line. `endedMs`: since the batch's first one. No text has a tab or a line break in it. */
-export function writeRecord(
-  lines: Lines,
-  tunnel: string,
-  endedMs: number,
-  kind: AccessKind,
-  visitor: string,
-  summary: string,
-  status: number,
-  durationUs: number,
-  bytesIn: number,
-  bytesOut: number,
-  reason: string,
-): void {
+/** A visit as it is told when it is over; an object that has these is handed over as it is, not kept. */
+export interface VisitEnd {
+  readonly kind: AccessKind
+  /** Its tunnel's name, '' for none. */
+  readonly tunnel: string
+  /** The visitor's address. */
+  readonly visitor: string
+  /** Method and path; '' for connections and flows. */
+  readonly summary: string
+  /** Of the answer; 0 for none. */
+  readonly status: number
+  /** Milliseconds, by the log's own clock. */
+  readonly startedAt: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Why it ended, '' when it was complete. */
+  readonly reason: string
+}
+
+/** Adds a line. `tunnel`: as it is counted; `endedMs`: since the batch's first one. */
+export function writeRecord(lines: Lines, visit: VisitEnd, tunnel: string, endedMs: number, durationUs: number): void {
   lines.text(tunnel)
   lines.number(endedMs)
-  lines.text(kind)
-  lines.text(visitor)
-  lines.text(summary)
-  lines.number(status)
+  lines.text(visit.kind)
+  lines.text(visit.visitor)
+  lines.text(visit.summary)
+  lines.number(visit.status)
   lines.number(durationUs)
-  lines.number(bytesIn)
-  lines.number(bytesOut)
-  lines.text(reason)
+  lines.number(visit.bytesIn)
+  lines.number(visit.bytesOut)
+  lines.text(visit.reason)
   lines.endLine()
 }
 

@@ -5,6 +5,7 @@ const TAB = 0x09
 const NEWLINE = 0x0a
 const DIGIT_ZERO = 0x30
 const MAX_ASCII = 0x7f
+const FIRST_PRINTABLE = 0x20
 /** UTF-8 for one UTF-16 unit, at most. */
 const MAX_BYTES_A_CHAR = 3
 /** Longer texts are cut. */
@@ -25,7 +26,7 @@ export class Lines {
     return this.used + chars * MAX_BYTES_A_CHAR <= this.buffer.length
   }
 
-  /** The next field: text without a tab or a line break in it, of which the first MAX_FIELD_CHARS count. */
+  /** The next field: text of which the first MAX_FIELD_CHARS count; control characters, which could end it early, become spaces. */
   text(text: string): void {
     const { buffer } = this
     const length = Math.min(text.length, MAX_FIELD_CHARS)
@@ -33,10 +34,10 @@ export class Lines {
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
       if (code > MAX_ASCII) {
-        at = this.used + buffer.write(text.slice(0, length), this.used)
+        at = this.used + buffer.write(printable(text.slice(0, length)), this.used)
         break
       }
-      buffer[at++] = code
+      buffer[at++] = code < FIRST_PRINTABLE ? FIRST_PRINTABLE : code
     }
     buffer[at] = TAB
     this.used = at + 1
@@ -70,4 +71,10 @@ export class Lines {
     this.count = 0
     return taken
   }
+}
+
+/** Control characters as spaces. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\x00-\x1f\x7f]/g, ' ')
 }

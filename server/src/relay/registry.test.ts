@@ -8,6 +8,7 @@ const notAskedFor = () => {
 }
 const tunnel = (name: string): LiveTunnel => ({
   name,
+  isNearlyFull: false,
   idleTimeoutMs: 0,
   allows: () => true,
   open: notAskedFor,

@@ -5,6 +5,8 @@ import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/pr
 /** A tunnel whose client is there, or expected back within the grace time of its session. */
 export interface LiveTunnel {
   readonly name: string
+  /** Its session has few channels left: they are for visitors whose addresses have little under way. */
+  readonly isNearlyFull: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
   /** Whether a visitor with this address may come; counts those who may not. */

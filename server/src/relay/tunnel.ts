@@ -1,5 +1,5 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
-import { type Channel, type ChannelHandler, type Mux, PbtError, type RequestHead } from '@pbt/proto'
+import { type Channel, type ChannelHandler, MAX_CHANNELS, type Mux, PbtError, type RequestHead } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist } from '../access/allowlist.ts'
 import type { Judge } from './allowlists.ts'
@@ -24,6 +24,8 @@ export interface TunnelSession {
 /** What a flow may be silent for when the client does not say, and at most. */
 const FLOW_IDLE_MS = 60_000
 const MAX_FLOW_IDLE_MS = 24 * 3_600_000
+/** The last of a session's channels: no address that has many may have them, so that it cannot shut out all others. */
+export const RESERVED_CHANNELS = MAX_CHANNELS / 10
 
 /** Kinds that this server has. */
 const KINDS = new Map<number, 'http' | Protocol>([
@@ -89,6 +91,10 @@ export class Tunnel implements Holder {
     const count = this.session.mux.resetVisitors(this.index, isCut, error)
     this.refused += count
     return count
+  }
+
+  get isNearlyFull(): boolean {
+    return this.session.mux.channelCount >= MAX_CHANNELS - RESERVED_CHANNELS
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {

@@ -32,12 +32,23 @@ interface Made {
   readonly tallies?: readonly { tunnel: string; values: number[] }[]
 }
 
+const VISIT = {
+  kind: 'http',
+  tunnel: '',
+  visitor: '127.0.0.1',
+  status: 200,
+  startedAt: 0,
+  bytesIn: 1,
+  bytesOut: 2,
+  reason: '',
+} as const
+
 /** Each record a millisecond after the one before. */
 function batch(count: number, { since = Date.now(), summary = 'GET /', tunnels = ['app'], tallies = [] }: Made = {}) {
   const lines = new Lines(count * 1_000)
   for (let index = 0; index < count; index++) {
     const tunnel = tunnels[index % tunnels.length] ?? ''
-    writeRecord(lines, tunnel, index, 'http', '127.0.0.1', summary, 200, 1_500, 1, 2, '')
+    writeRecord(lines, { ...VISIT, summary }, tunnel, index, 1_500)
   }
   const minute = Math.floor(Date.now() / 60_000)
   return { records: { count, since, lines: lines.take(), tunnels }, tallies, minute }

@@ -1,6 +1,7 @@
 // A visitor who writes its HTTP/2 frames by hand and sees what becomes of each stream.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import {
@@ -37,13 +38,16 @@ export type Outcome = 'reset' | 'goaway' | 'closed' | number
 /** A connection on which a test writes frames; settings and pings are acknowledged. */
 export class FrameVisitor {
   readonly socket: TLSSocket
+  /** The connection below. */
+  readonly tcp: Socket
   readonly frames: Frame[] = []
   private pending: Buffer = Buffer.alloc(0)
   private waiting: (() => void)[] = []
   private nextStream = 1
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, tcp: Socket) {
     this.socket = socket
+    this.tcp = tcp
     socket.on('data', (chunk: Buffer) => this.read(chunk))
     socket.on('error', () => this.wake())
     socket.on('close', () => this.wake())
@@ -157,15 +161,11 @@ function huffmanDigits(octets: Buffer): number {
 }
 
 /** A connection to the TLS port on which frames are written by hand; destroyed after the test. */
-export async function frameVisitor(t: TestContext, server: RunningServer, servername = 'app.localhost') {
-  const socket = connectTls({
-    port: server.https,
-    host: '127.0.0.1',
-    servername,
-    ca: readFileSync(server.ca),
-    ALPNProtocols: ['h2'],
-  })
-  t.after(() => socket.destroy())
+export async function frameVisitor(t: TestContext, server: RunningServer, servername = 'app.localhost', from?: string) {
+  const tcp = connect({ port: server.https, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) })
+  tcp.on('error', () => {})
+  const socket = connectTls({ socket: tcp, servername, ca: readFileSync(server.ca), ALPNProtocols: ['h2'] })
+  t.after(() => tcp.destroy())
   await once(socket, 'secureConnect')
-  return new FrameVisitor(socket)
+  return new FrameVisitor(socket, tcp)
 }

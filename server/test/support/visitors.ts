@@ -13,14 +13,17 @@ const WAIT_MS = 60_000
 /** A connection on which a test writes and reads exact bytes. */
 export class RawVisitor {
   readonly socket: Socket
+  /** The TCP connection: the same one without TLS. */
+  readonly tcp: Socket
   text = ''
   bytes = 0
   isEnded = false
   error: Error | undefined
   private waiting: (() => void)[] = []
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, tcp = socket) {
     this.socket = socket
+    this.tcp = tcp
     socket.on('data', chunk => {
       this.bytes += chunk.length
       this.text += chunk.toString('latin1')
@@ -100,9 +103,10 @@ export async function rawTlsVisitor(
 ): Promise<RawVisitor> {
   const tcp = connectTcp({ port: server.https, host: '127.0.0.1', ...fromAddress(from) })
   const socket = connectTls({ socket: tcp, servername, ca: readFileSync(server.ca), ALPNProtocols: [protocol] })
+  tcp.on('error', () => {})
   t.after(() => tcp.destroy())
   await once(socket, 'secureConnect')
-  return new RawVisitor(socket)
+  return new RawVisitor(socket, tcp)
 }
 
 /** One HTTP/1.1 request on a connection of its own, and everything that came. */

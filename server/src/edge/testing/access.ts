@@ -1,4 +1,5 @@
-// An access log for tests that are about something else.
+// An access log and limits for tests that are about something else.
+import type { AddressUse } from '../../access/address-use.ts'
 import type { AccessSink } from '../../observe/access-log.ts'
 
 const ignore = () => {}
@@ -10,4 +11,13 @@ export const IGNORED: AccessSink = {
   datagramDropped: ignore,
   datagramRefused: ignore,
   flowEvicted: ignore,
+}
+
+export const NO_LIMIT: AddressUse = {
+  began: () => true,
+  ended: ignore,
+  isSmall: true,
+  crowd: 0,
+  hold: () => true,
+  release: ignore,
 }

@@ -9,6 +9,7 @@ const notAskedFor = () => {
 export function holderOf(kind: string, target: string, yields = true): Holder {
   return {
     name: target,
+    isNearlyFull: false,
     idleTimeoutMs: 0,
     owner: { machineId: 'machine', kind, target },
     description: `target ${target}`,

@@ -1,0 +1,75 @@
+// What one visitor address has under way at the moment, and what it makes the server hold for it.
+import { MAX_CHANNELS, MIB, SESSION_CREDIT_BYTES } from '@pbt/proto'
+
+/**
+ * What all visits of an address may have had sent to them that they do not take; the visit that goes beyond it is cut. One
+ * session's grown windows and the first credit of 32 channels fit, so that no ordinary visitor whose line stands still is cut.
+ */
+export const MAX_HELD_BYTES = SESSION_CREDIT_BYTES + 8 * MIB
+
+/** An address that has at most so many connections and requests may have one of the last of a session's channels. */
+export const FEW_UNDER_WAY = MAX_CHANNELS / 100
+
+/** The address's own view, for its connections and visits. */
+export interface AddressUse {
+  /** A request begins, or waits to: false when the address has too many; otherwise `ended` when nothing of it is left. */
+  began(): boolean
+  ended(): void
+  /** It has few connections and requests. */
+  readonly isSmall: boolean
+  /** Connections of the address at the moment; 0 for the owner's own programs and proxies, whose number has no limit. */
+  readonly crowd: number
+  /** Bytes wait for the visitor to take them; false when that is too much for this address: cut what they are for. */
+  hold(bytes: number): boolean
+  /** They have been taken, or are gone with their connection. */
+  release(bytes: number): void
+}
+
+export class UseOfAddress implements AddressUse {
+  /** Open at the moment. */
+  connections = 0
+  /** Under way at the moment. */
+  requests = 0
+  private held = 0
+  private readonly most: number
+  private readonly all: { underWay: number }
+
+  /** `all`: counts those of all addresses. */
+  constructor(most: number, all: { underWay: number }) {
+    this.most = most
+    this.all = all
+  }
+
+  get isIdle(): boolean {
+    return this.connections === 0 && this.requests === 0
+  }
+
+  get isSmall(): boolean {
+    return this.connections + this.requests <= FEW_UNDER_WAY
+  }
+
+  get crowd(): number {
+    return this.most === Number.POSITIVE_INFINITY ? 0 : this.connections
+  }
+
+  began(): boolean {
+    if (this.requests >= this.most) return false
+    this.requests++
+    this.all.underWay++
+    return true
+  }
+
+  ended(): void {
+    this.requests--
+    this.all.underWay--
+  }
+
+  hold(bytes: number): boolean {
+    this.held += bytes
+    return this.held <= MAX_HELD_BYTES || this.most === Number.POSITIVE_INFINITY
+  }
+
+  release(bytes: number): void {
+    this.held -= bytes
+  }
+}
