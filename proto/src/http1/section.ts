@@ -4,8 +4,7 @@ import { Http1Error } from './fields.ts'
 const LF = 0x0a
 const CR = 0x0d
 const EMPTY: Buffer = Buffer.alloc(0)
-/** Of what ends a section, these may have come without the last. */
-const PARTIAL_END_BYTES = 3
+const END = Buffer.from('\r\n\r\n')
 
 export class SectionReader {
   private readonly maxBytes: number
@@ -30,8 +29,10 @@ export class SectionReader {
   read(chunk: Buffer): string | undefined {
     const before = this.length
     const bytes = before === 0 ? chunk : this.keep(chunk)
-    const end = bytes.indexOf('\r\n\r\n', Math.max(0, before - 3), 'latin1')
-    if (end > this.maxBytes || (end < 0 && bytes.length > this.maxBytes + PARTIAL_END_BYTES)) {
+    const end = bytes.indexOf(END, Math.max(0, before - 3))
+    if ((end < 0 ? bytes.length - partOfEnd(bytes) : end) > this.maxBytes) {
+      // As it would have been before it was too much.
+      checkLines(end < 0 ? bytes : bytes.subarray(0, end), 0)
       throw new Http1Error(`the header section is larger than ${this.maxBytes} bytes`, true)
     }
     if (end < 0) {
@@ -55,9 +56,7 @@ export class SectionReader {
   private keep(chunk: Buffer): Buffer {
     const length = this.length + chunk.length
     if (length > this.kept.length) {
-      const larger = Buffer.allocUnsafe(
-        Math.max(1024, length, Math.min(2 * length, this.maxBytes + PARTIAL_END_BYTES + 1)),
-      )
+      const larger = Buffer.allocUnsafe(Math.max(1024, length, Math.min(2 * length, this.maxBytes + END.length)))
       this.kept.copy(larger, 0, 0, this.length)
       this.kept = larger
     }
@@ -65,6 +64,13 @@ export class SectionReader {
     this.length = length
     return this.kept.subarray(0, length)
   }
+}
+
+/** How many octets at the end may be the beginning of what ends a section. */
+function partOfEnd(bytes: Buffer): number {
+  let length = END.length - 1
+  while (!bytes.subarray(-length).equals(END.subarray(0, length)) && --length > 0);
+  return length
 }
 
 /** A line that ends with LF alone would make the end be waited for in vain. */

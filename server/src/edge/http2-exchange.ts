@@ -130,8 +130,10 @@ export class Http2Exchange extends Exchange {
     if (this.isClosed || stream.headersSent) return
     const { status, headers, body } = replyFor(code, { ...options, accept: this.headers.accept })
     // A body would wait for the visitor's window: the stream of one over its limit is to be over at once.
-    const isBodyless = this.headers[':method'] === 'HEAD' || code === 'limited'
-    stream.respond([':status', String(status), ...headers], { endStream: isBodyless })
+    const isShort = code === 'limited'
+    const fields = isShort ? headers.with(headers.indexOf('content-length') + 1, '0') : headers
+    const isBodyless = isShort || this.headers[':method'] === 'HEAD'
+    stream.respond([':status', String(status), ...fields], { endStream: isBodyless })
     if (!isBodyless) stream.end(body)
   }
 

@@ -12,6 +12,7 @@ const MAX_HEAD_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 export const MAX_FIELDS = 200
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/
 const MAX_LENGTH_DIGITS = 15
+const BARE_LF = /(?:^|[^\r])\n/
 const CR = 0x0d
 const LF = 0x0a
 /** A method begins with a character above white space. */
@@ -184,7 +185,7 @@ export class RequestParser {
 
 function readRequest(text: string): IncomingRequest {
   const lineEnd = text.indexOf('\r\n')
-  checkSizes(text.length, lineEnd)
+  checkSizes(text, lineEnd)
   const match = REQUEST_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
   if (match === null) throw new RefusedRequest('the request line is malformed, or of another version than HTTP/1.1')
   const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, MAX_FIELDS)
@@ -192,13 +193,13 @@ function readRequest(text: string): IncomingRequest {
 }
 
 /** `lineEnd`: where the request line ends, -1 without fields. */
-function checkSizes(length: number, lineEnd: number): void {
-  if (lineEnd > MAX_LINE_BYTES || (lineEnd < 0 && length > MAX_LINE_BYTES)) {
-    throw new RefusedRequest(`the request line is longer than ${MAX_LINE_BYTES} bytes`, 414)
-  }
-  if (lineEnd >= 0 && length - lineEnd > MAX_FIELD_BYTES) {
-    throw new RefusedRequest(`the header fields are larger than ${MAX_FIELD_BYTES} bytes`, 431)
-  }
+function checkSizes(text: string, lineEnd: number): void {
+  const isLineTooLong = (lineEnd < 0 ? text.length : lineEnd) > MAX_LINE_BYTES
+  if (!isLineTooLong && (lineEnd < 0 || text.length - lineEnd <= MAX_FIELD_BYTES)) return
+  // As it would have been before it was too much.
+  if (BARE_LF.test(text)) throw new RefusedRequest('a line ends without a carriage return')
+  if (isLineTooLong) throw new RefusedRequest(`the request line is longer than ${MAX_LINE_BYTES} bytes`, 414)
+  throw new RefusedRequest(`the header fields are larger than ${MAX_FIELD_BYTES} bytes`, 431)
 }
 
 function refusalOf(error: Http1Error, isHead: boolean): RefusedRequest {
