@@ -6,6 +6,11 @@ import { MAX_CHANNELS, MIB, SESSION_CREDIT_BYTES } from '@pbt/proto'
  * session's grown windows and the first credit of 32 channels fit, so that no ordinary visitor whose line stands still is cut.
  */
 export const MAX_HELD_BYTES = SESSION_CREDIT_BYTES + 8 * MIB
+/**
+ * The same for an address that has more than FEW_UNDER_WAY: what many pieces keep besides themselves comes on top. From half of it on it
+ * may begin nothing new.
+ */
+export const MAX_HELD_BY_MANY_BYTES = 16 * MIB
 
 /** An address that has at most so many connections and requests may have one of the last of a session's channels. */
 export const FEW_UNDER_WAY = MAX_CHANNELS / 100
@@ -40,6 +45,15 @@ export class UseOfAddress implements AddressUse {
     this.all = all
   }
 
+  /** It has much under way and does not read what comes. */
+  private get isUnread(): boolean {
+    return this.isLimited && !this.isSmall && this.held > MAX_HELD_BY_MANY_BYTES / 2
+  }
+
+  private get isLimited(): boolean {
+    return this.most < Number.POSITIVE_INFINITY
+  }
+
   get isIdle(): boolean {
     return this.connections === 0 && this.requests === 0
   }
@@ -49,11 +63,11 @@ export class UseOfAddress implements AddressUse {
   }
 
   get crowd(): number {
-    return this.most === Number.POSITIVE_INFINITY ? 0 : this.connections
+    return this.isLimited ? this.connections : 0
   }
 
   began(): boolean {
-    if (this.requests >= this.most) return false
+    if (this.requests >= this.most || this.isUnread) return false
     this.requests++
     this.all.underWay++
     return true
@@ -66,7 +80,7 @@ export class UseOfAddress implements AddressUse {
 
   hold(bytes: number): boolean {
     this.held += bytes
-    return this.held <= MAX_HELD_BYTES || this.most === Number.POSITIVE_INFINITY
+    return this.held <= (this.isSmall ? MAX_HELD_BYTES : MAX_HELD_BY_MANY_BYTES) || !this.isLimited
   }
 
   release(bytes: number): void {
