@@ -12,11 +12,13 @@ import { IGNORED, NO_LIMIT } from './testing/access.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
 
-function tunnelWith(open: LiveTunnel['open']): LiveTunnel {
+const UPGRADE = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+function tunnelWith(open: LiveTunnel['open'], isNearlyFull = false): LiveTunnel {
   const connect = () => {
     throw new Error('only requests come')
   }
-  return { name: 'test', isNearlyFull: false, idleTimeoutMs: 0, allows: () => true, open, connect }
+  return { name: 'test', isNearlyFull, idleTimeoutMs: 0, allows: () => true, open, connect }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */
@@ -38,11 +40,12 @@ function channelThat(takes: () => boolean) {
 }
 
 /** A connection of an edge that knows no tunnel, its visitor's socket, and what the visitor got. */
-async function visited(t: TestContext, open?: LiveTunnel['open']) {
+async function visited(t: TestContext, open?: LiveTunnel['open'], isNearlyFull = false, use = NO_LIMIT) {
   const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const visitor = connect((server.address() as AddressInfo).port, '127.0.0.1')
   const [socket] = (await once(server, 'connection')) as [Socket]
+  socket.on('error', () => socket.destroy())
   t.after(() => {
     visitor.destroy()
     socket.destroy()
@@ -56,7 +59,8 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
   const router = new Router({
     baseDomain: 'localhost',
     tunnels: {
-      lookup: () => (open === undefined ? { state: 'unknown' } : { state: 'online', tunnel: tunnelWith(open) }),
+      lookup: () =>
+        open === undefined ? { state: 'unknown' } : { state: 'online', tunnel: tunnelWith(open, isNearlyFull) },
       whenKnown: () => undefined,
     },
     covers: () => true,
@@ -65,7 +69,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open']) {
   const options = {
     router,
     visitorBehind: (visitor: Visitor) => visitor,
-    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http', NO_LIMIT),
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, each.localPort, 'http', use),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
@@ -272,7 +276,48 @@ test('a request for which the session has no channel left is told so at once', a
   assert.match(state.text, /^HTTP\/1\.1 503 [\s\S]*pbt-error: overloaded\r\n[\s\S]*retry-after: 5/)
 })
 
-const UPGRADE = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+for (const request of [REQUEST, UPGRADE]) {
+  const what = request === REQUEST ? 'a request' : 'an upgrade'
+  test(`the last channels of a session are for addresses that have little under way: ${what}`, async t => {
+    const { open } = channelThat(() => true)
+    const opened: string[] = []
+    const noting: LiveTunnel['open'] = (head, end, handler) => {
+      opened.push(head.method)
+      return open(head, end, handler)
+    }
+    const large = await visited(t, noting, true, { ...NO_LIMIT, isSmall: false })
+    large.visitor.write(request)
+    while (!large.state.text.includes('pbt-error')) await once(large.visitor, 'data')
+    assert.match(large.state.text, /^HTTP\/1\.1 429 [\s\S]*pbt-error: limited/)
+    assert.deepEqual(opened, [])
+    const small = await visited(t, noting, true)
+    await small.arrived(request)
+    assert.deepEqual(opened, ['GET'])
+  })
+
+  test(`${what} of an address that has too many is told so and counted down once, however it ends`, async t => {
+    const counts = { began: 0, ended: 0 }
+    const use = {
+      ...NO_LIMIT,
+      began: () => ++counts.began <= 1,
+      ended: () => counts.ended++,
+    }
+    const { open } = channelThat(() => true)
+    const first = await visited(t, open, false, use)
+    await first.arrived(request)
+    const second = await visited(t, open, false, use)
+    second.visitor.write(request)
+    while (!second.state.text.includes('pbt-error')) await once(second.visitor, 'data')
+    assert.match(second.state.text, /^HTTP\/1\.1 429 /)
+    second.visitor.destroy()
+    await once(second.socket, 'close')
+    assert.deepEqual(counts, { began: 2, ended: 0 })
+    first.visitor.resetAndDestroy()
+    await once(first.socket, 'close')
+    assert.deepEqual(counts, { began: 2, ended: 1 })
+  })
+}
+
 const ANSWERS = [
   ['of a known length', REQUEST, { status: 200, headers: ['content-length', '1000000'], upgrade: '' }],
   ['in chunks', REQUEST, { status: 200, headers: [], upgrade: '' }],

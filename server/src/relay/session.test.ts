@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { codeOf, GRACE_MS, LINK_SILENCE_MS, MAX_TUNNELS } from '@pbt/proto'
+import { codeOf, GRACE_MS, LINK_SILENCE_MS, MAX_CHANNELS, MAX_TUNNELS } from '@pbt/proto'
 import { GoodbyeSchema, NewTokenSchema, type TunnelKind } from '@pbt/proto/tunnel/v1'
 import { house } from './testing/session-house.ts'
+import { RESERVED_CHANNELS } from './tunnel.ts'
 
 test('a session without a link is kept for the grace time, and no longer', async () => {
   const { clock, ended, offline, state, join } = house()
@@ -143,4 +144,26 @@ test('a tunnel whose last name another of the same client takes is told so', asy
   const [closed] = first.heard.flatMap(({ case: name, value }) => (name === 'tunnelClosed' ? [value] : []))
   assert.deepEqual([closed?.tunnel, codeOf(closed?.reason ?? 0)], [1, 'replaced'])
   assert.deepEqual([first.session.tunnelCount, second.session.tunnelCount, state()], [0, 1, 'online'])
+})
+
+test('a session of which nine tenths of the channels are open says so', async () => {
+  const { registry, join } = house()
+  const { connect, open } = join()
+  connect()
+  await open(1)
+  const lookup = registry.lookup('app.localhost')
+  assert.ok(lookup.state === 'online')
+  const { tunnel } = lookup
+  const head = { tunnel: 0, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '' }
+  const handler = { onReset: () => {} }
+  let first: ReturnType<typeof tunnel.open> | undefined
+  for (let count = 0; count < MAX_CHANNELS - RESERVED_CHANNELS; count++) {
+    assert.ok(!tunnel.isNearlyFull)
+    const channel = tunnel.open({ ...head }, true, handler)
+    first ??= channel
+  }
+  assert.ok(tunnel.isNearlyFull)
+  tunnel.open({ ...head }, true, handler).reset('cancelled', '')
+  first?.reset('cancelled', '')
+  assert.ok(!tunnel.isNearlyFull)
 })
