@@ -204,8 +204,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row(
         'I9',
         'P1',
-        'TLS tickets that are kept',
-        'keys live for hours and are gone then, whatever version resumes',
+        'TLS: renegotiation, old ciphers, no server name, kept tickets',
+        "refused; only AEAD with forward secrecy; the base domain's certificate; ticket keys live for hours, whatever resumes",
         ADDED,
       ),
     ],

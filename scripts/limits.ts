@@ -25,6 +25,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     [
       'server/src/access/visitor-limits.ts',
       'server/src/edge/edge.ts',
+      'server/src/edge/tls.ts',
       'server/src/edge/tcp.ts',
       'server/src/edge/reset.ts',
       'proto/src/keep-alive.ts',

@@ -18,7 +18,7 @@ export type Route =
 export interface RouterOptions {
   readonly baseDomain: string
   readonly tunnels: Tunnels
-  /** Whether the certificate shown for a server name also covers a host, so that connections may be shared. */
+  /** Whether the certificate shown for a server name, '' for none, also covers a host, so that connections may be shared. */
   readonly covers: (serverName: string, host: string) => boolean
   readonly limits: { readonly isMemoryShort: boolean }
 }
@@ -33,13 +33,14 @@ export class Router {
   }
 
   /**
-   * `serverName`: of the TLS connection, lower-case; undefined on plain HTTP or when the visitor sent none. `address`: the
+   * `serverName`: of the TLS connection, lower-case; '' when the visitor sent none, undefined on plain HTTP. `address`: the
    * visitor's.
    */
   route(host: string, serverName: string | undefined, address: string): Route {
     if (this.options.limits.isMemoryShort) return reply('overloaded', { detail: 'its memory is short' })
     if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
-      return reply('misdirected', { detail: `the connection was made for ${serverName}, the request is for ${host}` })
+      const named = serverName === '' ? 'without a server name' : `for ${serverName}`
+      return reply('misdirected', { detail: `the connection was made ${named}, the request is for ${host}` })
     }
     return this.routeOf(host, address, this.options.tunnels.lookup(host))
   }
