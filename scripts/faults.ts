@@ -65,8 +65,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row(
         'B6',
         'P0',
-        'forged forwarding fields',
-        "removed, then set by the edge, once; Connection cannot remove the edge's",
+        'forged forwarding fields, and others that only a proxy may say',
+        "removed in every spelling, as fields and as trailers; the edge's own set once; Connection cannot remove them",
       ),
       row(
         'B7',

@@ -91,7 +91,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       relayLog.error('could not write that names are in use', { error: String(error) }),
     )
     await reservations.load(GRACE_MS)
-    const proxies = new TrustedProxies(config.trustedProxies)
+    const proxies = new TrustedProxies(config.trustedProxies, config.proxyFields)
     const limits = new VisitorLimits({
       clock,
       descriptors: descriptorLimit(),

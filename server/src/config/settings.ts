@@ -11,6 +11,7 @@ import {
   path,
   port,
   portRange,
+  proxyField,
   wholeNumber,
   wholeNumberOrNone,
 } from './kinds.ts'
@@ -106,6 +107,12 @@ export const SETTINGS = {
     default: () => [],
     unit: '',
     doc: 'reverse proxies in front of this server: over HTTP what they say of a visitor in X-Forwarded-For (else Forwarded), -Proto, -Host and -Port holds, and the visitor behind them is judged, limited and recorded',
+  }),
+  proxyFields: setting({
+    kind: listOf(proxyField),
+    default: () => [],
+    unit: '',
+    doc: "fields that only a proxy may say, such as Remote-User, and that trusted-proxies are believed: they must remove a visitor's own; docs/limits.md lists what is dropped otherwise",
   }),
   responseTimeoutSeconds: setting({
     kind: wholeNumber(0, DAY_SECONDS, 'seconds from 0 to 86400 (0 is no limit)'),

@@ -13,6 +13,7 @@ import { visitorBehind } from './forwarded.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
+import { isProxyField, plainNameOf } from './proxy-fields.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
@@ -67,6 +68,9 @@ export class Edge {
   constructor(options: EdgeOptions) {
     this.options = options
     const { limits, clock, log } = options
+    for (const field of options.proxies.fields) {
+      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that everybody may say', { field })
+    }
     this.connections = new Connections({ limits, clock, log })
     const router = new Router({
       baseDomain: options.baseDomain,
@@ -210,8 +214,9 @@ export class Edge {
     const known = this.visitors.get(socket)
     if (known !== undefined) return known
     const { remoteAddress, remotePort, localPort } = socket
-    const isTrusted = this.options.proxies.trusts(remoteAddress ?? '')
-    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), isTrusted)
+    const { proxies } = this.options
+    const believed = proxies.trusts(remoteAddress ?? '') ? proxies.fields : undefined
+    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), believed)
     this.visitors.set(socket, visitor)
     return visitor
   }

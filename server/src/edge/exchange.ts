@@ -14,9 +14,11 @@ import {
 } from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
+import { answerFields, answerTrailers } from './answer-fields.ts'
 import { BodyPace } from './body-pace.ts'
-import { answerFields, trailerFields, type Visitor } from './headers.ts'
+import type { Visitor } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
+import { requestTrailers } from './request-fields.ts'
 import type { Route } from './router.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
@@ -177,8 +179,8 @@ export abstract class Exchange implements ChannelHandler {
     this.isRequestWhole = true
     const { channel } = this
     if (channel === undefined) return
-    const fields = trailers.length === 0 ? trailers : trailerFields(trailers)
-    if (fields.length > 0) channel.sendTrailers([...fields])
+    const fields = trailers.length === 0 ? [] : requestTrailers(trailers)
+    if (fields.length > 0) channel.sendTrailers(fields)
     else channel.end()
   }
 
@@ -258,7 +260,7 @@ export abstract class Exchange implements ChannelHandler {
 
   onTrailers(trailers: HeaderList): void {
     if (this.phase !== 'answering' || this.left > 0) return
-    this.sendEnd(trailerFields(trailers))
+    this.sendEnd(answerTrailers(trailers))
     this.ended()
   }
 

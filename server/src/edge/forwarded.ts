@@ -34,6 +34,7 @@ export function visitorBehind(
     port,
     forwardedFor: node,
     isTrusted: false,
+    believed: proxies.fields,
     requests,
     behind: {
       proxy: connection,
