@@ -76,6 +76,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       ),
       row('B8', 'P0', 'fields of one name', 'order and number kept; Set-Cookie never joined, cookie crumbs joined'),
       row('B9', 'P1', 'too many, too long', '431 or 414 and close; just below passes'),
+      row(
+        'A8',
+        'P0',
+        'cookies that one tunnel sets for all',
+        'pass, for one sign-on; with isolate-cookies stripped from every kind of answer and counted',
+      ),
       row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
     ],
   ],

@@ -1,4 +1,4 @@
-// The part of docs/limits.md on fields: what no visitor can say to a target.
+// The part of docs/limits.md on fields: what no visitor can say to a target, and what no tunnel can say to a visitor.
 import { PROXY_FIELDS } from '../server/src/edge/proxy-fields.ts'
 
 /** For docs/limits.md, from the table that the edge goes by. */
@@ -26,6 +26,18 @@ fields and never as trailers, and still from nobody else.
 What visitors may say passes: \`X-HTTP-Method-Override\` and its like (programs in browsers need it, and a service that obeys it has to judge it
 anyway), \`Via\`, \`CDN-Loop\`, request ids and traces, \`Origin\`, \`Referer\`, \`Authorization\`, and all fields of applications. A service that trusts a field
 of its own making, such as \`X-User\`, is not helped by this list: it must not be open to visitors.
+
+### Cookies
+
+A tunnel may set cookies for its own host. With \`Domain=<base domain>\`, or a domain above it, a cookie goes to all tunnels, which is what one
+sign-on for several of them needs; so it passes. Where tunnels are not to reach each other, \`isolate-cookies\` strips such cookies from
+every answer (also interim ones, and those to upgrades) and counts them in \`pbt.cookies.stripped\`; a \`Domain\` that browsers could read in two ways is
+stripped too. Answers' trailers never have cookies. Custom domains cannot set cookies for the base domain anyway, unless they lie below a parent of it.
+
+What a page does by script is beyond the edge: \`document.cookie\` can set such cookies as long as the base domain is not on the
+[public suffix list](https://publicsuffix.org). The admin host's own cookie can be neither set nor overwritten by a tunnel's answer or page: its name
+begins with \`__Host-\`, which browsers take from that very host only, over https and without a Domain. A tunnel can make a browser forget it, by
+\`Clear-Site-Data\` or by very many cookies: whoever is logged in then has to log in again.
 
 `
 }

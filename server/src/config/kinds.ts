@@ -139,6 +139,15 @@ export const proxyField: Kind<string> = {
   show: String,
 }
 
+export const yesOrNo: Kind<boolean> = {
+  expected: 'true or false',
+  read: value => {
+    const text = typeof value === 'boolean' ? String(value) : textOf(value)
+    return text === 'true' ? true : text === 'false' ? false : undefined
+  },
+  show: String,
+}
+
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return {
     expected: `one of ${values.join(', ')}`,

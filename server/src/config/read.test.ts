@@ -57,6 +57,7 @@ test('every setting can be given in all three ways', () => {
     'tls-key': '/a.key,/b.key',
     'trusted-proxies': '10.0.0.0/8, ::1',
     'proxy-fields': 'Remote-User, x-forwarded-user',
+    'isolate-cookies': 'true',
     'response-timeout-seconds': '60',
     'connections-per-address': '100',
     'new-connections-per-second': '20',
@@ -86,11 +87,11 @@ test('every setting can be given in all three ways', () => {
 })
 
 test('YAML values have their own types', () => {
-  const text = 'https-port: 443\nbind-address: ["::1"]\nlog-level: # nothing\ndrain-seconds: 0\n'
+  const text = 'https-port: 443\nbind-address: ["::1"]\nlog-level: # nothing\ndrain-seconds: 0\nisolate-cookies: true\n'
   const config = readConfig({ ...NOTHING, file: { name: 's.yaml', text } })
   assert.deepEqual(
-    [config.httpsPort, config.bindAddress, config.logLevel, config.drainSeconds],
-    [443, ['::1'], 'info', 0],
+    [config.httpsPort, config.bindAddress, config.logLevel, config.drainSeconds, config.isolateCookies],
+    [443, ['::1'], 'info', 0, true],
   )
 })
 
@@ -146,5 +147,8 @@ test('what a proxy is believed is no field of the server and none that ends at e
   ]
   for (const field of [...own, 'Content-Length', 'Proxy', 'PBT-Error', 'Remote User', 'Remote-User:', 'a\u00e4']) {
     assert.deepEqual(Object.keys(problemsOf({ flags: { 'proxy-fields': field } })), ['proxy-fields'], field)
+  }
+  for (const value of ['yes', '1', 'on', '']) {
+    assert.deepEqual(Object.keys(problemsOf({ flags: { 'isolate-cookies': value } })), ['isolate-cookies'], value)
   }
 })

@@ -9,6 +9,7 @@ import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import { headText } from './answer-text.ts'
 import { Connections, type TurnedAway } from './connections.ts'
+import type { CookieIsolation } from './cookies.ts'
 import { visitorBehind } from './forwarded.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
@@ -37,6 +38,8 @@ export interface EdgeOptions {
   readonly leastBodyRate: number
   /** The owner's reverse proxies. */
   readonly proxies: TrustedProxies
+  /** Undefined: tunnels may set cookies for each other. */
+  readonly cookies?: CookieIsolation | undefined
   /** Shared with the ports of TCP tunnels. */
   readonly limits: VisitorLimits
   readonly clock: Clock
@@ -77,6 +80,7 @@ export class Edge {
       tunnels: options.tunnels,
       covers: (serverName, host) => options.keyring.covers(serverName || undefined, host),
       limits,
+      cookies: options.cookies,
     })
     const common = {
       router,

@@ -14,8 +14,9 @@ import {
 } from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
-import { answerFields, answerTrailers } from './answer-fields.ts'
+import { type AnswerFields, answerFields, answerTrailers } from './answer-fields.ts'
 import { BodyPace } from './body-pace.ts'
+import type { CookieIsolation } from './cookies.ts'
 import type { Visitor } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import { requestTrailers } from './request-fields.ts'
@@ -39,6 +40,7 @@ export abstract class Exchange implements ChannelHandler {
   private hasNoBody = false
   /** Bytes handed to the visitor's side that it has not taken; credit for them is given when it has. */
   private owed = 0
+  private cookies: CookieIsolation | undefined
   private stopWaiting: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
   /** Undefined for a request without a body. */
@@ -102,6 +104,7 @@ export abstract class Exchange implements ChannelHandler {
   start(route: Route, head: RequestHead, timeoutMs: number): void {
     switch (route.kind) {
       case 'tunnel':
+        this.cookies = route.cookies
         this.open(route.tunnel, head, timeoutMs)
         return
       case 'reply':
@@ -208,7 +211,7 @@ export abstract class Exchange implements ChannelHandler {
       return
     }
     this.clearTimer()
-    const fields = answerFields(head.headers)
+    const fields = this.fieldsOf(head)
     if (fields === undefined) {
       this.broke('the answer has a Content-Length that makes no sense')
       return
@@ -226,6 +229,10 @@ export abstract class Exchange implements ChannelHandler {
     }
   }
 
+  private fieldsOf({ headers }: ResponseHead): AnswerFields | undefined {
+    return answerFields(this.cookies?.keep(headers, this.tunnel) ?? headers)
+  }
+
   private onInterim(head: ResponseHead): void {
     if (head.status === 101) {
       this.broke('the service switched protocols without being asked')
@@ -236,7 +243,7 @@ export abstract class Exchange implements ChannelHandler {
       return
     }
     if (head.status === 100) this.pace?.asked()
-    this.sendInterim(head.status, answerFields(head.headers)?.headers ?? [])
+    this.sendInterim(head.status, this.fieldsOf(head)?.headers ?? [])
   }
 
   onData(chunk: Buffer, last: boolean): void {

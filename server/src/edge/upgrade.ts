@@ -4,6 +4,7 @@ import { type Channel, type ChannelHandler, type HeaderList, PbtError, type Resp
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import { answerFields } from './answer-fields.ts'
 import { headText } from './answer-text.ts'
+import type { CookieIsolation } from './cookies.ts'
 import { replyCodeOf } from './exchange.ts'
 import { type Visitor, valuesOf } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, replyFor, statusOf } from './replies.ts'
@@ -66,6 +67,7 @@ class UpgradeExchange implements ChannelHandler {
   private owed = 0
   private isChunked = false
   private left = -1
+  private cookies: CookieIsolation | undefined
   private stopWaiting: (() => void) | undefined
 
   // For the access log.
@@ -112,6 +114,7 @@ class UpgradeExchange implements ChannelHandler {
         return
       case 'tunnel':
         this.tunnel = route.tunnel.name
+        this.cookies = route.cookies
         this.isCounted = this.visitor.requests?.began(this.visitor.address) === true
         if (this.visitor.requests !== undefined && !this.isCounted) {
           this.reply('limited', { detail: 'there are too many requests from your address' })
@@ -138,7 +141,7 @@ class UpgradeExchange implements ChannelHandler {
 
   onHead(head: ResponseHead, last: boolean): void {
     if (this.phase !== 'waiting') return
-    const fields = answerFields(head.headers)
+    const fields = answerFields(this.cookies?.keep(head.headers, this.tunnel) ?? head.headers)
     if (fields === undefined || (head.status === 101 && head.upgrade === '')) {
       this.channel?.reset('target-broke', 'the answer makes no sense')
       this.reply('target-broke', { detail: 'the answer makes no sense' })
