@@ -65,8 +65,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row(
         'B6',
         'P0',
-        'forged forwarding fields',
-        "removed, then set by the edge, once; Connection cannot remove the edge's",
+        'forged forwarding fields, and others that only a proxy may say',
+        "removed in every spelling, as fields and as trailers; the edge's own set once; Connection cannot remove them",
       ),
       row(
         'B7',
@@ -76,6 +76,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       ),
       row('B8', 'P0', 'fields of one name', 'order and number kept; Set-Cookie never joined, cookie crumbs joined'),
       row('B9', 'P1', 'too many, too long', '431 or 414 and close; just below passes'),
+      row(
+        'A8',
+        'P0',
+        'cookies that one tunnel sets for all',
+        'pass, for one sign-on; with isolate-cookies stripped from every kind of answer and counted',
+      ),
       row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
     ],
   ],
@@ -211,8 +217,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row(
         'I9',
         'P1',
-        'TLS tickets that are kept',
-        'keys live for hours and are gone then, whatever version resumes',
+        'TLS: renegotiation, old ciphers, no server name, kept tickets',
+        "refused; only AEAD with forward secrecy; the base domain's certificate; ticket keys live for hours, whatever resumes",
         ADDED,
       ),
     ],

@@ -16,6 +16,7 @@ import {
 } from '../proto/src/limits.ts'
 import { MAX_CONNECTIONS } from '../server/src/access/visitor-limits.ts'
 import { SESSION_WINDOW_BYTES } from '../server/src/edge/http2.ts'
+import { fieldsSection } from './fields.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -27,6 +28,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/access/address-use.ts',
       'server/src/edge/connections.ts',
       'server/src/edge/edge.ts',
+      'server/src/edge/tls.ts',
       'server/src/edge/tcp.ts',
       'server/src/edge/reset.ts',
       'proto/src/keep-alive.ts',
@@ -139,7 +141,7 @@ would take more and has not begun to answer: an upload that the target holds up 
 100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up to sixty.
 
 ${parts.join('\n')}
-## What they add up to
+${fieldsSection()}## What they add up to
 
 The worst that peers can make the server hold, if all of them do their worst at the same time:
 

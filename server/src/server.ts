@@ -9,6 +9,7 @@ import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
 import { watchChanges } from './changes.ts'
 import { type Config, DEVELOPMENT_DOMAIN, showPortRange } from './config.ts'
+import { CookieIsolation } from './edge/cookies.ts'
 import { descriptorLimit } from './edge/descriptors.ts'
 import { Edge } from './edge/edge.ts'
 import { MemoryWatch, memoryLimit } from './edge/memory-watch.ts'
@@ -91,7 +92,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       relayLog.error('could not write that names are in use', { error: String(error) }),
     )
     await reservations.load(GRACE_MS)
-    const proxies = new TrustedProxies(config.trustedProxies)
+    const proxies = new TrustedProxies(config.trustedProxies, config.proxyFields)
     const limits = new VisitorLimits({
       clock,
       descriptors: descriptorLimit(),
@@ -185,6 +186,9 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
       responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
       leastBodyRate: config.leastUploadRate,
       proxies,
+      cookies: config.isolateCookies
+        ? new CookieIsolation(baseDomain, tunnel => access.cookieStripped(tunnel))
+        : undefined,
       limits,
       clock,
       log: edgeLog,

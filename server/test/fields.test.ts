@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { noting } from './support/noting.ts'
 import { startPbt } from './support/programs.ts'
-import { rawTarget } from './support/targets.ts'
+import { httpTarget, rawTarget } from './support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from './support/visitors.ts'
 
 const HOST = 'Host: app.localhost\r\n'
@@ -70,6 +70,64 @@ test('B6: nobody but a proxy says which certificate a visitor has, however it is
   assert.equal((await http2Request(await http2Visitor(t, server), fields)).status, 200)
   assert.match(seen.text.slice(before), /X-Real-IP: 127\.0\.0\.1\r\n/)
   assert.doesNotMatch(seen.text, /forged/)
+})
+
+test('B6: what only a proxy may say passes neither as field nor as trailer, over HTTP/1.1, HTTP/2 and in upgrades', async t => {
+  let seen: { fields: string[]; trailers: string[] } | undefined
+  const target = await httpTarget(t, (request, response) => {
+    request.resume()
+    request.on('end', () => {
+      seen = { fields: request.rawHeaders, trailers: request.rawTrailers }
+      response.end('ok')
+    })
+  })
+  const { server } = await startPbt(t, target)
+  const forged = [
+    ...['X-Forwarded-For', 'X_Forwarded_Proto', 'x_real_ip', 'X.Real.IP', 'SSL_CLIENT_CERT', 'Client-Cert', 'Proxy'],
+    ...[
+      'X-Client-IP',
+      'x_client_ip',
+      'Client-IP',
+      'True-Client-IP',
+      'X-Cluster-Client-IP',
+      'CF-Connecting-IP',
+      'PROXY',
+    ],
+    ...['Remote-User', 'REMOTE_USER', 'X-Remote-User', 'X_Remote_Groups', 'X-Auth-Request-Email', 'X-Original-URL'],
+    ...[
+      'X_Original_URL',
+      'X-Rewrite-URL',
+      'x_rewrite_url',
+      'X-Original-Host',
+      'X-Original-Method',
+      'X-Host',
+      'SCRIPT_NAME',
+    ],
+    ...['PATH_INFO', 'X-Accel-Mapping', 'X-Sendfile-Type', 'Content_Length', 'Transfer_Encoding', 'PBT_Error'],
+  ]
+  const kept = ['X-HTTP-Method-Override', 'X-Request-ID', 'X-Sum']
+  const lines = [...forged.map(name => `${name}: forged`), ...kept.map(name => `${name}: kept`), ''].join('\r\n')
+  const check = (what: string, asFields: boolean, asTrailers: boolean) => {
+    assert.ok(seen !== undefined, what)
+    assert.doesNotMatch(JSON.stringify(seen), /forged/, what)
+    for (const name of kept) {
+      const has = (raw: string[]) => raw.some(each => each.toLowerCase() === name.toLowerCase())
+      assert.deepEqual([has(seen.fields), has(seen.trailers)], [asFields, asTrailers], `${what}: ${name}`)
+    }
+    seen = undefined
+  }
+  const head = `${HOST}Connection: close`
+  await rawRequest(t, server, `GET / HTTP/1.1\r\n${head}\r\n${lines}\r\n`)
+  check('fields', true, false)
+  const chunked = `Transfer-Encoding: chunked\r\nTrailer: X-Forwarded-For\r\n\r\n2\r\nhi\r\n0\r\n`
+  await rawRequest(t, server, `POST / HTTP/1.1\r\n${head}\r\n${chunked}${lines}\r\n`)
+  check('trailers', false, true)
+  await rawRequest(t, server, `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: x\r\n${lines}\r\n`)
+  check('an upgrade', true, false)
+  const valued = (names: string[], value: string) => names.map(name => [name.toLowerCase(), value] as const)
+  const all = Object.fromEntries([...valued(forged, 'forged'), ...valued(kept, 'kept')])
+  await http2Request(await http2Visitor(t, server), { ':method': 'POST', ...all }, Buffer.from('hi'), all)
+  check('HTTP/2', true, true)
 })
 
 test('B7: an upgrade to h2c is an ordinary request for the target, and no HTTP/2 of a visitor reaches it', async t => {

@@ -56,6 +56,23 @@ test('B6: a trusted proxy is believed and added to, everybody else is not', asyn
   assert.equal(forged.host, 'app.localhost')
 })
 
+test('B6: what only a proxy may say passes from a trusted one when the owner names it, and from nobody else', async t => {
+  const fields =
+    'X-Forwarded-For: 203.0.113.7\r\nRemote-User: ann\r\nRemote_User: eve\r\nRemote-Groups: eve\r\nX-Original-URL: /eve\r\n'
+  const usersOf = async (server: RunningServer, from: string, more = '') =>
+    (await ask(t, server, from, 'app.localhost', fields + more)).match(/ann|eve/g)
+  const named = await proxied(t, '--proxy-fields', 'Remote-User,X-Forwarded-User')
+  assert.deepEqual(await usersOf(named, PROXY), ['ann'])
+  assert.deepEqual(await usersOf(named, PROXY, 'X-Forwarded-User: ann\r\n'), ['ann', 'ann'])
+  assert.equal(await usersOf(named, STRANGER, 'X-Forwarded-User: eve\r\n'), null)
+  // The proxy's own request, which names nobody.
+  assert.match(await ask(t, named, PROXY, 'app.localhost', 'Remote-User: ann\r\n'), /"remote-user":"ann"/)
+  const session = await http2Visitor(t, named, 'app.localhost', PROXY)
+  const { body } = await http2Request(session, { 'x-forwarded-for': '203.0.113.7', 'remote-user': 'ann', proxy: 'eve' })
+  assert.deepEqual(body.toString().match(/ann|eve/g), ['ann'])
+  assert.equal(await usersOf(await proxied(t), PROXY), null)
+})
+
 test('B5: an allowlist judges the visitor behind a trusted proxy, for each request and upgrade', async t => {
   const server = await proxied(t, '--drain-seconds', '1')
   const cases: readonly (readonly [from: string, fields: string, status: number])[] = [

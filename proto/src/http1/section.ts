@@ -31,8 +31,8 @@ export class SectionReader {
     const bytes = before === 0 ? chunk : this.keep(chunk)
     const end = bytes.indexOf(END, Math.max(0, before - 3))
     if ((end < 0 ? bytes.length - partOfEnd(bytes) : end) > this.maxBytes) {
-      // As it would have been before it was too much.
-      checkLines(end < 0 ? bytes : bytes.subarray(0, end), 0)
+      // What was wrong before it was too much is said first, also when both came at once.
+      checkLines(bytes.subarray(0, this.maxBytes + 1), 0)
       throw new Http1Error(`the header section is larger than ${this.maxBytes} bytes`, true)
     }
     if (end < 0) {

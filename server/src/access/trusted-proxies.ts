@@ -16,11 +16,14 @@ export interface Origin {
 export const UNKNOWN: Origin = { address: 'unknown', port: 0 }
 
 export class TrustedProxies {
+  /** Of the fields that only a proxy may say, those that these are believed; in lower case. */
+  readonly fields: ReadonlySet<string>
   private readonly list: Allowlist | undefined
 
-  /** `blocks`: as an allowlist has them; none: nobody is trusted. Throws PbtError as an allowlist does. */
-  constructor(blocks: readonly string[]) {
+  /** `blocks`: as an allowlist has them; none: nobody is trusted. `fields`: in lower case. Throws PbtError as an allowlist does. */
+  constructor(blocks: readonly string[], fields: readonly string[] = []) {
     this.list = blocks.length === 0 ? undefined : new Allowlist(blocks)
+    this.fields = new Set(fields)
   }
 
   trusts(address: string): boolean {

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { leafCertificate } from './certificate.ts'
 import type { DevelopmentAuthority } from './development-authority.ts'
-import { type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
+import { type CertificatePair, type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
 
 /** Contexts kept at once; the one not used for longest makes room. One is about 100 KiB. */
 export const MAX_CONTEXTS = 500
@@ -20,6 +20,7 @@ const NAME = /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*localhost$/
 const MAX_NAME = 64
 
 interface Kept {
+  readonly pair: CertificatePair
   readonly context: SecureContext
   readonly renewAt: number
   readonly endsAt: number
@@ -46,18 +47,21 @@ export class DevelopmentKeyring implements Keyring {
     return this.kept.size
   }
 
-  contextFor(servername: string | undefined, call: ContextCallback): void {
-    // A peer that names nobody has dialled an address: the certificate for localhost holds for loopback.
-    const name = servername ?? 'localhost'
-    if (!isBelowLocalhost(name)) {
+  contextFor(servername: string, call: ContextCallback): void {
+    if (!isBelowLocalhost(servername)) {
       call(null)
       return
     }
     try {
-      call(null, this.context(name))
+      call(null, this.keptFor(servername).context)
     } catch (error) {
       call(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  /** A peer that names nobody has dialled an address: the certificate for localhost holds for loopback. */
+  get unnamed(): CertificatePair {
+    return this.keptFor('localhost').pair
   }
 
   /** Stands in for a wildcard: every name that gets a certificate here is covered by any of them. */
@@ -77,7 +81,7 @@ export class DevelopmentKeyring implements Keyring {
     this.kept.clear()
   }
 
-  private context(name: string): SecureContext {
+  private keptFor(name: string): Kept {
     const now = Date.now()
     const before = this.kept.get(name)
     const kept = before !== undefined && now < before.renewAt ? before : this.make(name, now)
@@ -87,13 +91,14 @@ export class DevelopmentKeyring implements Keyring {
       const [oldest] = this.kept.keys()
       if (oldest !== undefined) this.kept.delete(oldest)
     }
-    return kept.context
+    return kept
   }
 
   private make(name: string, now: number): Kept {
     const leaf = leafCertificate(this.authority, name, this.key.publicKey, new Date(now + LEAF_MS))
-    const context = createSecureContext({ cert: leaf, key: this.keyPem, minVersion: MIN_TLS_VERSION })
-    return { context, renewAt: now + RENEW_MS, endsAt: now + LEAF_MS }
+    const pair = { cert: leaf, key: this.keyPem }
+    const context = createSecureContext({ ...pair, minVersion: MIN_TLS_VERSION })
+    return { pair, context, renewAt: now + RENEW_MS, endsAt: now + LEAF_MS }
   }
 }
 

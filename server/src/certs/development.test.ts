@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +16,7 @@ function directory(t: TestContext): string {
   return path
 }
 
-function contextOf(keyring: DevelopmentKeyring, name: string | undefined): SecureContext | undefined {
+function contextOf(keyring: DevelopmentKeyring, name: string): SecureContext | undefined {
   let found: SecureContext | undefined
   keyring.contextFor(name, (error, context) => {
     assert.equal(error, null)
@@ -69,6 +70,13 @@ test('names below localhost get certificates that the authority vouches for', as
   for (const name of ['localhost', 'myapp.localhost', 'link.localhost', 'a.b.localhost']) {
     assert.equal(await handshake(t, keyring, name, authority.pem), name)
   }
+})
+
+test('peers that name no server are shown the certificate for localhost, the same until it is made anew', t => {
+  const keyring = new DevelopmentKeyring(openDevelopmentAuthority(directory(t)))
+  const { unnamed } = keyring
+  assert.equal(keyring.unnamed, unnamed)
+  assert.match(new X509Certificate(unnamed.cert).subjectAltName ?? '', /DNS:localhost, IP Address:127\.0\.0\.1/)
 })
 
 test('other names end the handshake with an alert', async t => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ function setUp(t: TestContext) {
   return { directory, write, open, logged: () => String(stream.read() ?? '') }
 }
 
-function serves(keyring: FileKeyring, name: string | undefined): boolean {
+function serves(keyring: FileKeyring, name: string): boolean {
   let found = false
   keyring.contextFor(name, (error, context) => {
     assert.equal(error, null)
@@ -49,10 +49,25 @@ function serves(keyring: FileKeyring, name: string | undefined): boolean {
 test('each name is served by the first certificate that holds for it', t => {
   const { write, open } = setUp(t)
   const keyring = open([write('base', '*.pbt.test'), write('custom', 'app.mine.test')])
-  for (const name of ['link.pbt.test', 'myapp.pbt.test', 'app.mine.test', undefined])
-    assert.ok(serves(keyring, name), String(name))
+  for (const name of ['link.pbt.test', 'myapp.pbt.test', 'app.mine.test']) assert.ok(serves(keyring, name), name)
   for (const name of ['a.b.pbt.test', 'pbt.test', 'notpbt.test', 'mine.test', ''])
     assert.ok(!serves(keyring, name), name)
+})
+
+test("peers that name no server are shown the base domain's certificate, whichever place it has", t => {
+  const { write, open } = setUp(t)
+  const shown = (keyring: FileKeyring) => new X509Certificate(keyring.unnamed?.cert ?? '').subjectAltName
+  const custom = write('custom', 'app.mine.test')
+  const wildcard = write('wildcard', '*.pbt.test')
+  const keyring = open([custom, wildcard])
+  assert.equal(shown(keyring), 'DNS:*.pbt.test')
+  assert.equal(keyring.unnamed, keyring.unnamed)
+  assert.ok(keyring.covers(undefined, 'myapp.pbt.test'))
+  assert.ok(!keyring.covers(undefined, 'app.mine.test'))
+  assert.equal(shown(open([custom, wildcard, write('base', 'pbt.test')])), 'DNS:pbt.test')
+  write('wildcard', 'link.pbt.test')
+  keyring.reload()
+  assert.equal(shown(keyring), 'DNS:link.pbt.test')
 })
 
 test('a connection may be shared by the names of its certificate', t => {

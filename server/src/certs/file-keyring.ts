@@ -4,7 +4,7 @@ import { readFileSync, type StatsListener, unwatchFile, watchFile } from 'node:f
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { Failure, systemCodeOf } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
-import { type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
+import { type CertificatePair, type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
 
 /** How often the files are looked at, milliseconds. Polling also notices a link that leads elsewhere now. */
 const LOOK_MS = 10_000
@@ -20,7 +20,7 @@ export interface CertificateFiles {
   readonly key: string
 }
 
-interface Pair {
+interface Pair extends CertificatePair {
   readonly certificate: X509Certificate
   readonly context: SecureContext
 }
@@ -31,6 +31,8 @@ export class FileKeyring implements Keyring {
   private readonly baseDomain: string
   private readonly log: Log
   private pairs: readonly Pair[]
+  /** Serves whoever names nobody. */
+  private basePair: Pair | undefined
   private readonly changed: StatsListener = (now, before) => {
     if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino) this.reload()
   }
@@ -41,18 +43,23 @@ export class FileKeyring implements Keyring {
     this.baseDomain = baseDomain
     this.log = log
     this.pairs = this.read()
+    this.basePair = this.findBasePair()
     for (const { certificate, key } of files) {
       watchFile(certificate, { interval: LOOK_MS, persistent: false }, this.changed)
       watchFile(key, { interval: LOOK_MS, persistent: false }, this.changed)
     }
   }
 
-  contextFor(servername: string | undefined, call: ContextCallback): void {
+  contextFor(servername: string, call: ContextCallback): void {
     call(null, this.pairFor(servername)?.context)
   }
 
+  get unnamed(): CertificatePair | undefined {
+    return this.basePair
+  }
+
   covers(servername: string | undefined, host: string): boolean {
-    const pair = this.pairFor(servername)
+    const pair = servername === undefined ? this.basePair : this.pairFor(servername)
     return pair !== undefined && holdsFor(pair, host)
   }
 
@@ -66,6 +73,7 @@ export class FileKeyring implements Keyring {
   reload(): void {
     try {
       this.pairs = this.read()
+      this.basePair = this.findBasePair()
       this.log.info('certificates read again', { files: this.files.map(({ certificate }) => certificate) })
     } catch (error) {
       // Certificate and key are seldom replaced in the same instant; the change of the second one comes here again.
@@ -80,9 +88,13 @@ export class FileKeyring implements Keyring {
     }
   }
 
-  /** The first pair serves whoever names nobody. */
-  private pairFor(servername: string | undefined): Pair | undefined {
-    return servername === undefined ? this.pairs[0] : this.pairs.find(pair => holdsFor(pair, servername))
+  private pairFor(name: string): Pair | undefined {
+    return this.pairs.find(pair => holdsFor(pair, name))
+  }
+
+  /** A wildcard alone does not hold for the base domain itself. */
+  private findBasePair(): Pair | undefined {
+    return this.pairFor(this.baseDomain) ?? this.pairFor(`link.${this.baseDomain}`)
   }
 
   private read(): Pair[] {
@@ -119,7 +131,7 @@ function readPair({ certificate: certificateFile, key: keyFile }: CertificateFil
     const now = Date.now()
     if (certificate.validToDate.getTime() < now) throw new Error(`it expired on ${certificate.validTo}`)
     if (certificate.validFromDate.getTime() > now) throw new Error(`it is valid only from ${certificate.validFrom}`)
-    return { certificate, context: createSecureContext({ cert, key, minVersion: MIN_TLS_VERSION }) }
+    return { cert, key, certificate, context: createSecureContext({ cert, key, minVersion: MIN_TLS_VERSION }) }
   } catch (cause) {
     const why = systemCodeOf(cause) === 'ENOENT' || !(cause instanceof Error) ? String(cause) : cause.message
     throw new Failure('certificate', `certificate ${certificateFile} with key ${keyFile} cannot be used: ${why}`, {

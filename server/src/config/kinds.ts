@@ -23,6 +23,12 @@ const MAX_PORT = 65_535
 const MAX_DOMAIN = 253
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
+/** A token (RFC 9110, 5.6.2) in lower case. */
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/
+/** What the edge says of a visitor itself, what ends at each hop or decides where a message goes and ends, and what is nobody's. */
+const OWN_FIELDS =
+  /^(x-forwarded-(for|proto|host|port)|forwarded|x-real-ip|pbt-error|host|proxy|proxy-(connection|authenticate|authorization)|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|http2-settings)$/
+
 export const domain: Kind<string> = {
   expected: 'a domain name, for example tunnel.example.com',
   read: value => {
@@ -120,6 +126,26 @@ export const block: Kind<string> = {
     return family !== 0 && Number(match?.[2] ?? 0) <= (family === 4 ? 32 : 128) ? text : undefined
   },
   show: quoted,
+}
+
+/** In lower case. */
+export const proxyField: Kind<string> = {
+  expected:
+    'the name of a field that a proxy sets, for example Remote-User, and none that this server sets or ends itself',
+  read: value => {
+    const name = textOf(value)?.toLowerCase()
+    return name !== undefined && FIELD_NAME.test(name) && !OWN_FIELDS.test(name) ? name : undefined
+  },
+  show: String,
+}
+
+export const yesOrNo: Kind<boolean> = {
+  expected: 'true or false',
+  read: value => {
+    const text = typeof value === 'boolean' ? String(value) : textOf(value)
+    return text === 'true' ? true : text === 'false' ? false : undefined
+  },
+  show: String,
 }
 
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {

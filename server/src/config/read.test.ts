@@ -56,6 +56,8 @@ test('every setting can be given in all three ways', () => {
     'tls-cert': '/a.pem,/b.pem',
     'tls-key': '/a.key,/b.key',
     'trusted-proxies': '10.0.0.0/8, ::1',
+    'proxy-fields': 'Remote-User, x-forwarded-user',
+    'isolate-cookies': 'true',
     'response-timeout-seconds': '60',
     'connections-per-address': '100',
     'new-connections-per-second': '20',
@@ -81,14 +83,15 @@ test('every setting can be given in all three ways', () => {
   assert.equal(fromFile.baseDomain, 'xn--tnnel-kva.example.com')
   assert.deepEqual(fromFile.bindAddress, ['0.0.0.0', '::1'])
   assert.deepEqual(fromFile.tlsKey, ['/a.key', '/b.key'])
+  assert.deepEqual(fromFile.proxyFields, ['remote-user', 'x-forwarded-user'])
 })
 
 test('YAML values have their own types', () => {
-  const text = 'https-port: 443\nbind-address: ["::1"]\nlog-level: # nothing\ndrain-seconds: 0\n'
+  const text = 'https-port: 443\nbind-address: ["::1"]\nlog-level: # nothing\ndrain-seconds: 0\nisolate-cookies: true\n'
   const config = readConfig({ ...NOTHING, file: { name: 's.yaml', text } })
   assert.deepEqual(
-    [config.httpsPort, config.bindAddress, config.logLevel, config.drainSeconds],
-    [443, ['::1'], 'info', 0],
+    [config.httpsPort, config.bindAddress, config.logLevel, config.drainSeconds, config.isolateCookies],
+    [443, ['::1'], 'info', 0, true],
   )
 })
 
@@ -129,5 +132,23 @@ test('what does not fit together is refused', () => {
 test('a base domain is a domain name and nothing else', () => {
   for (const domain of ['', '127.0.0.1', '::1', 'a..b', '-a.b', 'a b', 'a/b', `${'a'.repeat(64)}.b`, 'a.b:443']) {
     assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': domain } })), ['base-domain'], domain)
+  }
+})
+
+test('what a proxy is believed is no field of the server and none that ends at each hop', () => {
+  const own = [
+    'X-Forwarded-For',
+    'x-forwarded-port',
+    'Forwarded',
+    'X-Real-IP',
+    'Host',
+    'Connection',
+    'Transfer-Encoding',
+  ]
+  for (const field of [...own, 'Content-Length', 'Proxy', 'PBT-Error', 'Remote User', 'Remote-User:', 'a\u00e4']) {
+    assert.deepEqual(Object.keys(problemsOf({ flags: { 'proxy-fields': field } })), ['proxy-fields'], field)
+  }
+  for (const value of ['yes', '1', 'on', '']) {
+    assert.deepEqual(Object.keys(problemsOf({ flags: { 'isolate-cookies': value } })), ['isolate-cookies'], value)
   }
 })

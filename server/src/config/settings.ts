@@ -11,8 +11,10 @@ import {
   path,
   port,
   portRange,
+  proxyField,
   wholeNumber,
   wholeNumberOrNone,
+  yesOrNo,
 } from './kinds.ts'
 
 /** What defaults may depend on: nothing else of the environment is read. */
@@ -106,6 +108,18 @@ export const SETTINGS = {
     default: () => [],
     unit: '',
     doc: 'reverse proxies in front of this server: over HTTP what they say of a visitor in X-Forwarded-For (else Forwarded), -Proto, -Host and -Port holds, and the visitor behind them is judged, limited and recorded',
+  }),
+  proxyFields: setting({
+    kind: listOf(proxyField),
+    default: () => [],
+    unit: '',
+    doc: "fields that only a proxy may say, such as Remote-User, and that trusted-proxies are believed: they must remove a visitor's own; docs/limits.md lists what is dropped otherwise",
+  }),
+  isolateCookies: setting({
+    kind: yesOrNo,
+    default: () => false,
+    unit: '',
+    doc: 'true strips cookies from answers of tunnels whose Domain is the base domain or above it, so that no tunnel sets cookies for all others; false lets them pass, for one sign-on across tunnels',
   }),
   responseTimeoutSeconds: setting({
     kind: wholeNumber(0, DAY_SECONDS, 'seconds from 0 to 86400 (0 is no limit)'),

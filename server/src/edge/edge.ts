@@ -1,52 +1,28 @@
 // Who arrives: the TLS port, told apart by server name, and the plain port.
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net'
-import {
-  createServer as createTlsServer,
-  DEFAULT_CIPHERS,
-  type SecureContext,
-  type TLSSocket,
-  type Server as TlsServer,
-} from 'node:tls'
-import { type Clock, keepAliveDelayMs, type Timer } from '@pbt/proto'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { type Clock, keepAliveDelayMs } from '@pbt/proto'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import { headText } from './answer-text.ts'
 import { Connections, type TurnedAway } from './connections.ts'
+import type { CookieIsolation } from './cookies.ts'
 import { visitorBehind } from './forwarded.ts'
 import { type Visitor, visitorOf } from './headers.ts'
 import { Http1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
+import { isProxyField, plainNameOf } from './proxy-fields.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
 import { Router, type Tunnels } from './router.ts'
+import { type Keyring, Tls } from './tls.ts'
 
-/** A visitor shakes hands within this. */
-const TLS_HANDSHAKE_MS = 10_000
-const FIRST_CIPHER = 'TLS_AES_128_GCM_SHA256'
-/**
- * Node's list, and as for TLS 1.2 AES with keys of 128 bits comes first for TLS 1.3 too: RFC 8446 section 9.1 has everybody speak
- * it, and with 256 bits, Node's first, bulk costs each end of the link a seventh more to seal.
- */
-const CIPHERS = [FIRST_CIPHER, ...DEFAULT_CIPHERS.split(':').filter(cipher => cipher !== FIRST_CIPHER)].join(':')
-/** Tickets with which visitors resume TLS are sealed with keys that live this long; then they shake hands in full. */
-const TICKET_KEYS_MS = 12 * 3_600_000
-/** What OpenSSL takes: a name, a key for the seal and one for the content. */
-const TICKET_KEYS_BYTES = 48
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
-
-/** Certificates by server name. */
-export interface Keyring {
-  /** Calls back, at once if it can, with the context for a name, or with why there is none. */
-  contextFor(serverName: string | undefined, call: (error: Error | null, context?: SecureContext) => void): void
-  /** Whether the certificate shown for `serverName` also covers `host`. */
-  covers(serverName: string, host: string): boolean
-}
 
 export interface EdgeOptions {
   readonly baseDomain: string
@@ -62,6 +38,8 @@ export interface EdgeOptions {
   readonly leastBodyRate: number
   /** The owner's reverse proxies. */
   readonly proxies: TrustedProxies
+  /** Undefined: tunnels may set cookies for each other. */
+  readonly cookies?: CookieIsolation | undefined
   /** Shared with the ports of TCP tunnels. */
   readonly limits: VisitorLimits
   readonly clock: Clock
@@ -86,21 +64,23 @@ export class Edge {
   private readonly http1: Http1
   private readonly plain: Http1
   private readonly http2: ReturnType<typeof createHttp2>
-  /** Is handed its connections. */
-  private readonly tls: TlsServer
-  private ticketTimer: Timer | undefined
+  private readonly tls: Tls
   private isDraining = false
   private httpsPort = 443
 
   constructor(options: EdgeOptions) {
     this.options = options
     const { limits, clock, log } = options
+    for (const field of options.proxies.fields) {
+      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that everybody may say', { field })
+    }
     this.connections = new Connections({ limits, clock, log })
     const router = new Router({
       baseDomain: options.baseDomain,
       tunnels: options.tunnels,
-      covers: (serverName, host) => options.keyring.covers(serverName, host),
+      covers: (serverName, host) => options.keyring.covers(serverName || undefined, host),
       limits,
+      cookies: options.cookies,
     })
     const common = {
       router,
@@ -120,15 +100,7 @@ export class Edge {
       turnedAwayFor: socket => this.connections.turnedAwayFor(socket),
       abused: (address, what) => this.connections.abused(address, what),
     })
-    this.tls = createTlsServer({
-      handshakeTimeout: TLS_HANDSHAKE_MS,
-      minVersion: 'TLSv1.2',
-      ciphers: CIPHERS,
-      SNICallback: (name, call) => this.contextFor(name, call),
-      ALPNCallback: ({ protocols }) => ['h2', 'http/1.1'].find(protocol => protocols.includes(protocol)),
-    })
-    this.tls.on('secureConnection', socket => this.secured(socket))
-    this.tls.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.tls = new Tls({ keyring: options.keyring, secured: socket => this.secured(socket), clock, log })
   }
 
   /**
@@ -141,7 +113,6 @@ export class Edge {
     inherited: readonly number[] = [],
   ): Promise<{ https: number; http: number }> {
     const found: { https?: number; http?: number } = {}
-    this.rotateTicketKeys()
     for (const fd of inherited) await this.adopt(fd, https.port, http.port, found)
     this.httpsPort = found.https ?? (await this.bind(https, 'https'))
     return { https: this.httpsPort, http: found.http ?? (await this.bind(http, 'http')) }
@@ -171,17 +142,12 @@ export class Edge {
   /** Cuts what is left. */
   async close(): Promise<void> {
     if (!this.isDraining) this.drain()
-    this.ticketTimer?.clear()
+    this.tls.close()
     this.http2.destroy()
     this.http1.close()
     this.plain.close()
     this.connections.destroy()
     await Promise.all(this.servers.map(server => (server.listening ? once(server, 'close') : undefined)))
-  }
-
-  private rotateTicketKeys(): void {
-    this.tls.setTicketKeys(randomBytes(TICKET_KEYS_BYTES))
-    this.ticketTimer = this.options.clock.after(TICKET_KEYS_MS, () => this.rotateTicketKeys())
   }
 
   private async bind({ port, addresses }: Listen, kind: Kind): Promise<number> {
@@ -218,7 +184,7 @@ export class Edge {
   }
 
   private listener(kind: Kind | (() => Kind | undefined)): Server {
-    return createNetServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    return createServer({ allowHalfOpen: true, noDelay: true }, socket => {
       guarded(socket)
       socket.setKeepAlive(true, keepAliveDelayMs())
       const what = typeof kind === 'string' ? kind : kind()
@@ -229,22 +195,10 @@ export class Edge {
       const verdict = this.connections.admit(socket, what === 'https')
       if (verdict === 'refused') return
       // One over a limit shakes hands first: it may be a client's link, and words are for those who can read them.
-      if (what === 'https') {
-        // TLS on top takes this over: who closes its side while shaking hands is gone.
-        socket.allowHalfOpen = false
-        this.tls.emit('connection', socket)
-      } else if (verdict === 'welcome') this.plain.accept(socket)
+      if (what === 'https') this.tls.accept(socket)
+      else if (verdict === 'welcome') this.plain.accept(socket)
       else turnAway(socket, verdict)
     })
-  }
-
-  private contextFor(name: string, call: (error: Error | null, context?: SecureContext) => void): void {
-    try {
-      this.options.keyring.contextFor(name.toLowerCase(), call)
-    } catch (error) {
-      this.options.log.error('certificate could not be chosen', { name, error: String(error) })
-      call(error instanceof Error ? error : new Error('no certificate'))
-    }
   }
 
   private secured(socket: TLSSocket): void {
@@ -266,9 +220,10 @@ export class Edge {
     const known = this.visitors.get(socket)
     if (known !== undefined) return known
     const { remoteAddress, remotePort, localPort } = socket
-    const isTrusted = this.options.proxies.trusts(remoteAddress ?? '')
-    const use = this.options.limits.useOf(remoteAddress ?? '')
-    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), use, isTrusted)
+    const { proxies, limits } = this.options
+    const believed = proxies.trusts(remoteAddress ?? '') ? proxies.fields : undefined
+    const use = limits.useOf(remoteAddress ?? '')
+    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), use, believed)
     this.visitors.set(socket, visitor)
     return visitor
   }
@@ -297,9 +252,11 @@ function guarded(socket: Socket): Socket {
   return socket
 }
 
+/** '' when the visitor named none; undefined without TLS. */
 function serverNameOf(socket: Socket): string | undefined {
-  const { servername } = socket as { servername?: string | false }
-  return typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined
+  if (schemeOf(socket) === 'http') return undefined
+  const { servername } = socket as { servername?: string | false | null }
+  return (servername || '').toLowerCase()
 }
 
 /** This machine has no such address, or not even its family. */

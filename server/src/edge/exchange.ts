@@ -4,9 +4,11 @@
 
 import type { HeaderList, PbtError, ResponseHead } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
+import { answerTrailers } from './answer-fields.ts'
 import { BodyPace } from './body-pace.ts'
-import { answerFields, trailerFields, type Visitor } from './headers.ts'
+import type { Visitor } from './headers.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
+import { requestTrailers } from './request-fields.ts'
 import { replyCodeOf, Visit } from './visit.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
@@ -108,8 +110,8 @@ export abstract class Exchange extends Visit {
     this.isRequestWhole = true
     const { channel } = this
     if (channel === undefined) return
-    const fields = trailers.length === 0 ? trailers : trailerFields(trailers)
-    if (fields.length > 0) channel.sendTrailers([...fields])
+    const fields = trailers.length === 0 ? [] : requestTrailers(trailers)
+    if (fields.length > 0) channel.sendTrailers(fields)
     else channel.end()
   }
 
@@ -130,7 +132,7 @@ export abstract class Exchange extends Visit {
       return
     }
     this.stopTimer()
-    const fields = answerFields(head.headers)
+    const fields = this.fieldsOf(head)
     if (fields === undefined) {
       this.broke('the answer has a Content-Length that makes no sense')
       return
@@ -158,7 +160,7 @@ export abstract class Exchange extends Visit {
       return
     }
     if (head.status === 100) this.pace?.asked()
-    this.sendInterim(head.status, answerFields(head.headers)?.headers ?? [])
+    this.sendInterim(head.status, this.fieldsOf(head)?.headers ?? [])
   }
 
   onData(chunk: Buffer, last: boolean): void {
@@ -186,7 +188,7 @@ export abstract class Exchange extends Visit {
 
   onTrailers(trailers: HeaderList): void {
     if (this.phase !== 'answering' || this.left > 0) return
-    this.sendEnd(trailerFields(trailers))
+    this.sendEnd(answerTrailers(trailers))
     this.ended()
   }
 

@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import { Allowlist } from '../access/allowlist.ts'
 import { MAX_PROXIES, TrustedProxies } from '../access/trusted-proxies.ts'
 import { visitorBehind } from './forwarded.ts'
-import { requestHeaders, valuesOf, visitorOf } from './headers.ts'
+import { valuesOf, visitorOf } from './headers.ts'
+import { requestHeaders } from './request-fields.ts'
 import { NO_LIMIT } from './testing/access.ts'
 
-const PROXY = visitorOf('10.0.0.1', 40_000, 8443, 'https', NO_LIMIT, true)
+const PROXY = visitorOf('10.0.0.1', 40_000, 8443, 'https', NO_LIMIT, new Set())
 const proxies = new TrustedProxies(['10.0.0.0/8', '2001:db8:1::/48'])
 
 function behind(...raw: string[]) {
@@ -88,7 +89,8 @@ test('a proxy that says nothing asks for itself', () => {
 })
 
 test('an address that is not trusted says nothing of others', () => {
-  const visitor = visitorOf('203.0.113.7', 40_000, 8443, 'https', NO_LIMIT, proxies.trusts('203.0.113.7'))
+  const believed = proxies.trusts('203.0.113.7') ? proxies.fields : undefined
+  const visitor = visitorOf('203.0.113.7', 40_000, 8443, 'https', NO_LIMIT, believed)
   assert.equal(
     visitorBehind(visitor, ['X-Forwarded-For', '10.0.0.1'], proxies, () => NO_LIMIT),
     visitor,

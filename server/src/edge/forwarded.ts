@@ -36,6 +36,7 @@ export function visitorBehind(
     forwardedFor: node,
     isTrusted: false,
     use: useOf(origin.address),
+    believed: proxies.fields,
     behind: {
       proxy: connection,
       chain: chain.length > 0 ? chain.join(', ') : origin.address,

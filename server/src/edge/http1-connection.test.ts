@@ -313,7 +313,7 @@ for (const request of [REQUEST, UPGRADE]) {
     await once(second.socket, 'close')
     assert.deepEqual(counts, { began: 2, ended: 0 })
     first.visitor.resetAndDestroy()
-    await once(first.socket, 'close')
+    await new Promise(resolve => first.socket.once('close', resolve))
     assert.deepEqual(counts, { began: 2, ended: 1 })
   })
 }

@@ -11,10 +11,11 @@ import type { Socket } from 'node:net'
 import { KIB, MIB } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { TurnedAway } from './connections.ts'
-import { hostName, requestHeaders, type Visitor, valuesOf } from './headers.ts'
+import { hostName, type Visitor, valuesOf } from './headers.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { Http2Watch } from './http2-watch.ts'
 import { type ReplyOptions, TURNED_AWAY_DETAIL } from './replies.ts'
+import { requestHeaders } from './request-fields.ts'
 import type { Router } from './router.ts'
 
 /** Requests of one visitor's connection at once. */

@@ -1,5 +1,6 @@
 // Which tunnel a request is for: by its host, and by whether its connection may speak for that host.
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
+import type { CookieIsolation } from './cookies.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
 
 /** What the router asks of the relay. */
@@ -9,7 +10,8 @@ export interface Tunnels {
 }
 
 export type Route =
-  | { readonly kind: 'tunnel'; readonly tunnel: LiveTunnel }
+  /** `cookies`: which of its cookies may not go on; undefined: all may. */
+  | { readonly kind: 'tunnel'; readonly tunnel: LiveTunnel; readonly cookies: CookieIsolation | undefined }
   /** `tunnel`: the name of the one that may not be visited, empty for none. */
   | { readonly kind: 'reply'; readonly code: ReplyCode; readonly options: ReplyOptions; readonly tunnel: string }
   /** Calls once with another route; undefined from `wait` means that it cannot. */
@@ -18,9 +20,11 @@ export type Route =
 export interface RouterOptions {
   readonly baseDomain: string
   readonly tunnels: Tunnels
-  /** Whether the certificate shown for a server name also covers a host, so that connections may be shared. */
+  /** Whether the certificate shown for a server name, '' for none, also covers a host, so that connections may be shared. */
   readonly covers: (serverName: string, host: string) => boolean
   readonly limits: { readonly isMemoryShort: boolean }
+  /** Undefined: tunnels may set cookies for each other. */
+  readonly cookies?: CookieIsolation | undefined
 }
 
 export class Router {
@@ -33,13 +37,14 @@ export class Router {
   }
 
   /**
-   * `serverName`: of the TLS connection, lower-case; undefined on plain HTTP or when the visitor sent none. `address`: the
+   * `serverName`: of the TLS connection, lower-case; '' when the visitor sent none, undefined on plain HTTP. `address`: the
    * visitor's.
    */
   route(host: string, serverName: string | undefined, address: string): Route {
     if (this.options.limits.isMemoryShort) return reply('overloaded', { detail: 'its memory is short' })
     if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
-      return reply('misdirected', { detail: `the connection was made for ${serverName}, the request is for ${host}` })
+      const named = serverName === '' ? 'without a server name' : `for ${serverName}`
+      return reply('misdirected', { detail: `the connection was made ${named}, the request is for ${host}` })
     }
     return this.routeOf(host, address, this.options.tunnels.lookup(host))
   }
@@ -55,7 +60,7 @@ export class Router {
         if (!lookup.tunnel.allows(address)) {
           return reply('not-allowed', { detail: `your address is ${address}` }, lookup.tunnel.name)
         }
-        return { kind: 'tunnel', tunnel: lookup.tunnel }
+        return { kind: 'tunnel', tunnel: lookup.tunnel, cookies: this.options.cookies }
       case 'offline':
         return reply('offline', {
           detail: `no client is connected for ${host}`,

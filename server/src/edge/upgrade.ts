@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { type HeaderList, KIB, type PbtError, type ResponseHead, toWrite } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
 import { headText } from './answer-text.ts'
-import { answerFields, requestHeaders, type Visitor, valuesOf } from './headers.ts'
+import { type Visitor, valuesOf } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, replyFor } from './replies.ts'
+import { requestHeaders } from './request-fields.ts'
 import { destinationOf, RefusedRequest } from './request-line.ts'
 import { hasOption, type IncomingRequest } from './request-parser.ts'
 import { endSocket, resetSocket } from './reset.ts'
@@ -123,7 +124,7 @@ class UpgradeExchange extends Visit {
 
   onHead(head: ResponseHead, last: boolean): void {
     if (this.phase !== 'waiting') return
-    const fields = answerFields(head.headers)
+    const fields = this.fieldsOf(head)
     if (fields === undefined || (head.status === 101 && head.upgrade === '')) {
       this.channel?.reset('target-broke', 'the answer makes no sense')
       this.reply('target-broke', { detail: 'the answer makes no sense' })

@@ -1,9 +1,18 @@
 // One visit over HTTP: where a request or an upgrade goes, that it is counted while it lasts and recorded once, and that it is
 // over when its visitor is gone.
-import { type Channel, type ChannelHandler, type ErrorCode, PbtError, type RequestHead } from '@pbt/proto'
+import {
+  type Channel,
+  type ChannelHandler,
+  type ErrorCode,
+  PbtError,
+  type RequestHead,
+  type ResponseHead,
+} from '@pbt/proto'
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { AccessKind, VisitEnd } from '../observe/access-record.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
+import { type AnswerFields, answerFields } from './answer-fields.ts'
+import type { CookieIsolation } from './cookies.ts'
 import type { Visitor } from './headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import type { Route } from './router.ts'
@@ -30,6 +39,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   /** Bytes written that the visitor has not taken. */
   private held = 0
   private isRecorded = false
+  private cookies: CookieIsolation | undefined
   private stopWaiting: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
 
@@ -95,6 +105,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   start(route: Route, head: RequestHead, isWhole: boolean, timeoutMs: number): void {
     switch (route.kind) {
       case 'tunnel':
+        this.cookies = route.cookies
         this.open(route.tunnel, head, isWhole, timeoutMs)
         return
       case 'reply':
@@ -147,6 +158,11 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     this.reason = reason
     if (this.channel === undefined) this.access.refused(this)
     else this.access.ended(this)
+  }
+
+  /** The fields of an answer that go on; undefined when its Content-Length makes no sense. */
+  protected fieldsOf({ headers }: ResponseHead): AnswerFields | undefined {
+    return answerFields(this.cookies?.keep(headers, this.tunnel) ?? headers)
   }
 
   /** The answer has begun. */

@@ -173,6 +173,11 @@ export class AccessLog implements AccessSink {
     this.tallyOf(tunnel).flowsEvicted++
   }
 
+  /** A cookie of an answer did not go on. */
+  cookieStripped(tunnel: string): void {
+    this.tallyOf(tunnel).cookiesStripped++
+  }
+
   /** Writes what waits, as far as the disk takes it in time. */
   async close(): Promise<void> {
     clearInterval(this.timer)

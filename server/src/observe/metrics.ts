@@ -79,6 +79,12 @@ export const METRICS: readonly Metric[] = [
     'visitors turned away by the edge, over UDP each of their datagrams; without a tunnel: unknown and offline names',
     'refused',
   ),
+  byTunnel(
+    'pbt.cookies.stripped',
+    '{cookie}',
+    'cookies for the base domain or above it that isolate-cookies took out of answers',
+    'cookiesStripped',
+  ),
   byTunnel('pbt.broken', '{request}', 'requests, connections and flows that ended before they were complete', 'broken'),
   byTunnel(
     'pbt.visitor.bytes.in',
@@ -192,7 +198,12 @@ export const METRICS: readonly Metric[] = [
   one('pbt.process.memory', 'gauge', 'By', 'resident memory of the process', () => process.memoryUsage.rss()),
 ]
 
-function byTunnel(name: string, unit: string, doc: string, field: TallyField | 'flowsEvicted'): Metric {
+function byTunnel(
+  name: string,
+  unit: string,
+  doc: string,
+  field: TallyField | 'flowsEvicted' | 'cookiesStripped',
+): Metric {
   return {
     name,
     kind: 'counter',

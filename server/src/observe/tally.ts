@@ -43,6 +43,8 @@ export class Tally {
   datagramsDropped = 0
   /** Only for metrics: in the database these flows are among the broken ones. */
   flowsEvicted = 0
+  /** Only for metrics. */
+  cookiesStripped = 0
   /** Something was counted since `growth`. */
   hasGrown = false
   private saved: readonly number[] = TALLY_FIELDS.map(() => 0)
