@@ -187,6 +187,47 @@ test('C5, C6: a body that is not what was announced, or is broken off, is a cut 
   await isServed(t, server)
 })
 
+test('C5: a length of nothing with a body behind it, or a body that goes on when it should be whole, never arrives as whole', async t => {
+  const { seen, port } = await recordingTarget(t)
+  const { server } = await startPbt(t, port)
+  const cases: readonly (readonly [name: string, length: number, ...pieces: string[]])[] = [
+    ['nothing', 0, 'hello'],
+    ['whole, then more', 5, 'hello', ' there'],
+    ['whole in pieces, then more', 5, 'he', 'llo', ' there'],
+  ]
+  for (const [name, length, ...pieces] of cases) {
+    const path = `/${encodeURIComponent(name)}`
+    const visitor = await frameVisitor(t, server)
+    const fields: Fields = [...POST.slice(0, 2), [':path', path], ...AUTHORITY, ['content-length', String(length)]]
+    const stream = visitor.open(fields, false)
+    const entry = () => seen.find(({ text }) => text.includes(`POST ${path} `))
+    if (length > 0) await until(() => entry() !== undefined, `${name}: the request`)
+    for (const piece of pieces) visitor.send(DATA, 0, stream, Buffer.from(piece))
+    await until(() => visitor.frames.some(({ type }) => type === RST_STREAM || type === GOAWAY), `${name}: a refusal`)
+    if (length > 0) await until(() => entry()?.isOver === true, `${name}: the end`)
+    await isServed(t, server)
+    const body = entry()?.text.split(`POST ${path} `)[1]?.split('\r\n\r\n')[1] ?? ''
+    assert.ok(length === 0 ? entry() === undefined : body.length < length, `${name}: ${entry()?.text}`)
+  }
+  const visitor = await frameVisitor(t, server)
+  const fields: Fields = [...GET.slice(0, 2), [':path', '/empty'], ...AUTHORITY, ['content-length', '0']]
+  const stream = visitor.open(fields, false)
+  visitor.send(DATA, END_STREAM, stream)
+  assert.equal(await visitor.outcome(stream), 200, 'no body after all')
+})
+
+test('D1: an expectation that nobody knows is refused at once over HTTP/2 too, with a body and without', async t => {
+  const { port, text } = await recordingTarget(t)
+  const { server } = await startPbt(t, port)
+  for (const isWhole of [true, false]) {
+    const visitor = await frameVisitor(t, server)
+    const stream = visitor.open([...POST, ...AUTHORITY, ['expect', 'nonsense']], isWhole)
+    assert.equal(await visitor.outcome(stream), 417)
+  }
+  assert.equal(text(), '')
+  await isServed(t, server)
+})
+
 test('C5: frames after the end of a request are no part of it, nor of another', async t => {
   const { port, text } = await recordingTarget(t)
   const { server } = await startPbt(t, port)
