@@ -83,6 +83,29 @@ test('E10: TCP: nothing is left of a visitor who is gone', async t => {
   }
 })
 
+// The target.
+
+test('E10: nothing is left of a request whose target is gone, whatever it had answered, and its visitor knows', async t => {
+  const rooms = await house(t)
+  for (const [end, endTarget] of Object.entries(ENDS)) {
+    for (const text of TEXTS) {
+      const [name, , stage] = text
+      if (stage === undefined || stage === 'unread') continue
+      const visitor = await atStage(t, rooms, rawVisitor, text, `/target/${end}`)
+      for (const socket of rooms.target.underWay.keys()) endTarget({ socket, tcp: socket })
+      await Promise.race([visitor.over(), visitor.until(/pbt-error|\r\n0\r\n\r\n$/)])
+      visitor.socket.end()
+      await nothingLeft(rooms, `${name}, ${end} of the target`)
+    }
+    for (const socket of [await tcpVisitor(t, rooms), await tcpVisitor(t, rooms)].map(({ socket }) => socket)) {
+      socket.on('end', () => socket.end())
+    }
+    for (const socket of rooms.target.tcp) endTarget({ socket, tcp: socket })
+    await nothingLeft(rooms, `TCP, ${end} of the target`)
+  }
+  await othersAreServed(t, rooms)
+})
+
 // The link.
 
 test('E10: visitors who leave while the link is cut leave nothing, neither at once at the server nor at the target later', async t => {
