@@ -4,6 +4,7 @@ import { dirname, join, normalize } from 'node:path'
 
 /** A room and what it may import besides itself; the first pattern that fits a file names its room. */
 const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: readonly string[]])[] = [
+  ['launch', /^launch\//, []],
   ['proto/gen', /^proto\/gen\//, []],
   ['proto/testing', /^proto\/src\/testing\//, ['proto']],
   ['proto', /^proto\/src\//, ['proto/gen']],
@@ -19,15 +20,15 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['server/observe', /^server\/src\/observe\//, []],
   ['server/config', /^server\/src\/config(\/|\.ts$)/, ['server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
-  ['server', /^server\/src\//, ['server/*', 'proto', 'proto/gen']],
+  ['server', /^server\/src\//, ['server/*', 'launch', 'proto', 'proto/gen']],
   ['client/forward', /^client\/src\/forward\//, ['client/target', 'client/output', 'client/failure', 'proto']],
   ['client/target', /^client\/src\/target\.ts$/, ['client/failure']],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
   ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'proto']],
-  ['client', /^client\/src\//, ['client/*', 'proto', 'proto/gen']],
-  ['scripts', /^scripts\//, ['server', 'server/*', 'client', 'client/output', 'proto']],
-  ['bench', /^bench\//, ['proto', 'scripts', 'system tests', 'server/*']],
-  ['system tests', /^server\/test\//, ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'scripts']],
+  ['client', /^client\/src\//, ['client/*', 'launch', 'proto', 'proto/gen']],
+  ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/output', 'proto']],
+  ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],
+  ['system tests', /^server\/test\//, ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'launch', 'scripts']],
 ]
 
 /** Libraries with one owner: the files that may import them. */

@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startSample } from './demo-sample.ts'
-import { CLIENT_FLAGS, SERVER_FLAGS } from './launch.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const HOME = process.env.PBT_DEMO_HOME ?? join(ROOT, '.pbt-demo')
@@ -92,8 +91,7 @@ async function firstToken(): Promise<string> {
 }
 
 function program(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const flags = file.startsWith('server/') ? SERVER_FLAGS : CLIENT_FLAGS
-  const child = spawn(process.execPath, [...flags, join(ROOT, file), ...args], {
+  const child = spawn(process.execPath, [join(ROOT, file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
     // Ctrl-C reaches the whole group; the order of ending is this process's business.

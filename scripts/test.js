@@ -3,12 +3,12 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { isNewEnough, packagedNode } from '../launch/launch.js'
 import { bootstrap, ROOT } from './bootstrap.js'
-import { isNewEnough, packagedNode } from './launch.js'
 
 /** Longer than the longest: a link that is a black hole for 20 s, and 1 GiB both ways. */
 const TEST_MS = 300_000
-const FOLDERS = ['proto/src', 'server/src', 'client/src', 'server/test', 'scripts', 'bench']
+const FOLDERS = ['launch', 'proto/src', 'server/src', 'client/src', 'server/test', 'scripts', 'bench']
 /** They judge times and memory of real programs, which others beside them would spoil. */
 const ALONE =
   /^(proto\/src\/mux(-bounds)?|server\/test\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/

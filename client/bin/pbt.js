@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
-import { CLIENT_FLAGS, launch } from '../../scripts/launch.js'
+#!/usr/bin/env node
+import { CLIENT_FLAGS, launch } from '../../launch/launch.js'
 
 await launch(new URL('../src/main.ts', import.meta.url), CLIENT_FLAGS)

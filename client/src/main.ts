@@ -1,4 +1,5 @@
 // The process of pbt: signals, last resorts and the exit code. Everything else is the command line's.
+import { isIgnored } from '../../launch/ignored-signals.js'
 import { runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
 import { EXIT } from './failure.ts'
@@ -9,6 +10,8 @@ process.title = 'pbt'
 /** Timers of the protocol do not keep the process alive; a command that runs does. */
 const alive = setInterval(() => {}, 2 ** 30)
 const releases: (() => void)[] = []
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+for (const signal of STOP_SIGNALS) if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
 const context: Context = {
   env: { ...process.env },
@@ -34,7 +37,7 @@ function onStopSignal(stop: () => void): () => void {
     isStopping = true
     stop()
   }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const signals = STOP_SIGNALS.filter(signal => !isIgnored(signal, process.env))
   for (const signal of signals) process.on(signal, onSignal)
   return () => {
     for (const signal of signals) process.off(signal, onSignal)

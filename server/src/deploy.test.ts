@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { SERVER_FLAGS } from '../../scripts/launch.js'
+import { SERVER_FLAGS } from '../../launch/launch.js'
 
 const UNIT = fileURLToPath(new URL('../../deploy/pbt-server.service', import.meta.url))
 const unit = readFileSync(UNIT, 'utf8')

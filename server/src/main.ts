@@ -1,4 +1,5 @@
 // The process of pbt-server: signals, last resorts and the exit code. Everything else is the command line's.
+import { isIgnored } from '../../launch/ignored-signals.js'
 import { EXIT, runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
 import { redact } from './observe/redact.ts'
@@ -9,6 +10,11 @@ process.umask(0o077)
 
 /** Timers of the server do not keep the process alive; a command that runs does. */
 setInterval(() => {}, 2 ** 30)
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+// SIGHUP is for reloading as soon as a server runs; before that, as after nohup, it ends nothing that is to stay.
+for (const signal of [...STOP_SIGNALS, 'SIGHUP'] as const)
+  if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
 const context: Context = {
   stdout: process.stdout,
@@ -36,7 +42,7 @@ function onStopSignal(stop: () => void): void {
     isStopping = true
     stop()
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+  for (const signal of STOP_SIGNALS) if (!isIgnored(signal, process.env)) process.on(signal, onSignal)
 }
 
 /** What nobody expected. The process does not go on: its state is not known any more; the supervisor starts it anew. */

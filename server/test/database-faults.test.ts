@@ -6,7 +6,7 @@ import { chmodSync, chownSync, readFileSync, truncateSync, writeFileSync } from 
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
-import { SERVER_FLAGS } from '../../scripts/launch.js'
+import { SERVER_FLAGS } from '../../launch/launch.js'
 import { program, SERVER, scratch } from './support/programs.ts'
 
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname

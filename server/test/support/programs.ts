@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../scripts/launch.js'
+import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
 import type { KeptSocket } from './sockets.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))

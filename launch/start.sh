@@ -1,0 +1,26 @@
+#!/bin/sh
+# start.sh FLAGS FILE [ARGUMENT]...: a program's file under the packaged Node, in place of this shell, with the flags of launch/FLAGS.flags.
+#
+# In sh for two reasons. One process: a Node that only finds out that another one is needed costs as long again, and 40 MB for as long
+# as the program runs where it cannot be replaced (Node 20). And Node makes signals deadly again that were ignored when it began, by
+# nohup or by a shell's "&": what was ignored is told to the program, as the system says it (proc(5), SigIgn).
+launch=$(dirname -- "$0")
+flags=$launch/$1.flags
+file=$2
+shift 2
+
+if [ -r /proc/self/status ]; then
+  while read -r name value; do
+    [ "$name" = SigIgn: ] && break
+  done < /proc/self/status
+  export PBT_IGNORED_SIGNALS="$value"
+fi
+
+node=$launch/../node_modules/.bin/node
+if [ -x "$node" ]; then
+  # The flags are words: they are to be split.
+  # shellcheck disable=SC2046
+  exec "$node" $(cat "$flags") "$file" "$@"
+fi
+# Which Node is left, and which flags it knows, the file finds out.
+exec node "$file" "$@"
