@@ -28,7 +28,11 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['client', /^client\/src\//, ['client/*', 'launch', 'proto', 'proto/gen']],
   ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/output', 'proto']],
   ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],
-  ['system tests', /^server\/test\//, ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'launch', 'scripts']],
+  [
+    'system tests',
+    /^server\/test\//,
+    ['proto', 'proto/gen', 'proto/testing', 'server/*', 'client/*', 'launch', 'scripts'],
+  ],
 ]
 
 /** Libraries with one owner: the files that may import them. */
