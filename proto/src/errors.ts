@@ -44,12 +44,15 @@ export const MAX_MESSAGE_CHARS = 500
 export class PbtError extends Error {
   readonly code: ErrorCode
   readonly cure: string
+  /** The same may succeed later, though it seldom does for this code. */
+  readonly mayPass: boolean
 
-  constructor(code: ErrorCode, message: string, options: { cure?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { cure?: string; cause?: unknown; mayPass?: boolean } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'PbtError'
     this.code = code
     this.cure = options.cure ?? ''
+    this.mayPass = options.mayPass === true
   }
 }
 

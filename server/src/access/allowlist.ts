@@ -1,7 +1,7 @@
 // Which visitors may come: addresses and CIDR blocks, as sorted ranges, so that matching is a binary search.
 import { isIPv4, isIPv6 } from 'node:net'
 import { PbtError } from '@pbt/proto'
-import { bareAddress, groupsOf } from './address.ts'
+import { bareAddress, groupsOf } from './peer-address.ts'
 
 const MAX_ENTRIES = 10_000
 
@@ -34,25 +34,30 @@ class Ranges {
   }
 }
 
-export class Allowlist {
-  private readonly isOpen: boolean
+/** Judges the addresses that visitors come from. */
+export interface Judge {
+  allows(peer: string): boolean
+}
+
+export const EVERYBODY: Judge = { allows: () => true }
+export const NOBODY: Judge = { allows: () => false }
+
+export class Allowlist implements Judge {
   private readonly v4: Ranges
   private readonly v6: Ranges
 
-  /** `entries`: such as `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`; none: everybody. Throws PbtError `not-allowed`. */
+  /** `entries`: such as `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`; none: nobody. Throws PbtError `not-allowed`. */
   constructor(entries: readonly string[]) {
     if (entries.length > MAX_ENTRIES) {
       throw new PbtError('not-allowed', `an allowlist has at most ${MAX_ENTRIES} entries, this one ${entries.length}`)
     }
-    this.isOpen = entries.length === 0
     const blocks = entries.map(blockOf)
     this.v4 = new Ranges(blocks.filter(({ isV4 }) => isV4).map(({ range }) => range))
     this.v6 = new Ranges(blocks.filter(({ isV4 }) => !isV4).map(({ range }) => range))
   }
 
-  /** `address`: as a socket tells it. IPv4 within IPv6 is IPv4; what is no address is allowed only when everybody is. */
+  /** `address`: as a socket tells it. IPv4 within IPv6 is IPv4; what is no address is not allowed. */
   allows(address: string): boolean {
-    if (this.isOpen) return true
     const bare = bareAddress(address)
     if (isIPv4(bare)) return this.v4.has(keyOf(octetsOf(bare)))
     return isIPv6(bare) && this.v6.has(keyOf(groupsOf(bare)))

@@ -1,5 +1,5 @@
 // Wrong tokens by address: who fails too often is refused for a while; everybody else notices nothing.
-import { countedAs } from './address.ts'
+import { countedAs } from './peer-address.ts'
 
 /** The failure within a minute with which an address is refused. A person who mistypes stays far below. */
 export const FAILURES_A_MINUTE = 10

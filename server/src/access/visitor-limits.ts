@@ -1,7 +1,7 @@
 // How many connections and requests visitors may hold and open, in all and from one address: pure counting, the sockets are
 // the edge's.
 
-import { countedAs } from './address.ts'
+import { countedAs } from './peer-address.ts'
 import { type AddressUse, UseOfAddress } from './address-use.ts'
 
 /** Connections of visitors at once when descriptors allow it; each costs a descriptor and up to 100 KiB idle. */

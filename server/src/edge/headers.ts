@@ -1,6 +1,6 @@
 // Who a visitor is and which host is meant, as connections and fields say it; and fields as lists.
 import type { HeaderList } from '@pbt/proto'
-import { bareAddress } from '../access/address.ts'
+import { bareAddress } from '../access/peer-address.ts'
 import type { AddressUse } from '../access/address-use.ts'
 
 /** What the connection says of a visitor; made once a connection. */

@@ -1,7 +1,7 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Channel, type ChannelHandler, KIB, keepAliveDelayMs, PbtError, Pipe, resetStream } from '@pbt/proto'
-import { bareAddress } from '../access/address.ts'
+import { bareAddress } from '../access/peer-address.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { VisitEnd } from '../observe/access-record.ts'

@@ -3,7 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { type Channel, type ChannelHandler, type Clock, PbtError, type Timer } from '@pbt/proto'
-import { countedAs } from '../access/address.ts'
+import { countedAs } from '../access/peer-address.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
 import { endpointOf } from './headers.ts'

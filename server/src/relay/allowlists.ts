@@ -1,19 +1,20 @@
-// The allowlists that the owner set on the server. Each belongs to an address and stands in for what the clients say whose
-// tunnels have it.
+// The allowlists that the owner set on the server. Each belongs to an address and stands in for what the clients say whose tunnels have it.
 import { isDeepStrictEqual } from 'node:util'
-import { Allowlist } from '../access/allowlist.ts'
+import { Allowlist, EVERYBODY, type Judge, NOBODY } from '../access/allowlist.ts'
 import type { Log } from '../observe/log.ts'
+import { keptAddress } from './address.ts'
+
+/** Who may visit an address: everybody, or those of a list, which may be empty. */
+export type Access = 'everybody' | 'listed'
 
 /** What is remembered of an allowlist. */
 export interface StoredAllowlist {
-  /** A label below the base domain, a port as `tcp:20022`, or the full name of a custom domain. */
+  /** An address's text. */
   readonly address: string
-  /** Addresses and CIDR blocks; none: everybody. */
-  readonly entries: readonly string[]
+  readonly access: Access
+  /** Addresses and CIDR blocks. */
+  readonly blocks: readonly string[]
 }
-
-/** A list that visitors can be judged by. */
-export type Judge = Pick<Allowlist, 'allows'>
 
 export interface AllowlistsOptions {
   readonly store: { allowlists(): Promise<StoredAllowlist[]> }
@@ -21,13 +22,15 @@ export interface AllowlistsOptions {
   readonly log: Log
 }
 
-/** In place of a list that cannot be read: whoever it was to keep out stays out. */
-const NOBODY: Judge = { allows: () => false }
+interface Kept {
+  readonly stored: StoredAllowlist
+  readonly judge: Judge
+}
 
 export class Allowlists {
   private readonly options: AllowlistsOptions
-  /** By the registry's address. */
-  private lists: ReadonlyMap<string, { readonly entries: readonly string[]; readonly judge: Judge }> = new Map()
+  /** By the address's key. */
+  private lists: ReadonlyMap<string, Kept> = new Map()
 
   constructor(options: AllowlistsOptions) {
     this.options = options
@@ -35,33 +38,30 @@ export class Allowlists {
 
   /** Reads again what is remembered; `of` tells it from then on. Rejects when it cannot be read, and then nothing has changed. */
   async load(): Promise<void> {
-    const stored = await this.options.store.allowlists()
+    const all = await this.options.store.allowlists()
     this.lists = new Map(
-      stored.map(({ address, entries }) => {
-        const key = this.keyOf(address)
-        return [key, { entries, judge: this.judge(key, entries) }]
+      all.map(stored => {
+        const { key } = keptAddress(stored.address, this.options.baseDomain)
+        return [key, { stored, judge: this.judge(key, stored) }]
       }),
     )
   }
 
-  /** The list that is set for an address of the registry; undefined: none is. The same one as long as it says the same. */
-  of(address: string): Judge | undefined {
-    return this.lists.get(address)?.judge
+  /** The list that is set for an address's key; undefined: none is. The same one as long as it says the same. */
+  of(key: string): Judge | undefined {
+    return this.lists.get(key)?.judge
   }
 
-  private keyOf(address: string): string {
-    return /[.:]/.test(address) ? address : `${address}.${this.options.baseDomain}`
-  }
-
-  private judge(key: string, entries: readonly string[]): Judge {
+  private judge(key: string, stored: StoredAllowlist): Judge {
+    if (stored.access === 'everybody') return EVERYBODY
     const before = this.lists.get(key)
-    if (before !== undefined && isDeepStrictEqual(before.entries, entries)) return before.judge
+    if (before !== undefined && isDeepStrictEqual(before.stored, stored)) return before.judge
     try {
-      return new Allowlist(entries)
+      return new Allowlist(stored.blocks)
     } catch (error) {
-      // Written by hand: the command refuses what cannot be read.
+      // Written by hand: the verbs refuse what cannot be read. Whoever it was to keep out stays out.
       const holds = before === undefined ? 'nobody may visit' : 'the one before holds'
-      this.options.log.error(`allowlist cannot be used, ${holds}`, { address: key, error: String(error) })
+      this.options.log.error(`allowlist cannot be used, ${holds}`, { address: stored.address, error: String(error) })
       return before?.judge ?? NOBODY
     }
   }

@@ -26,7 +26,7 @@ import {
   type Timer,
 } from '@pbt/proto'
 import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
-import { countedAs } from '../access/address.ts'
+import { countedAs } from '../access/peer-address.ts'
 import type { Log } from '../observe/log.ts'
 import { readHello } from './handshake.ts'
 import type { Session, SessionLink } from './session.ts'

@@ -22,9 +22,9 @@ import {
   TunnelRefusedSchema,
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import type { Address } from './address.ts'
+import type { Addresses, Claimed } from './addresses.ts'
 import type { Allowlists } from './allowlists.ts'
-import type { Ports, Protocol } from './ports.ts'
-import type { Reservations } from './reservations.ts'
 import { Tunnel, type TunnelSession } from './tunnel.ts'
 
 /** The link of a session, as the service hands it over. */
@@ -37,13 +37,10 @@ export interface SessionLink extends Link {
 export interface SessionContext {
   readonly clock: Clock
   readonly log: Log
-  readonly reservations: Reservations
-  readonly ports: Ports
+  readonly addresses: Addresses
   readonly allowlists: Allowlists
-  /** The public address of a name, for example `https://myapp.localhost:8443`. */
-  readonly urlOf: (host: string) => string
-  /** That of a port, for example `tcp://localhost:20022`. */
-  readonly portUrlOf: (protocol: Protocol, number: number) => string
+  /** As visitors give it, for example `https://myapp.localhost:8443` or `tcp://localhost:20022`. */
+  readonly urlOf: (address: Address) => string
   /** The session is over. */
   readonly ended: (session: Session) => void
 }
@@ -213,9 +210,9 @@ export class Session implements TunnelSession {
     if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
     const tunnel = new Tunnel(this, open, address => this.context.allowlists.of(address))
     this.tunnels.set(open.tunnel, tunnel)
-    let urls: string[]
+    let claimed: Claimed
     try {
-      urls = await this.claim(tunnel, open)
+      claimed = await this.claim(tunnel, open)
     } catch (error) {
       this.tunnels.delete(open.tunnel)
       throw error
@@ -224,38 +221,28 @@ export class Session implements TunnelSession {
       this.release(tunnel, false) // closed, or the session over, while its addresses were written
       return
     }
+    const urls = claimed.addresses.map(address => this.context.urlOf(address))
     this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls })
     const value = create(TunnelOpenedSchema, { tunnel: open.tunnel, name: tunnel.name, urls })
     this.mux.sendSessionFrame({ case: 'tunnelOpened', value })
   }
 
-  /** Gets the tunnel its names or its port, and its own name; resolves with its public addresses. */
-  private async claim(tunnel: Tunnel, open: OpenTunnel): Promise<string[]> {
+  private async claim(tunnel: Tunnel, open: OpenTunnel): Promise<Claimed> {
     const { kind } = tunnel
-    const { reservations, ports, urlOf, portUrlOf } = this.context
-    const named = open.name.slice(0, NAME_CHARS)
-    switch (kind) {
-      case 'http': {
-        tunnel.names = await reservations.claim(tunnel, this.clientId, open.domains)
-        const [first] = tunnel.names
-        tunnel.name = named || first?.label || first?.host || ''
-        return tunnel.names.map(({ host }) => urlOf(host))
-      }
-      case 'tcp':
-      case 'udp':
-        tunnel.port = await ports.claim(tunnel, this.clientId, kind, open.port)
-        tunnel.name = named || `${kind}-${tunnel.port}`
-        return [portUrlOf(kind, tunnel.port)]
-      case undefined:
-        throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
+    if (kind === undefined) {
+      throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
     }
+    const wish = { name: open.name.slice(0, NAME_CHARS), domains: open.domains, port: open.port }
+    const claimed = await this.context.addresses.claim(tunnel, kind === 'http' ? undefined : kind, wish)
+    tunnel.name = claimed.name
+    return claimed
   }
 
   private refuse(tunnel: number, cause: unknown): void {
     const error =
       cause instanceof PbtError
         ? cause
-        : new PbtError('internal', 'the server could not remember the tunnel', {
+        : new PbtError('internal', 'the server could not save the tunnel', {
             cause,
             cure: 'look at the log of pbt-server: its disk may be full',
           })
@@ -265,40 +252,38 @@ export class Session implements TunnelSession {
       reason: reasonOf(error.code),
       message: error.message,
       cure: error.cure,
+      mayPass: error.mayPass,
     })
     this.mux.sendSessionFrame({ case: 'tunnelRefused', value })
   }
 
   /** The tunnel is over: its addresses stay reserved, offline. */
   private release(tunnel: Tunnel, isComingBack: boolean): void {
-    const { kind, names, port } = tunnel
-    const { reservations, ports } = this.context
-    const closed =
-      kind === 'tcp' || kind === 'udp'
-        ? ports.close(tunnel, kind, port, isComingBack)
-        : reservations.close(tunnel, names, isComingBack)
-    closed.catch((error: unknown) =>
-      this.log.error('could not write that a tunnel is offline', { error: String(error) }),
-    )
+    this.context.addresses
+      .close(tunnel, tunnel.addresses, isComingBack)
+      .catch((error: unknown) =>
+        this.log.error('could not write that a tunnel is offline', { error: String(error) }),
+      )
   }
 
   // For the session's tunnels.
 
-  refusedVisitor(tunnel: Tunnel, address: string, count: number): void {
+  refusedVisitor(tunnel: Tunnel, peer: string, count: number): void {
     // The 1st, 2nd, 4th, 8th and so on: a flood cannot fill the log.
     if ((count & (count - 1)) !== 0) return
-    this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: address, refused: count })
+    this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: peer, refused: count })
   }
 
-  /** Somebody else took the tunnel's last name. */
-  lost(tunnel: Tunnel, address: string): void {
+  lost(tunnel: Tunnel, what: string): void {
+    this.closeTunnel(tunnel, 'replaced', `another tunnel of this machine took ${what}`)
+  }
+
+  /** Ends one tunnel and tells the client why. Nothing when it is over already. */
+  closeTunnel(tunnel: Tunnel, code: ErrorCode, message: string): void {
+    if (this.tunnels.get(tunnel.index) !== tunnel) return
     this.tunnels.delete(tunnel.index)
     this.release(tunnel, false)
-    const value = create(TunnelClosedSchema, {
-      tunnel: tunnel.index,
-      reason: reasonOf('replaced'),
-      message: `another tunnel of this machine took ${address}`,
-    })
+    const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
   }
 }

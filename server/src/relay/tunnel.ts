@@ -1,24 +1,24 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
 import { type Channel, type ChannelHandler, MAX_CHANNELS, type Mux, PbtError, type RequestHead } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
-import { Allowlist } from '../access/allowlist.ts'
-import type { Judge } from './allowlists.ts'
-import type { Holder, TunnelOwner } from './book.ts'
-import type { Hostname } from './names.ts'
-import type { Protocol } from './ports.ts'
+import { Allowlist, EVERYBODY, type Judge } from '../access/allowlist.ts'
+import type { Address, Protocol } from './address.ts'
+import type { Affinity, Holder } from './book.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
   readonly label: string
   readonly machineId: string
   readonly clientId: string
+  /** Higher for each process that this machine started later. */
+  readonly generation: bigint
   readonly mux: Mux
   readonly isAttached: boolean
   readonly isClosed: boolean
   /** A visitor was turned away by the allowlist, the `count`th of this tunnel. */
-  refusedVisitor(tunnel: Tunnel, address: string, count: number): void
-  /** Somebody else took the tunnel's last address. */
-  lost(tunnel: Tunnel, address: string): void
+  refusedVisitor(tunnel: Tunnel, peer: string, count: number): void
+  /** Another tunnel took its last address, or its name. */
+  lost(tunnel: Tunnel, what: string): void
 }
 
 /** What a flow may be silent for when the client does not say, and at most. */
@@ -37,43 +37,50 @@ const KINDS = new Map<number, 'http' | Protocol>([
 export class Tunnel implements Holder {
   readonly index: number
   readonly kind: 'http' | Protocol | undefined
-  readonly owner: TunnelOwner
+  readonly affinity: Affinity
   readonly description: string
   readonly idleTimeoutMs: number
   /** Refused by the allowlist since the tunnel was opened. */
   refused = 0
-  names: readonly Hostname[] = []
-  port = 0
   name = ''
   private readonly session: TunnelSession
-  private readonly listOf: (address: string) => Judge | undefined
+  private readonly listOf: (key: string) => Judge | undefined
   /** What the client says. */
   private readonly wished: Judge
-  /** Those it holds, as the registry has them. */
-  private readonly addresses = new Set<string>()
+  /** Those it holds, by their keys. */
+  private readonly held = new Map<string, Address>()
   /** Whoever is here was judged by these. */
   private judgedBy: readonly Judge[]
 
   /**
-   * `listOf`: the allowlist that the owner set on the server for an address, if there is one. Throws PbtError `not-allowed`
+   * `listOf`: the allowlist that the owner set on the server for an address's key, if there is one. Throws PbtError `not-allowed`
    * when an entry of the client's allowlist cannot be read.
    */
-  constructor(session: TunnelSession, open: OpenTunnel, listOf: (address: string) => Judge | undefined) {
+  constructor(session: TunnelSession, open: OpenTunnel, listOf: (key: string) => Judge | undefined) {
     this.session = session
     this.listOf = listOf
     this.index = open.tunnel
     this.kind = KINDS.get(open.kind)
-    this.owner = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
+    this.affinity = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
-    this.wished = new Allowlist(open.allow)
+    this.wished = open.allow.length === 0 ? EVERYBODY : new Allowlist(open.allow)
     this.judgedBy = this.judges()
   }
 
-  allows(address: string): boolean {
-    if (this.judges().every(judge => judge.allows(address))) return true
+  get isAttached(): boolean {
+    return this.session.isAttached
+  }
+
+  /** Those it holds. */
+  get addresses(): Address[] {
+    return [...this.held.values()]
+  }
+
+  allows(peer: string): boolean {
+    if (this.judges().every(judge => judge.allows(peer))) return true
     this.refused++
-    this.session.refusedVisitor(this, address, this.refused)
+    this.session.refusedVisitor(this, peer, this.refused)
     return false
   }
 
@@ -87,7 +94,7 @@ export class Tunnel implements Holder {
     if (judges.length === judgedBy.length && judges.every((judge, index) => judge === judgedBy[index])) return undefined
     this.judgedBy = judges
     const error = new PbtError('not-allowed', 'the allowlist was changed')
-    const isCut = (visitor: string) => !judges.every(judge => judge.allows(addressIn(visitor)))
+    const isCut = (visitor: string) => !judges.every(judge => judge.allows(peerIn(visitor)))
     const count = this.session.mux.resetVisitors(this.index, isCut, error)
     this.refused += count
     return count
@@ -106,24 +113,31 @@ export class Tunnel implements Holder {
     return this.session.mux.open({ kind, tunnel: this.index, visitor, local }, false, handler)
   }
 
-  yieldsTo(other: Holder, clientId: string): boolean {
+  yieldsTo(other: Holder, isAskedByName: boolean): boolean {
     const { session } = this
+    if (!(other instanceof Tunnel)) return session.isClosed
     // Two tunnels of one command would take it from each other for ever.
-    if (other instanceof Tunnel && other.session === session) return false
-    if (session.isClosed || session.clientId === clientId) return true
-    return !session.isAttached && this.owner.machineId === other.owner.machineId
+    if (other.session === session) return false
+    if (session.isClosed) return true
+    if (session.clientId === other.session.clientId) return true
+    // Of two commands on one machine the newer one, so that an older one that comes back takes nothing from it.
+    const isNewer = session.machineId === other.session.machineId && other.session.generation > session.generation
+    return isNewer && (isAskedByName || !session.isAttached)
   }
 
-  gain(address: string): void {
-    this.addresses.add(address)
+  gain(address: Address): void {
+    this.held.set(address.key, address)
     this.judgeAgain()
   }
 
-  lose(address: string): void {
-    this.addresses.delete(address)
-    this.names = this.names.filter(name => name.host !== address)
-    if (this.names.length === 0) this.session.lost(this, address)
+  lose(address: Address): void {
+    this.held.delete(address.key)
+    if (this.held.size === 0) this.session.lost(this, address.text)
     else this.judgeAgain()
+  }
+
+  replaced(): void {
+    this.session.lost(this, `its name, ${this.name}`)
   }
 
   /**
@@ -132,8 +146,8 @@ export class Tunnel implements Holder {
    */
   private judges(): readonly Judge[] {
     const set: Judge[] = []
-    for (const address of this.addresses) {
-      const judge = this.listOf(address)
+    for (const key of this.held.keys()) {
+      const judge = this.listOf(key)
       if (judge !== undefined) set.push(judge)
     }
     return set.length > 0 ? set : [this.wished]
@@ -141,6 +155,6 @@ export class Tunnel implements Holder {
 }
 
 /** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
-function addressIn(endpoint: string): string {
+function peerIn(endpoint: string): string {
   return endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, '')
 }

@@ -48,22 +48,16 @@ export { Prisma }
 export type Token = Prisma.TokenModel
 /**
  * Model Tunnel
- * One target of one machine. Its reservations hang on it.
+ * A tunnel, known by its name: one kind, one machine, whatever its addresses are.
  */
 export type Tunnel = Prisma.TunnelModel
 /**
- * Model Subdomain
- * A reservation of a name below the base domain. It stays when its tunnel goes offline.
+ * Model Address
+ * What visitors come to: a name below the base domain, a custom domain or a port. It is kept until the owner releases it.
  */
-export type Subdomain = Prisma.SubdomainModel
+export type Address = Prisma.AddressModel
 /**
- * Model Port
- * A public port kept for a tunnel. The same number for tcp and udp is two reservations.
+ * Model AllowlistEntry
+ * A block of addresses that may visit an address.
  */
-export type Port = Prisma.PortModel
-/**
- * Model Allowlist
- * Who may visit an address, set by the owner on the server: it stands in for what clients say with --allow. It stays with
- * the address, whichever tunnel has it.
- */
-export type Allowlist = Prisma.AllowlistModel
+export type AllowlistEntry = Prisma.AllowlistEntryModel

@@ -10,7 +10,6 @@
  */
 export type * from './models/Token.ts'
 export type * from './models/Tunnel.ts'
-export type * from './models/Subdomain.ts'
-export type * from './models/Port.ts'
-export type * from './models/Allowlist.ts'
+export type * from './models/Address.ts'
+export type * from './models/AllowlistEntry.ts'
 export type * from './commonInputTypes.ts'

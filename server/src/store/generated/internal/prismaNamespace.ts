@@ -399,9 +399,8 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
-  Subdomain: 'Subdomain',
-  Port: 'Port',
-  Allowlist: 'Allowlist'
+  Address: 'Address',
+  AllowlistEntry: 'AllowlistEntry'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -417,7 +416,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "subdomain" | "port" | "allowlist"
+    modelProps: "token" | "tunnel" | "address" | "allowlistEntry"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -569,225 +568,151 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
-    Subdomain: {
-      payload: Prisma.$SubdomainPayload<ExtArgs>
-      fields: Prisma.SubdomainFieldRefs
+    Address: {
+      payload: Prisma.$AddressPayload<ExtArgs>
+      fields: Prisma.AddressFieldRefs
       operations: {
         findUnique: {
-          args: Prisma.SubdomainFindUniqueArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload> | null
+          args: Prisma.AddressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload> | null
         }
         findUniqueOrThrow: {
-          args: Prisma.SubdomainFindUniqueOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         findFirst: {
-          args: Prisma.SubdomainFindFirstArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload> | null
+          args: Prisma.AddressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload> | null
         }
         findFirstOrThrow: {
-          args: Prisma.SubdomainFindFirstOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         findMany: {
-          args: Prisma.SubdomainFindManyArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>[]
+          args: Prisma.AddressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>[]
         }
         create: {
-          args: Prisma.SubdomainCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         createMany: {
-          args: Prisma.SubdomainCreateManyArgs<ExtArgs>
+          args: Prisma.AddressCreateManyArgs<ExtArgs>
           result: BatchPayload
         }
         createManyAndReturn: {
-          args: Prisma.SubdomainCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>[]
+          args: Prisma.AddressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>[]
         }
         delete: {
-          args: Prisma.SubdomainDeleteArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         update: {
-          args: Prisma.SubdomainUpdateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         deleteMany: {
-          args: Prisma.SubdomainDeleteManyArgs<ExtArgs>
+          args: Prisma.AddressDeleteManyArgs<ExtArgs>
           result: BatchPayload
         }
         updateMany: {
-          args: Prisma.SubdomainUpdateManyArgs<ExtArgs>
+          args: Prisma.AddressUpdateManyArgs<ExtArgs>
           result: BatchPayload
         }
         updateManyAndReturn: {
-          args: Prisma.SubdomainUpdateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>[]
+          args: Prisma.AddressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>[]
         }
         upsert: {
-          args: Prisma.SubdomainUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$SubdomainPayload>
+          args: Prisma.AddressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AddressPayload>
         }
         aggregate: {
-          args: Prisma.SubdomainAggregateArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.AggregateSubdomain>
+          args: Prisma.AddressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAddress>
         }
         groupBy: {
-          args: Prisma.SubdomainGroupByArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.SubdomainGroupByOutputType>[]
+          args: Prisma.AddressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AddressGroupByOutputType>[]
         }
         count: {
-          args: Prisma.SubdomainCountArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.SubdomainCountAggregateOutputType> | number
+          args: Prisma.AddressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AddressCountAggregateOutputType> | number
         }
       }
     }
-    Port: {
-      payload: Prisma.$PortPayload<ExtArgs>
-      fields: Prisma.PortFieldRefs
+    AllowlistEntry: {
+      payload: Prisma.$AllowlistEntryPayload<ExtArgs>
+      fields: Prisma.AllowlistEntryFieldRefs
       operations: {
         findUnique: {
-          args: Prisma.PortFindUniqueArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload> | null
+          args: Prisma.AllowlistEntryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload> | null
         }
         findUniqueOrThrow: {
-          args: Prisma.PortFindUniqueOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         findFirst: {
-          args: Prisma.PortFindFirstArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload> | null
+          args: Prisma.AllowlistEntryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload> | null
         }
         findFirstOrThrow: {
-          args: Prisma.PortFindFirstOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         findMany: {
-          args: Prisma.PortFindManyArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+          args: Prisma.AllowlistEntryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>[]
         }
         create: {
-          args: Prisma.PortCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         createMany: {
-          args: Prisma.PortCreateManyArgs<ExtArgs>
+          args: Prisma.AllowlistEntryCreateManyArgs<ExtArgs>
           result: BatchPayload
         }
         createManyAndReturn: {
-          args: Prisma.PortCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+          args: Prisma.AllowlistEntryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>[]
         }
         delete: {
-          args: Prisma.PortDeleteArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         update: {
-          args: Prisma.PortUpdateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         deleteMany: {
-          args: Prisma.PortDeleteManyArgs<ExtArgs>
+          args: Prisma.AllowlistEntryDeleteManyArgs<ExtArgs>
           result: BatchPayload
         }
         updateMany: {
-          args: Prisma.PortUpdateManyArgs<ExtArgs>
+          args: Prisma.AllowlistEntryUpdateManyArgs<ExtArgs>
           result: BatchPayload
         }
         updateManyAndReturn: {
-          args: Prisma.PortUpdateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>[]
+          args: Prisma.AllowlistEntryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>[]
         }
         upsert: {
-          args: Prisma.PortUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$PortPayload>
+          args: Prisma.AllowlistEntryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistEntryPayload>
         }
         aggregate: {
-          args: Prisma.PortAggregateArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.AggregatePort>
+          args: Prisma.AllowlistEntryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAllowlistEntry>
         }
         groupBy: {
-          args: Prisma.PortGroupByArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.PortGroupByOutputType>[]
+          args: Prisma.AllowlistEntryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AllowlistEntryGroupByOutputType>[]
         }
         count: {
-          args: Prisma.PortCountArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.PortCountAggregateOutputType> | number
-        }
-      }
-    }
-    Allowlist: {
-      payload: Prisma.$AllowlistPayload<ExtArgs>
-      fields: Prisma.AllowlistFieldRefs
-      operations: {
-        findUnique: {
-          args: Prisma.AllowlistFindUniqueArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload> | null
-        }
-        findUniqueOrThrow: {
-          args: Prisma.AllowlistFindUniqueOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        findFirst: {
-          args: Prisma.AllowlistFindFirstArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload> | null
-        }
-        findFirstOrThrow: {
-          args: Prisma.AllowlistFindFirstOrThrowArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        findMany: {
-          args: Prisma.AllowlistFindManyArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
-        }
-        create: {
-          args: Prisma.AllowlistCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        createMany: {
-          args: Prisma.AllowlistCreateManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        createManyAndReturn: {
-          args: Prisma.AllowlistCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
-        }
-        delete: {
-          args: Prisma.AllowlistDeleteArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        update: {
-          args: Prisma.AllowlistUpdateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        deleteMany: {
-          args: Prisma.AllowlistDeleteManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        updateMany: {
-          args: Prisma.AllowlistUpdateManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        updateManyAndReturn: {
-          args: Prisma.AllowlistUpdateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>[]
-        }
-        upsert: {
-          args: Prisma.AllowlistUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$AllowlistPayload>
-        }
-        aggregate: {
-          args: Prisma.AllowlistAggregateArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.AggregateAllowlist>
-        }
-        groupBy: {
-          args: Prisma.AllowlistGroupByArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.AllowlistGroupByOutputType>[]
-        }
-        count: {
-          args: Prisma.AllowlistCountArgs<ExtArgs>
-          result: runtime.Types.Utils.Optional<Prisma.AllowlistCountAggregateOutputType> | number
+          args: Prisma.AllowlistEntryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AllowlistEntryCountAggregateOutputType> | number
         }
       }
     }
@@ -832,7 +757,8 @@ export const TokenScalarFieldEnum = {
   hash: 'hash',
   label: 'label',
   createdAt: 'createdAt',
-  revokedAt: 'revokedAt'
+  endsAt: 'endsAt',
+  lastUsedAt: 'lastUsedAt'
 } as const
 
 export type TokenScalarFieldEnum = (typeof TokenScalarFieldEnum)[keyof typeof TokenScalarFieldEnum]
@@ -840,9 +766,12 @@ export type TokenScalarFieldEnum = (typeof TokenScalarFieldEnum)[keyof typeof To
 
 export const TunnelScalarFieldEnum = {
   id: 'id',
-  machineId: 'machineId',
+  name: 'name',
   kind: 'kind',
+  machineId: 'machineId',
   target: 'target',
+  isPaused: 'isPaused',
+  isKilled: 'isKilled',
   createdAt: 'createdAt',
   lastOnlineAt: 'lastOnlineAt'
 } as const
@@ -850,38 +779,33 @@ export const TunnelScalarFieldEnum = {
 export type TunnelScalarFieldEnum = (typeof TunnelScalarFieldEnum)[keyof typeof TunnelScalarFieldEnum]
 
 
-export const SubdomainScalarFieldEnum = {
+export const AddressScalarFieldEnum = {
   id: 'id',
-  label: 'label',
-  isOnline: 'isOnline',
-  createdAt: 'createdAt',
-  lastUsedAt: 'lastUsedAt',
-  tunnelId: 'tunnelId'
-} as const
-
-export type SubdomainScalarFieldEnum = (typeof SubdomainScalarFieldEnum)[keyof typeof SubdomainScalarFieldEnum]
-
-
-export const PortScalarFieldEnum = {
-  id: 'id',
-  protocol: 'protocol',
-  number: 'number',
-  isOnline: 'isOnline',
-  createdAt: 'createdAt',
-  lastUsedAt: 'lastUsedAt',
-  tunnelId: 'tunnelId'
-} as const
-
-export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
-
-
-export const AllowlistScalarFieldEnum = {
   address: 'address',
-  entries: 'entries',
-  changedAt: 'changedAt'
+  tunnelId: 'tunnelId',
+  isMapped: 'isMapped',
+  isExpected: 'isExpected',
+  machineId: 'machineId',
+  target: 'target',
+  access: 'access',
+  note: 'note',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt'
 } as const
 
-export type AllowlistScalarFieldEnum = (typeof AllowlistScalarFieldEnum)[keyof typeof AllowlistScalarFieldEnum]
+export type AddressScalarFieldEnum = (typeof AddressScalarFieldEnum)[keyof typeof AddressScalarFieldEnum]
+
+
+export const AllowlistEntryScalarFieldEnum = {
+  id: 'id',
+  addressId: 'addressId',
+  block: 'block',
+  note: 'note',
+  endsAt: 'endsAt',
+  createdAt: 'createdAt'
+} as const
+
+export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -1093,9 +1017,8 @@ export type PrismaClientOptions = PrismaClientOptionsWithAccelerateUrl | PrismaC
 export type GlobalOmitConfig = {
   token?: Prisma.TokenOmit
   tunnel?: Prisma.TunnelOmit
-  subdomain?: Prisma.SubdomainOmit
-  port?: Prisma.PortOmit
-  allowlist?: Prisma.AllowlistOmit
+  address?: Prisma.AddressOmit
+  allowlistEntry?: Prisma.AllowlistEntryOmit
 }
 
 /* Types for Logging */

@@ -53,9 +53,8 @@ export const AnyNull = runtime.AnyNull
 export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
-  Subdomain: 'Subdomain',
-  Port: 'Port',
-  Allowlist: 'Allowlist'
+  Address: 'Address',
+  AllowlistEntry: 'AllowlistEntry'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -76,7 +75,8 @@ export const TokenScalarFieldEnum = {
   hash: 'hash',
   label: 'label',
   createdAt: 'createdAt',
-  revokedAt: 'revokedAt'
+  endsAt: 'endsAt',
+  lastUsedAt: 'lastUsedAt'
 } as const
 
 export type TokenScalarFieldEnum = (typeof TokenScalarFieldEnum)[keyof typeof TokenScalarFieldEnum]
@@ -84,9 +84,12 @@ export type TokenScalarFieldEnum = (typeof TokenScalarFieldEnum)[keyof typeof To
 
 export const TunnelScalarFieldEnum = {
   id: 'id',
-  machineId: 'machineId',
+  name: 'name',
   kind: 'kind',
+  machineId: 'machineId',
   target: 'target',
+  isPaused: 'isPaused',
+  isKilled: 'isKilled',
   createdAt: 'createdAt',
   lastOnlineAt: 'lastOnlineAt'
 } as const
@@ -94,38 +97,33 @@ export const TunnelScalarFieldEnum = {
 export type TunnelScalarFieldEnum = (typeof TunnelScalarFieldEnum)[keyof typeof TunnelScalarFieldEnum]
 
 
-export const SubdomainScalarFieldEnum = {
+export const AddressScalarFieldEnum = {
   id: 'id',
-  label: 'label',
-  isOnline: 'isOnline',
-  createdAt: 'createdAt',
-  lastUsedAt: 'lastUsedAt',
-  tunnelId: 'tunnelId'
-} as const
-
-export type SubdomainScalarFieldEnum = (typeof SubdomainScalarFieldEnum)[keyof typeof SubdomainScalarFieldEnum]
-
-
-export const PortScalarFieldEnum = {
-  id: 'id',
-  protocol: 'protocol',
-  number: 'number',
-  isOnline: 'isOnline',
-  createdAt: 'createdAt',
-  lastUsedAt: 'lastUsedAt',
-  tunnelId: 'tunnelId'
-} as const
-
-export type PortScalarFieldEnum = (typeof PortScalarFieldEnum)[keyof typeof PortScalarFieldEnum]
-
-
-export const AllowlistScalarFieldEnum = {
   address: 'address',
-  entries: 'entries',
-  changedAt: 'changedAt'
+  tunnelId: 'tunnelId',
+  isMapped: 'isMapped',
+  isExpected: 'isExpected',
+  machineId: 'machineId',
+  target: 'target',
+  access: 'access',
+  note: 'note',
+  createdAt: 'createdAt',
+  lastUsedAt: 'lastUsedAt'
 } as const
 
-export type AllowlistScalarFieldEnum = (typeof AllowlistScalarFieldEnum)[keyof typeof AllowlistScalarFieldEnum]
+export type AddressScalarFieldEnum = (typeof AddressScalarFieldEnum)[keyof typeof AddressScalarFieldEnum]
+
+
+export const AllowlistEntryScalarFieldEnum = {
+  id: 'id',
+  addressId: 'addressId',
+  block: 'block',
+  note: 'note',
+  endsAt: 'endsAt',
+  createdAt: 'createdAt'
+} as const
+
+export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
 
 
 export const SortOrder = {

@@ -39,7 +39,8 @@ export type TokenMinAggregateOutputType = {
   hash: string | null
   label: string | null
   createdAt: Date | null
-  revokedAt: Date | null
+  endsAt: Date | null
+  lastUsedAt: Date | null
 }
 
 export type TokenMaxAggregateOutputType = {
@@ -47,7 +48,8 @@ export type TokenMaxAggregateOutputType = {
   hash: string | null
   label: string | null
   createdAt: Date | null
-  revokedAt: Date | null
+  endsAt: Date | null
+  lastUsedAt: Date | null
 }
 
 export type TokenCountAggregateOutputType = {
@@ -55,7 +57,8 @@ export type TokenCountAggregateOutputType = {
   hash: number
   label: number
   createdAt: number
-  revokedAt: number
+  endsAt: number
+  lastUsedAt: number
   _all: number
 }
 
@@ -73,7 +76,8 @@ export type TokenMinAggregateInputType = {
   hash?: true
   label?: true
   createdAt?: true
-  revokedAt?: true
+  endsAt?: true
+  lastUsedAt?: true
 }
 
 export type TokenMaxAggregateInputType = {
@@ -81,7 +85,8 @@ export type TokenMaxAggregateInputType = {
   hash?: true
   label?: true
   createdAt?: true
-  revokedAt?: true
+  endsAt?: true
+  lastUsedAt?: true
 }
 
 export type TokenCountAggregateInputType = {
@@ -89,7 +94,8 @@ export type TokenCountAggregateInputType = {
   hash?: true
   label?: true
   createdAt?: true
-  revokedAt?: true
+  endsAt?: true
+  lastUsedAt?: true
   _all?: true
 }
 
@@ -184,7 +190,8 @@ export type TokenGroupByOutputType = {
   hash: string
   label: string
   createdAt: Date
-  revokedAt: Date | null
+  endsAt: Date | null
+  lastUsedAt: Date | null
   _count: TokenCountAggregateOutputType | null
   _avg: TokenAvgAggregateOutputType | null
   _sum: TokenSumAggregateOutputType | null
@@ -215,7 +222,8 @@ export type TokenWhereInput = {
   hash?: Prisma.StringFilter<"Token"> | string
   label?: Prisma.StringFilter<"Token"> | string
   createdAt?: Prisma.DateTimeFilter<"Token"> | Date | string
-  revokedAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
+  endsAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
+  lastUsedAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
 }
 
 export type TokenOrderByWithRelationInput = {
@@ -223,7 +231,8 @@ export type TokenOrderByWithRelationInput = {
   hash?: Prisma.SortOrder
   label?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
-  revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  endsAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  lastUsedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type TokenWhereUniqueInput = Prisma.AtLeast<{
@@ -234,7 +243,8 @@ export type TokenWhereUniqueInput = Prisma.AtLeast<{
   NOT?: Prisma.TokenWhereInput | Prisma.TokenWhereInput[]
   label?: Prisma.StringFilter<"Token"> | string
   createdAt?: Prisma.DateTimeFilter<"Token"> | Date | string
-  revokedAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
+  endsAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
+  lastUsedAt?: Prisma.DateTimeNullableFilter<"Token"> | Date | string | null
 }, "id" | "hash">
 
 export type TokenOrderByWithAggregationInput = {
@@ -242,7 +252,8 @@ export type TokenOrderByWithAggregationInput = {
   hash?: Prisma.SortOrder
   label?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
-  revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  endsAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  lastUsedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.TokenCountOrderByAggregateInput
   _avg?: Prisma.TokenAvgOrderByAggregateInput
   _max?: Prisma.TokenMaxOrderByAggregateInput
@@ -258,14 +269,16 @@ export type TokenScalarWhereWithAggregatesInput = {
   hash?: Prisma.StringWithAggregatesFilter<"Token"> | string
   label?: Prisma.StringWithAggregatesFilter<"Token"> | string
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Token"> | Date | string
-  revokedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Token"> | Date | string | null
+  endsAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Token"> | Date | string | null
+  lastUsedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Token"> | Date | string | null
 }
 
 export type TokenCreateInput = {
   hash: string
   label: string
   createdAt?: Date | string
-  revokedAt?: Date | string | null
+  endsAt?: Date | string | null
+  lastUsedAt?: Date | string | null
 }
 
 export type TokenUncheckedCreateInput = {
@@ -273,14 +286,16 @@ export type TokenUncheckedCreateInput = {
   hash: string
   label: string
   createdAt?: Date | string
-  revokedAt?: Date | string | null
+  endsAt?: Date | string | null
+  lastUsedAt?: Date | string | null
 }
 
 export type TokenUpdateInput = {
   hash?: Prisma.StringFieldUpdateOperationsInput | string
   label?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  lastUsedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type TokenUncheckedUpdateInput = {
@@ -288,7 +303,8 @@ export type TokenUncheckedUpdateInput = {
   hash?: Prisma.StringFieldUpdateOperationsInput | string
   label?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  lastUsedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type TokenCreateManyInput = {
@@ -296,14 +312,16 @@ export type TokenCreateManyInput = {
   hash: string
   label: string
   createdAt?: Date | string
-  revokedAt?: Date | string | null
+  endsAt?: Date | string | null
+  lastUsedAt?: Date | string | null
 }
 
 export type TokenUpdateManyMutationInput = {
   hash?: Prisma.StringFieldUpdateOperationsInput | string
   label?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  lastUsedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type TokenUncheckedUpdateManyInput = {
@@ -311,7 +329,8 @@ export type TokenUncheckedUpdateManyInput = {
   hash?: Prisma.StringFieldUpdateOperationsInput | string
   label?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  endsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  lastUsedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type TokenCountOrderByAggregateInput = {
@@ -319,7 +338,8 @@ export type TokenCountOrderByAggregateInput = {
   hash?: Prisma.SortOrder
   label?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
-  revokedAt?: Prisma.SortOrder
+  endsAt?: Prisma.SortOrder
+  lastUsedAt?: Prisma.SortOrder
 }
 
 export type TokenAvgOrderByAggregateInput = {
@@ -331,7 +351,8 @@ export type TokenMaxOrderByAggregateInput = {
   hash?: Prisma.SortOrder
   label?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
-  revokedAt?: Prisma.SortOrder
+  endsAt?: Prisma.SortOrder
+  lastUsedAt?: Prisma.SortOrder
 }
 
 export type TokenMinOrderByAggregateInput = {
@@ -339,7 +360,8 @@ export type TokenMinOrderByAggregateInput = {
   hash?: Prisma.SortOrder
   label?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
-  revokedAt?: Prisma.SortOrder
+  endsAt?: Prisma.SortOrder
+  lastUsedAt?: Prisma.SortOrder
 }
 
 export type TokenSumOrderByAggregateInput = {
@@ -373,7 +395,8 @@ export type TokenSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   hash?: boolean
   label?: boolean
   createdAt?: boolean
-  revokedAt?: boolean
+  endsAt?: boolean
+  lastUsedAt?: boolean
 }, ExtArgs["result"]["token"]>
 
 export type TokenSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -381,7 +404,8 @@ export type TokenSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   hash?: boolean
   label?: boolean
   createdAt?: boolean
-  revokedAt?: boolean
+  endsAt?: boolean
+  lastUsedAt?: boolean
 }, ExtArgs["result"]["token"]>
 
 export type TokenSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -389,7 +413,8 @@ export type TokenSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   hash?: boolean
   label?: boolean
   createdAt?: boolean
-  revokedAt?: boolean
+  endsAt?: boolean
+  lastUsedAt?: boolean
 }, ExtArgs["result"]["token"]>
 
 export type TokenSelectScalar = {
@@ -397,10 +422,11 @@ export type TokenSelectScalar = {
   hash?: boolean
   label?: boolean
   createdAt?: boolean
-  revokedAt?: boolean
+  endsAt?: boolean
+  lastUsedAt?: boolean
 }
 
-export type TokenOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "hash" | "label" | "createdAt" | "revokedAt", ExtArgs["result"]["token"]>
+export type TokenOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "hash" | "label" | "createdAt" | "endsAt" | "lastUsedAt", ExtArgs["result"]["token"]>
 
 export type $TokenPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Token"
@@ -413,7 +439,11 @@ export type $TokenPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     hash: string
     label: string
     createdAt: Date
-    revokedAt: Date | null
+    /**
+     * From then on it is worth nothing. Exactly one token has no end.
+     */
+    endsAt: Date | null
+    lastUsedAt: Date | null
   }, ExtArgs["result"]["token"]>
   composites: {}
 }
@@ -841,7 +871,8 @@ export interface TokenFieldRefs {
   readonly hash: Prisma.FieldRef<"Token", 'String'>
   readonly label: Prisma.FieldRef<"Token", 'String'>
   readonly createdAt: Prisma.FieldRef<"Token", 'DateTime'>
-  readonly revokedAt: Prisma.FieldRef<"Token", 'DateTime'>
+  readonly endsAt: Prisma.FieldRef<"Token", 'DateTime'>
+  readonly lastUsedAt: Prisma.FieldRef<"Token", 'DateTime'>
 }
     
 

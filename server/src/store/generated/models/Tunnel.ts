@@ -14,7 +14,7 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model Tunnel
- * One target of one machine. Its reservations hang on it.
+ * A tunnel, known by its name: one kind, one machine, whatever its addresses are.
  */
 export type TunnelModel = runtime.Types.Result.DefaultSelection<Prisma.$TunnelPayload>
 
@@ -36,27 +36,36 @@ export type TunnelSumAggregateOutputType = {
 
 export type TunnelMinAggregateOutputType = {
   id: number | null
-  machineId: string | null
+  name: string | null
   kind: string | null
+  machineId: string | null
   target: string | null
+  isPaused: boolean | null
+  isKilled: boolean | null
   createdAt: Date | null
   lastOnlineAt: Date | null
 }
 
 export type TunnelMaxAggregateOutputType = {
   id: number | null
-  machineId: string | null
+  name: string | null
   kind: string | null
+  machineId: string | null
   target: string | null
+  isPaused: boolean | null
+  isKilled: boolean | null
   createdAt: Date | null
   lastOnlineAt: Date | null
 }
 
 export type TunnelCountAggregateOutputType = {
   id: number
-  machineId: number
+  name: number
   kind: number
+  machineId: number
   target: number
+  isPaused: number
+  isKilled: number
   createdAt: number
   lastOnlineAt: number
   _all: number
@@ -73,27 +82,36 @@ export type TunnelSumAggregateInputType = {
 
 export type TunnelMinAggregateInputType = {
   id?: true
-  machineId?: true
+  name?: true
   kind?: true
+  machineId?: true
   target?: true
+  isPaused?: true
+  isKilled?: true
   createdAt?: true
   lastOnlineAt?: true
 }
 
 export type TunnelMaxAggregateInputType = {
   id?: true
-  machineId?: true
+  name?: true
   kind?: true
+  machineId?: true
   target?: true
+  isPaused?: true
+  isKilled?: true
   createdAt?: true
   lastOnlineAt?: true
 }
 
 export type TunnelCountAggregateInputType = {
   id?: true
-  machineId?: true
+  name?: true
   kind?: true
+  machineId?: true
   target?: true
+  isPaused?: true
+  isKilled?: true
   createdAt?: true
   lastOnlineAt?: true
   _all?: true
@@ -187,9 +205,12 @@ export type TunnelGroupByArgs<ExtArgs extends runtime.Types.Extensions.InternalA
 
 export type TunnelGroupByOutputType = {
   id: number
-  machineId: string
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused: boolean
+  isKilled: boolean
   createdAt: Date
   lastOnlineAt: Date
   _count: TunnelCountAggregateOutputType | null
@@ -219,46 +240,54 @@ export type TunnelWhereInput = {
   OR?: Prisma.TunnelWhereInput[]
   NOT?: Prisma.TunnelWhereInput | Prisma.TunnelWhereInput[]
   id?: Prisma.IntFilter<"Tunnel"> | number
-  machineId?: Prisma.StringFilter<"Tunnel"> | string
+  name?: Prisma.StringFilter<"Tunnel"> | string
   kind?: Prisma.StringFilter<"Tunnel"> | string
+  machineId?: Prisma.StringFilter<"Tunnel"> | string
   target?: Prisma.StringFilter<"Tunnel"> | string
+  isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
+  isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
-  subdomains?: Prisma.SubdomainListRelationFilter
-  ports?: Prisma.PortListRelationFilter
+  addresses?: Prisma.AddressListRelationFilter
 }
 
 export type TunnelOrderByWithRelationInput = {
   id?: Prisma.SortOrder
-  machineId?: Prisma.SortOrder
+  name?: Prisma.SortOrder
   kind?: Prisma.SortOrder
+  machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  isPaused?: Prisma.SortOrder
+  isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
-  subdomains?: Prisma.SubdomainOrderByRelationAggregateInput
-  ports?: Prisma.PortOrderByRelationAggregateInput
+  addresses?: Prisma.AddressOrderByRelationAggregateInput
 }
 
 export type TunnelWhereUniqueInput = Prisma.AtLeast<{
   id?: number
-  machineId_kind_target?: Prisma.TunnelMachineIdKindTargetCompoundUniqueInput
+  name?: string
   AND?: Prisma.TunnelWhereInput | Prisma.TunnelWhereInput[]
   OR?: Prisma.TunnelWhereInput[]
   NOT?: Prisma.TunnelWhereInput | Prisma.TunnelWhereInput[]
-  machineId?: Prisma.StringFilter<"Tunnel"> | string
   kind?: Prisma.StringFilter<"Tunnel"> | string
+  machineId?: Prisma.StringFilter<"Tunnel"> | string
   target?: Prisma.StringFilter<"Tunnel"> | string
+  isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
+  isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
-  subdomains?: Prisma.SubdomainListRelationFilter
-  ports?: Prisma.PortListRelationFilter
-}, "id" | "machineId_kind_target">
+  addresses?: Prisma.AddressListRelationFilter
+}, "id" | "name">
 
 export type TunnelOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
-  machineId?: Prisma.SortOrder
+  name?: Prisma.SortOrder
   kind?: Prisma.SortOrder
+  machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  isPaused?: Prisma.SortOrder
+  isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
   _count?: Prisma.TunnelCountOrderByAggregateInput
@@ -273,92 +302,109 @@ export type TunnelScalarWhereWithAggregatesInput = {
   OR?: Prisma.TunnelScalarWhereWithAggregatesInput[]
   NOT?: Prisma.TunnelScalarWhereWithAggregatesInput | Prisma.TunnelScalarWhereWithAggregatesInput[]
   id?: Prisma.IntWithAggregatesFilter<"Tunnel"> | number
-  machineId?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
+  name?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   kind?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
+  machineId?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   target?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
+  isPaused?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
+  isKilled?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeWithAggregatesFilter<"Tunnel"> | Date | string
 }
 
 export type TunnelCreateInput = {
-  machineId: string
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: Date | string
   lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
-  ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
+  addresses?: Prisma.AddressCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelUncheckedCreateInput = {
   id?: number
-  machineId: string
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: Date | string
   lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
-  ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
+  addresses?: Prisma.AddressUncheckedCreateNestedManyWithoutTunnelInput
 }
 
 export type TunnelUpdateInput = {
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
-  ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
+  addresses?: Prisma.AddressUpdateManyWithoutTunnelNestedInput
 }
 
 export type TunnelUncheckedUpdateInput = {
   id?: Prisma.IntFieldUpdateOperationsInput | number
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
-  ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
+  addresses?: Prisma.AddressUncheckedUpdateManyWithoutTunnelNestedInput
 }
 
 export type TunnelCreateManyInput = {
   id?: number
-  machineId: string
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: Date | string
   lastOnlineAt: Date | string
 }
 
 export type TunnelUpdateManyMutationInput = {
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type TunnelUncheckedUpdateManyInput = {
   id?: Prisma.IntFieldUpdateOperationsInput | number
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
-export type TunnelMachineIdKindTargetCompoundUniqueInput = {
-  machineId: string
-  kind: string
-  target: string
-}
-
 export type TunnelCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
-  machineId?: Prisma.SortOrder
+  name?: Prisma.SortOrder
   kind?: Prisma.SortOrder
+  machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  isPaused?: Prisma.SortOrder
+  isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
@@ -369,18 +415,24 @@ export type TunnelAvgOrderByAggregateInput = {
 
 export type TunnelMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
-  machineId?: Prisma.SortOrder
+  name?: Prisma.SortOrder
   kind?: Prisma.SortOrder
+  machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  isPaused?: Prisma.SortOrder
+  isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
 
 export type TunnelMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
-  machineId?: Prisma.SortOrder
+  name?: Prisma.SortOrder
   kind?: Prisma.SortOrder
+  machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  isPaused?: Prisma.SortOrder
+  isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
@@ -389,145 +441,91 @@ export type TunnelSumOrderByAggregateInput = {
   id?: Prisma.SortOrder
 }
 
-export type TunnelScalarRelationFilter = {
-  is?: Prisma.TunnelWhereInput
-  isNot?: Prisma.TunnelWhereInput
+export type TunnelNullableScalarRelationFilter = {
+  is?: Prisma.TunnelWhereInput | null
+  isNot?: Prisma.TunnelWhereInput | null
 }
 
-export type TunnelCreateNestedOneWithoutSubdomainsInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutSubdomainsInput, Prisma.TunnelUncheckedCreateWithoutSubdomainsInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutSubdomainsInput
+export type BoolFieldUpdateOperationsInput = {
+  set?: boolean
+}
+
+export type TunnelCreateNestedOneWithoutAddressesInput = {
+  create?: Prisma.XOR<Prisma.TunnelCreateWithoutAddressesInput, Prisma.TunnelUncheckedCreateWithoutAddressesInput>
+  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutAddressesInput
   connect?: Prisma.TunnelWhereUniqueInput
 }
 
-export type TunnelUpdateOneRequiredWithoutSubdomainsNestedInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutSubdomainsInput, Prisma.TunnelUncheckedCreateWithoutSubdomainsInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutSubdomainsInput
-  upsert?: Prisma.TunnelUpsertWithoutSubdomainsInput
+export type TunnelUpdateOneWithoutAddressesNestedInput = {
+  create?: Prisma.XOR<Prisma.TunnelCreateWithoutAddressesInput, Prisma.TunnelUncheckedCreateWithoutAddressesInput>
+  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutAddressesInput
+  upsert?: Prisma.TunnelUpsertWithoutAddressesInput
+  disconnect?: Prisma.TunnelWhereInput | boolean
+  delete?: Prisma.TunnelWhereInput | boolean
   connect?: Prisma.TunnelWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutSubdomainsInput, Prisma.TunnelUpdateWithoutSubdomainsInput>, Prisma.TunnelUncheckedUpdateWithoutSubdomainsInput>
+  update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutAddressesInput, Prisma.TunnelUpdateWithoutAddressesInput>, Prisma.TunnelUncheckedUpdateWithoutAddressesInput>
 }
 
-export type TunnelCreateNestedOneWithoutPortsInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutPortsInput
-  connect?: Prisma.TunnelWhereUniqueInput
-}
-
-export type TunnelUpdateOneRequiredWithoutPortsNestedInput = {
-  create?: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
-  connectOrCreate?: Prisma.TunnelCreateOrConnectWithoutPortsInput
-  upsert?: Prisma.TunnelUpsertWithoutPortsInput
-  connect?: Prisma.TunnelWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.TunnelUpdateToOneWithWhereWithoutPortsInput, Prisma.TunnelUpdateWithoutPortsInput>, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
-}
-
-export type TunnelCreateWithoutSubdomainsInput = {
-  machineId: string
+export type TunnelCreateWithoutAddressesInput = {
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: Date | string
   lastOnlineAt: Date | string
-  ports?: Prisma.PortCreateNestedManyWithoutTunnelInput
 }
 
-export type TunnelUncheckedCreateWithoutSubdomainsInput = {
+export type TunnelUncheckedCreateWithoutAddressesInput = {
   id?: number
-  machineId: string
+  name: string
   kind: string
+  machineId: string
   target: string
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: Date | string
   lastOnlineAt: Date | string
-  ports?: Prisma.PortUncheckedCreateNestedManyWithoutTunnelInput
 }
 
-export type TunnelCreateOrConnectWithoutSubdomainsInput = {
+export type TunnelCreateOrConnectWithoutAddressesInput = {
   where: Prisma.TunnelWhereUniqueInput
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutSubdomainsInput, Prisma.TunnelUncheckedCreateWithoutSubdomainsInput>
+  create: Prisma.XOR<Prisma.TunnelCreateWithoutAddressesInput, Prisma.TunnelUncheckedCreateWithoutAddressesInput>
 }
 
-export type TunnelUpsertWithoutSubdomainsInput = {
-  update: Prisma.XOR<Prisma.TunnelUpdateWithoutSubdomainsInput, Prisma.TunnelUncheckedUpdateWithoutSubdomainsInput>
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutSubdomainsInput, Prisma.TunnelUncheckedCreateWithoutSubdomainsInput>
+export type TunnelUpsertWithoutAddressesInput = {
+  update: Prisma.XOR<Prisma.TunnelUpdateWithoutAddressesInput, Prisma.TunnelUncheckedUpdateWithoutAddressesInput>
+  create: Prisma.XOR<Prisma.TunnelCreateWithoutAddressesInput, Prisma.TunnelUncheckedCreateWithoutAddressesInput>
   where?: Prisma.TunnelWhereInput
 }
 
-export type TunnelUpdateToOneWithWhereWithoutSubdomainsInput = {
+export type TunnelUpdateToOneWithWhereWithoutAddressesInput = {
   where?: Prisma.TunnelWhereInput
-  data: Prisma.XOR<Prisma.TunnelUpdateWithoutSubdomainsInput, Prisma.TunnelUncheckedUpdateWithoutSubdomainsInput>
+  data: Prisma.XOR<Prisma.TunnelUpdateWithoutAddressesInput, Prisma.TunnelUncheckedUpdateWithoutAddressesInput>
 }
 
-export type TunnelUpdateWithoutSubdomainsInput = {
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+export type TunnelUpdateWithoutAddressesInput = {
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  ports?: Prisma.PortUpdateManyWithoutTunnelNestedInput
 }
 
-export type TunnelUncheckedUpdateWithoutSubdomainsInput = {
+export type TunnelUncheckedUpdateWithoutAddressesInput = {
   id?: Prisma.IntFieldUpdateOperationsInput | number
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
+  machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  ports?: Prisma.PortUncheckedUpdateManyWithoutTunnelNestedInput
-}
-
-export type TunnelCreateWithoutPortsInput = {
-  machineId: string
-  kind: string
-  target: string
-  createdAt?: Date | string
-  lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainCreateNestedManyWithoutTunnelInput
-}
-
-export type TunnelUncheckedCreateWithoutPortsInput = {
-  id?: number
-  machineId: string
-  kind: string
-  target: string
-  createdAt?: Date | string
-  lastOnlineAt: Date | string
-  subdomains?: Prisma.SubdomainUncheckedCreateNestedManyWithoutTunnelInput
-}
-
-export type TunnelCreateOrConnectWithoutPortsInput = {
-  where: Prisma.TunnelWhereUniqueInput
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
-}
-
-export type TunnelUpsertWithoutPortsInput = {
-  update: Prisma.XOR<Prisma.TunnelUpdateWithoutPortsInput, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
-  create: Prisma.XOR<Prisma.TunnelCreateWithoutPortsInput, Prisma.TunnelUncheckedCreateWithoutPortsInput>
-  where?: Prisma.TunnelWhereInput
-}
-
-export type TunnelUpdateToOneWithWhereWithoutPortsInput = {
-  where?: Prisma.TunnelWhereInput
-  data: Prisma.XOR<Prisma.TunnelUpdateWithoutPortsInput, Prisma.TunnelUncheckedUpdateWithoutPortsInput>
-}
-
-export type TunnelUpdateWithoutPortsInput = {
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
-  kind?: Prisma.StringFieldUpdateOperationsInput | string
-  target?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUpdateManyWithoutTunnelNestedInput
-}
-
-export type TunnelUncheckedUpdateWithoutPortsInput = {
-  id?: Prisma.IntFieldUpdateOperationsInput | number
-  machineId?: Prisma.StringFieldUpdateOperationsInput | string
-  kind?: Prisma.StringFieldUpdateOperationsInput | string
-  target?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  subdomains?: Prisma.SubdomainUncheckedUpdateManyWithoutTunnelNestedInput
 }
 
 
@@ -536,13 +534,11 @@ export type TunnelUncheckedUpdateWithoutPortsInput = {
  */
 
 export type TunnelCountOutputType = {
-  subdomains: number
-  ports: number
+  addresses: number
 }
 
 export type TunnelCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  subdomains?: boolean | TunnelCountOutputTypeCountSubdomainsArgs
-  ports?: boolean | TunnelCountOutputTypeCountPortsArgs
+  addresses?: boolean | TunnelCountOutputTypeCountAddressesArgs
 }
 
 /**
@@ -558,61 +554,64 @@ export type TunnelCountOutputTypeDefaultArgs<ExtArgs extends runtime.Types.Exten
 /**
  * TunnelCountOutputType without action
  */
-export type TunnelCountOutputTypeCountSubdomainsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  where?: Prisma.SubdomainWhereInput
-}
-
-/**
- * TunnelCountOutputType without action
- */
-export type TunnelCountOutputTypeCountPortsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  where?: Prisma.PortWhereInput
+export type TunnelCountOutputTypeCountAddressesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.AddressWhereInput
 }
 
 
 export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
-  machineId?: boolean
+  name?: boolean
   kind?: boolean
+  machineId?: boolean
   target?: boolean
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
-  subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
-  ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
+  addresses?: boolean | Prisma.Tunnel$addressesArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["tunnel"]>
 
 export type TunnelSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
-  machineId?: boolean
+  name?: boolean
   kind?: boolean
+  machineId?: boolean
   target?: boolean
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }, ExtArgs["result"]["tunnel"]>
 
 export type TunnelSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
-  machineId?: boolean
+  name?: boolean
   kind?: boolean
+  machineId?: boolean
   target?: boolean
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }, ExtArgs["result"]["tunnel"]>
 
 export type TunnelSelectScalar = {
   id?: boolean
-  machineId?: boolean
+  name?: boolean
   kind?: boolean
+  machineId?: boolean
   target?: boolean
+  isPaused?: boolean
+  isKilled?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }
 
-export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "machineId" | "kind" | "target" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
+export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "kind" | "machineId" | "target" | "isPaused" | "isKilled" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
 export type TunnelInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  subdomains?: boolean | Prisma.Tunnel$subdomainsArgs<ExtArgs>
-  ports?: boolean | Prisma.Tunnel$portsArgs<ExtArgs>
+  addresses?: boolean | Prisma.Tunnel$addressesArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type TunnelIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -621,23 +620,31 @@ export type TunnelIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
 export type $TunnelPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Tunnel"
   objects: {
-    subdomains: Prisma.$SubdomainPayload<ExtArgs>[]
-    ports: Prisma.$PortPayload<ExtArgs>[]
+    addresses: Prisma.$AddressPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: number
-    /**
-     * Random, from the client's configuration.
-     */
-    machineId: string
+    name: string
     /**
      * http, tcp or udp.
      */
     kind: string
     /**
+     * Random, from the client's configuration.
+     */
+    machineId: string
+    /**
      * As the client names it, for example 127.0.0.1:3000.
      */
     target: string
+    /**
+     * Visitors are turned away until the owner resumes it.
+     */
+    isPaused: boolean
+    /**
+     * The owner ended it: it stays down until its command is run again, or the owner starts it.
+     */
+    isKilled: boolean
     createdAt: Date
     lastOnlineAt: Date
   }, ExtArgs["result"]["tunnel"]>
@@ -1034,8 +1041,7 @@ readonly fields: TunnelFieldRefs;
  */
 export interface Prisma__TunnelClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
-  subdomains<T extends Prisma.Tunnel$subdomainsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$subdomainsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SubdomainPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
-  ports<T extends Prisma.Tunnel$portsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$portsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$PortPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  addresses<T extends Prisma.Tunnel$addressesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Tunnel$addressesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$AddressPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1066,9 +1072,12 @@ export interface Prisma__TunnelClient<T, Null = never, ExtArgs extends runtime.T
  */
 export interface TunnelFieldRefs {
   readonly id: Prisma.FieldRef<"Tunnel", 'Int'>
-  readonly machineId: Prisma.FieldRef<"Tunnel", 'String'>
+  readonly name: Prisma.FieldRef<"Tunnel", 'String'>
   readonly kind: Prisma.FieldRef<"Tunnel", 'String'>
+  readonly machineId: Prisma.FieldRef<"Tunnel", 'String'>
   readonly target: Prisma.FieldRef<"Tunnel", 'String'>
+  readonly isPaused: Prisma.FieldRef<"Tunnel", 'Boolean'>
+  readonly isKilled: Prisma.FieldRef<"Tunnel", 'Boolean'>
   readonly createdAt: Prisma.FieldRef<"Tunnel", 'DateTime'>
   readonly lastOnlineAt: Prisma.FieldRef<"Tunnel", 'DateTime'>
 }
@@ -1462,51 +1471,27 @@ export type TunnelDeleteManyArgs<ExtArgs extends runtime.Types.Extensions.Intern
 }
 
 /**
- * Tunnel.subdomains
+ * Tunnel.addresses
  */
-export type Tunnel$subdomainsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+export type Tunnel$addressesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   /**
-   * Select specific fields to fetch from the Subdomain
+   * Select specific fields to fetch from the Address
    */
-  select?: Prisma.SubdomainSelect<ExtArgs> | null
+  select?: Prisma.AddressSelect<ExtArgs> | null
   /**
-   * Omit specific fields from the Subdomain
+   * Omit specific fields from the Address
    */
-  omit?: Prisma.SubdomainOmit<ExtArgs> | null
+  omit?: Prisma.AddressOmit<ExtArgs> | null
   /**
    * Choose, which related nodes to fetch as well
    */
-  include?: Prisma.SubdomainInclude<ExtArgs> | null
-  where?: Prisma.SubdomainWhereInput
-  orderBy?: Prisma.SubdomainOrderByWithRelationInput | Prisma.SubdomainOrderByWithRelationInput[]
-  cursor?: Prisma.SubdomainWhereUniqueInput
+  include?: Prisma.AddressInclude<ExtArgs> | null
+  where?: Prisma.AddressWhereInput
+  orderBy?: Prisma.AddressOrderByWithRelationInput | Prisma.AddressOrderByWithRelationInput[]
+  cursor?: Prisma.AddressWhereUniqueInput
   take?: number
   skip?: number
-  distinct?: Prisma.SubdomainScalarFieldEnum | Prisma.SubdomainScalarFieldEnum[]
-}
-
-/**
- * Tunnel.ports
- */
-export type Tunnel$portsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the Port
-   */
-  select?: Prisma.PortSelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the Port
-   */
-  omit?: Prisma.PortOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.PortInclude<ExtArgs> | null
-  where?: Prisma.PortWhereInput
-  orderBy?: Prisma.PortOrderByWithRelationInput | Prisma.PortOrderByWithRelationInput[]
-  cursor?: Prisma.PortWhereUniqueInput
-  take?: number
-  skip?: number
-  distinct?: Prisma.PortScalarFieldEnum | Prisma.PortScalarFieldEnum[]
+  distinct?: Prisma.AddressScalarFieldEnum | Prisma.AddressScalarFieldEnum[]
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { countedAs } from './address.ts'
+import { countedAs } from './peer-address.ts'
 
 test('IPv4 counts as it is, also when it is mapped into IPv6', () => {
   assert.equal(countedAs('203.0.113.7'), '203.0.113.7')

@@ -1,0 +1,122 @@
+// What visitors come to: a name below the base domain, a custom domain, or a port. The one place that reads and writes addresses.
+import { domainToASCII } from 'node:url'
+import { PbtError } from '@pbt/proto'
+
+export type Protocol = 'tcp' | 'udp'
+
+/**
+ * `text`: how it is kept and shown, `app`, `app.mine.uk`, `tcp:20022`; one address has one text. `key`: how the registry has it, a full
+ * host name or the port's text.
+ */
+export type Address =
+  | { readonly kind: 'name' | 'domain'; readonly text: string; readonly key: string }
+  | PortAddress
+
+export interface PortAddress {
+  readonly kind: Protocol
+  readonly text: string
+  readonly key: string
+  readonly number: number
+}
+
+/** Names of the edge itself; a tunnel under one of them could pass for it. `localhost` is every machine's own. */
+const RESERVED = new Set(['link', 'admin', 'www', 'api', 'acme', 'localhost'])
+/** RFC 1035 section 2.3.1, with digits first allowed by RFC 1123 section 2.1. */
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const MAX_HOST_CHARS = 253
+const MAX_PORT = 65_535
+
+/** `tcp:20022`; `tcp-20022`, as logs and tunnels have it; `tcp://host:20022`. */
+const PORT = /^(tcp|udp)(?:[:-]|:\/\/[^/]+:)(\d{1,5})\/?$/i
+const URL_FORM = /^https?:\/\/([^/:]+)(?::\d{1,5})?(?:\/.*)?$/i
+
+/** The address of a port. */
+export function portAddress(protocol: Protocol, number: number): PortAddress {
+  const text = `${protocol}:${number}`
+  return { kind: protocol, text, key: text, number }
+}
+
+/** The name of the tunnel that has this address first and no name of its own: `app`, `app.mine.uk`, `tcp-20022`. */
+export function tunnelNameFor({ text }: Address): string {
+  return text.replace(':', '-')
+}
+
+/** `http` for names and domains. */
+export function tunnelKindFor({ kind }: Address): 'http' | Protocol {
+  return kind === 'name' || kind === 'domain' ? 'http' : kind
+}
+
+/** An address as it was kept; its text is `text`. */
+export function keptAddress(text: string, baseDomain: string): Address {
+  const [protocol, number] = text.split(':')
+  if (number !== undefined) return portAddress(protocol === 'udp' ? 'udp' : 'tcp', Number(number))
+  if (text.includes('.')) return { kind: 'domain', text, key: text }
+  return { kind: 'name', text, key: `${text}.${baseDomain}` }
+}
+
+/**
+ * An address in any form in which people meet it, as a URL too. Throws PbtError `name-invalid`, `name-reserved` or `port-invalid`.
+ */
+export function parseAddress(text: string, baseDomain: string): Address {
+  const trimmed = text.trim()
+  const [, protocol, digits] = PORT.exec(trimmed) ?? []
+  if (protocol !== undefined) {
+    const number = Number(digits)
+    if (number >= 1 && number <= MAX_PORT) return portAddress(protocol.toLowerCase() === 'udp' ? 'udp' : 'tcp', number)
+    throw new PbtError('port-invalid', `"${printable(text)}" has no port from 1 to ${MAX_PORT}`)
+  }
+  if (/^\d+$/.test(trimmed)) {
+    throw new PbtError('port-invalid', `"${trimmed}" does not say whether it is a TCP or a UDP port`, {
+      cure: `give "tcp:${trimmed}" or "udp:${trimmed}"`,
+    })
+  }
+  return parseHost(URL_FORM.exec(trimmed)?.[1] ?? text, baseDomain)
+}
+
+/** A `--domain` as given: a label or a full name. Throws PbtError `name-invalid` or `name-reserved`. */
+export function parseHost(text: string, baseDomain: string): Address {
+  const ascii = toAscii(text)
+  const suffix = `.${baseDomain}`
+  if (!ascii.includes('.')) return named(ascii, baseDomain)
+  if (ascii === baseDomain) throw reserved(text, 'the server itself has it')
+  if (ascii.endsWith(suffix)) {
+    const label = ascii.slice(0, -suffix.length)
+    if (label.includes('.')) throw invalid(text, `only one label can stand before ${suffix}`)
+    return named(label, baseDomain)
+  }
+  const labels = ascii.split('.')
+  if (labels.every(label => /^\d+$/.test(label))) throw invalid(text, 'it is an IP address, not a name')
+  for (const label of labels) if (!LABEL.test(label)) throw invalid(text, `"${label}" is not a DNS label`)
+  return { kind: 'domain', text: ascii, key: ascii }
+}
+
+function named(label: string, baseDomain: string): Address {
+  if (RESERVED.has(label) || label.startsWith('_')) throw reserved(label, 'pbt keeps it for itself')
+  if (!LABEL.test(label)) throw invalid(label, 'a name has 1 to 63 letters, digits and hyphens, no hyphen at its ends')
+  return { kind: 'name', text: label, key: `${label}.${baseDomain}` }
+}
+
+function toAscii(text: string): string {
+  const trimmed = text.trim().replace(/\.$/, '')
+  if (trimmed.startsWith('_')) return trimmed.toLowerCase()
+  if (trimmed === '' || trimmed.length > MAX_HOST_CHARS) throw invalid(text.slice(0, 80), 'it is empty or too long')
+  // domainToASCII takes the beginning of what is a URL's authority; a name has none of these.
+  if (/[\s/?#@:%[\]\\]/.test(trimmed)) throw invalid(text, 'it has characters that no name has')
+  const ascii = domainToASCII(trimmed)
+  if (ascii === '') throw invalid(text, 'it is not a valid international name')
+  return ascii
+}
+
+function invalid(text: string, why: string): PbtError {
+  return new PbtError('name-invalid', `name "${printable(text)}" cannot be used: ${why}`, {
+    cure: 'choose a name such as "myapp", or a full domain such as "app.mine.uk"',
+  })
+}
+
+function reserved(text: string, why: string): PbtError {
+  return new PbtError('name-reserved', `name "${printable(text)}" is reserved: ${why}`, { cure: 'choose another name' })
+}
+
+function printable(text: string): string {
+  return text.slice(0, 300).replace(/[^\x20-\x7e]/g, '?')
+}

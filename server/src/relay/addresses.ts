@@ -1,0 +1,227 @@
+// Which addresses a tunnel gets, whatever their kind: those asked for, those its target had last time, or new ones.
+import { PbtError } from '@pbt/proto'
+import type { Log } from '../observe/log.ts'
+import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
+import { type Affinity, Book, type Holder, type TunnelRecord } from './book.ts'
+import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
+import { randomLabel } from './random-name.ts'
+import type { Registry } from './registry.ts'
+
+/** What is remembered of an address over restarts. */
+export interface StoredAddress {
+  /** An address's text. */
+  readonly address: string
+  /** The name of the tunnel that has it or had it last, '' for none. */
+  readonly tunnel: string
+  /** The target that had it last. */
+  readonly affinity: Affinity | undefined
+  /** The owner gave it to that tunnel. */
+  readonly isMapped: boolean
+  /** Its client was there when this was last written. */
+  readonly isExpected: boolean
+}
+
+/** What the addresses need remembered; acknowledged means on disk. */
+export interface AddressStore {
+  /** Every one, the one used last at the end. */
+  load(): Promise<StoredAddress[]>
+  /** The addresses, by their texts, now belong to this tunnel, whose client is there; all or none. */
+  claim(tunnel: TunnelRecord, addresses: readonly string[]): Promise<void>
+  /** Their client has gone for good: nobody is expected back after a restart. */
+  setUnexpected(addresses: readonly string[]): Promise<void>
+}
+
+export interface AddressesOptions extends PortChoiceOptions {
+  readonly baseDomain: string
+  readonly registry: Registry
+  readonly store: AddressStore
+}
+
+/** Of the addresses that are remembered. */
+export interface LoadedAddresses {
+  /** Ports that could not be listened on. */
+  readonly failed: readonly { readonly address: PortAddress; readonly error: unknown }[]
+  /** Ports that are kept, but nobody may have them today: not listened on. */
+  readonly outside: readonly PortAddress[]
+}
+
+/** What a tunnel asks for. */
+export interface Wish {
+  /** The name that its owner chose for it, '' for none. */
+  readonly name: string
+  /** Labels or full names (http). */
+  readonly domains: readonly string[]
+  /** 0 for any (tcp, udp). */
+  readonly port: number
+}
+
+/** What it got. */
+export interface Claimed {
+  readonly name: string
+  readonly addresses: readonly Address[]
+}
+
+const MAX_DOMAINS = 32
+const RANDOM_ATTEMPTS = 50
+
+export class Addresses {
+  private readonly options: AddressesOptions
+  private readonly book: Book
+  private readonly ports: PortChoice
+
+  constructor(options: AddressesOptions) {
+    this.options = options
+    this.book = new Book(options.registry)
+    this.ports = new PortChoice(options, this.book)
+  }
+
+  /**
+   * Reads what is remembered, and listens on ports, so that no other program takes them; addresses whose clients were there are awaited for
+   * `graceMs`. Once, at start.
+   */
+  async load(graceMs: number): Promise<LoadedAddresses> {
+    const { registry, store } = this.options
+    const failed: { address: PortAddress; error: unknown }[] = []
+    const outside: PortAddress[] = []
+    for (const stored of await store.load()) {
+      const address = this.kept(stored)
+      if ('number' in address && !this.ports.isInRange(address.number)) {
+        outside.push(address)
+        continue
+      }
+      if (stored.isExpected) registry.setAwaited(address.key, graceMs)
+      else registry.setOffline(address.key)
+      if ('number' in address) {
+        await this.ports.listen(address).catch((error: unknown) => failed.push({ address, error }))
+      }
+    }
+    return { failed, outside }
+  }
+
+  /** Reads again what the owner has changed. The tunnels whose addresses were released are returned with them. */
+  async reload(): Promise<{ holder: Holder; address: Address }[]> {
+    const { registry, store } = this.options
+    const stored = await store.load()
+    const known = new Map(this.book.addresses().map(address => [address.key, address]))
+    for (const one of stored) {
+      const address = this.kept(one)
+      // One that is new is reserved for later; the others are as this process has them.
+      if (!known.delete(address.key) && registry.lookup(address.key).state === 'unknown') {
+        registry.setOffline(address.key)
+        if ('number' in address && this.ports.isInRange(address.number)) {
+          await this.ports.listen(address).catch((error: unknown) => this.cannotListen(address, error))
+        }
+      }
+    }
+    return [...known.values()].flatMap(address => {
+      const holder = this.book.forget(address)
+      if ('number' in address) this.ports.unlistenIfFree(address)
+      return holder === undefined ? [] : [{ holder, address }]
+    })
+  }
+
+  private kept({ address: text, affinity, tunnel, isMapped }: StoredAddress): Address {
+    const address = keptAddress(text, this.options.baseDomain)
+    this.book.remember([address], affinity, tunnel, isMapped)
+    return address
+  }
+
+  private cannotListen({ text }: PortAddress, error: unknown): void {
+    this.options.log.error('cannot listen on a reserved port', { port: text, reason: reasonOf(error) })
+  }
+
+  /**
+   * Gives the tunnel its name and its addresses; they lead to it when this resolves. Rejects with PbtError `name-taken`, `name-invalid`,
+   * `name-reserved`, `port-taken`, `port-invalid` or `limit`, and then nothing has changed.
+   */
+  async claim(holder: Holder, protocol: Protocol | undefined, wish: Wish): Promise<Claimed> {
+    const { affinity } = holder
+    const addresses = protocol === undefined ? this.names(holder, wish.domains) : [await this.port(holder, protocol, wish.port)]
+    const [first] = addresses
+    if (first === undefined) throw new PbtError('internal', 'a tunnel has no address')
+    const name = wish.name || tunnelNameFor(first)
+    try {
+      this.checkName(name, holder)
+      for (const address of addresses) this.checkFree(address, name, holder, wish)
+    } catch (error) {
+      if ('number' in first) this.ports.unlistenIfFree(first)
+      throw error
+    }
+    // Taken before the write, so that no other tunnel gets them meanwhile.
+    this.book.take(addresses, name, holder)
+    try {
+      await this.options.store.claim({ ...affinity, name }, addresses.map(({ text }) => text))
+    } catch (error) {
+      if (!this.book.isOwnedBy(affinity, addresses)) {
+        this.book.abandon(addresses, holder)
+        if ('number' in first) this.ports.unlistenIfFree(first)
+        throw error
+      }
+      // Whose they are is on disk: only when they were used last is not.
+      const fields = { addresses: addresses.map(({ text }) => text), error: String(error) }
+      this.options.log.error('could not write that addresses are in use', fields)
+    }
+    this.book.remember(addresses, affinity, name)
+    this.book.online(addresses, holder)
+    return { name, addresses }
+  }
+
+  /**
+   * The tunnel is closed: its addresses stay reserved, offline. `isComingBack`: after a restart of the server its client is awaited. Rejects
+   * when that could not be written.
+   */
+  async close(holder: Holder, addresses: readonly Address[], isComingBack: boolean): Promise<void> {
+    const held = this.book.release(addresses, holder)
+    if (!isComingBack && held.length > 0) await this.options.store.setUnexpected(held.map(({ text }) => text))
+  }
+
+  private names(holder: Holder, domains: readonly string[]): Address[] {
+    if (domains.length > MAX_DOMAINS) {
+      throw new PbtError('name-invalid', `a tunnel has at most ${MAX_DOMAINS} names, ${domains.length} were asked for`)
+    }
+    if (domains.length === 0) return [this.book.usual(holder) ?? this.newName()]
+    const byKey = new Map(domains.map(text => parseHost(text, this.options.baseDomain)).map(each => [each.key, each]))
+    return [...byKey.values()]
+  }
+
+  private newName(): Address {
+    for (let attempt = 0; attempt < RANDOM_ATTEMPTS; attempt++) {
+      const address = parseHost(randomLabel(), this.options.baseDomain)
+      if (!this.book.isKnown(address)) return address
+    }
+    throw new PbtError('name-taken', 'no free random name was found', { cure: 'choose one with --domain' })
+  }
+
+  private async port(holder: Holder, protocol: Protocol, wanted: number): Promise<PortAddress> {
+    if (wanted === 0) return await this.ports.any(holder, protocol)
+    return await this.ports.wanted(protocol, wanted)
+  }
+
+  private checkName(name: string, holder: Holder): void {
+    const obstacle = this.book.nameObstacle(name, holder)
+    if (obstacle === undefined) return
+    throw new PbtError('name-taken', `tunnel "${name}" is open already: ${obstacle.description}`, {
+      cure: 'stop that tunnel, or choose another name with --name',
+      mayPass: !obstacle.isAttached,
+    })
+  }
+
+  private checkFree(address: Address, name: string, holder: Holder, { domains, port }: Wish): void {
+    const isPort = 'number' in address
+    const what = isPort ? `${address.kind} port ${address.number}` : `name "${address.text}"`
+    const code = isPort ? 'port-taken' : 'name-taken'
+    const another = isPort ? 'choose another port with --reserve-port' : 'choose another name with --domain'
+    const mapped = this.book.mappedElsewhere(address, name)
+    if (mapped !== undefined) {
+      throw new PbtError(code, `${what} is kept for the tunnel "${mapped}"`, {
+        cure: `open it with --name ${mapped}, or ${another}`,
+      })
+    }
+    const obstacle = this.book.obstacle(address, holder, domains.length > 0 || port > 0)
+    if (obstacle === undefined) return
+    throw new PbtError(code, `${what} is taken by ${obstacle.description}`, {
+      cure: `stop that tunnel, or ${another}`,
+      mayPass: !obstacle.isAttached,
+    })
+  }
+}
