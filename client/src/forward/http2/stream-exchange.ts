@@ -1,0 +1,357 @@
+// A channel and a stream of an HTTP/2 connection to the target, joined: what goes to the target, again if it was refused
+// unread, and how the target's side ends. Subclasses say what the heads mean.
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
+import {
+  type Channel,
+  type ChannelHandler,
+  type Clock,
+  type ErrorCode,
+  type HeaderList,
+  KIB,
+  type PbtError,
+  type RequestHead,
+  toKeep,
+  toWrite,
+} from '@pbt/proto'
+import type { Pool } from '../pool.ts'
+import { type OnRequest, Recorder } from '../record.ts'
+import type { Http2Connection, StreamOwner } from './connection.ts'
+import { watchEnd } from './end-of-stream.ts'
+import { answerFields, type Place, trailerObject } from './fields.ts'
+import type { Http2Pool, StreamUser } from './pool.ts'
+
+/** Interim answers passed on; more come only from a broken target. */
+const MAX_INTERIM = 32
+/** Of a request's body, as long as the target may still refuse it unread: a longer one is not sent again. */
+const KEPT_BYTES = 64 * KIB
+/** How often a request is sent again that the target refused unread. */
+const MAX_RESENDS = 3
+/** A target that has answered may take the rest of the request, as long as it takes some of it. */
+const REST_MS = 30_000
+
+type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
+
+/** How a target is reached, and who hears of it. */
+export interface Ways {
+  readonly pool: Http2Pool
+  /** For what HTTP/2 does not have. */
+  readonly http1: Pool
+  readonly place: Place
+  readonly clock: Clock
+  readonly onRequest: OnRequest
+}
+
+/*
+ *  waiting for a connection --start--> asking --head--> answering --END_STREAM, all read--> answered --request whole--> over
+ *        ^----refused, nothing lost----'
+ *  any --reset by the visitor, stream or connection lost--> over
+ */
+export abstract class StreamExchange implements ChannelHandler, StreamUser, StreamOwner {
+  protected readonly channel: Channel
+  protected readonly head: RequestHead
+  protected readonly record: Recorder
+  protected readonly ways: Ways
+  private giveUpWaiting: (() => void) | undefined
+  private connection: Http2Connection | undefined
+  private stream: ClientHttp2Stream | undefined
+  private isRequestWhole: boolean
+  /** The body's beginning, all of it so far while `isAllKept`: at most the channel's credit while there is no stream. */
+  private kept: Buffer[] = []
+  private keptBytes = 0
+  private isAllKept = true
+  private requestTrailers: HeaderList = []
+  /** Bytes that no stream has taken yet; credit for them is given when one has. */
+  private owed = 0
+  private resends = 0
+  private responseTrailers: HeaderList = []
+  private interim = 0
+  private hasHead = false
+  /** END_STREAM has come; some of the answer may wait to be read. */
+  private hasEnded = false
+  private isAnswered = false
+  /** Bytes of the answer still to come by its Content-Length; -1: unknown. */
+  protected left = -1
+  /** Bytes go both ways, and each direction ends by itself. */
+  protected isTunnel = false
+  private isOver = false
+
+  constructor(channel: Channel, head: RequestHead, last: boolean, ways: Ways) {
+    this.channel = channel
+    this.head = head
+    this.ways = ways
+    this.isRequestWhole = last
+    this.record = new Recorder(ways.onRequest, head.method, head.target, channel)
+    channel.handler = this
+  }
+
+  /** The head as Node takes it. */
+  protected abstract requestFields(): string[]
+  /** A final head, `status` 200 to 599: passes it on. */
+  protected abstract answerHead(status: number, raw: readonly string[]): void
+  /** The request can end with trailers. */
+  protected abstract readonly mayHaveTrailers: boolean
+
+  /** Asks for a connection. Called once, by the maker. */
+  begin(): void {
+    this.giveUpWaiting = this.ways.pool.ask(this)
+  }
+
+  // StreamUser.
+
+  onConnection(connection: Http2Connection): void {
+    this.start(connection)
+  }
+
+  onUnreachable(error: PbtError): void {
+    this.fail(error.code, error.message)
+  }
+
+  protected start(connection: Http2Connection): void {
+    if (this.isOver) return
+    const hasBody = !this.isRequestWhole || this.keptBytes > 0
+    const options = { endStream: !hasBody, waitForTrailers: hasBody && this.mayHaveTrailers }
+    let stream: ClientHttp2Stream
+    try {
+      stream = connection.open(this.requestFields(), options, this)
+    } catch (error) {
+      this.fail('target-broke', `the request could not be sent: ${error instanceof Error ? error.message : 'unknown'}`)
+      return
+    }
+    this.connection = connection
+    this.stream = stream
+    this.listen(stream)
+    let isTaken = true
+    for (const chunk of this.kept) isTaken = stream.write(chunk)
+    if (this.keptBytes > KEPT_BYTES) this.forgetKept()
+    if (isTaken) this.taken()
+    if (hasBody && this.isRequestWhole) stream.end()
+  }
+
+  /** Gives the channel to another that serves it instead, before anything of it went out. */
+  protected handOver(other: ChannelHandler): void {
+    this.isOver = true
+    for (const chunk of this.kept) other.onData?.(chunk, false)
+    if (this.isRequestWhole) other.onEnd?.()
+  }
+
+  private listen(stream: ClientHttp2Stream): void {
+    // One that was refused, or is over, says nothing more.
+    const isMine = () => this.stream === stream
+    let error: Error | undefined
+    watchEnd(
+      stream,
+      () => {
+        if (isMine()) this.hasEnded = true
+      },
+      () => {
+        // With another code Node destroys it and says so.
+        if (isMine() && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.cut('it reset the stream (HTTP/2 code 0)')
+      },
+    )
+    stream.on('headers', (headers, _flags, raw) => {
+      if (isMine()) this.onInterim(headers, raw)
+    })
+    stream.on('response', (headers, _flags, raw) => {
+      if (isMine()) this.onResponse(headers, raw)
+    })
+    stream.on('trailers', (_headers, _flags, raw) => {
+      this.responseTrailers = answerFields(raw)
+    })
+    stream.on('wantTrailers', () => stream.sendTrailers(trailerObject(this.requestTrailers)))
+    stream.on('data', (chunk: Buffer) => {
+      if (isMine()) this.onAnswerData(stream, chunk)
+    })
+    stream.on('drain', () => {
+      if (isMine()) this.taken()
+    })
+    stream.on('error', reason => {
+      error = reason
+    })
+    stream.on('end', () => {
+      if (isMine() && this.hasEnded) this.answered()
+    })
+    stream.on('close', () => {
+      if (isMine()) this.onClose(stream, error)
+    })
+  }
+
+  // ChannelHandler.
+
+  onData(chunk: Buffer): void {
+    const { stream } = this
+    if (stream === undefined && !this.isAnswered) {
+      this.keep(toKeep(chunk))
+      this.owed += chunk.length
+    } else if (stream === undefined || !stream.writable) {
+      // The target wants no more of it (RFC 9113 section 8.1).
+      this.channel.consumed(chunk.length)
+    } else {
+      const bytes = this.isAllKept ? toKeep(chunk) : toWrite(stream, chunk)
+      if (this.isAllKept) {
+        this.keep(bytes)
+        if (this.keptBytes > KEPT_BYTES) this.forgetKept()
+      }
+      if (stream.write(bytes)) this.channel.consumed(chunk.length)
+      else this.owed += chunk.length
+    }
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    this.requestTrailers = trailers
+  }
+
+  onEnd(): void {
+    this.isRequestWhole = true
+    this.stream?.end()
+    if (this.isAnswered) this.over('')
+  }
+
+  onReset(error: PbtError): void {
+    this.over(this.isAnswered && error.code === 'cancelled' ? '' : error.code)
+  }
+
+  onDrain(): void {
+    this.stream?.resume()
+  }
+
+  private keep(chunk: Buffer): void {
+    this.kept.push(chunk)
+    this.keptBytes += chunk.length
+  }
+
+  private forgetKept(): void {
+    this.kept = []
+    this.keptBytes = 0
+    this.isAllKept = false
+  }
+
+  private taken(): void {
+    const bytes = this.owed
+    this.owed = 0
+    if (bytes > 0) this.channel.consumed(bytes)
+  }
+
+  // StreamOwner.
+
+  onRefused(stream: ClientHttp2Stream): void {
+    if (this.stream === stream) this.refused()
+  }
+
+  onConnectionLost(stream: ClientHttp2Stream, reason: string): void {
+    if (this.stream !== stream) return
+    if (!this.hasEnded || !this.hasHead) {
+      this.cut(reason)
+      return
+    }
+    // Whole, and read now however slow the visitor is: at most a window, which Node would throw away.
+    while (stream.read() !== null);
+    // Trailers that came last are told in this turn.
+    process.nextTick(() => this.answered())
+  }
+
+  // What the target does.
+
+  private onInterim(headers: Headers, raw: readonly string[]): void {
+    const status = headers[':status'] ?? 0
+    this.connection?.answered()
+    if (++this.interim > MAX_INTERIM) this.cut(`it sent more than ${MAX_INTERIM} interim answers`)
+    else if (status === 101) this.cut('it switched protocols, which HTTP/2 cannot')
+    else this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
+  }
+
+  private onResponse(headers: Headers, raw: readonly string[]): void {
+    const status = headers[':status'] ?? 0
+    this.connection?.answered()
+    if (status < 200 || status > 599) {
+      this.cut(`its status is ${status}`)
+      return
+    }
+    this.hasHead = true
+    this.forgetKept()
+    this.answerHead(status, raw)
+  }
+
+  private onAnswerData(stream: ClientHttp2Stream, chunk: Buffer): void {
+    this.connection?.answered()
+    if (this.left >= 0) {
+      this.left -= chunk.length
+      if (this.left < 0) {
+        this.cut('the body is longer than its Content-Length')
+        return
+      }
+    }
+    if (!this.channel.write(chunk)) stream.pause()
+  }
+
+  /** The answer is whole and read. */
+  private answered(): void {
+    if (this.isOver || this.isAnswered) return
+    if (!this.hasHead) this.cut('it ended without an answer')
+    else if (this.left > 0) this.cut('the body is shorter than its Content-Length')
+    else {
+      if (this.responseTrailers.length > 0) this.channel.sendTrailers(this.responseTrailers)
+      else this.channel.end()
+      this.isAnswered = true
+      // Otherwise the visitor may go on sending until the server says that nobody needs it.
+      if (this.isRequestWhole) this.over('')
+    }
+  }
+
+  private onClose(stream: ClientHttp2Stream, error: Error | undefined): void {
+    this.stream = undefined
+    const code = stream.rstCode
+    if (this.isAnswered) {
+      if (this.isTunnel) this.fail('connection-reset', 'the target reset the connection')
+      // Otherwise the rest of the request is not wanted, and the server will say so.
+    } else if (this.hasEnded && stream.readableLength === 0) this.answered()
+    else if (code === constants.NGHTTP2_REFUSED_STREAM && !this.hasEnded) {
+      // It has room for less than it said, or is about to end: another one is for what comes now.
+      this.connection?.retire()
+      this.refused()
+    } else this.cut(error?.message ?? `it reset the stream (HTTP/2 code ${code})`)
+  }
+
+  /** Nothing of the request was looked at (RFC 9113 section 8.7). */
+  private refused(): void {
+    this.stream = undefined
+    this.connection = undefined
+    if (this.hasHead || this.interim > 0) this.cut('it refused a request that it had begun to answer')
+    else if (!this.isAllKept) this.cut(`it refused a request of which more than ${KEPT_BYTES / KIB} KiB had been sent`)
+    else if (++this.resends > MAX_RESENDS) this.cut(`it refused the request ${this.resends} times`)
+    else this.begin()
+  }
+
+  private cut(reason: string): void {
+    this.fail('target-broke', `the target broke off: ${reason}`)
+  }
+
+  protected fail(code: ErrorCode, message: string): void {
+    if (this.isOver) return
+    this.channel.reset(code, message)
+    this.over(code)
+  }
+
+  private over(fault: string): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.giveUpWaiting?.()
+    this.kept = []
+    this.record.over(fault)
+    const { stream } = this
+    this.stream = undefined
+    if (stream === undefined) return
+    if (!this.isAnswered || !this.isRequestWhole) abandon(stream)
+    else if (!stream.writableFinished) stream.setTimeout(REST_MS, () => abandon(stream))
+  }
+}
+
+/** The target is told at once; Node keeps nothing of the stream, also when the target does not read that. */
+function abandon(stream: ClientHttp2Stream): void {
+  if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+  // Not within what Node does with a frame.
+  process.nextTick(destroy, stream)
+}
+
+function destroy(stream: ClientHttp2Stream): void {
+  stream.destroy()
+}

@@ -1,0 +1,173 @@
+// Answers of targets over HTTP/2 (`--target-protocol h2c`) that break off: a cut for every visitor, and whole ones stay whole.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { beginsRequest, frameTarget, type TargetConnection } from './support/frame-target.ts'
+import { startPbt } from './support/programs.ts'
+import { http2Request, http2Visitor, rawVisitor } from './support/visitors.ts'
+
+const H2C = ['--target-protocol', 'h2c']
+/** RFC 9113 section 7. */
+const [NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, STREAM_CLOSED, REFUSED_STREAM, CANCEL] = [0, 1, 2, 5, 7, 8]
+
+type Ending = (connection: TargetConnection, stream: number) => void
+
+/** What a target does when it has begun to answer, without END_STREAM. */
+const CUTS: readonly (readonly [name: string, end: Ending])[] = [
+  ...[NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, STREAM_CLOSED, REFUSED_STREAM, CANCEL].map(
+    code => [`RST_STREAM with code ${code}`, (to: TargetConnection, stream: number) => to.reset(stream, code)] as const,
+  ),
+  ['GOAWAY with an error', to => to.goaway(2 ** 31 - 1, INTERNAL_ERROR)],
+  ['GOAWAY below the stream', to => to.goaway(0, NO_ERROR)],
+  ['GOAWAY and FIN', (to, stream) => (to.goaway(stream, NO_ERROR), to.socket.end())],
+  ['FIN', to => to.socket.end()],
+  ['RST', to => to.socket.resetAndDestroy()],
+  ['no HTTP/2', to => to.socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'.repeat(9))],
+]
+
+/** What it has answered by then. */
+const BEGINNINGS: readonly (readonly [name: string, begin: Ending])[] = [
+  ['head', (to, stream) => to.head(stream, 200)],
+  ['some data', (to, stream) => (to.head(stream, 200), to.data(stream, 'half'))],
+  ['all of its length', (to, stream) => (to.head(stream, 200, [['content-length', '4']]), to.data(stream, 'half'))],
+  ['less than its length', (to, stream) => (to.head(stream, 200, [['content-length', '9']]), to.data(stream, 'half'))],
+]
+
+/** Answers that end with END_STREAM and still are not whole, or are no answers. */
+const WRONG: readonly (readonly [name: string, end: Ending])[] = [
+  [
+    'less than its length',
+    (to, stream) => (to.head(stream, 200, [['content-length', '9']]), to.data(stream, 'half', true)),
+  ],
+  [
+    'more than its length',
+    (to, stream) => (to.head(stream, 200, [['content-length', '2']]), to.data(stream, 'half', true)),
+  ],
+  ['a length and no body', (to, stream) => to.head(stream, 200, [['content-length', '9']], true)],
+  [
+    'trailers before its length',
+    (to, stream) => {
+      to.head(stream, 200, [['content-length', '9']])
+      to.data(stream, 'half')
+      to.trailers(stream, [['x-sum', '1']])
+    },
+  ],
+  [
+    'two lengths',
+    (to, stream) => (
+      to.head(stream, 200, [
+        ['content-length', '4'],
+        ['content-length', '5'],
+      ]),
+      to.data(stream, 'half', true)
+    ),
+  ],
+  ['only an interim head', (to, stream) => to.head(stream, 103, [], true)],
+  ['data before the head', (to, stream) => to.data(stream, 'half', true)],
+]
+
+/** Whole answers, whatever comes behind them. */
+const WHOLE: readonly (readonly [name: string, end: Ending])[] = [
+  ['END_STREAM', () => {}],
+  ['then RST_STREAM with code 0', (to, stream) => to.reset(stream, NO_ERROR)],
+  ['then GOAWAY', (to, stream) => to.goaway(stream, NO_ERROR)],
+  ['then GOAWAY with an error', (to, stream) => to.goaway(stream, INTERNAL_ERROR)],
+  ['then FIN', to => to.socket.end()],
+]
+
+async function target(t: TestContext) {
+  let serve: Ending = () => {}
+  const made = await frameTarget(t, (connection, frame) => {
+    if (beginsRequest(connection, frame)) serve(connection, frame.stream)
+  })
+  return {
+    ...made,
+    /** What the next requests get. */
+    serves: (next: Ending) => {
+      serve = next
+    },
+  }
+}
+
+test('C7: an answer of an h2c target that breaks off is a cut, whatever ends it and whatever had come', async t => {
+  const made = await target(t)
+  const { server, client } = await startPbt(t, made.port, { args: H2C })
+  const session = await http2Visitor(t, server)
+  for (const [come, begin] of BEGINNINGS) {
+    for (const [how, end] of CUTS) {
+      const name = `${come}, ${how}`
+      const begun = Promise.withResolvers<() => void>()
+      made.serves((connection, stream) => {
+        begin(connection, stream)
+        begun.resolve(() => end(connection, stream))
+      })
+      const visitor = await rawVisitor(t, server)
+      visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
+      // Also when the visitor has the head already, and when it has not.
+      if (how.startsWith('RST_STREAM')) await visitor.until(/\r\n\r\n/)
+      ;(await begun.promise)()
+      await visitor.over()
+      if (visitor.text.startsWith('HTTP/1.1 502')) assert.match(visitor.text, /pbt-error: target-broke/, name)
+      else {
+        assert.match(visitor.text, /^HTTP\/1\.1 200/, name)
+        assert.doesNotMatch(visitor.text, /\r\n0\r\n\r\n$/, name)
+      }
+      visitor.socket.destroy()
+
+      made.serves((connection, stream) => {
+        begin(connection, stream)
+        setImmediate(() => end(connection, stream))
+      })
+      const second = await http2Request(session, {}).then(
+        ({ status, headers }) => `${status} ${headers['pbt-error']}`,
+        () => 'cut',
+      )
+      assert.ok(second === 'cut' || second === '502 target-broke', `${name}: ${second}`)
+    }
+  }
+  made.serves((connection, stream) => connection.answer(stream, 'fine'))
+  assert.equal(String((await http2Request(session, {})).body), 'fine')
+  assert.ok(!client.events.some(({ event }) => event === 'reconnecting'))
+})
+
+test('C7, C9: an answer of an h2c target that is not as long as it says, or is none, is a cut or 502', async t => {
+  const made = await target(t)
+  const { server } = await startPbt(t, made.port, { args: H2C })
+  const session = await http2Visitor(t, server)
+  for (const [name, end] of WRONG) {
+    made.serves(end)
+    const answer = await http2Request(session, {}).then(
+      ({ status, headers }) => `${status} ${headers['pbt-error']}`,
+      () => 'cut',
+    )
+    assert.ok(answer === 'cut' || answer === '502 target-broke', `${name}: ${answer}`)
+  }
+})
+
+test('C7, D4: a whole answer of an h2c target is whole whatever comes behind it, with its trailers', async t => {
+  const made = await target(t)
+  const { server } = await startPbt(t, made.port, { args: H2C })
+  const session = await http2Visitor(t, server)
+  const big = Buffer.alloc(16_000, 'x')
+  for (const [name, end] of WHOLE) {
+    for (const isPost of [false, true]) {
+      made.serves((connection, stream) => {
+        connection.head(stream, 200)
+        for (let count = 0; count < 4; count++) connection.data(stream, big)
+        connection.trailers(stream, [['x-sum', '4']])
+        end(connection, stream)
+      })
+      const answer = await http2Request(
+        session,
+        isPost ? { ':method': 'POST' } : {},
+        isPost ? Buffer.from('hello') : undefined,
+      )
+      assert.deepEqual([answer.status, answer.body.length, answer.trailers['x-sum']], [200, 64_000, '4'], name)
+      made.serves((connection, stream) => {
+        connection.head(stream, 204, [], true)
+        end(connection, stream)
+      })
+      const empty = await http2Request(session, {})
+      assert.deepEqual([empty.status, empty.body.length], [204, 0], name)
+    }
+  }
+})
