@@ -17,6 +17,7 @@ import {
   RST_STREAM,
   SETTINGS,
   uint32,
+  WINDOW_UPDATE,
 } from './http2-frames.ts'
 import { rawTarget } from './targets.ts'
 
@@ -30,13 +31,13 @@ export interface TargetFrame {
   readonly payload: Buffer
 }
 
-/** One connection to the target. Settings and pings are acknowledged as long as `answersPings` says so. */
+/** One connection to the target. Settings and pings are acknowledged and windows kept open, as long as it `answers`. */
 export class TargetConnection {
   readonly socket: Socket
   readonly frames: TargetFrame[] = []
   /** Streams that were opened and are not over: neither reset nor ended by both sides. */
   readonly open = new Set<number>()
-  answersPings = true
+  answers = true
   private readonly half = new Set<number>()
   private pending: Buffer = Buffer.alloc(0)
   private hasPreface = false
@@ -125,7 +126,11 @@ export class TargetConnection {
     if (type === HEADERS && this.of(stream).length === 1) this.open.add(stream)
     if (type === RST_STREAM) this.open.delete(stream)
     if ((type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0) this.ended(stream)
-    if ((type !== SETTINGS && type !== PING) || (flags & ACK) !== 0 || !this.answersPings) return
+    if (!this.answers) return
+    if (type === DATA && payload.length > 0) {
+      for (const each of [0, stream]) this.send(WINDOW_UPDATE, 0, each, uint32(payload.length))
+    }
+    if ((type !== SETTINGS && type !== PING) || (flags & ACK) !== 0) return
     this.send(type, ACK, 0, type === PING ? payload : undefined)
   }
 }
