@@ -168,8 +168,8 @@ export class Http2Pool {
     }
     if (late.length === 0) return
     let streams = 0
-    for (const connection of this.connections) if (connection.isUsable) streams += connection.streams
-    const text = `${this.dialer.target.label} had no stream free for ${WAIT_MS / 1000} s: it takes ${streams} requests at once`
+    for (const connection of this.connections) streams += connection.streams
+    const text = `${this.dialer.target.label} had none of its ${streams} streams free for ${WAIT_MS / 1000} s`
     this.refuse(late, new PbtError('target-timeout', text))
   }
 }
