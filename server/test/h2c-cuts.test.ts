@@ -1,9 +1,12 @@
 // Answers of targets over HTTP/2 (`--target-protocol h2c`) that break off: a cut for every visitor, and whole ones stay whole.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { beginsRequest, frameTarget, type TargetConnection } from './support/frame-target.ts'
 import { startPbt } from './support/programs.ts'
-import { http2Request, http2Visitor, rawVisitor } from './support/visitors.ts'
+import { http2Request, http2Visitor, rawRequest, rawVisitor } from './support/visitors.ts'
 
 const H2C = ['--target-protocol', 'h2c']
 /** RFC 9113 section 7. */
@@ -88,6 +91,23 @@ async function target(t: TestContext) {
   }
 }
 
+/** Node's own server over HTTP/2. */
+async function http2Service(
+  t: TestContext,
+  onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+): Promise<number> {
+  const service = createServer({ maxHeaderListPairs: 1_000, settings: { maxHeaderListSize: 200_000 } })
+  service.on('session', each => t.after(() => each.destroy()))
+  service.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => {})
+    onStream(stream, headers)
+  })
+  service.listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  t.after(() => service.close())
+  return (service.address() as AddressInfo).port
+}
+
 test('C7: an answer of an h2c target that breaks off is a cut, whatever ends it and whatever had come', async t => {
   const made = await target(t)
   const { server, client } = await startPbt(t, made.port, { args: H2C })
@@ -95,13 +115,15 @@ test('C7: an answer of an h2c target that breaks off is a cut, whatever ends it 
   for (const [come, begin] of BEGINNINGS) {
     for (const [how, end] of CUTS) {
       const name = `${come}, ${how}`
+      // The one end that says nothing goes by the length.
+      if (come === 'all of its length' && how === 'RST_STREAM with code 0') continue
       const begun = Promise.withResolvers<() => void>()
       made.serves((connection, stream) => {
         begin(connection, stream)
         begun.resolve(() => end(connection, stream))
       })
       const visitor = await rawVisitor(t, server)
-      visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
+      visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n')
       // Also when the visitor has the head already, and when it has not.
       if (how.startsWith('RST_STREAM')) await visitor.until(/\r\n\r\n/)
       ;(await begun.promise)()
@@ -169,5 +191,47 @@ test('C7, D4: a whole answer of an h2c target is whole whatever comes behind it,
       const empty = await http2Request(session, {})
       assert.deepEqual([empty.status, empty.body.length], [204, 0], name)
     }
+  }
+})
+
+test("C7, D3: Node's way to end an answer on a busy connection, RST_STREAM with code 0, goes by the length that was told", async t => {
+  const made = await target(t)
+  const { server } = await startPbt(t, made.port, { args: H2C })
+  const session = await http2Visitor(t, server)
+  const length = [['content-length', '4']] as const
+  for (const [method, status, more, data] of [
+    ['GET', 200, length, 'half'],
+    ['GET', 200, [['content-length', '0']], ''],
+    ['HEAD', 200, length, ''],
+    ['GET', 204, [], ''],
+    ['GET', 304, length, ''],
+  ] as const) {
+    made.serves((connection, stream) => {
+      connection.head(stream, status, more)
+      if (data !== '') connection.data(stream, data)
+      connection.reset(stream, NO_ERROR)
+    })
+    const answer = await http2Request(session, { ':method': method })
+    assert.deepEqual([answer.status, String(answer.body)], [status, data], `${method} ${status}`)
+  }
+})
+
+test('B9: heads as large and with as many fields as anywhere pass to an h2c target and back', async t => {
+  const fields: Record<string, string> = {}
+  for (let count = 0; count < 150; count++) fields[`x-${count}`] = 'y'.repeat(360)
+  const heard: IncomingHttpHeaders[] = []
+  const port = await http2Service(t, (stream, headers) => {
+    heard.push(headers)
+    stream.respond({ ':status': 200, ...fields })
+    stream.end('fine')
+  })
+  const { server } = await startPbt(t, port, { args: H2C })
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`)
+  const request = ['GET / HTTP/1.1', 'Host: app.localhost', 'Connection: close', ...lines, '', ''].join('\r\n')
+  for (let count = 0; count < 2; count++) {
+    const answer = await rawRequest(t, server, request)
+    assert.match(answer, /^HTTP\/1\.1 200 /)
+    for (const line of lines) assert.ok(answer.includes(`\r\n${line}\r\n`), line)
+    for (const [name, value] of Object.entries(fields)) assert.equal(heard.at(-1)?.[name], value)
   }
 })

@@ -38,15 +38,15 @@ export class TargetConnection {
   /** Streams that were opened and are not over: neither reset nor ended by both sides. */
   readonly open = new Set<number>()
   answers = true
+  private readonly onFrame: OnFrame
   private readonly half = new Set<number>()
   private pending: Buffer = Buffer.alloc(0)
   private hasPreface = false
 
   constructor(socket: Socket, settings: readonly (readonly [number, number])[], onFrame: OnFrame) {
     this.socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      for (const each of this.read(chunk)) onFrame(this, each)
-    })
+    this.onFrame = onFrame
+    socket.on('data', (chunk: Buffer) => this.read(chunk))
     const pairs = settings.map(([id, value]) => Buffer.concat([Buffer.from([0, id]), uint32(value)]))
     this.send(SETTINGS, 0, 0, Buffer.concat(pairs))
   }
@@ -94,16 +94,22 @@ export class TargetConnection {
     this.send(GOAWAY, 0, 0, Buffer.concat([uint32(last), uint32(code)]))
   }
 
+  /** Answers again, and opens the windows that were left shut. */
+  reopen(): void {
+    if (this.answers) return
+    this.answers = true
+    for (const each of [0, ...this.open]) this.send(WINDOW_UPDATE, 0, each, uint32(2 ** 20))
+  }
+
   private ended(stream: number): void {
     if (this.half.has(stream)) this.open.delete(stream)
     this.half.add(stream)
   }
 
-  private read(chunk: Buffer): TargetFrame[] {
-    const came: TargetFrame[] = []
+  private read(chunk: Buffer): void {
     this.pending = Buffer.concat([this.pending, chunk])
     if (!this.hasPreface) {
-      if (this.pending.length < PREFACE.length) return came
+      if (this.pending.length < PREFACE.length) return
       this.hasPreface = true
       this.pending = this.pending.subarray(PREFACE.length)
     }
@@ -114,18 +120,22 @@ export class TargetConnection {
       const stream = this.pending.readUInt32BE(5)
       const payload = this.pending.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + length)
       this.pending = this.pending.subarray(FRAME_HEAD_BYTES + length)
-      this.note({ type, flags, stream, payload })
-      came.push({ type, flags, stream, payload })
+      const came = { type, flags, stream, payload }
+      this.note(came)
+      this.onFrame(this, came)
+      this.reply(came)
     }
-    return came
   }
 
   private note(came: TargetFrame): void {
-    const { type, flags, stream, payload } = came
+    const { type, flags, stream } = came
     this.frames.push(came)
     if (type === HEADERS && this.of(stream).length === 1) this.open.add(stream)
     if (type === RST_STREAM) this.open.delete(stream)
     if ((type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0) this.ended(stream)
+  }
+
+  private reply({ type, flags, stream, payload }: TargetFrame): void {
     if (!this.answers) return
     if (type === DATA && payload.length > 0) {
       for (const each of [0, stream]) this.send(WINDOW_UPDATE, 0, each, uint32(payload.length))

@@ -12,8 +12,12 @@ import type { Socket } from 'node:net'
 import { type Clock, KIB, MIB, PbtError, type Timer } from '@pbt/proto'
 import type { Target } from '../../target.ts'
 
-/** Unread bytes of one answer, and of all on one connection. */
-const WINDOW_BYTES = 1 * MIB
+/**
+ * Bytes of an answer that come ahead of its reader, as many as wait in its channel. Node keeps them, for each visitor who
+ * does not read.
+ */
+const WINDOW_BYTES = 256 * KIB
+/** Of all answers of a connection on the way at once; what has come counts no more. */
 const SESSION_WINDOW_BYTES = 8 * MIB
 /** As for targets of HTTP/1: the fields of a head, or its bytes. */
 const MAX_FIELDS = 200

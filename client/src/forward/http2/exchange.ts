@@ -11,7 +11,7 @@ export class RequestExchange extends StreamExchange {
 
   protected answerHead(status: number, raw: readonly string[]): void {
     const hasNoBody = this.head.method === 'HEAD' || status === 204 || status === 304
-    if (!hasNoBody) this.left = lengthOf(raw)
+    this.left = hasNoBody ? 0 : lengthOf(raw)
     this.record.status = status
     this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
   }

@@ -1,151 +1,16 @@
 // Connections to a target over HTTP/2: how many, who waits, who is asked whether it is there. Real sockets, a clock of the test's.
 import assert from 'node:assert/strict'
-import { EventEmitter, once } from 'node:events'
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { after, type TestContext, test } from 'node:test'
-import { type Channel, PbtError, type RequestHead } from '@pbt/proto'
-import { channelStub, FakeClock } from '@pbt/proto/testing'
-import { parseTarget } from '../../target.ts'
-import type { Forwarder } from '../forwarder.ts'
+import { once } from 'node:events'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { test } from 'node:test'
 import { Places } from '../places.ts'
-import { createHttp2Forwarder } from './forwarder.ts'
+import { forwarderTo, pass, service, settled, until } from './testing/service.ts'
 
 /** As in pool.ts and connection.ts. */
 const [MAX_CONNECTIONS, MAX_WAITING, WAIT_MS] = [8, 4_096, 20_000]
 const [SETTINGS_MS, FRESH_MS, PROBE_MS, SILENCE_MS, DEAD_MS, PROBE_INTERVAL_MS, IDLE_MS] = [
   5_000, 2_500, 2_000, 15_000, 45_000, 330_000, 60_000,
 ]
-
-/** A request and what came back. */
-class Asked {
-  readonly channel: Channel
-  status = 0
-  body = ''
-  outcome = ''
-  private readonly events = new EventEmitter()
-
-  constructor(forwarder: Forwarder, path: string) {
-    const over = (outcome: string) => {
-      this.outcome ||= outcome
-      this.events.emit('over')
-    }
-    this.channel = channelStub({
-      kind: 'http',
-      sendHead: ({ status }) => {
-        this.status = status
-      },
-      write: chunk => {
-        this.body += Buffer.from(chunk).toString('latin1')
-        return true
-      },
-      end: () => over('whole'),
-      reset: (code, message) => over(`${code}: ${message}`),
-    })
-    const headers = ['host', 'app.localhost']
-    const head: RequestHead = { tunnel: 0, method: 'GET', target: path, headers, upgrade: '', visitor: '127.0.0.1:1' }
-    forwarder.accept(this.channel, { kind: 'http', head }, true)
-  }
-
-  /** How it ended. */
-  async over(): Promise<string> {
-    if (this.outcome === '') await once(this.events, 'over')
-    return this.outcome
-  }
-
-  leave(): void {
-    this.channel.handler.onReset(new PbtError('cancelled', 'the visitor went away'))
-  }
-}
-
-/** Waits until it holds, in turns of the event loop. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise(setImmediate)
-}
-
-/** An echo, and how often it is asked: each time there and back, and more often than a ping through the gate takes. */
-const echo = createTcpServer({ noDelay: true }, socket => socket.pipe(socket)).listen(0, '127.0.0.1')
-const marker = once(echo, 'listening').then(() =>
-  connect((echo.address() as AddressInfo).port, '127.0.0.1').setNoDelay(),
-)
-const ROUND_TRIPS = 6
-
-after(async () => {
-  ;(await marker).destroy()
-  echo.close()
-})
-
-/** Lets what is under way on sockets arrive. */
-async function settled(): Promise<void> {
-  const socket = await marker
-  for (let count = 0; count < ROUND_TRIPS; count++) {
-    socket.write('x')
-    await once(socket, 'data')
-  }
-}
-
-/** Time goes by, and sockets keep up with it. */
-async function pass(clock: FakeClock, ms: number): Promise<void> {
-  for (let left = ms; left > 0; left -= 1_000) {
-    clock.advance(Math.min(left, 1_000))
-    await settled()
-  }
-}
-
-/** A service whose `/held` waits for `release`; connections pass a gate that can be shut, and nobody is told. */
-async function service(t: TestContext, maxConcurrentStreams?: number) {
-  const held: ServerHttp2Stream[] = []
-  const sessions: ServerHttp2Session[] = []
-  let pings = 0
-  const server = createServer({ settings: maxConcurrentStreams === undefined ? {} : { maxConcurrentStreams } })
-  server.on('session', session => {
-    sessions.push(session)
-    session.on('error', () => {})
-    session.on('ping', () => pings++)
-    t.after(() => session.destroy())
-  })
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => {})
-    stream.once('close', () => held.splice(held.indexOf(stream) >>> 0, 1))
-    if (headers[':path'] === '/held') held.push(stream)
-    else stream.respond({ ':status': 200 }), stream.end('fine')
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const sockets: Socket[] = []
-  const gate = createTcpServer({ noDelay: true }, near => {
-    const far = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', noDelay: true })
-    sockets.push(near)
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      from.on('data', chunk => to.write(chunk))
-      from.on('end', () => to.end())
-      from.on('error', () => to.destroy())
-      from.on('close', () => to.destroy())
-    }
-    t.after(() => near.destroy())
-  })
-  gate.listen(0, '127.0.0.1')
-  await once(gate, 'listening')
-  t.after(() => gate.close())
-  const port = (gate.address() as AddressInfo).port
-  const answer = (stream: ServerHttp2Stream | undefined) => {
-    stream?.respond({ ':status': 200 })
-    stream?.end('late')
-  }
-  return { port, held, sessions, sockets, answer, pings: () => pings }
-}
-
-function forwarderTo(port: number, places = new Places(100)) {
-  const clock = new FakeClock()
-  const target = parseTarget(`127.0.0.1:${port}`)
-  const options = { target, host: { kind: 'preserve' }, isVerified: false, places, onRequest: () => {}, clock } as const
-  const forwarder = createHttp2Forwarder(options)
-  return { forwarder, clock, ask: (path = '/') => new Asked(forwarder, path) }
-}
 
 test('a target that says nothing, or speaks no HTTP/2, fails those who wait with what to look at', async t => {
   const sockets: Socket[] = []
@@ -181,7 +46,7 @@ test('a target that says nothing, or speaks no HTTP/2, fails those who wait with
 })
 
 test('a target whose limit of streams is reached gets up to eight connections, then requests wait in their order', async t => {
-  const { port, held, sockets, answer } = await service(t, 2)
+  const { port, held, sockets, answer } = await service(t, { maxConcurrentStreams: 2 })
   const { clock, ask } = forwarderTo(port)
   const first = Array.from({ length: 2 * MAX_CONNECTIONS }, () => ask('/held'))
   await until(() => held.length === first.length)
@@ -207,7 +72,7 @@ test('a target whose limit of streams is reached gets up to eight connections, t
 })
 
 test('so many requests wait, and one more is told at once', async t => {
-  const { port, sockets } = await service(t, 0)
+  const { port, sockets } = await service(t, { maxConcurrentStreams: 0 })
   const { forwarder, clock, ask } = forwarderTo(port)
   const waiting = Array.from({ length: MAX_WAITING }, () => ask())
   const more = ask()

@@ -10,8 +10,6 @@ import {
   KIB,
   type PbtError,
   type RequestHead,
-  toKeep,
-  toWrite,
 } from '@pbt/proto'
 import type { Pool } from '../pool.ts'
 import { type OnRequest, Recorder } from '../record.ts'
@@ -19,11 +17,10 @@ import type { Http2Connection, StreamOwner } from './connection.ts'
 import { watchEnd } from './end-of-stream.ts'
 import { answerFields, type Place, trailerObject } from './fields.ts'
 import type { Http2Pool, StreamUser } from './pool.ts'
+import { KEPT_BYTES, Upload } from './upload.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
-/** Of a request's body, as long as the target may still refuse it unread: a longer one is not sent again. */
-const KEPT_BYTES = 64 * KIB
 /** How often a request is sent again that the target refused unread. */
 const MAX_RESENDS = 3
 /** A target that has answered may take the rest of the request, as long as it takes some of it. */
@@ -55,13 +52,8 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   private connection: Http2Connection | undefined
   private stream: ClientHttp2Stream | undefined
   private isRequestWhole: boolean
-  /** The body's beginning, all of it so far while `isAllKept`: at most the channel's credit while there is no stream. */
-  private kept: Buffer[] = []
-  private keptBytes = 0
-  private isAllKept = true
+  private readonly upload: Upload
   private requestTrailers: HeaderList = []
-  /** Bytes that no stream has taken yet; credit for them is given when one has. */
-  private owed = 0
   private resends = 0
   private responseTrailers: HeaderList = []
   private interim = 0
@@ -69,7 +61,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   /** END_STREAM has come; some of the answer may wait to be read. */
   private hasEnded = false
   private isAnswered = false
-  /** Bytes of the answer still to come by its Content-Length; -1: unknown. */
+  /** Bytes of the answer still to be read by its Content-Length; -1: unknown. */
   protected left = -1
   /** Bytes go both ways, and each direction ends by itself. */
   protected isTunnel = false
@@ -80,6 +72,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.head = head
     this.ways = ways
     this.isRequestWhole = last
+    this.upload = new Upload(channel)
     this.record = new Recorder(ways.onRequest, head.method, head.target, channel)
     channel.handler = this
   }
@@ -108,7 +101,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   protected start(connection: Http2Connection): void {
     if (this.isOver) return
-    const hasBody = !this.isRequestWhole || this.keptBytes > 0
+    const hasBody = !this.isRequestWhole || this.upload.isWaiting
     const options = { endStream: !hasBody, waitForTrailers: hasBody && this.mayHaveTrailers }
     let stream: ClientHttp2Stream
     try {
@@ -120,17 +113,14 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.connection = connection
     this.stream = stream
     this.listen(stream)
-    let isTaken = true
-    for (const chunk of this.kept) isTaken = stream.write(chunk)
-    if (this.keptBytes > KEPT_BYTES) this.forgetKept()
-    if (isTaken) this.taken()
+    this.upload.begin(stream)
     if (hasBody && this.isRequestWhole) stream.end()
   }
 
   /** Gives the channel to another that serves it instead, before anything of it went out. */
   protected handOver(other: ChannelHandler): void {
     this.isOver = true
-    for (const chunk of this.kept) other.onData?.(chunk, false)
+    for (const chunk of this.upload.handOver()) other.onData?.(chunk, false)
     if (this.isRequestWhole) other.onEnd?.()
   }
 
@@ -145,7 +135,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
       },
       () => {
         // With another code Node destroys it and says so.
-        if (isMine() && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.cut('it reset the stream (HTTP/2 code 0)')
+        if (isMine() && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onEndedWithoutSaying(stream)
       },
     )
     stream.on('headers', (headers, _flags, raw) => {
@@ -155,15 +145,20 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
       if (isMine()) this.onResponse(headers, raw)
     })
     stream.on('trailers', (_headers, _flags, raw) => {
-      this.responseTrailers = answerFields(raw)
+      if (isMine()) this.responseTrailers = answerFields(raw)
     })
-    stream.on('wantTrailers', () => stream.sendTrailers(trailerObject(this.requestTrailers)))
+    stream.on('wantTrailers', () => {
+      if (isMine()) this.sendTrailers(stream)
+    })
     stream.on('data', (chunk: Buffer) => {
       if (isMine()) this.onAnswerData(stream, chunk)
     })
-    stream.on('drain', () => {
-      if (isMine()) this.taken()
-    })
+    // Node says only "finish" once the request has ended.
+    for (const event of ['drain', 'finish']) {
+      stream.on(event, () => {
+        if (isMine()) this.upload.taken()
+      })
+    }
     stream.on('error', reason => {
       error = reason
     })
@@ -178,22 +173,9 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   // ChannelHandler.
 
   onData(chunk: Buffer): void {
-    const { stream } = this
-    if (stream === undefined && !this.isAnswered) {
-      this.keep(toKeep(chunk))
-      this.owed += chunk.length
-    } else if (stream === undefined || !stream.writable) {
-      // The target wants no more of it (RFC 9113 section 8.1).
-      this.channel.consumed(chunk.length)
-    } else {
-      const bytes = this.isAllKept ? toKeep(chunk) : toWrite(stream, chunk)
-      if (this.isAllKept) {
-        this.keep(bytes)
-        if (this.keptBytes > KEPT_BYTES) this.forgetKept()
-      }
-      if (stream.write(bytes)) this.channel.consumed(chunk.length)
-      else this.owed += chunk.length
-    }
+    if (this.stream !== undefined) this.upload.send(this.stream, chunk)
+    else if (this.isAnswered) this.upload.drop(chunk)
+    else this.upload.hold(chunk)
   }
 
   onTrailers(trailers: HeaderList): void {
@@ -214,21 +196,12 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.stream?.resume()
   }
 
-  private keep(chunk: Buffer): void {
-    this.kept.push(chunk)
-    this.keptBytes += chunk.length
-  }
-
-  private forgetKept(): void {
-    this.kept = []
-    this.keptBytes = 0
-    this.isAllKept = false
-  }
-
-  private taken(): void {
-    const bytes = this.owed
-    this.owed = 0
-    if (bytes > 0) this.channel.consumed(bytes)
+  private sendTrailers(stream: ClientHttp2Stream): void {
+    try {
+      stream.sendTrailers(trailerObject(this.requestTrailers))
+    } catch (error) {
+      this.fail('target-broke', `the trailers could not be sent: ${error instanceof Error ? error.message : 'unknown'}`)
+    }
   }
 
   // StreamOwner.
@@ -239,14 +212,11 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   onConnectionLost(stream: ClientHttp2Stream, reason: string): void {
     if (this.stream !== stream) return
-    if (!this.hasEnded || !this.hasHead) {
-      this.cut(reason)
-      return
-    }
-    // Whole, and read now however slow the visitor is: at most a window, which Node would throw away.
-    while (stream.read() !== null);
+    // What is whole is read now however slow the visitor is: at most a window, which Node would throw away.
+    if (this.hasEnded && this.hasHead) while (stream.read() !== null);
+    if (!this.hasEnded || !this.hasHead || stream.readableLength > 0) this.cut(reason)
     // Trailers that came last are told in this turn.
-    process.nextTick(() => this.answered())
+    else process.nextTick(() => this.answered())
   }
 
   // What the target does.
@@ -267,7 +237,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
       return
     }
     this.hasHead = true
-    this.forgetKept()
+    this.upload.forget()
     this.answerHead(status, raw)
   }
 
@@ -297,12 +267,21 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     }
   }
 
+  /**
+   * RST_STREAM with code 0, which says nothing. Node's own server may end a whole answer so, when its connection is busy:
+   * the reset overtakes END_STREAM. It is whole when its length says so, and a cut otherwise.
+   */
+  private onEndedWithoutSaying(stream: ClientHttp2Stream): void {
+    if (this.hasHead && this.left === stream.readableLength) this.hasEnded = true
+    else this.cut('it reset the stream (HTTP/2 code 0)')
+  }
+
   private onClose(stream: ClientHttp2Stream, error: Error | undefined): void {
     this.stream = undefined
     const code = stream.rstCode
     if (this.isAnswered) {
-      if (this.isTunnel) this.fail('connection-reset', 'the target reset the connection')
-      // Otherwise the rest of the request is not wanted, and the server will say so.
+      // Of a request the rest is not wanted, and the server will say so.
+      if (this.isTunnel) this.cut('')
     } else if (this.hasEnded && stream.readableLength === 0) this.answered()
     else if (code === constants.NGHTTP2_REFUSED_STREAM && !this.hasEnded) {
       // It has room for less than it said, or is about to end: another one is for what comes now.
@@ -315,14 +294,16 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   private refused(): void {
     this.stream = undefined
     this.connection = undefined
-    if (this.hasHead || this.interim > 0) this.cut('it refused a request that it had begun to answer')
-    else if (!this.isAllKept) this.cut(`it refused a request of which more than ${KEPT_BYTES / KIB} KiB had been sent`)
+    if (this.hasHead || this.hasEnded || this.interim > 0) this.cut('it refused a request that it had begun to answer')
+    else if (!this.upload.canBeSentAgain)
+      this.cut(`it refused a request of which more than ${KEPT_BYTES / KIB} KiB had been sent`)
     else if (++this.resends > MAX_RESENDS) this.cut(`it refused the request ${this.resends} times`)
     else this.begin()
   }
 
   private cut(reason: string): void {
-    this.fail('target-broke', `the target broke off: ${reason}`)
+    if (this.isTunnel) this.fail('connection-reset', 'the target reset the connection')
+    else this.fail('target-broke', `the target broke off: ${reason}`)
   }
 
   protected fail(code: ErrorCode, message: string): void {
@@ -335,7 +316,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     if (this.isOver) return
     this.isOver = true
     this.giveUpWaiting?.()
-    this.kept = []
+    this.upload.forget()
     this.record.over(fault)
     const { stream } = this
     this.stream = undefined

@@ -32,7 +32,7 @@ export class WebSocketExchange extends StreamExchange {
       this.channel.sendHead({ status: 101, reason: 'Switching Protocols', headers, upgrade: 'websocket' })
       return
     }
-    if (status !== 304) this.left = lengthOf(raw)
+    this.left = status === 304 ? 0 : lengthOf(raw)
     this.record.status = status
     this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
   }
