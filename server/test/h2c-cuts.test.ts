@@ -21,7 +21,7 @@ const CUTS: readonly (readonly [name: string, end: Ending])[] = [
   ),
   ['GOAWAY with an error', to => to.goaway(2 ** 31 - 1, INTERNAL_ERROR)],
   ['GOAWAY below the stream', to => to.goaway(0, NO_ERROR)],
-  ['GOAWAY and FIN', (to, stream) => (to.goaway(stream, NO_ERROR), to.socket.end())],
+  ['GOAWAY and FIN', (to, stream) => to.goaway(stream, NO_ERROR).socket.end()],
   ['FIN', to => to.socket.end()],
   ['RST', to => to.socket.resetAndDestroy()],
   ['no HTTP/2', to => to.socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'.repeat(9))],
@@ -30,21 +30,15 @@ const CUTS: readonly (readonly [name: string, end: Ending])[] = [
 /** What it has answered by then. */
 const BEGINNINGS: readonly (readonly [name: string, begin: Ending])[] = [
   ['head', (to, stream) => to.head(stream, 200)],
-  ['some data', (to, stream) => (to.head(stream, 200), to.data(stream, 'half'))],
-  ['all of its length', (to, stream) => (to.head(stream, 200, [['content-length', '4']]), to.data(stream, 'half'))],
-  ['less than its length', (to, stream) => (to.head(stream, 200, [['content-length', '9']]), to.data(stream, 'half'))],
+  ['some data', (to, stream) => to.head(stream, 200).data(stream, 'half')],
+  ['all of its length', (to, stream) => to.head(stream, 200, [['content-length', '4']]).data(stream, 'half')],
+  ['less than its length', (to, stream) => to.head(stream, 200, [['content-length', '9']]).data(stream, 'half')],
 ]
 
 /** Answers that end with END_STREAM and still are not whole, or are no answers. */
 const WRONG: readonly (readonly [name: string, end: Ending])[] = [
-  [
-    'less than its length',
-    (to, stream) => (to.head(stream, 200, [['content-length', '9']]), to.data(stream, 'half', true)),
-  ],
-  [
-    'more than its length',
-    (to, stream) => (to.head(stream, 200, [['content-length', '2']]), to.data(stream, 'half', true)),
-  ],
+  ['less than its length', (to, stream) => to.head(stream, 200, [['content-length', '9']]).data(stream, 'half', true)],
+  ['more than its length', (to, stream) => to.head(stream, 200, [['content-length', '2']]).data(stream, 'half', true)],
   ['a length and no body', (to, stream) => to.head(stream, 200, [['content-length', '9']], true)],
   [
     'trailers before its length',
@@ -56,13 +50,10 @@ const WRONG: readonly (readonly [name: string, end: Ending])[] = [
   ],
   [
     'two lengths',
-    (to, stream) => (
-      to.head(stream, 200, [
-        ['content-length', '4'],
-        ['content-length', '5'],
-      ]),
-      to.data(stream, 'half', true)
-    ),
+    (to, stream) => {
+      const lengths = ['4', '5'].map(length => ['content-length', length] as const)
+      to.head(stream, 200, lengths).data(stream, 'half', true)
+    },
   ],
   ['only an interim head', (to, stream) => to.head(stream, 103, [], true)],
   ['data before the head', (to, stream) => to.data(stream, 'half', true)],

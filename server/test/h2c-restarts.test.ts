@@ -106,7 +106,7 @@ test('H10: however an h2c target ends its connection, idle or not, later request
     ['FIN', ({ socket }) => socket.end()],
     ['RST', ({ socket }) => socket.resetAndDestroy()],
     ['closed', ({ socket }) => socket.destroy()],
-    ['GOAWAY, then FIN', connection => (connection.goaway(ANY_STREAM, NO_ERROR), connection.socket.end())],
+    ['GOAWAY, then FIN', connection => connection.goaway(ANY_STREAM, NO_ERROR).socket.end()],
     ['GOAWAY with an error', connection => connection.goaway(ANY_STREAM, INTERNAL_ERROR)],
   ]
   for (const [name, end] of ends) {
@@ -141,14 +141,9 @@ test('H10: streams above the last one of a GOAWAY, and refused ones, are sent ag
     ['GOAWAY with an error', atOnce((connection, stream) => connection.goaway(below(stream), INTERNAL_ERROR))],
     [
       'a graceful GOAWAY',
-      atOnce(
-        (connection, stream) => (connection.goaway(ANY_STREAM, NO_ERROR), connection.goaway(below(stream), NO_ERROR)),
-      ),
+      atOnce((connection, stream) => connection.goaway(ANY_STREAM, NO_ERROR).goaway(below(stream), NO_ERROR)),
     ],
-    [
-      'GOAWAY and FIN',
-      atOnce((connection, stream) => (connection.goaway(below(stream), NO_ERROR), connection.socket.end())),
-    ],
+    ['GOAWAY and FIN', atOnce((connection, stream) => connection.goaway(below(stream), NO_ERROR).socket.end())],
     [
       'REFUSED_STREAM after the whole body',
       (connection, stream, { flags }) => {
@@ -212,15 +207,11 @@ test('H10: what cannot be sent again whole, was answered in part, or is refused 
   const long = await http2Request(session, { ':method': 'POST' }, Buffer.alloc(LONG_BYTES))
   assert.deepEqual([long.status, long.headers['pbt-error'], target.requests.length], [502, 'target-broke', 1])
 
-  target.serves(
-    atOnce((connection, stream) => (connection.head(stream, 103), connection.reset(stream, REFUSED_STREAM))),
-  )
+  target.serves(atOnce((connection, stream) => connection.head(stream, 103).reset(stream, REFUSED_STREAM)))
   const begun = await http2Request(session, {})
   assert.deepEqual([begun.status, target.requests.length], [502, 1])
 
-  target.serves(
-    atOnce((connection, stream) => (connection.head(stream, 200), connection.reset(stream, REFUSED_STREAM))),
-  )
+  target.serves(atOnce((connection, stream) => connection.head(stream, 200).reset(stream, REFUSED_STREAM)))
   await assert.rejects(http2Request(session, {}))
   assert.equal(target.requests.length, 1)
 

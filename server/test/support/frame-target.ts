@@ -31,7 +31,10 @@ export interface TargetFrame {
   readonly payload: Buffer
 }
 
-/** One connection to the target. Settings and pings are acknowledged and windows kept open, as long as it `answers`. */
+/**
+ * One connection to the target. Settings and pings are acknowledged and windows kept open, as long as it `answers`. What sends
+ * frames of a stream can be written in a row.
+ */
 export class TargetConnection {
   readonly socket: Socket
   readonly frames: TargetFrame[] = []
@@ -67,31 +70,37 @@ export class TargetConnection {
     if ((type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0) this.ended(stream)
   }
 
-  head(stream: number, status: number, more: Fields = [], isWhole = false): void {
+  head(stream: number, status: number, more: Fields = [], isWhole = false): this {
     const fields: Fields = [[':status', String(status)], ...more]
     this.send(HEADERS, END_HEADERS | (isWhole ? END_STREAM : 0), stream, hpack(fields))
+    return this
   }
 
-  trailers(stream: number, fields: Fields): void {
+  trailers(stream: number, fields: Fields): this {
     this.send(HEADERS, END_HEADERS | END_STREAM, stream, hpack(fields))
+    return this
   }
 
-  data(stream: number, text: string | Buffer, isWhole = false): void {
+  data(stream: number, text: string | Buffer, isWhole = false): this {
     this.send(DATA, isWhole ? END_STREAM : 0, stream, Buffer.from(text))
+    return this
   }
 
   /** A whole answer. */
-  answer(stream: number, text: string): void {
+  answer(stream: number, text: string): this {
     this.head(stream, 200)
     this.data(stream, text, true)
+    return this
   }
 
-  reset(stream: number, code: number): void {
+  reset(stream: number, code: number): this {
     this.send(RST_STREAM, 0, stream, uint32(code))
+    return this
   }
 
-  goaway(last: number, code: number): void {
+  goaway(last: number, code: number): this {
     this.send(GOAWAY, 0, 0, Buffer.concat([uint32(last), uint32(code)]))
+    return this
   }
 
   /** Answers again, and opens the windows that were left shut. */
