@@ -6,7 +6,7 @@ export class RequestExchange extends StreamExchange {
   protected readonly mayHaveTrailers = true
 
   protected requestFields(): string[] {
-    return requestFields(this.head, this.ways.place)
+    return requestFields(this.head, this.ways.host)
   }
 
   protected answerHead(status: number, raw: readonly string[]): void {

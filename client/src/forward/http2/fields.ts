@@ -3,17 +3,10 @@ import { createHash } from 'node:crypto'
 import type { HeaderList, RequestHead } from '@pbt/proto'
 import type { HostHeader } from '../request-text.ts'
 
-/** What every request to a target has in common. */
-export interface Place {
-  /** What the target sees as Host. */
-  readonly host: HostHeader
-  readonly scheme: 'http' | 'https'
-}
-
 /** A request's fields for Node: names and values in turn. */
-export function requestFields(head: RequestHead, place: Place): string[] {
-  const { list, authority } = split(head, place, NOTHING_DROPPED)
-  return [':method', head.method, ':path', head.target, ':scheme', place.scheme, ':authority', authority, ...list]
+export function requestFields(head: RequestHead, host: HostHeader): string[] {
+  const { list, authority } = split(head, host, NOTHING_DROPPED)
+  return [':method', head.method, ':path', head.target, ':scheme', 'http', ':authority', authority, ...list]
 }
 
 const NOTHING_DROPPED: ReadonlySet<string> = new Set()
@@ -21,13 +14,13 @@ const NOTHING_DROPPED: ReadonlySet<string> = new Set()
 const NOT_IN_CONNECT: ReadonlySet<string> = new Set(['sec-websocket-key', 'content-length'])
 
 /** A WebSocket's handshake as an extended CONNECT (RFC 8441 section 4). */
-export function connectFields(head: RequestHead, place: Place): string[] {
-  const { list, authority } = split(head, place, NOT_IN_CONNECT)
-  const begin = [':method', 'CONNECT', ':protocol', 'websocket', ':path', head.target, ':scheme', place.scheme]
+export function connectFields(head: RequestHead, host: HostHeader): string[] {
+  const { list, authority } = split(head, host, NOT_IN_CONNECT)
+  const begin = [':method', 'CONNECT', ':protocol', 'websocket', ':path', head.target, ':scheme', 'http']
   return [...begin, ':authority', authority, ...list]
 }
 
-function split({ headers }: RequestHead, { host }: Place, dropped: ReadonlySet<string>) {
+function split({ headers }: RequestHead, host: HostHeader, dropped: ReadonlySet<string>) {
   const list: string[] = []
   let authority = host.kind === 'value' ? host.value : ''
   for (let index = 0; index + 1 < headers.length; index += 2) {

@@ -29,7 +29,7 @@ export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder 
   const dialer = { target, isVerified, places, clock }
   const pool = new Http2Pool({ ...dialer, alpn: 'h2' })
   const http1 = new Pool({ ...dialer, alpn: 'http/1.1' })
-  const ways: Ways = { pool, http1, place: { host, scheme: target.isTls ? 'https' : 'http' }, clock, onRequest }
+  const ways: Ways = { pool, http1, host, clock, onRequest }
   return {
     accept: (channel, open, last) => {
       if (open.kind !== 'http') return

@@ -13,9 +13,10 @@ import {
 } from '@pbt/proto'
 import type { Pool } from '../pool.ts'
 import { type OnRequest, Recorder } from '../record.ts'
+import type { HostHeader } from '../request-text.ts'
 import type { Http2Connection, StreamOwner } from './connection.ts'
 import { watchEnd } from './end-of-stream.ts'
-import { answerFields, type Place, trailerObject } from './fields.ts'
+import { answerFields, trailerObject } from './fields.ts'
 import type { Http2Pool, StreamUser } from './pool.ts'
 import { KEPT_BYTES, Upload } from './upload.ts'
 
@@ -33,7 +34,8 @@ export interface Ways {
   readonly pool: Http2Pool
   /** For what HTTP/2 does not have. */
   readonly http1: Pool
-  readonly place: Place
+  /** What the target sees as Host. */
+  readonly host: HostHeader
   readonly clock: Clock
   readonly onRequest: OnRequest
 }

@@ -21,7 +21,7 @@ export class WebSocketExchange extends StreamExchange {
   }
 
   protected requestFields(): string[] {
-    return connectFields(this.head, this.ways.place)
+    return connectFields(this.head, this.ways.host)
   }
 
   protected answerHead(status: number, raw: readonly string[]): void {
