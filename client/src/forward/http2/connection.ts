@@ -149,7 +149,7 @@ export class Http2Connection {
     const stream = this.session.request(fields, options)
     this.wasUsed = true
     this.owners.set(stream, owner)
-    stream.once('close', () => this.released(stream))
+    stream.on('close', () => this.released(stream))
     return stream
   }
 
@@ -292,7 +292,7 @@ function openSession(socket: Socket, target: Target): ClientHttp2Session {
     createConnection: () => socket,
     // What a visitor sends twice goes on twice: Node would throw.
     strictSingleValueFields: false,
-    maxHeaderListPairs: MAX_FIELDS,
+    maxHeaderListPairs: MAX_FIELDS + 1, // and the status
     maxSendHeaderBlockLength: MAX_REQUEST_HEAD_BYTES,
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false, maxHeaderListSize: MAX_HEAD_BYTES },
   }

@@ -11,6 +11,7 @@ const MAX_WAITING = 4_096
 const WAIT_MS = 20_000
 /** After a connection that was of no use while others serve, or that took no request, before the next is dialled. */
 const RETRY_MS = 1_000
+/** How exactly the times of waiting and silence are kept. */
 const SWEEP_MS = 1_000
 
 /** A request that asks for a connection. */

@@ -1,6 +1,6 @@
 // A channel and a stream of an HTTP/2 connection to the target, joined: what goes to the target, again if it was refused
 // unread, and how the target's side ends. Subclasses say what the heads mean.
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
+import { type ClientHttp2Stream, constants } from 'node:http2'
 import {
   type Channel,
   type ChannelHandler,
@@ -15,9 +15,9 @@ import type { Pool } from '../pool.ts'
 import { type OnRequest, Recorder } from '../record.ts'
 import type { HostHeader } from '../request-text.ts'
 import type { Http2Connection, StreamOwner } from './connection.ts'
-import { watchEnd } from './end-of-stream.ts'
 import { answerFields, trailerObject } from './fields.ts'
 import type { Http2Pool, StreamUser } from './pool.ts'
+import { type StreamListener, unwatch, watch } from './stream-events.ts'
 import { KEPT_BYTES, Upload } from './upload.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
@@ -26,8 +26,6 @@ const MAX_INTERIM = 32
 const MAX_RESENDS = 3
 /** A target that has answered may take the rest of the request, as long as it takes some of it. */
 const REST_MS = 30_000
-
-type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
 
 /** How a target is reached, and who hears of it. */
 export interface Ways {
@@ -45,7 +43,7 @@ export interface Ways {
  *        ^----refused, nothing lost----'
  *  any --reset by the visitor, stream or connection lost--> over
  */
-export abstract class StreamExchange implements ChannelHandler, StreamUser, StreamOwner {
+export abstract class StreamExchange implements ChannelHandler, StreamUser, StreamOwner, StreamListener {
   protected readonly channel: Channel
   protected readonly head: RequestHead
   protected readonly record: Recorder
@@ -114,7 +112,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     }
     this.connection = connection
     this.stream = stream
-    this.listen(stream)
+    watch(stream, this, hasBody)
     this.upload.begin(stream)
     if (hasBody && this.isRequestWhole) stream.end()
   }
@@ -124,52 +122,6 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.isOver = true
     for (const chunk of this.upload.handOver()) other.onData?.(chunk, false)
     if (this.isRequestWhole) other.onEnd?.()
-  }
-
-  private listen(stream: ClientHttp2Stream): void {
-    // One that was refused, or is over, says nothing more.
-    const isMine = () => this.stream === stream
-    let error: Error | undefined
-    watchEnd(
-      stream,
-      () => {
-        if (isMine()) this.hasEnded = true
-      },
-      () => {
-        // With another code Node destroys it and says so.
-        if (isMine() && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onEndedWithoutSaying(stream)
-      },
-    )
-    stream.on('headers', (headers, _flags, raw) => {
-      if (isMine()) this.onInterim(headers, raw)
-    })
-    stream.on('response', (headers, _flags, raw) => {
-      if (isMine()) this.onResponse(headers, raw)
-    })
-    stream.on('trailers', (_headers, _flags, raw) => {
-      if (isMine()) this.responseTrailers = answerFields(raw)
-    })
-    stream.on('wantTrailers', () => {
-      if (isMine()) this.sendTrailers(stream)
-    })
-    stream.on('data', (chunk: Buffer) => {
-      if (isMine()) this.onAnswerData(stream, chunk)
-    })
-    // Node says only "finish" once the request has ended.
-    for (const event of ['drain', 'finish']) {
-      stream.on(event, () => {
-        if (isMine()) this.upload.taken()
-      })
-    }
-    stream.on('error', reason => {
-      error = reason
-    })
-    stream.on('end', () => {
-      if (isMine() && this.hasEnded) this.answered()
-    })
-    stream.on('close', () => {
-      if (isMine()) this.onClose(stream, error)
-    })
   }
 
   // ChannelHandler.
@@ -198,14 +150,6 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.stream?.resume()
   }
 
-  private sendTrailers(stream: ClientHttp2Stream): void {
-    try {
-      stream.sendTrailers(trailerObject(this.requestTrailers))
-    } catch (error) {
-      this.fail('target-broke', `the trailers could not be sent: ${error instanceof Error ? error.message : 'unknown'}`)
-    }
-  }
-
   // StreamOwner.
 
   onRefused(stream: ClientHttp2Stream): void {
@@ -221,18 +165,16 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     else process.nextTick(() => this.answered())
   }
 
-  // What the target does.
+  // StreamListener: what the target does.
 
-  private onInterim(headers: Headers, raw: readonly string[]): void {
-    const status = headers[':status'] ?? 0
+  onInterim(status: number, raw: readonly string[]): void {
     this.connection?.answered()
     if (++this.interim > MAX_INTERIM) this.cut(`it sent more than ${MAX_INTERIM} interim answers`)
     else if (status === 101) this.cut('it switched protocols, which HTTP/2 cannot')
     else this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
   }
 
-  private onResponse(headers: Headers, raw: readonly string[]): void {
-    const status = headers[':status'] ?? 0
+  onResponse(status: number, raw: readonly string[]): void {
     this.connection?.answered()
     if (status < 200 || status > 599) {
       this.cut(`its status is ${status}`)
@@ -243,7 +185,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.answerHead(status, raw)
   }
 
-  private onAnswerData(stream: ClientHttp2Stream, chunk: Buffer): void {
+  onAnswerData(chunk: Buffer): void {
     this.connection?.answered()
     if (this.left >= 0) {
       this.left -= chunk.length
@@ -252,7 +194,40 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
         return
       }
     }
-    if (!this.channel.write(chunk)) stream.pause()
+    if (!this.channel.write(chunk)) this.stream?.pause()
+  }
+
+  onAnswerTrailers(raw: readonly string[]): void {
+    this.responseTrailers = answerFields(raw)
+  }
+
+  onWhole(): void {
+    this.hasEnded = true
+  }
+
+  onRead(): void {
+    if (this.hasEnded) this.answered()
+  }
+
+  onTaken(): void {
+    this.upload.taken()
+  }
+
+  onWantTrailers(): void {
+    try {
+      this.stream?.sendTrailers(trailerObject(this.requestTrailers))
+    } catch (error) {
+      this.fail('target-broke', `the trailers could not be sent: ${error instanceof Error ? error.message : 'unknown'}`)
+    }
+  }
+
+  /**
+   * A reset that says nothing. Node's own server may end a whole answer so, when its connection is busy: the reset overtakes
+   * END_STREAM. It is whole when its length says so, and a cut otherwise.
+   */
+  onVagueReset(): void {
+    if (this.hasHead && this.left === this.stream?.readableLength) this.hasEnded = true
+    else this.cut('it reset the stream (HTTP/2 code 0)')
   }
 
   /** The answer is whole and read. */
@@ -269,16 +244,9 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     }
   }
 
-  /**
-   * RST_STREAM with code 0, which says nothing. Node's own server may end a whole answer so, when its connection is busy:
-   * the reset overtakes END_STREAM. It is whole when its length says so, and a cut otherwise.
-   */
-  private onEndedWithoutSaying(stream: ClientHttp2Stream): void {
-    if (this.hasHead && this.left === stream.readableLength) this.hasEnded = true
-    else this.cut('it reset the stream (HTTP/2 code 0)')
-  }
-
-  private onClose(stream: ClientHttp2Stream, error: Error | undefined): void {
+  onStreamClose(error: Error | undefined): void {
+    const { stream } = this
+    if (stream === undefined) return
     this.stream = undefined
     const code = stream.rstCode
     if (this.isAnswered) {
@@ -294,13 +262,18 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   /** Nothing of the request was looked at (RFC 9113 section 8.7). */
   private refused(): void {
-    this.stream = undefined
+    this.detach()
     this.connection = undefined
     if (this.hasHead || this.hasEnded || this.interim > 0) this.cut('it refused a request that it had begun to answer')
     else if (!this.upload.canBeSentAgain)
       this.cut(`it refused a request of which more than ${KEPT_BYTES / KIB} KiB had been sent`)
     else if (++this.resends > MAX_RESENDS) this.cut(`it refused the request ${this.resends} times`)
     else this.begin()
+  }
+
+  private detach(): void {
+    if (this.stream !== undefined) unwatch(this.stream)
+    this.stream = undefined
   }
 
   private cut(reason: string): void {
@@ -321,10 +294,11 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     this.upload.forget()
     this.record.over(fault)
     const { stream } = this
-    this.stream = undefined
     if (stream === undefined) return
-    if (!this.isAnswered || !this.isRequestWhole) abandon(stream)
-    else if (!stream.writableFinished) stream.setTimeout(REST_MS, () => abandon(stream))
+    if (!this.isAnswered || !this.isRequestWhole) {
+      this.detach()
+      abandon(stream)
+    } else if (!stream.writableFinished) stream.setTimeout(REST_MS, () => abandon(stream))
   }
 }
 
