@@ -64,6 +64,11 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'client/src/forward/dial.ts',
       'client/src/forward/pool.ts',
       'client/src/forward/response-parser.ts',
+      'client/src/forward/http2/connection.ts',
+      'client/src/forward/http2/pool.ts',
+      'client/src/forward/http2/upload.ts',
+      'client/src/forward/http2/stream-exchange.ts',
+      'client/src/forward/http2/handshake.ts',
     ],
   ],
 ]

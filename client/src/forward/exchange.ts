@@ -240,7 +240,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     else this.fail('target-broke', `the target broke off: ${error.message}`)
   }
 
-  private fail(code: ErrorCode, message: string): void {
+  protected fail(code: ErrorCode, message: string): void {
     this.channel.reset(code, message)
     this.over(code)
   }

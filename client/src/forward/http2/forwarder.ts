@@ -1,0 +1,47 @@
+// Forwards requests to a target that speaks HTTP/2 without TLS (h2c with prior knowledge), gRPC servers above all.
+import { type Clock, systemClock } from '@pbt/proto'
+import type { Target } from '../../target.ts'
+import type { Forwarder } from '../forwarder.ts'
+import type { Places } from '../places.ts'
+import { Pool } from '../pool.ts'
+import type { OnRequest } from '../record.ts'
+import type { HostHeader } from '../request-text.ts'
+import { RequestExchange } from './exchange.ts'
+import { webSocketKeyOf } from './fields.ts'
+import { HandshakeExchange } from './handshake.ts'
+import { Http2Pool } from './pool.ts'
+import type { Ways } from './stream-exchange.ts'
+import { WebSocketExchange } from './websocket.ts'
+
+export interface Http2ForwarderOptions {
+  readonly target: Target
+  readonly host: HostHeader
+  /** Check the certificate of an https target on this machine too. */
+  readonly isVerified: boolean
+  readonly places: Places
+  readonly onRequest: OnRequest
+  readonly clock?: Clock
+}
+
+/** Few connections for all requests; upgrades that HTTP/2 does not have go over HTTP/1.1 to the same target. */
+export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder {
+  const { target, host, isVerified, places, onRequest, clock = systemClock } = options
+  const dialer = { target, isVerified, places, clock }
+  const pool = new Http2Pool({ ...dialer, alpn: 'h2' })
+  const http1 = new Pool({ ...dialer, alpn: 'http/1.1' })
+  const ways: Ways = { pool, http1, host, clock, onRequest }
+  return {
+    accept: (channel, open, last) => {
+      if (open.kind !== 'http') return
+      const { head } = open
+      const key = webSocketKeyOf(head)
+      if (head.upgrade === '') new RequestExchange(channel, head, last, ways).begin()
+      else if (key === undefined) new HandshakeExchange(channel, head, ways)
+      else new WebSocketExchange(channel, head, last, ways, key).begin()
+    },
+    close: () => {
+      pool.close()
+      http1.close()
+    },
+  }
+}
