@@ -1,9 +1,11 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
 import yargs, { type Argv } from 'yargs'
-import { allow } from './commands/allow.ts'
+import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context } from './commands/command.ts'
 import { init } from './commands/init.ts'
+import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
+import { TOKEN_COMMANDS } from './commands/token.ts'
 import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
@@ -12,15 +14,35 @@ import {
   SETTING_NAMES,
   SETTINGS,
   variableOf,
-} from './config.ts'
+} from './config/config.ts'
 import { Failure, type FailureCode } from './failure.ts'
-import { jsonOutput, type Output, plainOutput } from './output.ts'
-import { VERSION } from './version.ts'
+import { VERSION } from './process/version.ts'
 
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-const COMMANDS: readonly Command[] = [init, start, allow]
+/** Commands of one word, and groups of commands, in the order of the help. */
+export const COMMANDS: readonly Command[] = [init, start, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
+
+const GROUPS: Readonly<Record<string, string>> = {
+  token: 'the tokens with which clients connect',
+  address: 'what visitors come to, and who may visit',
+}
+
+/** Settings that the help of "start" explains; all others are behind --help-settings. */
+const USUAL: readonly string[] = [
+  'baseDomain',
+  'dataDir',
+  'httpsPort',
+  'httpPort',
+  'portRange',
+  'publicAddress',
+  'tlsCert',
+  'tlsKey',
+  'logLevel',
+]
+/** What the help of every other command explains. */
+const WHERE: readonly string[] = ['dataDir']
 
 const WIDTH_COLUMNS = 110
 
@@ -46,17 +68,15 @@ async function parse(args: readonly string[], output: Output, context: Context):
   const parser = yargs()
     .scriptName('pbt-server')
     .usage('$0 <command>\n\nThe public end of pbt: visitors arrive here and reach the services of your machines.')
-  for (const command of COMMANDS) {
-    const { name, summary, positionals = [] } = command
-    const usage = [name, ...positionals.map(([positional]) => positional)].join(' ')
-    parser.command(
-      usage,
-      summary,
-      parser => withSettings(withPositionals(parser, positionals)),
-      options => {
-        running = command.run(optionsOf(options), output, context)
-      },
-    )
+  const run = (command: Command, options: Readonly<Record<string, unknown>>) => {
+    running = command.run(optionsOf(options), output, context)
+  }
+  for (const command of COMMANDS.filter(({ name }) => !name.includes(' '))) add(parser, command, run)
+  for (const [group, summary] of Object.entries(GROUPS)) {
+    parser.command(group, summary, parser => {
+      for (const command of COMMANDS) if (command.name.startsWith(`${group} `)) add(parser, command, run)
+      return parser.demandCommand(1, `which one? "pbt-server ${group} --help" lists them`)
+    })
   }
   await parser
     .demandCommand(1, 'which command? "pbt-server --help" lists them')
@@ -80,6 +100,22 @@ async function parse(args: readonly string[], output: Output, context: Context):
   await running
 }
 
+function add(parser: Argv, command: Command, run: (command: Command, options: Record<string, unknown>) => void): void {
+  const { name, summary, positionals = [], options = [], isStart = false } = command
+  const word = name.slice(name.indexOf(' ') + 1)
+  const usage = [word, ...positionals.map(([positional]) => positional)].join(' ')
+  parser.command(
+    usage,
+    summary,
+    parser => {
+      withPositionals(parser, positionals)
+      for (const { name, doc } of options) parser.option(name, { type: 'string', requiresArg: true, describe: doc })
+      return withSettings(parser, isStart ? USUAL : WHERE)
+    },
+    parsed => run(command, parsed),
+  )
+}
+
 function withPositionals(parser: Argv, positionals: NonNullable<Command['positionals']>): Argv {
   for (const [name, describe] of positionals) {
     parser.positional(name.replace(/[^a-z]/g, ''), { type: 'string', describe })
@@ -87,11 +123,12 @@ function withPositionals(parser: Argv, positionals: NonNullable<Command['positio
   return parser
 }
 
-function withSettings(parser: Argv): Argv {
+function withSettings(parser: Argv, shown: readonly string[]): Argv {
   for (const name of SETTING_NAMES) {
     parser.option(keyOf(name), {
       type: 'string',
       requiresArg: true,
+      hidden: !shown.includes(name),
       group: 'Settings:',
       describe: `${SETTINGS[name].doc} [default: ${defaultTextOf(name)}]`,
     })
@@ -103,6 +140,7 @@ function withSettings(parser: Argv): Argv {
       describe: `the configuration file [default: ${DEFAULT_CONFIG_TEXT}]`,
     })
     .option('json', { type: 'boolean', describe: 'one JSON object a line' })
+    .showHidden('help-settings', 'the help with all settings')
     .epilogue(SETTINGS_HELP)
 }
 

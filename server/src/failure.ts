@@ -17,6 +17,9 @@ export type FailureCode =
   | 'port-denied'
   | 'address-unavailable'
   | 'unknown-address'
+  | 'address-taken'
+  | 'unknown-token'
+  | 'last-token'
   | 'internal'
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */

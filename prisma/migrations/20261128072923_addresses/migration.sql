@@ -19,6 +19,7 @@ CREATE TABLE "new_tunnels" (
     "kind" TEXT NOT NULL,
     "machineId" TEXT NOT NULL,
     "target" TEXT NOT NULL,
+    "allow" TEXT NOT NULL DEFAULT '',
     "isPaused" BOOLEAN NOT NULL DEFAULT false,
     "isKilled" BOOLEAN NOT NULL DEFAULT false,
     "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -64,6 +64,13 @@ export class Allowlist implements Judge {
   }
 }
 
+/** Whether two entries are the same block, however they are written. Both are readable. */
+export function isSameBlock(one: string, other: string): boolean {
+  if (one === other) return true
+  const [left, right] = [blockOf(one), blockOf(other)]
+  return left.isV4 === right.isV4 && left.range[0] === right.range[0] && left.range[1] === right.range[1]
+}
+
 function blockOf(entry: string): { isV4: boolean; range: readonly [string, string] } {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry.trim())
   const written = match?.[1] ?? ''

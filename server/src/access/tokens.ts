@@ -48,6 +48,11 @@ export class TokenBook {
     this.known = known
   }
 
+  /** Whether the token of this id is valid. */
+  has(tokenId: number): boolean {
+    return this.known.some(({ id }) => id === tokenId)
+  }
+
   /** The id of this token, or undefined. Compares with every known one, each in constant time. */
   find(token: string): number | undefined {
     const hash = hashToken(token)

@@ -1,8 +1,8 @@
 // How many connections and requests visitors may hold and open, in all and from one address: pure counting, the sockets are
 // the edge's.
 
-import { countedAs } from './peer-address.ts'
 import { type AddressUse, UseOfAddress } from './address-use.ts'
+import { countedAs } from './peer-address.ts'
 
 /** Connections of visitors at once when descriptors allow it; each costs a descriptor and up to 100 KiB idle. */
 export const MAX_CONNECTIONS = 20_000

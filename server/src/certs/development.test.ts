@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import type { SecureContext } from 'node:tls'
 import { Failure } from '../failure.ts'
 import { openDevelopmentAuthority } from './development-authority.ts'
-import { DevelopmentKeyring, MAX_CONTEXTS } from './development-keyring.ts'
+import { DevelopmentSource, MAX_CONTEXTS } from './development-source.ts'
 import { handshake } from './handshake.test-support.ts'
 
 function directory(t: TestContext): string {
@@ -16,13 +16,8 @@ function directory(t: TestContext): string {
   return path
 }
 
-function contextOf(keyring: DevelopmentKeyring, name: string): SecureContext | undefined {
-  let found: SecureContext | undefined
-  keyring.contextFor(name, (error, context) => {
-    assert.equal(error, null)
-    found = context
-  })
-  return found
+function contextOf(source: DevelopmentSource, name: string): SecureContext | undefined {
+  return source.contextFor(name)
 }
 
 test('the authority is made once, for its owner alone, and stays', t => {
@@ -39,7 +34,7 @@ test('a key without its certificate gets another one, which old clients accept',
   unlinkSync(first.file)
   const second = openDevelopmentAuthority(dataDir)
   assert.notEqual(second.pem, first.pem)
-  assert.equal(await handshake(t, new DevelopmentKeyring(second), 'app.localhost', first.pem), 'app.localhost')
+  assert.equal(await handshake(t, new DevelopmentSource(second), 'app.localhost', first.pem), 'app.localhost')
 })
 
 test('an authority that cannot be used is a failure with a cure, and is left as it is', t => {
@@ -66,14 +61,14 @@ test('an authority that cannot be used is a failure with a cure, and is left as 
 
 test('names below localhost get certificates that the authority vouches for', async t => {
   const authority = openDevelopmentAuthority(directory(t))
-  const keyring = new DevelopmentKeyring(authority)
+  const keyring = new DevelopmentSource(authority)
   for (const name of ['localhost', 'myapp.localhost', 'link.localhost', 'a.b.localhost']) {
     assert.equal(await handshake(t, keyring, name, authority.pem), name)
   }
 })
 
 test('peers that name no server are shown the certificate for localhost, the same until it is made anew', t => {
-  const keyring = new DevelopmentKeyring(openDevelopmentAuthority(directory(t)))
+  const keyring = new DevelopmentSource(openDevelopmentAuthority(directory(t)))
   const { unnamed } = keyring
   assert.equal(keyring.unnamed, unnamed)
   assert.match(new X509Certificate(unnamed.cert).subjectAltName ?? '', /DNS:localhost, IP Address:127\.0\.0\.1/)
@@ -81,14 +76,14 @@ test('peers that name no server are shown the certificate for localhost, the sam
 
 test('other names end the handshake with an alert', async t => {
   const authority = openDevelopmentAuthority(directory(t))
-  const keyring = new DevelopmentKeyring(authority)
+  const keyring = new DevelopmentSource(authority)
   for (const name of ['example.com', 'localhost.example.com', 'notlocalhost', `${'a'.repeat(63)}.localhost`]) {
     assert.equal(await handshake(t, keyring, name, authority.pem), 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', name)
   }
 })
 
 test('one context for each name, and only so many of them', t => {
-  const keyring = new DevelopmentKeyring(openDevelopmentAuthority(directory(t)))
+  const keyring = new DevelopmentSource(openDevelopmentAuthority(directory(t)))
   const first = contextOf(keyring, 'first.localhost')
   assert.ok(first !== undefined)
   assert.equal(contextOf(keyring, 'first.localhost'), first)
@@ -100,7 +95,7 @@ test('one context for each name, and only so many of them', t => {
 })
 
 test('a connection for one name may serve another, as under a wildcard', t => {
-  const keyring = new DevelopmentKeyring(openDevelopmentAuthority(directory(t)))
+  const keyring = new DevelopmentSource(openDevelopmentAuthority(directory(t)))
   assert.ok(keyring.covers('a.localhost', 'b.localhost'))
   assert.ok(keyring.covers(undefined, 'b.localhost'))
   assert.ok(!keyring.covers('a.localhost', 'example.com'))

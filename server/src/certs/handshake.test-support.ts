@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { connect, createServer } from 'node:tls'
-import type { Keyring } from './keyring.ts'
+import type { Keyring } from '../relay/keyring.ts'
 
 /** The common name of the certificate that was shown, or the code with which the handshake failed. */
 export async function handshake(t: TestContext, keyring: Keyring, servername: string, ca: string): Promise<string> {
-  const server = createServer({ SNICallback: (name, call) => keyring.contextFor(name, call) })
+  const server = createServer({ SNICallback: (name, call) => call(null, keyring.contextFor(name)) })
   server.on('tlsClientError', () => {})
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,5 +1,5 @@
 // What a command is, and what it is given.
-import type { Output, OutputStreams } from '../output.ts'
+import type { Output, OutputStreams } from './output.ts'
 
 /** The process as commands see it. */
 export interface Context extends OutputStreams {
@@ -15,15 +15,31 @@ export interface CommandOptions {
   readonly config: string | undefined
   /** Settings by key, as given. */
   readonly flags: Readonly<Record<string, unknown>>
-  /** What stands without a name, by the names of `positionals`. */
+  /** What stands without a name, by the names of `positionals`, and the command's own options. */
   readonly values: Readonly<Record<string, unknown>>
+}
+
+/** An option of one command, with a value, as often as one likes. */
+export interface CommandOption {
+  readonly name: string
+  readonly doc: string
 }
 
 /** A command as a value. Throws Failure and ConfigError for what the user can mend. */
 export interface Command {
+  /** One word, or a group and a word: `token list`. */
   readonly name: string
   readonly summary: string
   /** What may stand after the command, in order: its name as yargs has it (`[address]`, `[block..]`) and what it is. */
   readonly positionals?: readonly (readonly [name: string, doc: string])[]
+  readonly options?: readonly CommandOption[]
+  /** It is what the settings are for: its help explains the usual ones. */
+  readonly isStart?: boolean
   readonly run: (options: CommandOptions, output: Output, context: Context) => Promise<void>
+}
+
+/** What was given for a positional or an option that may stand several times. */
+export function textsIn(value: unknown): string[] {
+  if (value === undefined) return []
+  return (Array.isArray(value) ? value : [value]).map(String)
 }

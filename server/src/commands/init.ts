@@ -1,32 +1,15 @@
 // `pbt-server init`: makes the data directory, the database and the certificates' authority, and shows the first token.
-import { hashToken, newToken } from '../access/tokens.ts'
-import { openDevelopmentAuthority } from '../certs/development-authority.ts'
-import { DEVELOPMENT_DOMAIN, loadConfig } from '../config.ts'
-import { Failure } from '../failure.ts'
-import { makeStore } from '../store/store.ts'
+import { loadConfig } from '../config/config.ts'
+import { initialise } from '../offline.ts'
 import type { Command } from './command.ts'
 
 export const init: Command = {
   name: 'init',
   summary: 'make the data directory and print the first token, once',
   run: async ({ config: file, flags }, output) => {
-    const { dataDir, baseDomain, tlsCert } = loadConfig(file, flags)
-    const store = await makeStore(dataDir)
-    try {
-      const isDevelopment = baseDomain === DEVELOPMENT_DOMAIN && tlsCert.length === 0
-      // Before the token: whoever has the token finds everything else made.
-      const authority = isDevelopment ? openDevelopmentAuthority(dataDir) : undefined
-      const token = newToken()
-      if (!(await store.tokens.addFirst(hashToken(token), 'first'))) throw alreadyInitialised(dataDir)
-      output({ event: 'initialised', token, dataDir, ...(authority === undefined ? {} : { ca: authority.file }) })
-    } finally {
-      await store.close()
-    }
+    const config = loadConfig(file, flags)
+    const { token, authorityFile } = await initialise(config)
+    const authority = authorityFile === undefined ? {} : { ca: authorityFile }
+    output({ event: 'initialised', token, dataDir: config.dataDir, ...authority })
   },
-}
-
-function alreadyInitialised(dataDir: string): Failure {
-  return new Failure('already-initialised', `${dataDir} is set up already, and its token is shown only once`, {
-    cure: 'run "pbt-server start"; for another server beside this one choose another --data-dir',
-  })
 }

@@ -1,14 +1,15 @@
 // `pbt-server start`: runs the server in the foreground until it is told to stop.
 import { systemClock } from '@pbt/proto'
-import { loadConfig, showPortRange } from '../config.ts'
-import { inheritedSockets } from '../inherited.ts'
+import { loadConfig, showPortRange } from '../config/config.ts'
 import { openLog } from '../observe/log.ts'
+import { inheritedSockets } from '../process/inherited.ts'
 import { startServer } from '../server.ts'
 import type { Command } from './command.ts'
 
 export const start: Command = {
   name: 'start',
   summary: 'run the server in the foreground',
+  isStart: true,
   run: async ({ config: file, flags }, output, context) => {
     const config = loadConfig(file, flags)
     const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })

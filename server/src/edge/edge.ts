@@ -7,6 +7,7 @@ import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
+import type { Keyring } from '../relay/keyring.ts'
 import { headText } from './answer-text.ts'
 import { Connections, type TurnedAway } from './connections.ts'
 import type { CookieIsolation } from './cookies.ts'
@@ -19,7 +20,7 @@ import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
 import { Router, type Tunnels } from './router.ts'
-import { type Keyring, Tls } from './tls.ts'
+import { Tls } from './tls.ts'
 
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
@@ -66,7 +67,7 @@ export class Edge {
   private readonly http2: ReturnType<typeof createHttp2>
   private readonly tls: Tls
   private isDraining = false
-  private httpsPort = 443
+  private bound = { https: 443, http: 80 }
 
   constructor(options: EdgeOptions) {
     this.options = options
@@ -104,18 +105,19 @@ export class Edge {
   }
 
   /**
-   * Opens the ports and resolves with the numbers bound. `inherited`: descriptors of listening sockets, which serve the
+   * Opens the ports; `ports` tells which. `inherited`: descriptors of listening sockets, which serve the
    * port they are bound to; a port that none is for is opened here.
    */
-  async listen(
-    https: Listen,
-    http: Listen,
-    inherited: readonly number[] = [],
-  ): Promise<{ https: number; http: number }> {
+  async listen(https: Listen, http: Listen, inherited: readonly number[] = []): Promise<void> {
     const found: { https?: number; http?: number } = {}
     for (const fd of inherited) await this.adopt(fd, https.port, http.port, found)
-    this.httpsPort = found.https ?? (await this.bind(https, 'https'))
-    return { https: this.httpsPort, http: found.http ?? (await this.bind(http, 'http')) }
+    this.bound.https = found.https ?? (await this.bind(https, 'https'))
+    this.bound.http = found.http ?? (await this.bind(http, 'http'))
+  }
+
+  /** The ports that are bound. */
+  get ports(): { readonly https: number; readonly http: number } {
+    return { ...this.bound }
   }
 
   /** Connections of visitors and links at the moment. */
@@ -230,7 +232,7 @@ export class Edge {
 
   /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
   private readonly redirect = (host: string, target: string): string => {
-    const port = this.httpsPort === 443 ? '' : `:${this.httpsPort}`
+    const port = this.bound.https === 443 ? '' : `:${this.bound.https}`
     return `https://${host}${port}${target.startsWith('/') ? target : '/'}`
   }
 }

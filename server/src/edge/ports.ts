@@ -6,7 +6,8 @@ import type { Clock } from '@pbt/proto'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
-import { addressOf, type Listeners, type PortRange, type Protocol } from '../relay/ports.ts'
+import { type Protocol, portAddress } from '../relay/address.ts'
+import type { Listeners, PortRange } from '../relay/port-choice.ts'
 import { Connections } from './connections.ts'
 import { isMissingAddress } from './edge.ts'
 import { closeQuietly } from './quiet-close.ts'
@@ -53,7 +54,7 @@ export class PortListeners implements Listeners {
   }
 
   async listen(protocol: Protocol, number: number): Promise<void> {
-    const address = addressOf(protocol, number)
+    const address = portAddress(protocol, number).text
     const known = this.ports.get(address)
     const listening = known ?? this.bind(protocol, number)
     if (known === undefined) {
@@ -64,7 +65,7 @@ export class PortListeners implements Listeners {
   }
 
   unlisten(protocol: Protocol, number: number): void {
-    const address = addressOf(protocol, number)
+    const address = portAddress(protocol, number).text
     const listening = this.ports.get(address)
     this.ports.delete(address)
     listening?.then(closeAll, () => {})
@@ -108,7 +109,7 @@ export class PortListeners implements Listeners {
   }
 
   private async open(protocol: Protocol, port: number, host: string): Promise<Listener> {
-    const address = addressOf(protocol, port)
+    const address = portAddress(protocol, port).text
     if (protocol === 'tcp') {
       const server = createTcpListener({ ...this.options, connections: this.connections }, address)
       server.listen({ port, host, backlog: BACKLOG, reusePort: this.options.isShared })

@@ -11,6 +11,7 @@ import {
 } from 'node:tls'
 import type { Clock, Timer } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
+import type { CertificatePair, Keyring } from '../relay/keyring.ts'
 
 /** A visitor shakes hands within this. */
 const TLS_HANDSHAKE_MS = 10_000
@@ -35,22 +36,6 @@ const MIN_VERSION = 'TLSv1.2'
 const TICKET_KEYS_MS = 12 * 3_600_000
 /** What OpenSSL takes: a name, a key for the seal and one for the content. */
 const TICKET_KEYS_BYTES = 48
-
-/** A certificate chain and its key, in PEM. */
-export interface CertificatePair {
-  readonly cert: string | Buffer
-  readonly key: string | Buffer
-}
-
-/** Certificates by server name. */
-export interface Keyring {
-  /** Calls back, at once if it can, with the context for a name, or with why there is none; undefined: there is none. */
-  contextFor(serverName: string, call: (error: Error | null, context?: SecureContext) => void): void
-  /** The certificate for connections that name no server: the same object until there is another one. */
-  readonly unnamed: CertificatePair | undefined
-  /** Whether the certificate shown for `serverName`, or to a connection without one, also covers `host`. */
-  covers(serverName: string | undefined, host: string): boolean
-}
 
 export interface TlsOptions {
   readonly keyring: Keyring
@@ -123,7 +108,7 @@ export class Tls {
 
   private contextFor(name: string, call: (error: Error | null, context?: SecureContext) => void): void {
     try {
-      this.options.keyring.contextFor(name.toLowerCase(), (error, context) => call(error, context ?? this.keyless))
+      call(null, this.options.keyring.contextFor(name.toLowerCase()) ?? this.keyless)
     } catch (error) {
       this.options.log.error('certificate could not be chosen', { name, error: String(error) })
       call(error instanceof Error ? error : new Error('no certificate'))

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseHostname, randomLabel } from './names.ts'
+import { keptAddress, parseAddress, parseHost, portAddress } from './address.ts'
+import { randomLabel } from './random-name.ts'
 
 const BASE = 'tunnel.example.com'
 
 test('labels, names below the base domain and own domains are told apart', () => {
-  assert.deepEqual(parseHostname('MyApp', BASE), { host: `myapp.${BASE}`, label: 'myapp' })
-  assert.deepEqual(parseHostname(`myapp.${BASE}.`, BASE), { host: `myapp.${BASE}`, label: 'myapp' })
-  assert.deepEqual(parseHostname('App.Mine.UK', BASE), { host: 'app.mine.uk', label: undefined })
-  assert.deepEqual(parseHostname('bücher', BASE), { host: `xn--bcher-kva.${BASE}`, label: 'xn--bcher-kva' })
+  const myapp = { kind: 'name', text: 'myapp', key: `myapp.${BASE}` }
+  for (const text of ['MyApp', `myapp.${BASE}.`]) assert.deepEqual(parseHost(text, BASE), myapp)
+  assert.deepEqual(parseHost('App.Mine.UK', BASE), { kind: 'domain', text: 'app.mine.uk', key: 'app.mine.uk' })
+  assert.equal(parseHost('bücher', BASE).text, 'xn--bcher-kva')
 })
 
 test('reserved names are refused in any spelling', () => {
@@ -24,7 +25,7 @@ test('reserved names are refused in any spelling', () => {
     `Link.${BASE}.`,
     BASE,
   ]) {
-    assert.throws(() => parseHostname(name, BASE), { code: 'name-reserved' }, name)
+    assert.throws(() => parseHost(name, BASE), { code: 'name-reserved' }, name)
   }
 })
 
@@ -45,10 +46,34 @@ test('what is no name is refused with why', () => {
     '*',
     'a%2eb',
   ]
-  for (const name of wrong) assert.throws(() => parseHostname(name, BASE), { code: 'name-invalid' }, name)
+  for (const name of wrong) assert.throws(() => parseHost(name, BASE), { code: 'name-invalid' }, name)
 })
 
 test('random labels are names', () => {
-  for (let count = 0; count < 200; count++)
-    assert.match(parseHostname(randomLabel(), BASE).label ?? '', /^[a-z]+-[a-z]+-\d\d$/)
+  for (let count = 0; count < 200; count++) assert.match(parseHost(randomLabel(), BASE).text, /^[a-z]+-[a-z]+-\d\d$/)
+})
+
+test('an address is the same in every form in which people meet it, and after it was kept', () => {
+  const forms: Record<string, string[]> = {
+    myapp: ['myapp', `MyApp.${BASE}`, `https://myapp.${BASE}`, `http://myapp.${BASE}:8080/path?a=b`],
+    'app.mine.uk': ['app.mine.uk', 'https://app.mine.uk:8443/', 'App.Mine.uk.'],
+    'tcp:20022': ['tcp:20022', 'TCP:20022', 'tcp-20022', `tcp://${BASE}:20022`, `tcp://${BASE}:20022/`],
+    'udp:1': ['udp:1', 'udp-1', 'udp://[::1]:1'],
+    'tcp-200222': ['tcp-200222'],
+  }
+  for (const [text, written] of Object.entries(forms)) {
+    for (const form of written) {
+      const address = parseAddress(form, BASE)
+      assert.equal(address.text, text, form)
+      assert.deepEqual(keptAddress(address.text, BASE), address, form)
+    }
+  }
+  assert.deepEqual(parseAddress('tcp:20022', BASE), portAddress('tcp', 20_022))
+})
+
+test('a port that is none is refused with what would be right', () => {
+  for (const text of ['tcp:0', 'udp:65536', 'tcp://host:99999']) {
+    assert.throws(() => parseAddress(text, BASE), { code: 'port-invalid', message: /no port from 1 to 65535/ }, text)
+  }
+  assert.throws(() => parseAddress('20022', BASE), { code: 'port-invalid', cure: 'give "tcp:20022" or "udp:20022"' })
 })

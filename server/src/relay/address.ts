@@ -8,9 +8,7 @@ export type Protocol = 'tcp' | 'udp'
  * `text`: how it is kept and shown, `app`, `app.mine.uk`, `tcp:20022`; one address has one text. `key`: how the registry has it, a full
  * host name or the port's text.
  */
-export type Address =
-  | { readonly kind: 'name' | 'domain'; readonly text: string; readonly key: string }
-  | PortAddress
+export type Address = { readonly kind: 'name' | 'domain'; readonly text: string; readonly key: string } | PortAddress
 
 export interface PortAddress {
   readonly kind: Protocol

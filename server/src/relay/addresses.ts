@@ -1,6 +1,5 @@
 // Which addresses a tunnel gets, whatever their kind: those asked for, those its target had last time, or new ones.
 import { PbtError } from '@pbt/proto'
-import type { Log } from '../observe/log.ts'
 import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
 import { type Affinity, Book, type Holder, type TunnelRecord } from './book.ts'
 import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
@@ -98,25 +97,26 @@ export class Addresses {
     return { failed, outside }
   }
 
-  /** Reads again what the owner has changed. The tunnels whose addresses were released are returned with them. */
-  async reload(): Promise<{ holder: Holder; address: Address }[]> {
-    const { registry, store } = this.options
-    const stored = await store.load()
-    const known = new Map(this.book.addresses().map(address => [address.key, address]))
-    for (const one of stored) {
-      const address = this.kept(one)
-      // One that is new is reserved for later; the others are as this process has them.
-      if (!known.delete(address.key) && registry.lookup(address.key).state === 'unknown') {
-        registry.setOffline(address.key)
-        if ('number' in address && this.ports.isInRange(address.number)) {
-          await this.ports.listen(address).catch((error: unknown) => this.cannotListen(address, error))
-        }
-      }
+  /** Reads again what the owner has changed: addresses that are reserved from now on, and those that were released. */
+  async reload(): Promise<void> {
+    const { store, baseDomain } = this.options
+    // Those known before it is read are on disk, or were released; what is claimed meanwhile may be missing in what is read.
+    const known = new Map(this.book.addresses().map(address => [address.text, address]))
+    for (const stored of await store.load()) {
+      if (known.delete(stored.address) || this.book.isKnown(keptAddress(stored.address, baseDomain))) continue
+      await this.reserve(this.kept(stored))
     }
-    return [...known.values()].flatMap(address => {
-      const holder = this.book.forget(address)
+    for (const address of known.values()) {
+      this.book.forget(address, { code: 'tunnel-closed', message: `the owner released the address ${address.text}` })
       if ('number' in address) this.ports.unlistenIfFree(address)
-      return holder === undefined ? [] : [{ holder, address }]
+    }
+  }
+
+  private async reserve(address: Address): Promise<void> {
+    this.options.registry.setOffline(address.key)
+    if (!('number' in address) || !this.ports.isInRange(address.number)) return
+    await this.ports.listen(address).catch((error: unknown) => {
+      this.options.log.error('cannot listen on a reserved port', { port: address.text, reason: reasonOf(error) })
     })
   }
 
@@ -126,31 +126,31 @@ export class Addresses {
     return address
   }
 
-  private cannotListen({ text }: PortAddress, error: unknown): void {
-    this.options.log.error('cannot listen on a reserved port', { port: text, reason: reasonOf(error) })
-  }
-
   /**
    * Gives the tunnel its name and its addresses; they lead to it when this resolves. Rejects with PbtError `name-taken`, `name-invalid`,
    * `name-reserved`, `port-taken`, `port-invalid` or `limit`, and then nothing has changed.
    */
   async claim(holder: Holder, protocol: Protocol | undefined, wish: Wish): Promise<Claimed> {
     const { affinity } = holder
-    const addresses = protocol === undefined ? this.names(holder, wish.domains) : [await this.port(holder, protocol, wish.port)]
+    const addresses =
+      protocol === undefined ? this.names(holder, wish.domains) : [await this.port(holder, protocol, wish.port)]
     const [first] = addresses
     if (first === undefined) throw new PbtError('internal', 'a tunnel has no address')
-    const name = wish.name || tunnelNameFor(first)
+    const name = { text: wish.name || tunnelNameFor(first), isChosen: wish.name !== '' }
     try {
-      this.checkName(name, holder)
-      for (const address of addresses) this.checkFree(address, name, holder, wish)
+      for (const address of addresses) this.checkFree(address, name.text, holder, wish)
+      this.checkName(name.text, addresses, holder)
     } catch (error) {
       if ('number' in first) this.ports.unlistenIfFree(first)
       throw error
     }
     // Taken before the write, so that no other tunnel gets them meanwhile.
-    this.book.take(addresses, name, holder)
+    const renamed = this.book.take(addresses, name, holder)
     try {
-      await this.options.store.claim({ ...affinity, name }, addresses.map(({ text }) => text))
+      await this.options.store.claim(
+        { ...affinity, name: name.text, allow: holder.allow },
+        addresses.map(({ text }) => text),
+      )
     } catch (error) {
       if (!this.book.isOwnedBy(affinity, addresses)) {
         this.book.abandon(addresses, holder)
@@ -161,9 +161,10 @@ export class Addresses {
       const fields = { addresses: addresses.map(({ text }) => text), error: String(error) }
       this.options.log.error('could not write that addresses are in use', fields)
     }
-    this.book.remember(addresses, affinity, name)
+    this.book.remember(addresses, affinity, name.text)
     this.book.online(addresses, holder)
-    return { name, addresses }
+    for (const other of renamed) this.writeName(other)
+    return { name: name.text, addresses }
   }
 
   /**
@@ -197,8 +198,18 @@ export class Addresses {
     return await this.ports.wanted(protocol, wanted)
   }
 
-  private checkName(name: string, holder: Holder): void {
-    const obstacle = this.book.nameObstacle(name, holder)
+  /** Another tunnel has taken the address that this one was named after. */
+  private writeName(holder: Holder): void {
+    const { affinity, allow, name, addresses } = holder
+    this.book.remember(addresses, affinity, name)
+    const texts = addresses.map(({ text }) => text)
+    this.options.store.claim({ ...affinity, name, allow }, texts).catch((error: unknown) => {
+      this.options.log.error('could not write the new name of a tunnel', { tunnel: name, error: String(error) })
+    })
+  }
+
+  private checkName(name: string, addresses: readonly Address[], holder: Holder): void {
+    const obstacle = this.book.nameObstacle(name, addresses, holder)
     if (obstacle === undefined) return
     throw new PbtError('name-taken', `tunnel "${name}" is open already: ${obstacle.description}`, {
       cure: 'stop that tunnel, or choose another name with --name',

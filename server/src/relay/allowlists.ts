@@ -16,8 +16,12 @@ export interface StoredAllowlist {
   readonly blocks: readonly string[]
 }
 
+export interface AllowlistStore {
+  allowlists(): Promise<StoredAllowlist[]>
+}
+
 export interface AllowlistsOptions {
-  readonly store: { allowlists(): Promise<StoredAllowlist[]> }
+  readonly store: AllowlistStore
   readonly baseDomain: string
   readonly log: Log
 }

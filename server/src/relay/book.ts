@@ -1,6 +1,6 @@
 // Who holds which address now, and what is remembered of each, in memory.
-import { GRACE_MS } from '@pbt/proto'
-import { type Address, tunnelKindFor } from './address.ts'
+import { type ErrorCode, GRACE_MS } from '@pbt/proto'
+import { type Address, tunnelKindFor, tunnelNameFor } from './address.ts'
 import type { LiveTunnel, Registry } from './registry.ts'
 
 /** A tunnel as it is kept. */
@@ -10,14 +10,24 @@ export interface TunnelRecord {
   readonly kind: string
   readonly machineId: string
   readonly target: string
+  /** Whom the client names with --allow; none: everybody. */
+  readonly allow: readonly string[]
 }
 
 /** A target of a machine: it gets again the addresses that it had. */
-export type Affinity = Omit<TunnelRecord, 'name'>
+export type Affinity = Omit<TunnelRecord, 'name' | 'allow'>
+
+/** Why a tunnel loses an address, or its name. */
+export interface Loss {
+  readonly code: ErrorCode
+  readonly message: string
+}
 
 /** A tunnel that holds addresses at the moment, or is about to. */
 export interface Holder extends LiveTunnel {
   readonly affinity: Affinity
+  /** Whom the client names with --allow; none: everybody. */
+  readonly allow: readonly string[]
   /** For people: the client's label and the target. */
   readonly description: string
   /** Its client has a link; else it may come back, or not. */
@@ -29,10 +39,21 @@ export interface Holder extends LiveTunnel {
   yieldsTo(other: Holder, isAskedByName: boolean): boolean
   /** Has the address from now on; visitors are led here later. */
   gain(address: Address): void
-  /** Gives up an address to another tunnel. */
-  lose(address: Address): void
+  /** Those it holds. */
+  readonly addresses: readonly Address[]
+  /** Gives up an address; the tunnel is over when it was the last one. */
+  lose(address: Address, loss: Loss): void
+  /** Has another name from now on: the address that it was named after is another tunnel's. */
+  rename(name: string): void
   /** Another tunnel has its name: it is over. */
-  replaced(): void
+  end(loss: Loss): void
+}
+
+/** The name of a tunnel that holds addresses. */
+export interface TunnelName {
+  readonly text: string
+  /** Its owner chose it; else it is that of an address, and goes with it. */
+  readonly isChosen: boolean
 }
 
 /** What is remembered of an address. */
@@ -53,7 +74,7 @@ export class Book {
   private readonly holders = new Map<string, Holder>()
   /** Tunnels that hold addresses, by their names. */
   private readonly byName = new Map<string, Holder>()
-  private readonly names = new Map<Holder, string>()
+  private readonly names = new Map<Holder, TunnelName>()
 
   constructor(registry: Registry) {
     this.registry = registry
@@ -73,9 +94,21 @@ export class Book {
     return inTheWay(this.holders.get(key), holder, isAskedByName)
   }
 
-  /** The tunnel of this name that stands in the way of one that is to have it. */
-  nameObstacle(name: string, holder: Holder): Holder | undefined {
-    return inTheWay(this.byName.get(name), holder, true)
+  /** The tunnel of this name that stands in the way of one that is to have it. One that is about to lose the name is none. */
+  nameObstacle(name: string, addresses: readonly Address[], holder: Holder): Holder | undefined {
+    const namesake = this.byName.get(name)
+    if (namesake !== undefined && this.isGivingUpName(namesake, addresses)) return undefined
+    return inTheWay(namesake, holder, true)
+  }
+
+  /** Its name is that of one of these addresses, and it holds others. */
+  private isGivingUpName(holder: Holder, addresses: readonly Address[]): boolean {
+    const name = this.names.get(holder)
+    if (name === undefined || name.isChosen) return false
+    const isNamedAfter = addresses.some(
+      address => tunnelNameFor(address) === name.text && this.isHeldBy(address, holder),
+    )
+    return isNamedAfter && holder.addresses.some(({ key }) => !addresses.some(other => other.key === key))
   }
 
   /** The name of the tunnel that the owner gave the address to, unless it is this one. */
@@ -99,22 +132,49 @@ export class Book {
     return undefined
   }
 
-  /** The tunnel has the name, and holds the addresses; those that held them lose them. Visitors are told by `online`. */
-  take(addresses: readonly Address[], name: string, holder: Holder): void {
+  /**
+   * The tunnel has the name, and holds the addresses; those that held them lose them. Visitors are told by `online`. Tunnels that have
+   * another name from now on are returned.
+   */
+  take(addresses: readonly Address[], name: TunnelName, holder: Holder): Holder[] {
+    const namesake = this.byName.get(name.text)
+    const renamed =
+      namesake !== undefined && namesake !== holder && this.isGivingUpName(namesake, addresses) ? [namesake] : []
     for (const address of addresses) {
       const current = this.holders.get(address.key)
       if (current !== undefined && current !== holder) {
         // Nobody may reach by this address a tunnel that no longer goes by its allowlist.
         this.registry.setAwaited(address.key, GRACE_MS)
-        current.lose(address)
+        current.lose(address, replaced(`the address ${address.text}`))
       }
       this.holders.set(address.key, holder)
       holder.gain(address)
     }
-    const namesake = this.byName.get(name)
-    if (namesake !== undefined && namesake !== holder) namesake.replaced()
-    this.byName.set(name, holder)
+    for (const other of renamed) this.rename(other)
+    const present = this.byName.get(name.text)
+    if (present !== undefined && present !== holder) present.end(replaced(`the name ${name.text}`))
+    this.setName(holder, name)
+    return renamed
+  }
+
+  /** After an address that it still holds. */
+  private rename(holder: Holder): void {
+    const free = holder.addresses.map(tunnelNameFor).find(text => !this.byName.has(text))
+    const text = free ?? `${this.names.get(holder)?.text}-${this.byName.size}`
+    this.forgetName(holder)
+    this.setName(holder, { text, isChosen: false })
+    holder.rename(text)
+  }
+
+  private setName(holder: Holder, name: TunnelName): void {
+    this.byName.set(name.text, holder)
     this.names.set(holder, name)
+  }
+
+  private forgetName(holder: Holder): void {
+    const name = this.names.get(holder)?.text
+    if (name !== undefined && this.byName.get(name) === holder) this.byName.delete(name)
+    this.names.delete(holder)
   }
 
   /** Visitors of the addresses that the tunnel still holds reach it from now on. */
@@ -124,9 +184,7 @@ export class Book {
 
   /** The addresses stay reserved, offline; those that it held are returned. The tunnel's name is free. */
   release(addresses: readonly Address[], holder: Holder): Address[] {
-    const name = this.names.get(holder)
-    if (name !== undefined && this.byName.get(name) === holder) this.byName.delete(name)
-    this.names.delete(holder)
+    this.forgetName(holder)
     return addresses.filter(address => {
       if (!this.isHeldBy(address, holder)) return false
       this.holders.delete(address.key)
@@ -151,13 +209,13 @@ export class Book {
     }
   }
 
-  /** The address is nobody's any more. Who holds it is told so: the tunnel, if there is one, is returned. */
-  forget(address: Address): Holder | undefined {
+  /** The address is nobody's any more: a tunnel that holds it loses it. */
+  forget(address: Address, loss: Loss): void {
     const holder = this.holders.get(address.key)
     this.entries.delete(address.key)
     this.holders.delete(address.key)
     this.registry.forget(address.key)
-    return holder
+    holder?.lose(address, loss)
   }
 
   /** All that is remembered, those used last at the end. */
@@ -169,6 +227,10 @@ export class Book {
 function inTheWay(current: Holder | undefined, holder: Holder, isAskedByName: boolean): Holder | undefined {
   if (current === undefined || current === holder || current.yieldsTo(holder, isAskedByName)) return undefined
   return current
+}
+
+function replaced(what: string): Loss {
+  return { code: 'replaced', message: `another tunnel of this machine took ${what}` }
 }
 
 function isSame(one: Affinity | undefined, other: Affinity): boolean {

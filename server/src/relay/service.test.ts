@@ -24,7 +24,7 @@ async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}
   const options = { clock, log, random: Math.random, baseDomain: 'localhost', agent: 'test' }
   const sessions = new Sessions(options as unknown as SessionsOptions)
   const service = new LinkService({
-    ...{ clock, log, checkToken: () => ({ verdict: 'accepted' as const, tokenId: 1 }) },
+    ...{ clock, log, tokens: { check: () => ({ verdict: 'accepted' as const, tokenId: 1 }) } },
     join: (hello, tokenId) => sessions.join(hello, tokenId),
     ...overrides,
   })
@@ -115,7 +115,7 @@ test('a link that is closed has its connection cut when the peer does not end it
   const stream = call()
   say(stream, helloOf())
   await heard(stream)
-  sessions.revoke(1)
+  sessions.keepTokens({ has: () => false })
   const [socket] = sockets
   assert(socket !== undefined)
   clock.advance(LINGER_MS - 1)
@@ -164,9 +164,11 @@ test('a client that claims what cannot be loses the session that it resumes', as
 test('the token is judged by its values and the address, before anything is read', async t => {
   const asked: unknown[] = []
   const { sessions, clock, sockets, call } = await serve(t, {
-    checkToken: (...args) => {
-      asked.push(args)
-      return { verdict: asked.length === 1 ? 'refused' : 'limited' }
+    tokens: {
+      check: (...args) => {
+        asked.push(args)
+        return { verdict: asked.length === 1 ? 'refused' : 'limited' }
+      },
     },
   })
   for (const status of ['16', '8']) {

@@ -27,6 +27,7 @@ import {
 } from '@pbt/proto'
 import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
 import { countedAs } from '../access/peer-address.ts'
+import type { TokenCheck } from '../access/token-check.ts'
 import type { Log } from '../observe/log.ts'
 import { readHello } from './handshake.ts'
 import type { Session, SessionLink } from './session.ts'
@@ -67,16 +68,10 @@ const SERVICE = {
 
 type Call = ServerDuplexStream<Buffer, Buffer>
 
-export type TokenCheck =
-  | { readonly verdict: 'accepted'; readonly tokenId: number }
-  | { readonly verdict: 'refused' }
-  | { readonly verdict: 'limited' }
-
 export interface LinkServiceOptions {
   readonly clock: Clock
   readonly log: Log
-  /** Judges the values of the authorization metadata from this address; does no I/O. */
-  readonly checkToken: (authorization: readonly string[], address: string) => TokenCheck
+  readonly tokens: Pick<TokenCheck, 'check'>
   /** The session for a hello that was accepted. Throws PbtError. */
   readonly join: (hello: ReturnType<typeof readHello>, tokenId: number) => Joined
 }
@@ -181,7 +176,7 @@ export class LinkService {
   private serve(call: Call): void {
     const peer = call.getPeer()
     const connection = this.connections.get(peer)
-    const check = this.options.checkToken(authorization(call.metadata), connection?.address ?? '')
+    const check = this.options.tokens.check(authorization(call.metadata), connection?.address ?? '')
     if (check.verdict !== 'accepted') {
       this.refuseToken(call, check.verdict)
       return

@@ -1,6 +1,6 @@
 // One connected client: its multiplexer, its tunnels, and whether it has a link at the moment.
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { create } from '@bufbuild/protobuf'
+import { create, equals } from '@bufbuild/protobuf'
 import {
   Allowance,
   type Clock,
@@ -18,6 +18,7 @@ import {
   type Hello,
   type OpenTunnel,
   TunnelClosedSchema,
+  type TunnelOpened,
   TunnelOpenedSchema,
   TunnelRefusedSchema,
 } from '@pbt/proto/tunnel/v1'
@@ -25,6 +26,7 @@ import type { Log } from '../observe/log.ts'
 import type { Address } from './address.ts'
 import type { Addresses, Claimed } from './addresses.ts'
 import type { Allowlists } from './allowlists.ts'
+import type { Keyring } from './keyring.ts'
 import { Tunnel, type TunnelSession } from './tunnel.ts'
 
 /** The link of a session, as the service hands it over. */
@@ -39,6 +41,7 @@ export interface SessionContext {
   readonly log: Log
   readonly addresses: Addresses
   readonly allowlists: Allowlists
+  readonly keyring: Keyring
   /** As visitors give it, for example `https://myapp.localhost:8443` or `tcp://localhost:20022`. */
   readonly urlOf: (address: Address) => string
   /** The session is over. */
@@ -69,6 +72,8 @@ export class Session implements TunnelSession {
   private readonly log: Log
   private state: State
   private readonly tunnels = new Map<number, Tunnel>()
+  /** What the client knows of each tunnel that is online, as it was sent. */
+  private readonly told = new Map<Tunnel, TunnelOpened>()
   private readonly beganAt: number
   private readonly changes: Allowance
 
@@ -221,10 +226,25 @@ export class Session implements TunnelSession {
       this.release(tunnel, false) // closed, or the session over, while its addresses were written
       return
     }
-    const urls = claimed.addresses.map(address => this.context.urlOf(address))
-    this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls })
-    const value = create(TunnelOpenedSchema, { tunnel: open.tunnel, name: tunnel.name, urls })
+    const told = this.tell(tunnel, claimed.addresses)
+    const waiting = told.waiting.map(({ url }) => url)
+    this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls: told.urls, waiting })
+  }
+
+  private tell(tunnel: Tunnel, addresses: readonly Address[]): TunnelOpened {
+    const { keyring, urlOf } = this.context
+    const lacks = (address: Address) => !('number' in address) && !keyring.covers(address.key, address.key)
+    const value = create(TunnelOpenedSchema, {
+      tunnel: tunnel.index,
+      name: tunnel.name,
+      urls: addresses.filter(address => !lacks(address)).map(urlOf),
+      waiting: addresses.filter(lacks).map(address => withoutCertificate(address, urlOf(address))),
+    })
+    const before = this.told.get(tunnel)
+    if (before !== undefined && equals(TunnelOpenedSchema, before, value)) return before
+    this.told.set(tunnel, value)
     this.mux.sendSessionFrame({ case: 'tunnelOpened', value })
+    return value
   }
 
   private async claim(tunnel: Tunnel, open: OpenTunnel): Promise<Claimed> {
@@ -259,23 +279,27 @@ export class Session implements TunnelSession {
 
   /** The tunnel is over: its addresses stay reserved, offline. */
   private release(tunnel: Tunnel, isComingBack: boolean): void {
+    this.told.delete(tunnel)
     this.context.addresses
       .close(tunnel, tunnel.addresses, isComingBack)
-      .catch((error: unknown) =>
-        this.log.error('could not write that a tunnel is offline', { error: String(error) }),
-      )
+      .catch((error: unknown) => this.log.error('could not write that a tunnel is offline', { error: String(error) }))
+  }
+
+  /** Tells the client, where it has changed, which of its addresses serve. */
+  tellAgain(): void {
+    for (const tunnel of this.told.keys()) this.addressesChanged(tunnel)
   }
 
   // For the session's tunnels.
+
+  addressesChanged(tunnel: Tunnel): void {
+    if (this.told.has(tunnel)) this.tell(tunnel, tunnel.addresses)
+  }
 
   refusedVisitor(tunnel: Tunnel, peer: string, count: number): void {
     // The 1st, 2nd, 4th, 8th and so on: a flood cannot fill the log.
     if ((count & (count - 1)) !== 0) return
     this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: peer, refused: count })
-  }
-
-  lost(tunnel: Tunnel, what: string): void {
-    this.closeTunnel(tunnel, 'replaced', `another tunnel of this machine took ${what}`)
   }
 
   /** Ends one tunnel and tells the client why. Nothing when it is over already. */
@@ -285,5 +309,13 @@ export class Session implements TunnelSession {
     this.release(tunnel, false)
     const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
+  }
+}
+
+function withoutCertificate({ text }: Address, url: string) {
+  return {
+    url,
+    reason: 'no certificate covers it yet',
+    cure: `add a certificate for ${text} to tls-cert and tls-key of pbt-server`,
   }
 }

@@ -114,10 +114,15 @@ export class Sessions {
     for (const session of this.byId.values()) session.judgeAgain()
   }
 
-  /** Ends all sessions of a token at once. */
-  revoke(tokenId: number): void {
+  /** Certificates have come or gone: clients are told which of their addresses serve. */
+  tellAgain(): void {
+    for (const session of this.byId.values()) session.tellAgain()
+  }
+
+  /** Ends at once all sessions whose token is worth nothing any more. */
+  keepTokens(tokens: { has(tokenId: number): boolean }): void {
     for (const session of [...this.byId.values()]) {
-      if (session.tokenId === tokenId) session.close('token-revoked', 'the token was revoked')
+      if (!tokens.has(session.tokenId)) session.close('token-revoked', 'the owner made a new token, or ended this one')
     }
   }
 

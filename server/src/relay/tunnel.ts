@@ -1,9 +1,17 @@
 // A tunnel of a session: what visitors reach as long as the session lasts.
-import { type Channel, type ChannelHandler, MAX_CHANNELS, type Mux, PbtError, type RequestHead } from '@pbt/proto'
+import {
+  type Channel,
+  type ChannelHandler,
+  type ErrorCode,
+  MAX_CHANNELS,
+  type Mux,
+  PbtError,
+  type RequestHead,
+} from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist, EVERYBODY, type Judge } from '../access/allowlist.ts'
 import type { Address, Protocol } from './address.ts'
-import type { Affinity, Holder } from './book.ts'
+import type { Affinity, Holder, Loss } from './book.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
@@ -17,8 +25,10 @@ export interface TunnelSession {
   readonly isClosed: boolean
   /** A visitor was turned away by the allowlist, the `count`th of this tunnel. */
   refusedVisitor(tunnel: Tunnel, peer: string, count: number): void
-  /** Another tunnel took its last address, or its name. */
-  lost(tunnel: Tunnel, what: string): void
+  /** Ends the tunnel and tells the client why. */
+  closeTunnel(tunnel: Tunnel, code: ErrorCode, message: string): void
+  /** Tells the client what it has from now on, if it was told before. */
+  addressesChanged(tunnel: Tunnel): void
 }
 
 /** What a flow may be silent for when the client does not say, and at most. */
@@ -38,6 +48,7 @@ export class Tunnel implements Holder {
   readonly index: number
   readonly kind: 'http' | Protocol | undefined
   readonly affinity: Affinity
+  readonly allow: readonly string[]
   readonly description: string
   readonly idleTimeoutMs: number
   /** Refused by the allowlist since the tunnel was opened. */
@@ -64,6 +75,7 @@ export class Tunnel implements Holder {
     this.affinity = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
+    this.allow = open.allow
     this.wished = open.allow.length === 0 ? EVERYBODY : new Allowlist(open.allow)
     this.judgedBy = this.judges()
   }
@@ -128,16 +140,26 @@ export class Tunnel implements Holder {
   gain(address: Address): void {
     this.held.set(address.key, address)
     this.judgeAgain()
+    this.session.addressesChanged(this)
   }
 
-  lose(address: Address): void {
+  lose(address: Address, loss: Loss): void {
     this.held.delete(address.key)
-    if (this.held.size === 0) this.session.lost(this, address.text)
-    else this.judgeAgain()
+    if (this.held.size === 0) {
+      this.end(loss)
+      return
+    }
+    this.judgeAgain()
+    this.session.addressesChanged(this)
   }
 
-  replaced(): void {
-    this.session.lost(this, `its name, ${this.name}`)
+  rename(name: string): void {
+    this.name = name
+    this.session.addressesChanged(this)
+  }
+
+  end({ code, message }: Loss): void {
+    this.session.closeTunnel(this, code, message)
   }
 
   /**

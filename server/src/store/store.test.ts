@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -8,11 +8,9 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import { Failure, type FailureCode } from '../failure.ts'
-import { migrate } from './migrate.ts'
 import { makeStore, openStore, type Store } from './store.ts'
 
-const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
-const OWNER = { machineId: 'machine', kind: 'http', target: '127.0.0.1:3000' }
+const OWNER = { name: 'app', machineId: 'machine', kind: 'http', target: '127.0.0.1:3000', allow: [] }
 
 function directory(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'pbt-store-'))
@@ -26,6 +24,11 @@ async function setUp(t: TestContext): Promise<{ dataDir: string; file: string; s
   t.after(() => store.close())
   await store.tokens.addFirst(Buffer.alloc(32, 1), 'first')
   return { dataDir, file: join(dataDir, 'pbt.db'), store }
+}
+
+async function addressesIn(store: Store) {
+  const all = await store.addresses.load()
+  return all.map(({ address, affinity, isExpected }) => [address, affinity?.target, isExpected])
 }
 
 function failsWith(code: FailureCode) {
@@ -54,13 +57,13 @@ test('a directory without a server is not a server', async t => {
 test('what is acknowledged is there after opening again', async t => {
   const { dataDir, store } = await setUp(t)
   assert.ok(store.applied.length > 0)
-  await store.names.claim(OWNER, ['myapp'])
+  await store.addresses.claim(OWNER, ['myapp'])
   await store.close()
   const again = await openStore(dataDir)
   t.after(() => again.close())
   assert.deepEqual(again.applied, [])
   assert.deepEqual(await again.tokens.live(), [{ id: 1, hash: Buffer.alloc(32, 1) }])
-  assert.deepEqual(await again.names.load(), [{ ...OWNER, label: 'myapp', isOnline: true }])
+  assert.deepEqual(await addressesIn(again), [['myapp', OWNER.target, true]])
 })
 
 test('there is only one first token', async t => {
@@ -150,47 +153,47 @@ async function longestTurn(work: Promise<unknown>): Promise<number> {
 
 test('while another program writes nobody sleeps, reads go on, and everything is written once in its order', async t => {
   const { file, store } = await setUp(t)
-  await store.names.claim(OWNER, ['before'])
+  await store.addresses.claim(OWNER, ['before'])
   const other = lock(t, file)
-  const others = { ...OWNER, target: '127.0.0.1:4000' }
+  const others = { ...OWNER, name: 'others', target: '127.0.0.1:4000' }
   const writes = [
-    store.names.claim(OWNER, ['app']),
-    store.names.claim(others, ['app', 'more']),
-    store.names.setOffline(['before']),
-    store.ports.claim({ ...OWNER, kind: 'tcp' }, 'tcp', 20_000),
+    store.addresses.claim(OWNER, ['app']),
+    store.addresses.claim(others, ['app', 'more']),
+    store.addresses.setUnexpected(['before']),
+    store.addresses.claim({ ...OWNER, name: 'tcp-20000', kind: 'tcp' }, ['tcp:20000']),
     store.tokens.addFirst(Buffer.alloc(32, 2), 'second'),
   ]
   const all = Promise.all(writes)
   const turns = longestTurn(all)
   await pause(300)
   const begun = performance.now()
-  assert.equal((await store.names.load()).length, 1, 'reads go on')
-  assert.deepEqual(await store.allowlists.allowlists(), [])
+  assert.equal((await store.addresses.load()).length, 1, 'reads go on')
+  assert.deepEqual(await store.addresses.allowlists(), [])
   await store.version()
   assert.ok(performance.now() - begun < 250, 'reads do not wait')
   other.exec('COMMIT')
   assert.equal((await all).at(-1), false)
   const longest = await turns
   assert.ok(longest < 250, `this thread stood still for ${Math.round(longest)} ms`)
-  const names = (await store.names.load()).map(({ label, target, isOnline }) => [label, target, isOnline])
-  assert.deepEqual(names.sort(), [
+  assert.deepEqual((await addressesIn(store)).sort(), [
     ['app', others.target, true],
     ['before', OWNER.target, false],
     ['more', others.target, true],
+    ['tcp:20000', OWNER.target, true],
   ])
-  assert.equal((await store.ports.load()).length, 1)
 })
 
 test('who waits too long for another program is told so, and nothing has changed', { timeout: 30_000 }, async t => {
   const { file, store } = await setUp(t)
-  await store.names.claim(OWNER, ['app'])
+  await store.addresses.claim(OWNER, ['app'])
   const other = lock(t, file)
   const begun = performance.now()
   const writes = [
-    store.names.claim(OWNER, ['new']),
-    store.names.setOffline(['app']),
-    store.ports.claim(OWNER, 'tcp', 20_000),
-    store.allowlists.set('app', ['192.0.2.1']),
+    store.addresses.claim(OWNER, ['new']),
+    store.addresses.setUnexpected(['app']),
+    store.addresses.claim({ ...OWNER, kind: 'tcp' }, ['tcp:20000']),
+    store.addresses.setList('app', () => ({ access: 'listed', blocks: ['192.0.2.1'] })),
+    store.tokens.replace(Buffer.alloc(32, 3), 'new'),
   ]
   const turns = longestTurn(Promise.allSettled(writes))
   await Promise.all(writes.map(write => assert.rejects(write, failsWith('database-locked'))))
@@ -198,31 +201,29 @@ test('who waits too long for another program is told so, and nothing has changed
   assert.ok(seconds > 4.5 && seconds < 8, `all of them gave up after ${seconds} s`)
   assert.ok((await turns) < 250)
   other.exec('ROLLBACK')
-  assert.deepEqual(await store.names.load(), [{ ...OWNER, label: 'app', isOnline: true }])
-  assert.deepEqual(await store.ports.load(), [])
-  await store.names.claim(OWNER, ['new'])
+  assert.deepEqual(await addressesIn(store), [['app', OWNER.target, true]])
+  assert.deepEqual(await store.addresses.allowlists(), [])
+  assert.equal((await store.tokens.live()).length, 1)
+  await store.addresses.claim(OWNER, ['new'])
 })
 
 test('what is written alone is not lost with another’s transaction that fails', async t => {
   const { file, store } = await setUp(t)
   const labels = Array.from({ length: 30 }, (_, index) => `app${index}`)
-  await store.names.claim(OWNER, labels)
+  await store.addresses.claim(OWNER, labels)
   const other = new Database(file)
-  other.exec(`CREATE TRIGGER fails BEFORE INSERT ON subdomains WHEN NEW.label = 'bad'
+  other.exec(`CREATE TRIGGER fails BEFORE INSERT ON addresses WHEN NEW.address = 'bad'
     BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
   other.close()
-  const broken = assert.rejects(store.names.claim(OWNER, ['new', 'bad']))
+  const broken = assert.rejects(store.addresses.claim(OWNER, ['new', 'bad']))
   // At every moment of the transaction.
   const offline = labels.map(async (label, index) => {
     for (let step = 0; step < 10 * index; step++) await undefined
-    await store.names.setOffline([label])
+    await store.addresses.setUnexpected([label])
   })
   await Promise.all([broken, ...offline])
-  const names = await store.names.load()
-  assert.deepEqual(
-    names.filter(({ label, isOnline }) => isOnline || label === 'new'),
-    [],
-  )
+  const wrong = (await store.addresses.load()).filter(({ address, isExpected }) => isExpected || address === 'new')
+  assert.deepEqual(wrong, [])
 })
 
 test('a place where nothing can be made is refused', async t => {
@@ -232,79 +233,4 @@ test('a place where nothing can be made is refused', async t => {
   const other = directory(t)
   mkdirSync(join(other, 'pbt.db'), { recursive: true })
   await assert.rejects(makeStore(other), failsWith('data-dir'))
-})
-
-test('an allowlist belongs to an address whoever has it, and other processes see the change', async t => {
-  const { dataDir, store } = await setUp(t)
-  const server = await openStore(dataDir)
-  t.after(() => server.close())
-  const before = await server.version()
-  await server.names.claim(OWNER, ['myapp'])
-  await server.ports.claim({ ...OWNER, kind: 'tcp' }, 'tcp', 20_000)
-  assert.equal(await server.version(), before, 'what it changes itself')
-  const entries = ['192.0.2.1', '2001:db8::/32']
-  for (const nobodys of ['nobody', 'udp:20000', 'tcp:20001']) {
-    assert.equal(await store.allowlists.find(nobodys), undefined, nobodys)
-    assert.equal(await store.allowlists.set(nobodys, entries), undefined, nobodys)
-    assert.equal(await store.allowlists.set(nobodys, undefined), undefined, nobodys)
-  }
-  assert.deepEqual(await store.allowlists.find('myapp'), { address: 'myapp', entries: undefined })
-
-  const lists = ['app.mine.uk', 'myapp', 'tcp:20000'].map(address => ({ address, entries }))
-  for (const list of lists) assert.deepEqual(await store.allowlists.set(list.address, entries), list)
-  const changed = await server.version()
-  assert.notEqual(changed, before)
-  assert.deepEqual(await server.allowlists.allowlists(), lists)
-  await server.names.claim({ ...OWNER, machineId: 'another' }, ['myapp'])
-  assert.deepEqual(await server.allowlists.find('myapp'), lists[1])
-
-  await store.allowlists.set('myapp', [])
-  assert.deepEqual((await server.allowlists.find('myapp'))?.entries, [], 'everybody is a list too')
-  for (const { address } of lists) await store.allowlists.set(address, undefined)
-  assert.deepEqual(await server.allowlists.allowlists(), [])
-  assert.notEqual(await server.version(), changed)
-})
-
-test('a list of a tunnel becomes one of each of its addresses', async t => {
-  const directory = mkdtempSync(join(tmpdir(), 'pbt-store-'))
-  t.after(() => rmSync(directory, { recursive: true }))
-  const [file, older] = [join(directory, 'pbt.db'), join(directory, 'migrations')]
-  for (const name of ['20261123200053_first', '20261124024620_ports', '20261124175454_allowlists'])
-    cpSync(join(MIGRATIONS, name), join(older, name), { recursive: true })
-  migrate(file, older)
-  const db = new Database(file)
-  const tunnel = db.prepare("INSERT INTO tunnels VALUES (?, 'machine', ?, ?, ?, ?)")
-  const name = db.prepare('INSERT INTO subdomains VALUES (NULL, ?, TRUE, ?, ?, ?)')
-  const list = db.prepare('INSERT INTO allowlists VALUES (?, ?, ?)')
-  const at = '2026-11-25T10:00:00.000+00:00'
-  for (const [id, kind] of ['http', 'tcp', 'http', 'http', 'http'].entries())
-    tunnel.run(id + 1, kind, String(3_000 + id), at, at)
-  for (const [label, id] of [
-    ['app', 1],
-    ['shop', 1],
-    ['open', 3],
-    ['wide', 4],
-  ] as const)
-    name.run(label, at, at, id)
-  for (const protocol of ['tcp', 'udp'])
-    db.prepare('INSERT INTO ports VALUES (NULL, ?, 20022, TRUE, ?, ?, 2)').run(protocol, at, at)
-  // The last one has lost its addresses.
-  for (const [id, entries] of [
-    [1, '192.0.2.1 2001:db8::/32'],
-    [2, '198.51.100.0/24'],
-    [4, ''],
-    [5, '192.0.2.9'],
-  ] as const)
-    list.run(id, entries, at)
-  db.close()
-  migrate(file, MIGRATIONS)
-  const after = new Database(file)
-  t.after(() => after.close())
-  assert.deepEqual(after.prepare('SELECT * FROM allowlists ORDER BY address').all(), [
-    { address: 'app', entries: '192.0.2.1 2001:db8::/32', changedAt: at },
-    { address: 'shop', entries: '192.0.2.1 2001:db8::/32', changedAt: at },
-    { address: 'tcp:20022', entries: '198.51.100.0/24', changedAt: at },
-    { address: 'udp:20022', entries: '198.51.100.0/24', changedAt: at },
-    { address: 'wide', entries: '', changedAt: at },
-  ])
 })

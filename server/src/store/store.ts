@@ -3,14 +3,12 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { Failure } from '../failure.ts'
-import { AllowlistTable } from './allowlists.ts'
+import { AddressTable } from './addresses.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
-import { Names } from './names.ts'
 import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
-import { PortTable } from './ports.ts'
 import { Tokens } from './tokens.ts'
 
 /** The number of `PRAGMA synchronous = FULL`. */
@@ -21,9 +19,7 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 
 export interface Store {
   readonly tokens: Tokens
-  readonly names: Names
-  readonly ports: PortTable
-  readonly allowlists: AllowlistTable
+  readonly addresses: AddressTable
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   /** Another number after each change by another process, the same one otherwise. */
@@ -66,9 +62,7 @@ async function open(file: string): Promise<Store> {
     await makeDurable(prisma)
     return {
       tokens: inWords(new Tokens(prisma), file),
-      names: inWords(new Names(prisma), file),
-      ports: inWords(new PortTable(prisma), file),
-      allowlists: inWords(new AllowlistTable(prisma), file),
+      addresses: inWords(new AddressTable(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`

@@ -1,4 +1,5 @@
 // The tokens that are remembered: their digests, never the tokens.
+import type { KeptToken, TokenRecords } from '../owner/tokens.ts'
 import type { PrismaClient } from './generated/client.ts'
 
 /** A token that is valid. */
@@ -8,17 +9,27 @@ export interface StoredToken {
   readonly hash: Buffer
 }
 
-export class Tokens {
+/** Times are written when they have changed by as much. */
+const USE_STEP_MS = 60_000
+
+export class Tokens implements TokenRecords {
   private readonly prisma: PrismaClient
 
   constructor(prisma: PrismaClient) {
     this.prisma = prisma
   }
 
-  /** Every token that is not revoked. */
+  /** Every token that has not ended. */
   async live(): Promise<StoredToken[]> {
-    const rows = await this.prisma.token.findMany({ where: { revokedAt: null }, orderBy: { id: 'asc' } })
+    const rows = await this.prisma.token.findMany({ where: isLive(new Date()), orderBy: { id: 'asc' } })
     return rows.map(({ id, hash }) => ({ id, hash: Buffer.from(hash, 'hex') }))
+  }
+
+  /** A client connected with it: to the minute. */
+  async used(id: number): Promise<void> {
+    const now = new Date()
+    const isOld = [{ lastUsedAt: null }, { lastUsedAt: { lt: new Date(now.getTime() - USE_STEP_MS) } }]
+    await this.prisma.token.updateMany({ where: { id, OR: isOld }, data: { lastUsedAt: now } })
   }
 
   /** Keeps the first token there ever was; false, and nothing has changed, when there was one before. */
@@ -29,4 +40,37 @@ export class Tokens {
       SELECT ${hash.toString('hex')}, ${label}, ${new Date()} WHERE NOT EXISTS (SELECT 1 FROM tokens)`
     return added === 1
   }
+
+  /** Every token, the newest first. */
+  async list(): Promise<KeptToken[]> {
+    const rows = await this.prisma.token.findMany({ orderBy: { id: 'desc' } })
+    return rows.map(({ id, label, createdAt, lastUsedAt, endsAt }) => ({
+      id,
+      label,
+      createdAt,
+      lastUsedAt: lastUsedAt ?? undefined,
+      endsAt: endsAt ?? undefined,
+    }))
+  }
+
+  /** Keeps a new token, the only one without an end from then on; all others have ended. All or nothing. */
+  async replace(hash: Buffer, label: string): Promise<void> {
+    const now = new Date()
+    await this.prisma.$transaction([
+      this.prisma.token.updateMany({ where: isLive(now), data: { endsAt: now } }),
+      this.prisma.token.create({ data: { hash: hash.toString('hex'), label, createdAt: now } }),
+    ])
+  }
+
+  /** Ends a token that has an end, now; false when there is no such token that has not ended. */
+  async end(id: number): Promise<boolean> {
+    const now = new Date()
+    return (
+      (await this.prisma.token.updateMany({ where: { id, endsAt: { gt: now } }, data: { endsAt: now } })).count === 1
+    )
+  }
+}
+
+function isLive(now: Date) {
+  return { OR: [{ endsAt: null }, { endsAt: { gt: now } }] }
 }

@@ -1,4 +1,4 @@
-// A tunnel as names and ports see it: no visitor reaches it.
+// A tunnel as addresses see it: no visitor reaches it.
 import type { Holder } from '../book.ts'
 
 const notAskedFor = () => {
@@ -11,13 +11,18 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
     name: target,
     isNearlyFull: false,
     idleTimeoutMs: 0,
-    owner: { machineId: 'machine', kind, target },
+    affinity: { machineId: 'machine', kind, target },
+    allow: [],
+    isAttached: true,
     description: `target ${target}`,
     allows: () => true,
     open: notAskedFor,
     connect: notAskedFor,
     yieldsTo: () => yields,
+    addresses: [],
     gain: () => {},
     lose: () => {},
+    rename: () => {},
+    end: () => {},
   }
 }

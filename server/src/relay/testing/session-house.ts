@@ -6,10 +6,10 @@ import { codeOf, type Link, Mux, type SessionFrame } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { CloseTunnelSchema, HelloSchema, OpenTunnelSchema, TunnelKind } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../../observe/log.ts'
+import type { Address } from '../address.ts'
+import { Addresses } from '../addresses.ts'
 import { Allowlists, type StoredAllowlist } from '../allowlists.ts'
-import type { Ports } from '../ports.ts'
 import { Registry } from '../registry.ts'
-import { Reservations } from '../reservations.ts'
 import { Session, type SessionLink } from '../session.ts'
 
 /** A house for sessions whose names are remembered when `written` resolves. */
@@ -20,15 +20,18 @@ export function house() {
   const ended: Session[] = []
   const warnings: string[] = []
   const disk = { written: Promise.resolve() }
-  const names = {
+  const lists: StoredAllowlist[] = []
+  /** Hosts that no certificate covers. */
+  const certificates = { without: new Set<string>() }
+  const store = {
     load: () => Promise.resolve([]),
     claim: () => disk.written,
-    setOffline: (labels: readonly string[]) => {
-      offline.push(...labels)
+    setUnexpected: (addresses: readonly string[]) => {
+      offline.push(...addresses)
       return Promise.resolve()
     },
+    allowlists: () => Promise.resolve([...lists]),
   }
-  const reservations = new Reservations('localhost', registry, names, () => {})
   const errors: string[] = []
   const log: Log = {
     error: text => errors.push(text),
@@ -37,26 +40,31 @@ export function house() {
     debug: () => {},
     child: () => log,
   }
-  const lists: StoredAllowlist[] = []
-  const store = { allowlists: () => Promise.resolve([...lists]) }
+  // Sessions of these tests have no ports.
+  const listeners = { listen: () => Promise.reject(new Error('no ports')), unlisten: () => {} }
+  const ports = { range: { first: 1, last: 0 }, ephemeral: undefined, listeners, isOwn: () => false }
+  const addresses = new Addresses({ baseDomain: 'localhost', registry, store, ...ports, log })
   const allowlists = new Allowlists({ store, baseDomain: 'localhost', log })
   /** Sets the list of an address, or takes it away, as `pbt-server allow` does. */
-  const allow = async (address: string, entries: string[] | undefined, ...sessions: Session[]) => {
+  const allow = async (address: string, list: string[] | 'everybody' | undefined, ...sessions: Session[]) => {
     const kept = lists.filter(list => list.address !== address)
-    lists.splice(0, lists.length, ...kept, ...(entries === undefined ? [] : [{ address, entries }]))
+    const access = list === 'everybody' ? list : 'listed'
+    const blocks = typeof list === 'string' ? [] : list
+    lists.splice(0, lists.length, ...kept, ...(blocks === undefined ? [] : [{ address, access, blocks } as const]))
     await allowlists.load()
     for (const session of sessions) session.judgeAgain()
   }
   const context = {
-    ...{ clock, log, reservations, ended: (session: Session) => ended.push(session) },
-    // Sessions of these tests have no ports.
-    ports: {} as unknown as Ports,
-    allowlists,
-    urlOf: (host: string) => `https://${host}`,
-    portUrlOf: () => '',
+    ...{ clock, log, addresses, allowlists, ended: (session: Session) => ended.push(session) },
+    keyring: {
+      contextFor: () => undefined,
+      unnamed: undefined,
+      covers: (_serverName: string | undefined, host: string) => !certificates.without.has(host),
+    },
+    urlOf: (address: Address) => `https://${address.key}`,
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
-  const seen = { clock, registry, offline, ended, warnings, errors, disk, state, allow }
+  const seen = { clock, registry, certificates, offline, ended, warnings, errors, disk, state, allow }
   return { ...seen, join: () => client(context, clock) }
 }
 

@@ -770,6 +770,7 @@ export const TunnelScalarFieldEnum = {
   kind: 'kind',
   machineId: 'machineId',
   target: 'target',
+  allow: 'allow',
   isPaused: 'isPaused',
   isKilled: 'isKilled',
   createdAt: 'createdAt',

@@ -88,6 +88,7 @@ export const TunnelScalarFieldEnum = {
   kind: 'kind',
   machineId: 'machineId',
   target: 'target',
+  allow: 'allow',
   isPaused: 'isPaused',
   isKilled: 'isKilled',
   createdAt: 'createdAt',

@@ -40,6 +40,7 @@ export type TunnelMinAggregateOutputType = {
   kind: string | null
   machineId: string | null
   target: string | null
+  allow: string | null
   isPaused: boolean | null
   isKilled: boolean | null
   createdAt: Date | null
@@ -52,6 +53,7 @@ export type TunnelMaxAggregateOutputType = {
   kind: string | null
   machineId: string | null
   target: string | null
+  allow: string | null
   isPaused: boolean | null
   isKilled: boolean | null
   createdAt: Date | null
@@ -64,6 +66,7 @@ export type TunnelCountAggregateOutputType = {
   kind: number
   machineId: number
   target: number
+  allow: number
   isPaused: number
   isKilled: number
   createdAt: number
@@ -86,6 +89,7 @@ export type TunnelMinAggregateInputType = {
   kind?: true
   machineId?: true
   target?: true
+  allow?: true
   isPaused?: true
   isKilled?: true
   createdAt?: true
@@ -98,6 +102,7 @@ export type TunnelMaxAggregateInputType = {
   kind?: true
   machineId?: true
   target?: true
+  allow?: true
   isPaused?: true
   isKilled?: true
   createdAt?: true
@@ -110,6 +115,7 @@ export type TunnelCountAggregateInputType = {
   kind?: true
   machineId?: true
   target?: true
+  allow?: true
   isPaused?: true
   isKilled?: true
   createdAt?: true
@@ -209,6 +215,7 @@ export type TunnelGroupByOutputType = {
   kind: string
   machineId: string
   target: string
+  allow: string
   isPaused: boolean
   isKilled: boolean
   createdAt: Date
@@ -244,6 +251,7 @@ export type TunnelWhereInput = {
   kind?: Prisma.StringFilter<"Tunnel"> | string
   machineId?: Prisma.StringFilter<"Tunnel"> | string
   target?: Prisma.StringFilter<"Tunnel"> | string
+  allow?: Prisma.StringFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
@@ -257,6 +265,7 @@ export type TunnelOrderByWithRelationInput = {
   kind?: Prisma.SortOrder
   machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -273,6 +282,7 @@ export type TunnelWhereUniqueInput = Prisma.AtLeast<{
   kind?: Prisma.StringFilter<"Tunnel"> | string
   machineId?: Prisma.StringFilter<"Tunnel"> | string
   target?: Prisma.StringFilter<"Tunnel"> | string
+  allow?: Prisma.StringFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
@@ -286,6 +296,7 @@ export type TunnelOrderByWithAggregationInput = {
   kind?: Prisma.SortOrder
   machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -306,6 +317,7 @@ export type TunnelScalarWhereWithAggregatesInput = {
   kind?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   machineId?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   target?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
+  allow?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Tunnel"> | Date | string
@@ -317,6 +329,7 @@ export type TunnelCreateInput = {
   kind: string
   machineId: string
   target: string
+  allow?: string
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: Date | string
@@ -330,6 +343,7 @@ export type TunnelUncheckedCreateInput = {
   kind: string
   machineId: string
   target: string
+  allow?: string
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: Date | string
@@ -342,6 +356,7 @@ export type TunnelUpdateInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -355,6 +370,7 @@ export type TunnelUncheckedUpdateInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -368,6 +384,7 @@ export type TunnelCreateManyInput = {
   kind: string
   machineId: string
   target: string
+  allow?: string
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: Date | string
@@ -379,6 +396,7 @@ export type TunnelUpdateManyMutationInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -391,6 +409,7 @@ export type TunnelUncheckedUpdateManyInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -403,6 +422,7 @@ export type TunnelCountOrderByAggregateInput = {
   kind?: Prisma.SortOrder
   machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -419,6 +439,7 @@ export type TunnelMaxOrderByAggregateInput = {
   kind?: Prisma.SortOrder
   machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -431,6 +452,7 @@ export type TunnelMinOrderByAggregateInput = {
   kind?: Prisma.SortOrder
   machineId?: Prisma.SortOrder
   target?: Prisma.SortOrder
+  allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -471,6 +493,7 @@ export type TunnelCreateWithoutAddressesInput = {
   kind: string
   machineId: string
   target: string
+  allow?: string
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: Date | string
@@ -483,6 +506,7 @@ export type TunnelUncheckedCreateWithoutAddressesInput = {
   kind: string
   machineId: string
   target: string
+  allow?: string
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: Date | string
@@ -510,6 +534,7 @@ export type TunnelUpdateWithoutAddressesInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -522,6 +547,7 @@ export type TunnelUncheckedUpdateWithoutAddressesInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   machineId?: Prisma.StringFieldUpdateOperationsInput | string
   target?: Prisma.StringFieldUpdateOperationsInput | string
+  allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -565,6 +591,7 @@ export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   kind?: boolean
   machineId?: boolean
   target?: boolean
+  allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: boolean
@@ -579,6 +606,7 @@ export type TunnelSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   kind?: boolean
   machineId?: boolean
   target?: boolean
+  allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: boolean
@@ -591,6 +619,7 @@ export type TunnelSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   kind?: boolean
   machineId?: boolean
   target?: boolean
+  allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: boolean
@@ -603,13 +632,14 @@ export type TunnelSelectScalar = {
   kind?: boolean
   machineId?: boolean
   target?: boolean
+  allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }
 
-export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "kind" | "machineId" | "target" | "isPaused" | "isKilled" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
+export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "kind" | "machineId" | "target" | "allow" | "isPaused" | "isKilled" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
 export type TunnelInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   addresses?: boolean | Prisma.Tunnel$addressesArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
@@ -637,6 +667,10 @@ export type $TunnelPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
      * As the client names it, for example 127.0.0.1:3000.
      */
     target: string
+    /**
+     * Who may visit, as its client said with --allow: blocks, a space between them; none: everybody.
+     */
+    allow: string
     /**
      * Visitors are turned away until the owner resumes it.
      */
@@ -1076,6 +1110,7 @@ export interface TunnelFieldRefs {
   readonly kind: Prisma.FieldRef<"Tunnel", 'String'>
   readonly machineId: Prisma.FieldRef<"Tunnel", 'String'>
   readonly target: Prisma.FieldRef<"Tunnel", 'String'>
+  readonly allow: Prisma.FieldRef<"Tunnel", 'String'>
   readonly isPaused: Prisma.FieldRef<"Tunnel", 'Boolean'>
   readonly isKilled: Prisma.FieldRef<"Tunnel", 'Boolean'>
   readonly createdAt: Prisma.FieldRef<"Tunnel", 'DateTime'>

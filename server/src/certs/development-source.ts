@@ -2,9 +2,10 @@
 // accepts a wildcard directly below a top-level name.
 import { generateKeyPairSync } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import type { CertificatePair } from '../relay/keyring.ts'
 import { leafCertificate } from './certificate.ts'
 import type { DevelopmentAuthority } from './development-authority.ts'
-import { type CertificatePair, type ContextCallback, type Keyring, MIN_TLS_VERSION } from './keyring.ts'
+import { MIN_TLS_VERSION, type Source } from './source.ts'
 
 /** Contexts kept at once; the one not used for longest makes room. One is about 100 KiB. */
 export const MAX_CONTEXTS = 500
@@ -26,7 +27,7 @@ interface Kept {
   readonly endsAt: number
 }
 
-export class DevelopmentKeyring implements Keyring {
+export class DevelopmentSource implements Source {
   private readonly authority: DevelopmentAuthority
   /** One key for all leaves: what differs is the name. */
   private readonly key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -38,25 +39,13 @@ export class DevelopmentKeyring implements Keyring {
     this.authority = authority
   }
 
-  get authorityFile(): string {
-    return this.authority.file
-  }
-
   /** Contexts kept at the moment. */
   get size(): number {
     return this.kept.size
   }
 
-  contextFor(servername: string, call: ContextCallback): void {
-    if (!isBelowLocalhost(servername)) {
-      call(null)
-      return
-    }
-    try {
-      call(null, this.keptFor(servername).context)
-    } catch (error) {
-      call(error instanceof Error ? error : new Error(String(error)))
-    }
+  contextFor(serverName: string): SecureContext | undefined {
+    return isBelowLocalhost(serverName) ? this.keptFor(serverName).context : undefined
   }
 
   /** A peer that names nobody has dialled an address: the certificate for localhost holds for loopback. */
@@ -65,8 +54,8 @@ export class DevelopmentKeyring implements Keyring {
   }
 
   /** Stands in for a wildcard: every name that gets a certificate here is covered by any of them. */
-  covers(servername: string | undefined, host: string): boolean {
-    return isBelowLocalhost(servername ?? 'localhost') && isBelowLocalhost(host)
+  covers(serverName: string | undefined, host: string): boolean {
+    return isBelowLocalhost(serverName ?? 'localhost') && isBelowLocalhost(host)
   }
 
   /** Of those in use the one that ends first stands for all. */
@@ -74,6 +63,8 @@ export class DevelopmentKeyring implements Keyring {
     const [first] = [...this.kept].sort(([, left], [, right]) => left.endsAt - right.endsAt)
     return first === undefined ? [] : [{ name: first[0], at: first[1].endsAt }]
   }
+
+  readonly faults: readonly string[] = []
 
   reload(): void {}
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readConfig } from '../config/read.ts'
+import { Failure } from '../failure.ts'
 import { bindFailure } from './bind-failure.ts'
-import { readConfig } from './config/read.ts'
-import { Failure } from './failure.ts'
 
 const config = readConfig({ environment: {}, flags: { 'https-port': '443', 'http-port': '80' }, home: '/home/ada' })
 
 function failureFor(code: string, port: number): Failure {
-  const failure = bindFailure(Object.assign(new Error('listen'), { code, port, address: '::1' }), config)
+  const failure = bindFailure(
+    Object.assign(new Error('listen'), { code, port, address: '::1', syscall: 'listen' }),
+    config,
+  )
   assert.ok(failure instanceof Failure)
   return failure
 }

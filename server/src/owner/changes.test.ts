@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { FakeClock } from '@pbt/proto/testing'
-import { watchChanges } from './changes.ts'
+import { Changes } from './changes.ts'
 
 /** Within which a change has to be noticed. */
 const PROMISED_MS = 1_000
@@ -13,9 +13,9 @@ async function watched(t: { after(end: () => unknown): void }) {
   const database = { version: 1, isBroken: false }
   const seen: number[] = []
   const errors: string[] = []
-  const changes = await watchChanges({
+  const changes = await Changes.watch({
     version: () => Promise.resolve(database.version),
-    changed: async () => {
+    read: async () => {
       if (database.isBroken) throw new Error('disk')
       seen.push(database.version)
     },
@@ -57,4 +57,18 @@ test('what could not be read is tried again, and nothing is looked at after the 
   database.version = 3
   await pass(PROMISED_MS)
   assert.deepEqual(seen, [1, 2])
+})
+
+test('what this process changes is in force when it has been told, also while another look is under way', async t => {
+  const { changes, database, seen, errors, pass } = await watched(t)
+  await Promise.all([changes.now(), changes.now()])
+  assert.deepEqual(seen, [1, 1, 1].slice(0, seen.length))
+  assert.ok(seen.length >= 2)
+  const before = seen.length
+  database.isBroken = true
+  await changes.now()
+  assert.deepEqual(errors, ['Error: disk'])
+  database.isBroken = false
+  await pass(PROMISED_MS)
+  assert.equal(seen.length, before + 1, 'what could not be read then is read by the next look')
 })

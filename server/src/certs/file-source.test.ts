@@ -3,13 +3,15 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { Failure } from '../failure.ts'
 import { openLog } from '../observe/log.ts'
+import type { Keyring } from '../relay/keyring.ts'
 import { type Authority, leafCertificate } from './certificate.ts'
-import { type CertificateFiles, FileKeyring } from './file-keyring.ts'
+import type { CertificateFiles } from './file-source.ts'
 import { handshake } from './handshake.test-support.ts'
+import { openCertificates } from './open.ts'
 
 const DAY_MS = 24 * 3_600_000
 const inDays = (days: number) => new Date(Date.now() + days * DAY_MS)
@@ -20,9 +22,14 @@ const authority: Authority = { name: 'test', ...generateKeyPairSync('ec', { name
 function setUp(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'pbt-files-'))
   t.after(() => rmSync(directory, { recursive: true }))
-  const stream = new PassThrough()
+  let logged = ''
+  const write = (chunk: Buffer, _encoding: string, done: () => void) => {
+    logged += chunk.toString()
+    done()
+  }
+  const stream = new Writable({ write })
   const log = openLog({ level: 'info', stream, isForPeople: false })
-  const write = (file: string, name: string, notAfter = inDays(90)): CertificateFiles => {
+  const make = (file: string, name: string, notAfter = inDays(90)): CertificateFiles => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const files = { certificate: join(directory, `${file}.pem`), key: join(directory, `${file}.key`) }
     writeFileSync(files.certificate, leafCertificate(authority, name, publicKey, notAfter))
@@ -30,20 +37,23 @@ function setUp(t: TestContext) {
     return files
   }
   const open = (files: CertificateFiles[]) => {
-    const keyring = new FileKeyring(files, 'pbt.test', log)
+    const { certificate, key } = { certificate: files.map(each => each.certificate), key: files.map(each => each.key) }
+    const config = { baseDomain: 'pbt.test', dataDir: directory, tlsCert: certificate, tlsKey: key }
+    const { keyring } = openCertificates(config, log, () => {})
     t.after(() => keyring.close())
     return keyring
   }
-  return { directory, write, open, logged: () => String(stream.read() ?? '') }
+    /** Since it was asked last. */
+  const said = () => {
+    const before = logged
+    logged = ''
+    return before
+  }
+  return { directory, write: make, open, logged: said }
 }
 
-function serves(keyring: FileKeyring, name: string): boolean {
-  let found = false
-  keyring.contextFor(name, (error, context) => {
-    assert.equal(error, null)
-    found = context !== undefined
-  })
-  return found
+function serves(keyring: Keyring, name: string): boolean {
+  return keyring.contextFor(name) !== undefined
 }
 
 test('each name is served by the first certificate that holds for it', t => {
@@ -56,7 +66,7 @@ test('each name is served by the first certificate that holds for it', t => {
 
 test("peers that name no server are shown the base domain's certificate, whichever place it has", t => {
   const { write, open } = setUp(t)
-  const shown = (keyring: FileKeyring) => new X509Certificate(keyring.unnamed?.cert ?? '').subjectAltName
+  const shown = (keyring: Keyring) => new X509Certificate(keyring.unnamed?.cert ?? '').subjectAltName
   const custom = write('custom', 'app.mine.test')
   const wildcard = write('wildcard', '*.pbt.test')
   const keyring = open([custom, wildcard])
@@ -109,13 +119,46 @@ test('files that were replaced are served after a reload, without the old ones f
   const keyring = open([files])
   writeFileSync(files.certificate, 'half written')
   keyring.reload()
-  assert.match(logged(), /former ones go on/)
+  assert.match(logged(), /cannot be used, the former one is served/)
   assert.ok(serves(keyring, 'myapp.pbt.test'))
   write('base', 'link.pbt.test')
   keyring.reload()
   assert.match(logged(), /certificates read again/)
   assert.ok(!serves(keyring, 'myapp.pbt.test'))
+  write('base', '*.elsewhere.test')
+  keyring.reload()
+  assert.match(logged(), /does not hold for link.pbt.test/)
   assert.equal(await handshake(t, keyring, 'link.pbt.test', ''), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
+})
+
+test('a certificate that cannot be used stops none of the others', t => {
+  const { directory, write, open, logged } = setUp(t)
+  const base = write('base', '*.pbt.test')
+  const good = write('good', 'good.mine.test')
+  const bad: [CertificateFiles, RegExp][] = [
+    [write('old', 'old.mine.test', inDays(-0.1)), /expired on/],
+    [{ ...write('other', 'other.mine.test'), key: good.key }, /belongs to another certificate/],
+    [{ ...write('half', 'half.mine.test'), certificate: join(directory, 'half.key') }, /half.key/],
+    [{ certificate: join(directory, 'none.pem'), key: join(directory, 'none.key') }, /ENOENT/],
+  ]
+  for (const [files, message] of bad) {
+    for (const order of [
+      [files, base, good],
+      [base, good, files],
+    ]) {
+      const keyring = open(order)
+      assert.ok(serves(keyring, 'app.pbt.test') && serves(keyring, 'good.mine.test'))
+      assert.equal(keyring.faults.length, 1)
+      assert.match(keyring.faults.join(), message)
+      assert.match(logged(), /"level":"error".*visitors of its names get none/)
+    }
+  }
+  // Mended while the server runs.
+  const keyring = open([base, bad[0]?.[0] ?? base])
+  write('old', 'old.mine.test')
+  keyring.reload()
+  assert.ok(serves(keyring, 'old.mine.test'))
+  assert.deepEqual(keyring.faults, [])
 })
 
 test('a certificate that ends soon is mentioned', t => {

@@ -1,9 +1,10 @@
 // Why a port cannot be had, as a failure with a cure.
-import type { Config } from './config.ts'
-import { Failure, systemCodeOf } from './failure.ts'
+import type { Config } from '../config/config.ts'
+import { Failure, systemCodeOf } from '../failure.ts'
 
 /** The failure for an error of listening; whatever else was thrown stays as it is. */
 export function bindFailure(error: unknown, config: Config): unknown {
+  if (!isListening(error)) return error
   const port = error instanceof Error && 'port' in error ? Number(error.port) : 0
   const address = error instanceof Error && 'address' in error ? String(error.address) : config.bindAddress.join(', ')
   const setting = port === config.httpPort ? 'http-port' : port === config.metricsPort ? 'metrics-port' : 'https-port'
@@ -28,4 +29,9 @@ export function bindFailure(error: unknown, config: Config): unknown {
     default:
       return error
   }
+}
+
+/** Of a socket; a file may have the same codes. */
+function isListening(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 /** `0.1.0`, as in package.json. */
-export const VERSION = versionIn(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+export const VERSION = versionIn(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
 /** How the program names itself to clients. */
 export const AGENT = `pbt-server/${VERSION}`

@@ -1,0 +1,53 @@
+// What can be done without a running server: setting one up, and the owner's verbs on its database. A server that runs notices within a second.
+import { hashToken, newToken } from './access/tokens.ts'
+import { openDevelopmentAuthority } from './certs/development-authority.ts'
+import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
+import { Failure } from './failure.ts'
+import { AddressVerbs } from './owner/addresses.ts'
+import type { Owner } from './owner/owner.ts'
+import { TokenVerbs } from './owner/tokens.ts'
+import { makeStore, openStore } from './store/store.ts'
+
+/** What is there after `initialise`. */
+export interface Initialised {
+  /** Shown once. */
+  readonly token: string
+  /** The certificate of the development authority, when there is one. */
+  readonly authorityFile: string | undefined
+}
+
+/** Makes the data directory, the database, the certificates' authority and the first token. Rejects with Failure. */
+export async function initialise({ dataDir, baseDomain, tlsCert }: Config): Promise<Initialised> {
+  const store = await makeStore(dataDir)
+  try {
+    const isDevelopment = baseDomain === DEVELOPMENT_DOMAIN && tlsCert.length === 0
+    // Before the token: whoever has the token finds everything else made.
+    const authority = isDevelopment ? openDevelopmentAuthority(dataDir) : undefined
+    const token = newToken()
+    if (!(await store.tokens.addFirst(hashToken(token), 'first'))) throw alreadyInitialised(dataDir)
+    return { token, authorityFile: authority?.file }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
+export async function withOwner<T>({ dataDir, baseDomain }: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
+  const store = await openStore(dataDir)
+  // Nothing here serves anybody.
+  const changed = async () => {}
+  try {
+    return await call({
+      addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
+      tokens: new TokenVerbs({ records: store.tokens, changed }),
+    })
+  } finally {
+    await store.close()
+  }
+}
+
+function alreadyInitialised(dataDir: string): Failure {
+  return new Failure('already-initialised', `${dataDir} is set up already, and its token is shown only once`, {
+    cure: 'run "pbt-server start"; "pbt-server token rotate" makes a new token; for another server beside this one choose another --data-dir',
+  })
+}

@@ -1,0 +1,79 @@
+// How a change of what is kept comes into force: everything concerned is read again, whoever made the change.
+import type { Clock, Timer } from '@pbt/proto'
+
+/** How often it looks: what another process changes has to be in force within a second. */
+const LOOK_MS = 300
+
+export interface ChangesOptions {
+  /** Another number after each change by another process; one's own are not told. */
+  readonly version: () => Promise<number>
+  /** Reads everything that can have changed. */
+  readonly read: () => Promise<void>
+  /** A look, or reading, failed; the next look tries again. Not called again before one has succeeded. */
+  readonly onError: (error: unknown) => void
+  readonly clock: Clock
+}
+
+export class Changes {
+  private readonly options: ChangesOptions
+  private known: number
+  private isOver = false
+  private isFailing = false
+  /** Of this process: not read yet. */
+  private isOwed = false
+  private reading = Promise.resolve()
+  private timer: Timer
+
+  private constructor(options: ChangesOptions, known: number) {
+    this.options = options
+    this.known = known
+    this.timer = this.again()
+  }
+
+  /** Reads at once, then after each change until `end`, never twice at a time. Rejects when the first time fails. */
+  static async watch(options: ChangesOptions): Promise<Changes> {
+    const known = await options.version()
+    await options.read()
+    return new Changes(options, known)
+  }
+
+  /** This process has changed something: resolves when that is in force, or, when it could not be read, is about to be tried again. */
+  async now(): Promise<void> {
+    this.isOwed = true
+    this.reading = this.reading.then(() => this.look())
+    await this.reading
+  }
+
+  /** Looks no more; resolves when a look under way has ended. */
+  async end(): Promise<void> {
+    this.isOver = true
+    this.timer.clear()
+    await this.reading
+  }
+
+  private again(): Timer {
+    return this.options.clock.after(LOOK_MS, () => {
+      this.reading = this.reading.then(() => this.look())
+      void this.reading.then(() => {
+        if (!this.isOver) this.timer = this.again()
+      })
+    })
+  }
+
+  /** Never rejects. */
+  private async look(): Promise<void> {
+    if (this.isOver) return
+    try {
+      const now = await this.options.version()
+      if (now === this.known && !this.isOwed) return
+      this.isOwed = false
+      await this.options.read()
+      this.known = now
+      this.isFailing = false
+    } catch (error) {
+      this.isOwed = true
+      if (!this.isFailing) this.options.onError(error)
+      this.isFailing = true
+    }
+  }
+}

@@ -1,0 +1,8 @@
+// Everything that the owner may do, once: commands, the API and the panel have it from here.
+import type { AddressVerbs } from './addresses.ts'
+import type { TokenVerbs } from './tokens.ts'
+
+export interface Owner {
+  readonly addresses: AddressVerbs
+  readonly tokens: TokenVerbs
+}

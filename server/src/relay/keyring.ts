@@ -1,0 +1,17 @@
+// The certificates that there are: what the edge asks for each handshake, and the relay for each address.
+import type { SecureContext } from 'node:tls'
+
+/** A certificate chain and its key, in PEM. */
+export interface CertificatePair {
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+}
+
+export interface Keyring {
+  /** The context for a server name (lower-case, no trailing dot); undefined: there is none. */
+  contextFor(serverName: string): SecureContext | undefined
+  /** What is shown to connections that name no server; undefined: nothing. The same object until there is another one. */
+  readonly unnamed: CertificatePair | undefined
+  /** Whether the certificate shown for `serverName`, or to a connection without one, also covers `host` (lower-case, no port). */
+  covers(serverName: string | undefined, host: string): boolean
+}

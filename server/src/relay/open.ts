@@ -1,0 +1,95 @@
+// Opens the relay: which address leads where, the sessions of clients, and the service that they link to.
+import { type Clock, GRACE_MS } from '@pbt/proto'
+import type { TokenCheck } from '../access/token-check.ts'
+import type { Log } from '../observe/log.ts'
+import { Addresses, type AddressStore } from './addresses.ts'
+import { type AllowlistStore, Allowlists } from './allowlists.ts'
+import type { Keyring } from './keyring.ts'
+import { type Listeners, type PortRange, reasonOf } from './port-choice.ts'
+import type { Registry } from './registry.ts'
+import { LinkService } from './service.ts'
+import { Sessions } from './sessions.ts'
+import { urlOf } from './urls.ts'
+
+export interface RelayOptions {
+  readonly registry: Registry
+  readonly store: AddressStore & AllowlistStore
+  readonly listeners: Listeners
+  readonly keyring: Keyring
+  readonly baseDomain: string
+  /** The port that visitors of names come to. */
+  readonly httpsPort: () => number
+  readonly portRange: PortRange
+  /** Whence the system takes ports for connections of its own. */
+  readonly ephemeral: PortRange | undefined
+  /** TCP ports that pbt-server itself has. */
+  readonly ownPorts: readonly number[]
+  readonly tokens: TokenCheck
+  /** A client connected with this token. */
+  readonly tokenUsed: (tokenId: number) => void
+  readonly agent: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Relay {
+  readonly sessions: Sessions
+  readonly links: LinkService
+  /** Reads again what the owner may have changed. */
+  reload(): Promise<void>
+  end(): void
+}
+
+/** Everything that is kept is known when this resolves, and reserved ports are listened on. */
+export async function openRelay(options: RelayOptions): Promise<Relay> {
+  const { registry, store, listeners, keyring, baseDomain, portRange, ephemeral, ownPorts, clock, log } = options
+  const addresses = new Addresses({
+    baseDomain,
+    registry,
+    store,
+    range: portRange,
+    ephemeral,
+    listeners,
+    isOwn: (protocol, number) => protocol === 'tcp' && ownPorts.includes(number),
+    log,
+  })
+  await loadAddresses(addresses, portRange, log)
+  const allowlists = new Allowlists({ store, baseDomain, log })
+  await allowlists.load()
+  const sessions = new Sessions({
+    clock,
+    log,
+    addresses,
+    allowlists,
+    keyring,
+    urlOf: address => urlOf(address, baseDomain, options.httpsPort()),
+    baseDomain,
+    agent: options.agent,
+    random: Math.random,
+  })
+  const links = new LinkService({
+    clock,
+    log,
+    tokens: options.tokens,
+    join: (hello, tokenId) => {
+      options.tokenUsed(tokenId)
+      return sessions.join(hello, tokenId)
+    },
+  })
+  const reload = async () => {
+    await allowlists.load()
+    sessions.judgeAgain()
+    await addresses.reload()
+  }
+  return { sessions, links, reload, end: () => links.close() }
+}
+
+async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {
+  const { failed, outside } = await addresses.load(GRACE_MS)
+  for (const { address, error } of failed) {
+    log.error('cannot listen on a reserved port', { port: address.text, reason: reasonOf(error) })
+  }
+  if (outside.length === 0) return
+  const ports = outside.map(({ text }) => text)
+  log.warn('reserved ports are kept but outside of port-range', { ports, range: `${first}-${last}` })
+}

@@ -1,0 +1,44 @@
+// Opens what is kept: the database of what lasts, and the log of what visitors do.
+import { AccessLog } from '../observe/access-log.ts'
+import type { Log } from '../observe/log.ts'
+import { LogStore } from './log-store.ts'
+import { openStore, type Store } from './store.ts'
+
+export interface StoresOptions {
+  readonly dataDir: string
+  /** 0 keeps no records. */
+  readonly accessLogDays: number
+  readonly accessLogBytes: number
+  readonly log: Log
+}
+
+export interface Stores {
+  readonly store: Store
+  readonly access: AccessLog
+  /** Ends when what visitors did is written; after everything that writes. */
+  end(): Promise<void>
+}
+
+/** Throws Failure. */
+export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }: StoresOptions): Promise<Stores> {
+  const store = await openStore(dataDir)
+  if (store.applied.length > 0) log.info('database migrated', { migrations: store.applied })
+  try {
+    // A file that cannot be written stops nothing.
+    const logStore = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogBytes } })
+    const access = new AccessLog({
+      write: logStore.write,
+      hasRecords: accessLogDays > 0,
+      log: log.child({ room: 'observe' }),
+    })
+    const end = async () => {
+      await access.close()
+      await logStore.close()
+      await store.close()
+    }
+    return { store, access, end }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
