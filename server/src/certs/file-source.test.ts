@@ -43,7 +43,7 @@ function setUp(t: TestContext) {
     t.after(() => keyring.close())
     return keyring
   }
-    /** Since it was asked last. */
+  /** Since it was asked last. */
   const said = () => {
     const before = logged
     logged = ''

@@ -61,7 +61,9 @@ export function parseAddress(text: string, baseDomain: string): Address {
   if (protocol !== undefined) {
     const number = Number(digits)
     if (number >= 1 && number <= MAX_PORT) return portAddress(protocol.toLowerCase() === 'udp' ? 'udp' : 'tcp', number)
-    throw new PbtError('port-invalid', `"${printable(text)}" has no port from 1 to ${MAX_PORT}`)
+    throw new PbtError('port-invalid', `"${printable(text)}" has no port from 1 to ${MAX_PORT}`, {
+      cure: `give a port such as "${protocol.toLowerCase()}:20022"`,
+    })
   }
   if (/^\d+$/.test(trimmed)) {
     throw new PbtError('port-invalid', `"${trimmed}" does not say whether it is a TCP or a UDP port`, {

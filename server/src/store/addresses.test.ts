@@ -92,6 +92,23 @@ test('a list is changed from what it is at that moment, however many change it a
   assert.equal(await addresses.find('b'), undefined, 'nothing has changed')
 })
 
+test('a list may have as many blocks as can be, and more than 1,000 addresses can be kept', async t => {
+  const { addresses } = await setUp(t)
+  const blocks = Array.from({ length: 10_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`)
+  assert.deepEqual((await addresses.setList('a', () => ({ access: 'listed', blocks }))).blocks, blocks)
+  assert.deepEqual((await addresses.allowlists())[0]?.blocks, blocks)
+  assert.deepEqual(
+    (await addresses.setList('a', () => ({ access: 'listed', blocks: blocks.slice(9_999) }))).blocks,
+    blocks.slice(9_999),
+  )
+  for (let from = 0; from < 1_500; from += 30)
+    await addresses.claim(
+      ONE,
+      Array.from({ length: 30 }, (_, index) => `app${from + index}`),
+    )
+  assert.deepEqual([(await addresses.load()).length, (await addresses.list()).length], [1_501, 1_501])
+})
+
 test('the owner sees each address with its tunnel, its target, and both lists', async t => {
   const { addresses } = await setUp(t)
   assert.ok(await addresses.add('later'))

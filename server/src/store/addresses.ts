@@ -3,11 +3,10 @@ import type { AddressRecords, KeptAddress, KeptList } from '../owner/addresses.t
 import type { AddressStore, StoredAddress } from '../relay/addresses.ts'
 import type { StoredAllowlist } from '../relay/allowlists.ts'
 import type { TunnelRecord } from '../relay/book.ts'
-import type { Prisma, PrismaClient } from './generated/client.ts'
+import type { Address, PrismaClient, Tunnel } from './generated/client.ts'
 
-/** What is read of an address for its owner. */
-const WHOLE = { tunnel: { select: { name: true, allow: true } }, entries: { orderBy: { id: 'asc' } } } as const
-type Row = Prisma.AddressGetPayload<{ include: typeof WHOLE }>
+/** So many values stand in one statement: SQLite takes 999 in its older builds. */
+const VALUES = 500
 
 export class AddressTable implements AddressStore, AddressRecords {
   private readonly prisma: PrismaClient
@@ -20,13 +19,11 @@ export class AddressTable implements AddressStore, AddressRecords {
 
   /** Every address, the one used last at the end. */
   async load(): Promise<StoredAddress[]> {
-    const rows = await this.prisma.address.findMany({
-      include: { tunnel: { select: { name: true } } },
-      orderBy: [{ lastUsedAt: 'asc' }, { id: 'desc' }],
-    })
-    return rows.map(({ address, tunnel, machineId, target, isMapped, isExpected }) => {
+    const names = new Map((await this.tunnels()).map(({ id, name }) => [id, name]))
+    const rows = await this.prisma.address.findMany({ orderBy: [{ lastUsedAt: 'asc' }, { id: 'desc' }] })
+    return rows.map(({ address, tunnelId, machineId, target, isMapped, isExpected }) => {
       const affinity = target === '' ? undefined : { machineId, target, kind: kindOf(address) }
-      return { address, tunnel: tunnel?.name ?? '', affinity, isMapped, isExpected }
+      return { address, tunnel: names.get(tunnelId ?? 0) ?? '', affinity, isMapped, isExpected }
     })
   }
 
@@ -53,12 +50,14 @@ export class AddressTable implements AddressStore, AddressRecords {
   async allowlists(): Promise<StoredAllowlist[]> {
     const rows = await this.prisma.address.findMany({
       where: { access: { not: 'client' } },
-      include: { entries: { orderBy: { id: 'asc' } } },
+      select: { id: true, address: true, access: true },
+      orderBy: { address: 'asc' },
     })
-    return rows.map(({ address, access, entries }) => ({
+    const blocks = await this.blocks()
+    return rows.map(({ id, address, access }) => ({
       address,
       access: access === 'everybody' ? access : 'listed',
-      blocks: entries.map(({ block }) => block),
+      blocks: blocks.get(id) ?? [],
     }))
   }
 
@@ -66,13 +65,15 @@ export class AddressTable implements AddressStore, AddressRecords {
 
   /** Every address with what is known of it, by its text. */
   async list(): Promise<KeptAddress[]> {
-    return (await this.prisma.address.findMany({ include: WHOLE, orderBy: { address: 'asc' } })).map(kept)
+    const tunnels = new Map((await this.tunnels()).map(tunnel => [tunnel.id, tunnel]))
+    const blocks = await this.blocks()
+    const rows = await this.prisma.address.findMany({ orderBy: { address: 'asc' } })
+    return rows.map(row => kept(row, tunnels.get(row.tunnelId ?? 0), blocks.get(row.id) ?? []))
   }
 
   /** One of them; undefined when there is no such address. */
   async find(address: string): Promise<KeptAddress | undefined> {
-    const row = await this.prisma.address.findUnique({ where: { address }, include: WHOLE })
-    return row === null ? undefined : kept(row)
+    return (await found(this.prisma, address))?.kept
   }
 
   /** Keeps an address that no tunnel has used; false, and nothing has changed, when it is kept already. */
@@ -94,36 +95,74 @@ export class AddressTable implements AddressStore, AddressRecords {
    */
   async setList(address: string, change: (before: KeptAddress | undefined) => KeptList): Promise<KeptAddress> {
     return await this.prisma.$transaction(async prisma => {
-      const before = await prisma.address.findUnique({ where: { address }, include: WHOLE })
-      const { access, blocks } = change(before === null ? undefined : kept(before))
-      const { id } = await prisma.address.upsert({
-        where: { address },
-        create: { address, access },
-        update: { access },
-      })
+      const before = await found(prisma, address)
+      const { access, blocks } = change(before?.kept)
+      const where = { address }
+      const { id } = await prisma.address.upsert({ where, create: { address, access }, update: { access } })
       // Those that stay keep their note, their end and their place.
-      await prisma.allowlistEntry.deleteMany({ where: { addressId: id, block: { notIn: [...blocks] } } })
+      const wanted = new Set(blocks)
+      const gone = before?.entries.filter(({ block }) => !wanted.has(block)) ?? []
+      for (const some of inPortions(gone)) {
+        await prisma.allowlistEntry.deleteMany({ where: { id: { in: some.map(entry => entry.id) } } })
+      }
       const present = new Set(before?.entries.map(({ block }) => block))
       const added = blocks.filter(block => !present.has(block)).map(block => ({ addressId: id, block }))
-      if (added.length > 0) await prisma.allowlistEntry.createMany({ data: added })
-      return kept(await prisma.address.findUniqueOrThrow({ where: { id }, include: WHOLE }))
+      for (const data of inPortions(added)) await prisma.allowlistEntry.createMany({ data })
+      const after = await found(prisma, address)
+      if (after === undefined) throw new Error(`the address ${address} was written and is not there`)
+      return after.kept
     })
+  }
+
+  /** Prisma would ask for each relation with all ids in one statement, which SQLite does not take. */
+  private async tunnels() {
+    return await this.prisma.tunnel.findMany({ select: { id: true, name: true, allow: true } })
+  }
+
+  /** By the address's id. */
+  private async blocks(): Promise<Map<number, string[]>> {
+    const byAddress = new Map<number, string[]>()
+    const entries = await this.prisma.allowlistEntry.findMany({
+      select: { addressId: true, block: true },
+      orderBy: { id: 'asc' },
+    })
+    for (const { addressId, block } of entries) {
+      const blocks = byAddress.get(addressId) ?? []
+      byAddress.set(addressId, blocks)
+      blocks.push(block)
+    }
+    return byAddress
   }
 }
 
-function kept({ address, tunnel, access, entries, target, isExpected, note, createdAt, lastUsedAt }: Row): KeptAddress {
+async function found(prisma: Pick<PrismaClient, 'address'>, address: string) {
+  const row = await prisma.address.findUnique({
+    where: { address },
+    include: { tunnel: true, entries: { orderBy: { id: 'asc' } } },
+  })
+  if (row === null) return undefined
+  const blocks = row.entries.map(({ block }) => block)
+  return { entries: row.entries, kept: kept(row, row.tunnel ?? undefined, blocks) }
+}
+
+function kept(row: Address, tunnel: Pick<Tunnel, 'name' | 'allow'> | undefined, blocks: string[]): KeptAddress {
+  const { address, access, target, isExpected, note, createdAt, lastUsedAt } = row
   return {
     address,
     tunnel: tunnel?.name ?? '',
     target,
     isExpected,
     access: access === 'everybody' || access === 'listed' ? access : 'client',
-    blocks: entries.map(({ block }) => block),
+    blocks,
     clientBlocks: wordsIn(tunnel?.allow ?? ''),
     note,
     createdAt,
     lastUsedAt: lastUsedAt ?? undefined,
   }
+}
+
+function* inPortions<T>(all: readonly T[]): Generator<T[]> {
+  for (let from = 0; from < all.length; from += VALUES) yield all.slice(from, from + VALUES)
 }
 
 function wordsIn(text: string): string[] {

@@ -1,0 +1,101 @@
+// The owner's verbs for addresses, on a real database.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { makeStore } from '../store/store.ts'
+import { AddressVerbs, type ListChange } from './addresses.ts'
+
+const TUNNEL = { name: 'app', machineId: 'machine', kind: 'http', target: '3000', allow: ['192.0.2.1', '192.0.2.2'] }
+
+async function setUp(t: TestContext) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pbt-owner-'))
+  const store = await makeStore(dataDir)
+  t.after(async () => {
+    await store.close()
+    rmSync(dataDir, { recursive: true })
+  })
+  let changes = 0
+  const changed = async () => void changes++
+  const verbs = new AddressVerbs({ records: store.addresses, baseDomain: 'pbt.test', changed })
+  await store.addresses.claim(TUNNEL, ['app'])
+  const allow = async (address: string, kind: ListChange['kind'], ...blocks: string[]) => {
+    const after = await verbs.allow(address, { kind, blocks } as ListChange)
+    return [after.access, ...after.blocks]
+  }
+  return { verbs, allow, changes: () => changes }
+}
+
+test('an address is kept for later in any form, once, and anybody may have it after it is released', async t => {
+  const { verbs, changes } = await setUp(t)
+  assert.equal((await verbs.reserve('https://Later.pbt.test/')).address, 'later')
+  assert.equal((await verbs.reserve('tcp-20022')).address, 'tcp:20022')
+  assert.equal(changes(), 2)
+  const taken = { code: 'address-taken', message: 'the address "later" is kept already, for later' }
+  await assert.rejects(verbs.reserve('later'), taken)
+  await assert.rejects(verbs.reserve('app'), { code: 'address-taken', message: /for the tunnel "app"$/ })
+  assert.deepEqual(
+    (await verbs.list()).map(({ address }) => address),
+    ['app', 'later', 'tcp:20022'],
+  )
+  assert.equal((await verbs.release('app')).tunnel, 'app')
+  await assert.rejects(verbs.release('app'), { code: 'unknown-address', cure: /address list/ })
+  await verbs.reserve('app')
+  assert.equal((await verbs.get('app')).tunnel, '')
+  assert.equal(changes(), 4)
+})
+
+test('what is no address is refused with what would be right, and nothing changes', async t => {
+  const { verbs, changes } = await setUp(t)
+  for (const wrong of ['no/name', 'www', '20022', 'tcp:0', '', 'x'.repeat(300)])
+    await assert.rejects(verbs.reserve(wrong), ({ code, cure }) => code === 'usage' && cure !== '', wrong)
+  await assert.rejects(verbs.get('nobody'), { code: 'unknown-address' })
+  assert.equal(changes(), 0)
+})
+
+test('a list is set, added to and removed from, whatever it was', async t => {
+  const { allow } = await setUp(t)
+  // From what the client says.
+  assert.deepEqual(await allow('app', 'add', '203.0.113.0/24'), ['listed', '192.0.2.1', '192.0.2.2', '203.0.113.0/24'])
+  assert.deepEqual(await allow('app', 'add', '192.0.2.1/32'), ['listed', '192.0.2.1', '192.0.2.2', '203.0.113.0/24'])
+  assert.deepEqual(await allow('app', 'remove', '192.0.2.1/32', '203.0.113.0/24'), ['listed', '192.0.2.2'])
+  assert.deepEqual(await allow('app', 'as-client'), ['client'])
+  assert.deepEqual(await allow('app', 'remove', '192.0.2.2'), ['listed', '192.0.2.1'])
+  // The last one: nobody, not everybody.
+  assert.deepEqual(await allow('app', 'remove', '192.0.2.1'), ['listed'])
+  assert.deepEqual(await allow('app', 'set', '2001:db8::1', '2001:DB8:0::1/128', '192.0.2.9'), [
+    'listed',
+    '2001:db8::1',
+    '192.0.2.9',
+  ])
+  assert.deepEqual(await allow('app', 'everybody'), ['everybody'])
+  assert.deepEqual(await allow('app', 'nobody'), ['listed'])
+  assert.deepEqual(await allow('app', 'add', '192.0.2.1'), ['listed', '192.0.2.1'])
+})
+
+test('a list may be set before an address has a tunnel; the address is kept from then on', async t => {
+  const { verbs, allow } = await setUp(t)
+  assert.deepEqual(await allow('new', 'set', '192.0.2.1'), ['listed', '192.0.2.1'])
+  assert.deepEqual(await allow('app.mine.uk', 'nobody'), ['listed'])
+  assert.deepEqual(
+    (await verbs.list()).map(({ address }) => address),
+    ['app', 'app.mine.uk', 'new'],
+  )
+})
+
+test('a change that cannot be is refused with why, and nothing changes', async t => {
+  const { verbs, allow, changes } = await setUp(t)
+  await assert.rejects(allow('new', 'add', '192.0.2.1'), {
+    message: /everybody may visit "new": there is no list to add to/,
+  })
+  await assert.rejects(allow('new', 'remove', '192.0.2.1'), { message: /no list to remove from/ })
+  await assert.rejects(allow('app', 'remove', '192.0.2.9'), {
+    message: /"192.0.2.9" is not on/,
+    cure: /it has 192.0.2.1 192.0.2.2/,
+  })
+  await assert.rejects(allow('app', 'set', '10.0.0.0/33'), { code: 'usage', message: /"10.0.0.0\/33"/ })
+  assert.deepEqual([changes(), (await verbs.list()).length], [0, 1])
+  await allow('app', 'everybody')
+  await assert.rejects(allow('app', 'add', '192.0.2.1'), { message: /everybody may visit/ })
+})
