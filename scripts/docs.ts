@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config.ts'
+import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config/config.ts'
 import { replyFor } from '../server/src/edge/replies.ts'
 import { DURATION_METRIC, METRICS } from '../server/src/observe/metrics.ts'
 import { eventsSection } from './events.ts'
@@ -65,7 +65,9 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['--help']],
   ['server/src/main.ts', ['init', '--help']],
   ['server/src/main.ts', ['start', '--help']],
-  ['server/src/main.ts', ['allow', '--help']],
+  ['server/src/main.ts', ['token', '--help']],
+  ['server/src/main.ts', ['address', '--help']],
+  ['server/src/main.ts', ['address', 'allow', '--help']],
 ]
 
 function commands(): string {

@@ -1,10 +1,10 @@
 // The events that programs get with --json, for docs/commands.md: one that is missing here does not compile.
 import type { ClientEvent } from '../client/src/events.ts'
-import type { ServerEvent } from '../server/src/output.ts'
+import type { ServerEvent } from '../server/src/commands/output.ts'
 
 type Said = readonly [fields: string, when: string]
 
-const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
+const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>> = {
   initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
   ready: [
     '`baseDomain`, `https`, `http`, `dns`, `portRange`, `ca`, `publicAddress`',
@@ -12,9 +12,17 @@ const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],
   stopped: ['', 'it has ended'],
-  allowlists: [
-    '`lists`: `addresses`, `allow`',
-    '`allow`: who may visit this address; without `allow` what the client says holds',
+  rotated: ['`token`', '`token rotate` made a new token; it is shown this once, and those before it have ended'],
+  revoked: ['`id`', '`token revoke` ended this token'],
+  token: [
+    '`id`, `label`, `state`, `createdAt`, `lastUsedAt`, `endsAt`',
+    '`token list`: `state` is `valid`, `ending` or `ended`',
+  ],
+  reserved: ['as `address`', '`address reserve`: the address is kept'],
+  released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  address: [
+    '`address`, `tunnel`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
+    '`address list`, `address allow`: `access` is `client` (`allow`: those that its client names, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
   ],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
 }

@@ -27,9 +27,9 @@ const REQUEST = 'GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
 async function allow(t: TestContext, server: RunningServer, ...args: string[]) {
   const command = program(t, SERVER, ['allow', ...args, '--json', '--data-dir', server.dataDir])
   const { code } = await command.exited
-  const [told] = command.events
-  assert.ok(told !== undefined, command.stderr)
-  return { code, lists: told.lists, error: told.code, message: String(told.message) }
+  const told = command.events.map(({ address, access, allow }) => [address, access, allow])
+  const [first] = command.events
+  return { code, told, error: first?.code, message: String(first?.message) }
 }
 
 /** Waits until the server has told that it goes by so many changed lists. */
@@ -92,8 +92,8 @@ test('B5: a list that is changed while tunnels run cuts whom it does not name, o
 
   const begun = performance.now()
   for (const address of ['app', `tcp:${portOf('tcp')}`, `udp:${portOf('udp')}`]) {
-    const { code, lists } = await allow(t, server, address, `${FRIEND}/32`, '2001:db8::/32')
-    assert.deepEqual([code, lists], [0, [{ addresses: [address], allow: [`${FRIEND}/32`, '2001:db8::/32'] }]])
+    const { code, told } = await allow(t, server, address, `${FRIEND}/32`, '2001:db8::/32')
+    assert.deepEqual([code, told], [0, [[address, 'listed', [`${FRIEND}/32`, '2001:db8::/32']]]])
   }
   await changes(server, 3)
   await stranger.gone
@@ -165,8 +165,8 @@ test('a list stays with its address when the target changes or another machine h
   const port = Number(new URL(String(url[0])).port)
   await allow(t, server, 'app', FRIEND)
   // As logs and metrics name the tunnel.
-  const { lists } = await allow(t, server, `tcp-${port}`, FRIEND)
-  assert.deepEqual(lists, [{ addresses: [`tcp:${port}`], allow: [FRIEND] }])
+  const { told } = await allow(t, server, `tcp-${port}`, FRIEND)
+  assert.deepEqual(told, [[`tcp:${port}`, 'listed', [FRIEND]]])
   await changes(server, 2)
   assert.deepEqual(await visits('app.localhost', port), listed)
 
@@ -185,30 +185,31 @@ test('a list stays with its address when the target changes or another machine h
     assert.equal((await allow(t, server, address, 'as-client')).code, 0)
   await changes(server, 4)
   assert.deepEqual(await visits('app.localhost', port), ['200 whole', '200 whole'])
-  assert.deepEqual((await allow(t, server)).lists, [])
+  assert.deepEqual((await allow(t, server)).told, [])
 
-  // A custom domain may have its list before it has a tunnel.
+  // An address may have its list before it has a tunnel.
   assert.equal((await allow(t, server, 'app.mine.uk', FRIEND)).code, 0)
   await up(['http', String(http), '--domain', 'app.mine.uk'], 1, home)
   assert.deepEqual(await visits('app.mine.uk', 0), ['200 ', '403 '])
-  assert.deepEqual((await allow(t, server)).lists, [{ addresses: ['app.mine.uk'], allow: [FRIEND] }])
+  assert.deepEqual((await allow(t, server)).told, [['app.mine.uk', 'listed', [FRIEND]]])
 })
 
 test('a list that cannot be is refused with the reason, and the one before stays', async t => {
   const server = await startServer(t)
   const target = await httpTarget(t, (_, response) => response.end('whole'))
   await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '192.0.2.1'])
-  assert.deepEqual((await allow(t, server)).lists, [])
-  assert.deepEqual((await allow(t, server, 'app')).lists, [{ addresses: ['app'] }])
+  assert.deepEqual((await allow(t, server)).told, [])
+  assert.deepEqual((await allow(t, server, 'app')).told, [['app', 'client', ['192.0.2.1']]])
   await allow(t, server, 'app.localhost', 'everybody')
-  const everybody = [{ addresses: ['app'], allow: [] }]
+  const everybody = [['app', 'everybody', []]]
   const wrong: readonly (readonly [args: string[], code: number, error: string, message: RegExp])[] = [
     [['app', '10.0.0.0/33'], 2, 'usage', /"10\.0\.0\.0\/33"/],
     [['app', '10.0.0.0/8', 'everybody'], 2, 'usage', /"everybody" stands alone/],
     [['no/name', '10.0.0.0/8'], 2, 'usage', /"no\/name"/],
-    [['nobody', '10.0.0.0/8'], 1, 'unknown-address', /"nobody"/],
-    [['tcp:1', '10.0.0.0/8'], 1, 'unknown-address', /"tcp:1"/],
-    [['tcp-1', '10.0.0.0/8'], 1, 'unknown-address', /"tcp-1"/],
+    [['app', '10.0.0.0/8', '--add', '10.0.0.1'], 2, 'usage', /together with --add/],
+    [['app', '--add', '10.0.0.1'], 2, 'usage', /everybody may visit "app"/],
+    [['never'], 1, 'unknown-address', /"never"/],
+    [['tcp-1'], 1, 'unknown-address', /"tcp:1"/],
     [['20022', '10.0.0.0/8'], 2, 'usage', /"20022"/],
     [['tcp://app.localhost', '10.0.0.0/8'], 2, 'usage', /"tcp:/],
     [['https://www.localhost/', '10.0.0.0/8'], 2, 'usage', /reserved/],
@@ -219,7 +220,7 @@ test('a list that cannot be is refused with the reason, and the one before stays
     assert.match(got.message, message)
   })
   await Promise.all(judged)
-  assert.deepEqual((await allow(t, server)).lists, everybody)
+  assert.deepEqual((await allow(t, server)).told, everybody)
   // In words, for people.
   const shown = program(t, SERVER, ['allow', '--data-dir', server.dataDir], clientEnv(t, server))
   let text = ''

@@ -14,12 +14,12 @@ import { TrustedProxies } from '../src/access/trusted-proxies.ts'
 import { VisitorLimits } from '../src/access/visitor-limits.ts'
 import { type Authority, leafCertificate } from '../src/certs/certificate.ts'
 import { openDevelopmentAuthority } from '../src/certs/development-authority.ts'
-import { DevelopmentKeyring } from '../src/certs/development-keyring.ts'
-import { FileKeyring } from '../src/certs/file-keyring.ts'
+import { DevelopmentSource } from '../src/certs/development-source.ts'
+import { FileSource } from '../src/certs/file-source.ts'
 import { Edge } from '../src/edge/edge.ts'
 import { IGNORED } from '../src/edge/testing/access.ts'
-import type { Keyring } from '../src/edge/tls.ts'
 import { openLog } from '../src/observe/log.ts'
+import type { Keyring } from '../src/relay/keyring.ts'
 import { scratch, startPbt } from './support/programs.ts'
 import { httpTarget } from './support/targets.ts'
 
@@ -90,15 +90,16 @@ async function openEdge(t: TestContext, clock: FakeClock, keyring: Keyring, base
   })
   t.after(() => edge.close())
   const listen = { port: 0, addresses: ['127.0.0.1'] }
-  return (await edge.listen(listen, listen)).https
+  await edge.listen(listen, listen)
+  return edge.ports.https
 }
 
 /** With certificates of its own, and its authority. */
 async function openDevelopment(t: TestContext, clock = new FakeClock()) {
   const dataDir = join(scratch(t), 'data')
   mkdirSync(dataDir)
-  const keyring = new DevelopmentKeyring(openDevelopmentAuthority(dataDir))
-  return { https: await openEdge(t, clock, keyring), ca: readFileSync(keyring.authorityFile) }
+  const authority = openDevelopmentAuthority(dataDir)
+  return { https: await openEdge(t, clock, new DevelopmentSource(authority)), ca: readFileSync(authority.file) }
 }
 
 /** With the owner's files, one pair for each name, which `write` replaces; a name with "rsa" in it has such a key. */
@@ -114,11 +115,8 @@ async function openFiles(t: TestContext, names: readonly string[]) {
     writeFileSync(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
     return files
   }
-  const keyring = new FileKeyring(
-    names.map((name, at) => write(at, name)),
-    'pbt.test',
-    LOG,
-  )
+  const files = names.map((name, at) => write(at, name))
+  const keyring = new FileSource({ files, baseDomain: 'pbt.test', log: LOG, changed: () => {} })
   t.after(() => keyring.close())
   return { https: await openEdge(t, new FakeClock(), keyring, 'pbt.test'), keyring, write }
 }
@@ -289,11 +287,11 @@ test('B4: without a server name a host is served that the certificate covers', a
 test('I9: without a name and without a certificate for that the handshake fails, and names are served as before', async t => {
   const dataDir = join(scratch(t), 'data')
   mkdirSync(dataDir)
-  const own = new DevelopmentKeyring(openDevelopmentAuthority(dataDir))
+  const own = new DevelopmentSource(openDevelopmentAuthority(dataDir))
   const pair = own.unnamed
   let unnamed: typeof pair | undefined
   const port = await openEdge(t, new FakeClock(), {
-    contextFor: (name, call) => own.contextFor(name, call),
+    contextFor: name => own.contextFor(name),
     covers: (name, host) => own.covers(name, host),
     get unnamed() {
       return unnamed

@@ -80,7 +80,7 @@ export const ADDRESS_COMMANDS: readonly Command[] = [
   reserve,
   release,
   allow,
-  { ...allow, name: 'allow', summary: 'short for "address allow"' },
+  { ...allow, name: 'allow', summary: 'show or set who may visit an address (short for "address allow")' },
 ]
 
 /** Throws Failure `usage`. */

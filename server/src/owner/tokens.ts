@@ -44,7 +44,7 @@ export class TokenVerbs {
   /** A new token, shown only now; those before it have ended, and the sessions of their clients. */
   async rotate(): Promise<{ token: string }> {
     const token = newToken()
-    await this.options.records.replace(hashToken(token), `made ${new Date().toISOString().slice(0, 10)}`)
+    await this.options.records.replace(hashToken(token), 'rotated')
     await this.options.changed()
     return { token }
   }

@@ -9,12 +9,18 @@ export function integrityOf(dataDir: string): string {
 
 /** The subdomains that are remembered. */
 export function labelsIn(dataDir: string): Set<string> {
-  return new Set(query(dataDir, 'SELECT label FROM subdomains').map(({ label }) => String(label)))
+  return new Set(
+    query(dataDir, "SELECT address FROM addresses WHERE address NOT LIKE '%:%' AND address NOT LIKE '%.%'").map(
+      ({ address }) => String(address),
+    ),
+  )
 }
 
 /** The public ports that are remembered, as `tcp:20022`. */
 export function portsIn(dataDir: string): Set<string> {
-  return new Set(query(dataDir, 'SELECT protocol, number FROM ports').map(port => `${port.protocol}:${port.number}`))
+  return new Set(
+    query(dataDir, "SELECT address FROM addresses WHERE address LIKE '%:%'").map(({ address }) => String(address)),
+  )
 }
 
 /** What is kept of the tokens. */

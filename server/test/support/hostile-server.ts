@@ -10,7 +10,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { openDevelopmentAuthority } from '../../src/certs/development-authority.ts'
-import { DevelopmentKeyring } from '../../src/certs/development-keyring.ts'
+import { DevelopmentSource } from '../../src/certs/development-source.ts'
 import { batchOf, type FrameInit, grpcMessage, HandmadeLink, type WelcomeInit } from './handmade-link.ts'
 import { scratch } from './programs.ts'
 
@@ -81,9 +81,9 @@ export class HostileCall extends HandmadeLink {
 /** A server on a free port of 127.0.0.1. `onCall` gets each call after its hello. */
 export async function hostileServer(t: TestContext, onCall: (call: HostileCall) => void) {
   const authority = openDevelopmentAuthority(scratch(t))
-  const keyring = new DevelopmentKeyring(authority)
+  const keyring = new DevelopmentSource(authority)
   const server = createSecureServer({
-    SNICallback: (name, call) => keyring.contextFor(name, call),
+    SNICallback: (name, call) => call(null, keyring.contextFor(name)),
     settings: { initialWindowSize: WINDOW_BYTES },
   })
   const sessions = new Set<ServerHttp2Session>()
