@@ -29,7 +29,9 @@ const checks: readonly Check[] = [
       listed(
         findFaults(
           tracked().filter(
-            file => /^(proto\/src|server|client|scripts|bench)\/.*\.ts$/.test(file) && !file.includes('/generated/'),
+            file =>
+              /^(proto\/src|server|client|admin|launch|scripts|bench)\/.*\.(ts|tsx|js|mjs)$/.test(file) &&
+              !file.includes('/generated/'),
           ),
         ),
       ),

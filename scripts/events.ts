@@ -31,6 +31,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
   stored: ['`server`', '`init` has checked and stored the token'],
   connected: ['`server`', 'a session with the server has begun'],
   online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  waiting: [
+    '`number`, `tunnel`, `url`, `target`, `reason`, `cure`',
+    'an address is kept for the tunnel and does not serve yet: no certificate covers it',
+  ],
   reconnecting: ['`reason`, `retryInMs`', 'the link is gone; visitors wait while the session can be resumed'],
   resumed: ['', 'the session goes on, nothing is lost'],
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
@@ -40,7 +44,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
     'something cannot be, and why; with `number` and `target` one tunnel, the others serve; `retrying`: it is asked for again',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this machine, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],

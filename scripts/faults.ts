@@ -52,6 +52,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'limited by address, IPv6 by /64; the right token from elsewhere is served',
         ADDED,
       ),
+      row(
+        'A4',
+        'P0',
+        'rotation of the token',
+        'sessions of the old one end within a second, their clients say what to do; the new one serves at once',
+        ADDED,
+      ),
     ],
   ],
   [
@@ -214,6 +221,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
   [
     'TLS',
     [
+      row(
+        'I6',
+        'P0',
+        'certificate run out, half written, with another key, missing',
+        'the others serve; only one for clients is needed to start, and what is wrong with each is told',
+        ADDED,
+      ),
       row(
         'I9',
         'P1',

@@ -224,15 +224,23 @@ export class Agent {
       this.refusals.forget(plan.number)
       this.names.set(plan.number, opened.name)
       const { number, kind, target } = plan
-      this.options.onEvent({ event: 'online', number, tunnel: opened.name, kind, urls: opened.urls, target })
+      const tunnel = opened.name
+      if (opened.urls.length > 0 || opened.waiting.length === 0) {
+        this.options.onEvent({ event: 'online', number, tunnel, kind, urls: opened.urls, target })
+      }
+      for (const { url, reason, cure } of opened.waiting) {
+        this.options.onEvent({ event: 'waiting', number, tunnel, url, target, reason, cure })
+      }
     },
     onRefused: (session, plan, end) => {
       if (!this.isCurrent(session)) return
       const { number, target } = plan
       const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
       const told: ClientEvent = { event: 'error', number, target, code, message, cure }
-      if (isWorthRetrying(code)) {
-        this.refusals.add(number, told, () => {
+      if (end.mayPass || isWorthRetrying(code)) {
+        // One who is away is back within the grace time, or has lost what it held.
+        const maximumMs = end.mayPass ? MAX_RESUMABLE_DELAY_MS : MAX_DELAY_MS
+        this.refusals.add(number, told, maximumMs, () => {
           if (!session.isOver && !this.draining.has(session)) session.ask(plan)
         })
         return

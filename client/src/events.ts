@@ -7,6 +7,8 @@ export type ClientEvent =
   | { event: 'stored'; server: string }
   | { event: 'connected'; server: string }
   | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
+  /** One of the tunnel's addresses is kept for it and does not serve yet. */
+  | { event: 'waiting'; number: number; tunnel: string; url: string; target: string; reason: string; cure: string }
   | { event: 'reconnecting'; reason: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
@@ -48,12 +50,21 @@ export interface TunnelAsked {
   readonly target: string
 }
 
+/** An address that does not serve yet. */
+export interface WaitingAddress {
+  readonly url: string
+  readonly reason: string
+  readonly cure: string
+}
+
 /** How it stands. */
 export interface TunnelStanding extends TunnelAsked {
   /** '' until it was online. */
   readonly name: string
   /** Its public addresses, none until it was online and after it was refused or ended. */
   readonly urls: readonly string[]
+  /** Addresses that are kept for it and do not serve yet, with what to do. */
+  readonly waiting: readonly WaitingAddress[]
   /** Why it was refused or is over, '' when neither. */
   readonly fault: string
 }

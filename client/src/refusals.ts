@@ -5,6 +5,9 @@ import type { ClientEvent } from './events.ts'
 
 type ErrorEvent = Extract<ClientEvent, { event: 'error' }>
 
+/** All that are refused together are asked for once in so many times this: the server bounds how often tunnels are opened. */
+const TURN_MS = 600
+
 interface Refusal {
   readonly backoff: Backoff
   readonly timer: Timer
@@ -25,12 +28,16 @@ export class Refusals {
     this.onEvent = onEvent
   }
 
-  /** The tunnel was refused, also again: tells it unless it was told with these words, and calls `ask` after a while. */
-  add(number: number, told: ErrorEvent, ask: () => void): void {
+  /**
+   * The tunnel was refused, also again: tells it unless it was told with these words, and calls `ask` after a while, about `maximumMs` at
+   * most where few are refused.
+   */
+  add(number: number, told: ErrorEvent, maximumMs: number, ask: () => void): void {
     const before = this.all.get(number)
     before?.timer.clear()
     const backoff = before?.backoff ?? this.newBackoff()
-    const timer = this.clock.after(backoff.next(MAX_DELAY_MS), ask)
+    const turnMs = (before === undefined ? this.all.size + 1 : this.all.size) * TURN_MS
+    const timer = this.clock.after(Math.max(backoff.next(maximumMs), turnMs), ask)
     this.all.set(number, { backoff, timer, message: told.message })
     if (before?.message !== told.message) this.onEvent({ ...told, retrying: true })
   }

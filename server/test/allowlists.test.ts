@@ -189,7 +189,7 @@ test('a list stays with its address when the target changes or another machine h
 
   // An address may have its list before it has a tunnel.
   assert.equal((await allow(t, server, 'app.mine.uk', FRIEND)).code, 0)
-  await up(['http', String(http), '--domain', 'app.mine.uk'], 1, home)
+  await up(['http', String(http), '--domain', 'app.mine.uk', '--domain', 'also'], 1, home)
   assert.deepEqual(await visits('app.mine.uk', 0), ['200 ', '403 '])
   assert.deepEqual((await allow(t, server)).told, [['app.mine.uk', 'listed', [FRIEND]]])
 })

@@ -3,7 +3,7 @@ import type { LinkState, Traffic, TunnelStanding } from '../events.ts'
 import { type RequestRecord, troubleOf } from './requests.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
 
-export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'target' | 'fault'> {
+export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 'target' | 'fault'> {
   readonly requests: number
   readonly requestsPerSecond: number
   readonly open: number
@@ -72,14 +72,19 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
 }
 
 function tunnelLines(tunnel: TunnelView, isAlone: boolean, columns: number): Span[][] {
-  const { urls, target, fault, requests, requestsPerSecond, open } = tunnel
-  const addresses = urls.map((url, index): Span[] => {
+  const { urls, waiting, target, fault, requests, requestsPerSecond, open } = tunnel
+  const addresses = [...urls, ...waiting.map(({ url }) => url)].map((url, index): Span[] => {
     const address = safe(url)
     // An address is there to be copied: in a narrow terminal it gets the whole line.
     if (LABEL_CELLS + cellsOf(address) > columns) return [[address, 'bold']]
     return [label(index === 0 ? 'Address' : ''), [address, 'bold']]
   })
-  if (urls.length === 0) addresses.push([label('Address'), fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']])
+  for (const [index, { reason, cure }] of waiting.entries()) {
+    const after = urls.length + 2 * index + 1
+    addresses.splice(after, 0, [label(''), [safe(`reserved, but ${reason}: ${cure}`), 'yellow']])
+  }
+  if (addresses.length === 0)
+    addresses.push([label('Address'), fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']])
   const own = isAlone ? '' : `  ${requests}  ${requestsPerSecond}/s  ${open} open`
   return [...addresses, [label('Target'), [safe(target)], [own, 'dim']]]
 }

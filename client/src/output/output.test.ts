@@ -30,6 +30,7 @@ function viewOf(fields: Partial<View> = {}): View {
     tunnels: [
       {
         urls: ['https://app.localhost:8443'],
+        waiting: [],
         target: '127.0.0.1:3000',
         fault: '',
         requests: 1,
@@ -122,8 +123,8 @@ test('a visitor cannot steer the terminal through the view', () => {
     reason: text,
     state: 'offline',
     tunnels: [
-      { urls: [text], target: text, fault: '', requests: 0, requestsPerSecond: 0, open: 0 },
-      { urls: [], target: text, fault: text, requests: 0, requestsPerSecond: 0, open: 0 },
+      { urls: [text], waiting: [], target: text, fault: '', requests: 0, requestsPerSecond: 0, open: 0 },
+      { urls: [], waiting: [], target: text, fault: text, requests: 0, requestsPerSecond: 0, open: 0 },
     ],
     recent: [record({ path: text, method: text, fault: text })],
   })

@@ -11,6 +11,8 @@ export function sentence(event: ClientEvent): string {
       return safe(`connected to ${event.server}`)
     case 'online':
       return safe(`online: ${event.urls.join(' ')} -> ${event.target}`)
+    case 'waiting':
+      return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
     case 'reconnecting':
       return safe(
         `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
@@ -25,7 +27,11 @@ export function sentence(event: ClientEvent): string {
       const { target, message, code, retrying, cure } = event
       const about = target === undefined ? '' : `no tunnel to ${target}: `
       const next = retrying === true ? '; trying again' : ''
-      return safe(`error: ${about}${message} (${code})${next}`) + (cure === '' ? '' : `\n  to do: ${safe(cure)}`)
+      return safe(`error: ${about}${message} (${code})${next}`) + cureLine(cure)
     }
   }
+}
+
+function cureLine(cure: string): string {
+  return cure === '' ? '' : `\n  to do: ${safe(cure)}`
 }

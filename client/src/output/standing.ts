@@ -1,6 +1,6 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding } from '../events.ts'
+import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from '../events.ts'
 
 export class Standing {
   private readonly clock: Clock
@@ -13,7 +13,10 @@ export class Standing {
   constructor(clock: Clock, asked: readonly TunnelAsked[]) {
     this.clock = clock
     this.byNumber = new Map(
-      asked.map(({ number, kind, target }) => [number, { number, kind, target, name: '', urls: [], fault: '' }]),
+      asked.map(({ number, kind, target }) => [
+        number,
+        { number, kind, target, name: '', urls: [], waiting: [], fault: '' },
+      ]),
     )
   }
 
@@ -34,7 +37,10 @@ export class Standing {
         this.enter('online', '')
         break
       case 'online':
-        this.change(event.number, { name: event.tunnel, urls: event.urls, fault: '' })
+        this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], fault: '' })
+        break
+      case 'waiting':
+        this.waits(event.number, event.tunnel, event)
         break
       case 'reconnecting':
         this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
@@ -44,14 +50,22 @@ export class Standing {
         this.enter('offline', event.reason)
         break
       case 'closed':
-        this.change(event.number, { urls: [], fault: event.reason })
+        this.change(event.number, { urls: [], waiting: [], fault: event.reason })
         break
       case 'error':
-        if (event.number !== undefined) this.change(event.number, { urls: [], fault: event.message })
+        if (event.number !== undefined) this.change(event.number, { urls: [], waiting: [], fault: event.message })
         break
       case 'stored':
         break
     }
+  }
+
+  private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {
+    const before = this.byNumber.get(number)
+    if (before === undefined) return
+    const others = before.waiting.filter(other => other.url !== url)
+    const urls = before.urls.filter(other => other !== url)
+    this.change(number, { name, urls, waiting: [...others, { url, reason, cure }], fault: '' })
   }
 
   private change(number: number, news: Partial<TunnelStanding>): void {

@@ -93,16 +93,23 @@ function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessS
   ]
 }
 
-function tunnelLines({ urls, target, fault, requests, open, bytesIn, bytesOut, kind }: TunnelSnapshot): Span[][] {
+function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
+  const { urls, waiting, target, fault, requests, open, bytesIn, bytesOut, kind } = tunnel
+  const waits = waiting.map(({ url, reason }): Span[] => [
+    [`  ${safe(url)}`, 'bold'],
+    [`  reserved, but ${safe(reason)}`, 'yellow'],
+  ])
+  if (urls.length === 0 && waits.length > 0) return waits
   if (urls.length === 0) {
     const why: Span = fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']
     return [[[`  ${kind} to ${safe(target)}`], why]]
   }
   const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
-  return urls.map((url, index) => {
+  const lines = urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
     const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
-    return [address, [`  to ${safe(target)}  ${done}`]]
+    return [address, [`  to ${safe(target)}  ${done}`]] as Span[]
   })
+  return [...lines, ...waits]
 }

@@ -1,6 +1,7 @@
 // One session with the server: its multiplexer, its proof for resuming, and its tunnels, over one link after another.
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  Allowance,
   type Channel,
   type ChannelKind,
   type ChannelOpen,
@@ -32,6 +33,9 @@ export const OPEN_MS = 10_000
 const MAX_GRACE_MS = 600_000
 /** The server may tell this many new tokens in a session: each is written to disk. */
 const MAX_NEW_TOKENS = 16
+/** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
+const MAX_NEWS = 256
+const NEWS_A_SECOND = 1
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
 
@@ -69,10 +73,13 @@ export interface TunnelEnd {
   readonly code: ErrorCode
   readonly message: string
   readonly cure: string
+  /** The server says that the same may succeed later. */
+  readonly mayPass: boolean
 }
 
 /** What the agent hears of a session. Called synchronously from the multiplexer; must not throw. */
 export interface SessionEvents {
+  /** Also later, when the tunnel's addresses have changed: `opened` has all of them. */
   onOpened(session: Session, plan: TunnelPlan, opened: TunnelOpened): void
   onRefused(session: Session, plan: TunnelPlan, end: TunnelEnd): void
   onClosed(session: Session, plan: TunnelPlan, end: TunnelEnd): void
@@ -97,6 +104,8 @@ export class Session {
   private readonly plans: ReadonlyMap<number, TunnelPlan>
   /** Tunnels that the server has not answered for. */
   private readonly asked = new Set<number>()
+  /** Changes of tunnels that the server tells. */
+  private readonly news: Allowance
   private timer: Timer | undefined
   private newTokens = 0
 
@@ -105,6 +114,7 @@ export class Session {
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.plans = plans
     this.clock = clock
+    this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
     this.events = events
     this.mux = new Mux({
       role: 'client',
@@ -204,6 +214,11 @@ export class Session {
     else plan.forwarder.accept(channel, open, last)
   }
 
+  /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
+  private isExpectable(name: 'tunnelOpened' | 'tunnelRefused' | 'tunnelClosed'): boolean {
+    return name === 'tunnelClosed' || (name === 'tunnelOpened' && this.news.spend(1))
+  }
+
   private framed(frame: SessionFrame): void {
     switch (frame.case) {
       case 'tunnelOpened':
@@ -213,11 +228,10 @@ export class Session {
         if (plan === undefined) return
         const isAnswer = this.asked.delete(plan.number)
         if (isAnswer && this.asked.size === 0) this.timer?.clear()
-        // An answer that nobody waits for would only fill the terminal.
-        if (!isAnswer && frame.case !== 'tunnelClosed') return
+        if (!isAnswer && !this.isExpectable(frame.case)) return
         if (frame.case === 'tunnelOpened') this.events.onOpened(this, plan, frame.value)
         else if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
-        else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '' }))
+        else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
         return
       }
       case 'newToken':
@@ -234,6 +248,6 @@ export class Session {
   }
 }
 
-function endOf({ reason, message, cure }: { reason: Reason; message: string; cure: string }): TunnelEnd {
-  return { code: codeOf(reason), message, cure }
+function endOf({ reason, message, cure, mayPass }: Omit<TunnelEnd, 'code'> & { reason: Reason }): TunnelEnd {
+  return { code: codeOf(reason), message, cure, mayPass }
 }

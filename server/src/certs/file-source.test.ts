@@ -131,7 +131,7 @@ test('files that were replaced are served after a reload, without the old ones f
   assert.equal(await handshake(t, keyring, 'link.pbt.test', ''), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
 })
 
-test('a certificate that cannot be used stops none of the others', t => {
+test('I6: a certificate that cannot be used stops none of the others', t => {
   const { directory, write, open, logged } = setUp(t)
   const base = write('base', '*.pbt.test')
   const good = write('good', 'good.mine.test')

@@ -107,7 +107,11 @@ export class Addresses {
       await this.reserve(this.kept(stored))
     }
     for (const address of known.values()) {
-      this.book.forget(address, { code: 'tunnel-closed', message: `the owner released the address ${address.text}` })
+      const renamed = this.book.forget(address, {
+        code: 'tunnel-closed',
+        message: `the owner released the address ${address.text}`,
+      })
+      if (renamed !== undefined) this.writeName(renamed)
       if ('number' in address) this.ports.unlistenIfFree(address)
     }
   }

@@ -209,13 +209,17 @@ export class Book {
     }
   }
 
-  /** The address is nobody's any more: a tunnel that holds it loses it. */
-  forget(address: Address, loss: Loss): void {
+  /** The address is nobody's any more: a tunnel that holds it loses it, and is returned when it has another name from now on. */
+  forget(address: Address, loss: Loss): Holder | undefined {
     const holder = this.holders.get(address.key)
+    const isRenamed = holder !== undefined && this.isGivingUpName(holder, [address])
     this.entries.delete(address.key)
     this.holders.delete(address.key)
     this.registry.forget(address.key)
     holder?.lose(address, loss)
+    if (!isRenamed) return undefined
+    this.rename(holder)
+    return holder
   }
 
   /** All that is remembered, those used last at the end. */
