@@ -1,5 +1,6 @@
 // The process of pbt: signals, last resorts and the exit code. Everything else is the command line's.
 import { isIgnored } from '../../launch/ignored-signals.js'
+import { setVariables } from '../../launch/variables.ts'
 import { runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
 import { EXIT } from './failure.ts'
@@ -14,7 +15,7 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 for (const signal of STOP_SIGNALS) if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
 const context: Context = {
-  env: { ...process.env },
+  env: setVariables(process.env),
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts'
 import { parseHostname } from '../relay/names.ts'
 import type { ListedAddress } from '../store/allowlists.ts'
 import { openStore } from '../store/store.ts'
-import type { Command } from './command.ts'
+import { type Command, warnIn } from './command.ts'
 
 /** Instead of blocks. */
 const EVERYBODY = 'everybody'
@@ -28,8 +28,8 @@ export const allow: Command = {
       `the addresses and CIDR blocks that may visit from now on; "${EVERYBODY}"; or "${AS_CLIENT}" for what the client says with --allow. None: show the list`,
     ],
   ],
-  run: async ({ config: file, flags, values }, output) => {
-    const { dataDir, baseDomain } = loadConfig(file, flags)
+  run: async ({ config: file, flags, values }, output, context) => {
+    const { dataDir, baseDomain } = loadConfig(file, flags, warnIn(context))
     const blocks = Array.isArray(values.block) ? values.block.map(String) : []
     const address = values.address === undefined ? undefined : addressIn(String(values.address), baseDomain)
     const entries = entriesIn(blocks)

@@ -11,6 +11,11 @@ export interface Context extends OutputStreams {
   readonly onReloadSignal: (reload: () => void) => void
 }
 
+/** Tells people of a variable that counts for nothing, beside what the command says. */
+export function warnIn({ stderr }: OutputStreams): (variable: string, why: string) => void {
+  return (variable, why) => stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
+}
+
 export interface CommandOptions {
   readonly config: string | undefined
   /** Settings by key, as given. */

@@ -4,13 +4,13 @@ import { openDevelopmentAuthority } from '../certs/development-authority.ts'
 import { DEVELOPMENT_DOMAIN, loadConfig } from '../config.ts'
 import { Failure } from '../failure.ts'
 import { makeStore } from '../store/store.ts'
-import type { Command } from './command.ts'
+import { type Command, warnIn } from './command.ts'
 
 export const init: Command = {
   name: 'init',
   summary: 'make the data directory and print the first token, once',
-  run: async ({ config: file, flags }, output) => {
-    const { dataDir, baseDomain, tlsCert } = loadConfig(file, flags)
+  run: async ({ config: file, flags }, output, context) => {
+    const { dataDir, baseDomain, tlsCert } = loadConfig(file, flags, warnIn(context))
     const store = await makeStore(dataDir)
     try {
       const isDevelopment = baseDomain === DEVELOPMENT_DOMAIN && tlsCert.length === 0

@@ -10,8 +10,10 @@ export const start: Command = {
   name: 'start',
   summary: 'run the server in the foreground',
   run: async ({ config: file, flags }, output, context) => {
-    const config = loadConfig(file, flags)
+    const odd: { variable: string; why: string }[] = []
+    const config = loadConfig(file, flags, (variable, why) => odd.push({ variable, why }))
     const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })
+    for (const each of odd) log.warn('a variable of the environment counts for nothing', each)
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     const server = await startServer({
