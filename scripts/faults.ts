@@ -222,6 +222,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         ADDED,
       ),
       row('H41', 'P1', 'paths with ~', 'the home directory, wherever a path is read; of another user: refused', ADDED),
+      row(
+        'H44',
+        'P1',
+        'asked to stop, also as a group',
+        'the same signal within a second is one; what is under way may end, a second signal ends at once',
+        ADDED,
+      ),
     ],
   ],
   [
