@@ -31,7 +31,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ['server/relay', 'server/owner', 'server/access', 'server/failure', 'server/observe'],
   ],
   ['server/observe', /^server\/src\/observe\//, []],
-  ['server/config', /^server\/src\/config\//, ['server/failure']],
+  ['server/config', /^server\/src\/config\//, ['server/failure', 'launch']],
   ['server/process', /^server\/src\/process\//, ['server/config', 'server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
   [
@@ -45,7 +45,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/forward', /^client\/src\/forward\//, ['client/target', 'client/output', 'client/failure', 'proto']],
-  ['client/target', /^client\/src\/target\.ts$/, ['client/failure']],
+  ['client/target', /^client\/src\/target\.ts$/, ['client/failure', 'launch']],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
   ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'proto']],
   ['client', /^client\/src\//, ['client/*', 'launch', 'proto', 'proto/gen']],

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { expandHome, homeDirectory, PATH_EXPECTED } from '../launch/home-path.ts'
 import { startSample } from './demo-sample.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const HOME = process.env.PBT_DEMO_HOME ?? join(ROOT, '.pbt-demo')
+const HOME = demoHome()
 const DATA = join(HOME, 'server')
 const TOKEN_FILE = join(HOME, 'token')
 /** Each program says what it is waited for within this time, or something is wrong. */
@@ -24,8 +25,8 @@ let isEnding = false
 
 const { values } = parseArgs({
   options: {
-    'https-port': { type: 'string', default: process.env.PBT_DEMO_HTTPS_PORT ?? '8443' },
-    'http-port': { type: 'string', default: process.env.PBT_DEMO_HTTP_PORT ?? '8080' },
+    'https-port': { type: 'string', default: process.env.PBT_DEMO_HTTPS_PORT || '8443' },
+    'http-port': { type: 'string', default: process.env.PBT_DEMO_HTTP_PORT || '8080' },
   },
 })
 
@@ -77,6 +78,14 @@ async function run(): Promise<void> {
 
   Ctrl-C ends everything.
 `)
+}
+
+function demoHome(): string {
+  const written = process.env.PBT_DEMO_HOME || join(ROOT, '.pbt-demo')
+  const home = expandHome(written, homeDirectory())
+  if (home !== undefined) return home
+  process.stderr.write(`pbt: PBT_DEMO_HOME "${written}" must be ${PATH_EXPECTED}\n`)
+  process.exit(1)
 }
 
 /** The token of the demonstration's own server, made at the first start and kept for the owner only. */

@@ -31,7 +31,8 @@ function settings(): string {
   return `# Settings of pbt-server
 
 From one YAML file (\`--config FILE\`), then variables, then flags (\`--base-domain …\`); the later ones win. A key that is not in
-this list is an error, and all problems are reported at once. [server.example.yaml](../deploy/server.example.yaml) is a
+this list is an error in the file and on the command line, and all problems are reported at once; a variable that is set to nothing
+is not set, and one that is not in this list is told in the log and counts for nothing. In paths \`~/\` is your home directory. [server.example.yaml](../deploy/server.example.yaml) is a
 file to begin with.
 
 | key | variable | default | unit | what it does |

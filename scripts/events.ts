@@ -38,6 +38,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
   reconnecting: ['`reason`, `retryInMs`', 'the link is gone; visitors wait while the session can be resumed'],
   resumed: ['', 'the session goes on, nothing is lost'],
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
+  stopping: [
+    '`open`, `limitMs`',
+    'it was told to stop: no new visitors, and what is under way may end within `limitMs`',
+  ],
   closed: ['`number`, `tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
   error: [
     '`code`, `message`, `cure`, `number`, `target`, `retrying`',

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const TEST_FOLDERS = ['server/test', 'server/src', 'client/src', 'proto/src']
+const TEST_FOLDERS = ['server/test', 'server/src', 'client/src', 'proto/src', 'launch']
 /** `test('B1, B11: what holds', …`, also over two lines and with other quotes. */
 const TITLE = /\btest\(\s*(['"`])([A-I]\d+(?:, [A-I]\d+)*): ((?:\\.|(?!\1).)*)\1/g
 
@@ -216,6 +216,26 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('H17', 'P1', 'upgrade, interrupted migration', 'resumable; an older program refuses a newer schema', ADDED),
       row('H18', 'P1', 'uncaught error', 'logged, ends the process', ADDED),
       row('H19', 'P2', 'systemd unit', 'hardened', ADDED),
+    ],
+  ],
+  [
+    'Surroundings of the programs',
+    [
+      row(
+        'H40',
+        'P1',
+        'variables that are set to nothing, of a container platform, or slips',
+        'not set; told once without their values, and counting for nothing',
+        ADDED,
+      ),
+      row('H41', 'P1', 'paths with ~', 'the home directory, wherever a path is read; of another user: refused', ADDED),
+      row(
+        'H44',
+        'P1',
+        'asked to stop, also as a group',
+        'the same signal within a second is one; what is under way may end, a second signal ends at once',
+        ADDED,
+      ),
     ],
   ],
   [

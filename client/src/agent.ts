@@ -5,12 +5,16 @@ import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import type { ClientEvent, OpenTunnelTraffic, Traffic } from './events.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from './failure.ts'
+import { whenIdle } from './idle.ts'
 import { Refusals } from './refusals.ts'
 import type { Line, LineEvents } from './session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from './session/session.ts'
 
 /** How long the link of a server that goes down is kept; it closes it itself when it has no more visitors. */
 const DRAIN_MS = 3_605_000
+
+/** How long what is under way may take to end when the user stops the process. */
+export const STOP_MS = 10_000
 
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
@@ -44,6 +48,7 @@ type State =
   | { name: 'waiting'; kept: Session | undefined; timer: Timer }
   | { name: 'dialling'; kept: Session | undefined; line: Line }
   | { name: 'linked'; session: Session; line: Line; timer: Timer }
+  | { name: 'stopping'; session: Session; line: Line; timer: Timer }
   | { name: 'leaving'; session: Session; line: Line; timer: Timer; exitCode: ExitCode }
   | { name: 'over' }
 
@@ -82,9 +87,19 @@ export class Agent {
     this.dial(undefined)
   }
 
-  /** Says goodbye to the server and ends; `finished` settles within GOODBYE_MS. */
+  /** Takes no new visitors, lets what is under way end, says goodbye and ends; `finished` settles within STOP_MS and GOODBYE_MS. */
   stop(): void {
-    this.leave('stopped by its user', EXIT.stopped)
+    const { state } = this
+    const leave = () => this.leave('stopped by its user', EXIT.stopped)
+    if (state.name !== 'linked' || this.underWay === 0) {
+      if (state.name !== 'stopping') leave()
+      return
+    }
+    const { session, line } = state
+    session.closeTunnels()
+    this.options.onEvent({ event: 'stopping', open: this.underWay, limitMs: STOP_MS })
+    const timer = whenIdle(this.options.clock, () => this.underWay === 0, STOP_MS, leave)
+    this.enter({ name: 'stopping', session, line, timer })
   }
 
   get traffic(): Traffic {
@@ -108,6 +123,14 @@ export class Agent {
       }
     }
     return all
+  }
+
+  /** What can end by itself: flows of datagrams never do. */
+  private get underWay(): number {
+    const flows = new Set(this.options.tunnels.filter(({ kind }) => kind === 'udp').map(({ number }) => number))
+    let sum = 0
+    for (const [number, { open }] of this.openByTunnel()) if (!flows.has(number)) sum += open
+    return sum
   }
 
   private get session(): Session | undefined {
@@ -183,6 +206,7 @@ export class Agent {
     const { state } = this
     if ('line' in state && state.line === line) {
       if (state.name === 'leaving') this.finish(state.exitCode)
+      else if (state.name === 'stopping') this.finish(EXIT.stopped)
       else if (!isWorthRetrying(failure.code)) this.fail(failure)
       else if (state.name === 'linked') this.suspend(state.session, failure)
       else this.retry(failure, state.kept)
@@ -339,7 +363,7 @@ export class Agent {
 
   private leave(message: string, exitCode: ExitCode): void {
     const { state } = this
-    if (state.name !== 'linked') {
+    if (state.name !== 'linked' && state.name !== 'stopping') {
       if (state.name !== 'leaving') this.finish(exitCode)
       return
     }

@@ -1,9 +1,9 @@
 // The client's settings: from the environment and the file that `pbt init` writes, read once, all problems at once.
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
+import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../launch/home-path.ts'
 import { Failure } from './failure.ts'
 import { formatServer, parseServer, type ServerAddress } from './server-address.ts'
 import { readStored, type Stored } from './stored.ts'
@@ -34,12 +34,25 @@ export interface Given {
 /** Longer than any token ever made; bounds what goes into a header. */
 const MAX_TOKEN_CHARS = 1024
 
-/** The directory of the client's files: PBT_HOME, else pbt/ in XDG_CONFIG_HOME, else ~/.config/pbt. */
+/** The directory of the client's files: PBT_HOME, else pbt/ in XDG_CONFIG_HOME, else ~/.config/pbt. Throws Failure `usage`. */
 export function homeOf(env: Environment): string {
-  if (env.PBT_HOME) return env.PBT_HOME
-  // The XDG specification says that a relative path there is to be ignored.
-  const base = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(env.HOME || homedir(), '.config')
-  return join(base, 'pbt')
+  if (env.PBT_HOME) return pathOf(env.PBT_HOME, 'PBT_HOME', env)
+  return join(xdgDirectory(env.XDG_CONFIG_HOME, homeDirectory(env), '.config'), 'pbt')
+}
+
+/** A path as it was given. Throws Failure `usage`. */
+function pathOf(path: string, what: string, env: Environment): string {
+  const whole = expandHome(path, homeDirectory(env))
+  if (whole === undefined) throw new Failure('usage', `${what} "${path}" must be ${PATH_EXPECTED}`)
+  return whole
+}
+
+/** Those that pbt reads, that its launcher sets, and that are for the server and the demonstration on the same machine. */
+const KNOWN_VARIABLE = /^PBT_(SERVER|TOKEN|TOKEN_FILE|CA|HOME|IGNORED_SIGNALS|(SERVER|DEMO)_.+)$/
+
+/** Variables that look like pbt's and are none: slips, or of a container platform that has a service of that name. */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env).filter(name => name.startsWith('PBT_') && !KNOWN_VARIABLE.test(name))
 }
 
 /** Reads the settings. Throws one Failure that names every problem: `not-configured`, or `usage` for bad values. */
@@ -58,7 +71,7 @@ export function readSettings(env: Environment, given: Given = {}): Settings {
   const stored = collect(() => readStored(home))
   if (stored === undefined && problems.length > 0) {
     // A damaged file matters only to those who need it: `pbt init` writes it anew.
-    const isNeeded = !(given.server ?? env.PBT_SERVER) || !(given.token ?? env.PBT_TOKEN ?? env.PBT_TOKEN_FILE)
+    const isNeeded = !(given.server ?? env.PBT_SERVER) || !(given.token ?? (env.PBT_TOKEN || env.PBT_TOKEN_FILE))
     if (isNeeded) throw together(problems)
     problems.length = 0
   }
@@ -82,7 +95,7 @@ function tokenOf(env: Environment, given: Given, stored: Stored | undefined): { 
   if (given.token !== undefined) return { text: checkedToken(given.token, 'the token'), isStored: false }
   if (env.PBT_TOKEN) return { text: checkedToken(env.PBT_TOKEN, 'PBT_TOKEN'), isStored: false }
   if (env.PBT_TOKEN_FILE) {
-    const text = readText(env.PBT_TOKEN_FILE, 'PBT_TOKEN_FILE')
+    const text = readText(env.PBT_TOKEN_FILE, 'PBT_TOKEN_FILE', env)
     return { text: checkedToken(text, `PBT_TOKEN_FILE "${env.PBT_TOKEN_FILE}"`), isStored: false }
   }
   if (stored !== undefined) return { text: checkedToken(stored.token, 'the stored token'), isStored: true }
@@ -111,14 +124,14 @@ function caOf(
   stored: Stored | undefined,
   server: ServerAddress | undefined,
 ): string | undefined {
-  if (given.ca !== undefined) return readCa(given.ca, '--ca')
-  if (env.PBT_CA) return readCa(env.PBT_CA, 'PBT_CA')
+  if (given.ca !== undefined) return readCa(given.ca, '--ca', env)
+  if (env.PBT_CA) return readCa(env.PBT_CA, 'PBT_CA', env)
   // The stored authority speaks for the stored server only.
   return server !== undefined && stored?.server === formatServer(server) ? stored.ca : undefined
 }
 
-function readCa(path: string, what: string): string {
-  const pem = readText(path, what)
+function readCa(path: string, what: string, env: Environment): string {
+  const pem = readText(path, what, env)
   try {
     new X509Certificate(pem)
     createSecureContext({ ca: pem }) // also reads the certificates after the first
@@ -131,9 +144,10 @@ function readCa(path: string, what: string): string {
   }
 }
 
-function readText(path: string, what: string): string {
+function readText(path: string, what: string, env: Environment): string {
+  const file = pathOf(path, what, env)
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, { cause })

@@ -12,6 +12,8 @@ export type ClientEvent =
   | { event: 'reconnecting'; reason: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
+  /** Told to stop: no new visitors, and what is under way may end within `limitMs`. */
+  | { event: 'stopping'; open: number; limitMs: number }
   | { event: 'closed'; number: number; tunnel: string; code: FailureCode; reason: string }
   /** With `number` and `target` when it is about one tunnel, and the others go on; `retrying`: it is asked for again. */
   | {
@@ -40,7 +42,7 @@ export interface OpenTunnelTraffic {
   readonly bytesOut: number
 }
 
-export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline'
+export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'stopping'
 
 /** A tunnel that a process was asked for. */
 export interface TunnelAsked {

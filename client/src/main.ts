@@ -1,5 +1,7 @@
 // The process of pbt: signals, last resorts and the exit code. Everything else is the command line's.
 import { isIgnored } from '../../launch/ignored-signals.js'
+import { onStopSignals } from '../../launch/stop-signals.ts'
+import { setVariables } from '../../launch/variables.ts'
 import { runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
 import { EXIT } from './failure.ts'
@@ -14,7 +16,7 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 for (const signal of STOP_SIGNALS) if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
 const context: Context = {
-  env: { ...process.env },
+  env: setVariables(process.env),
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -31,17 +33,8 @@ process.stderr.on('error', () => {})
 runCli(process.argv.slice(2), context).then(exit, fatal)
 
 function onStopSignal(stop: () => void): () => void {
-  let isStopping = false
-  const onSignal = () => {
-    if (isStopping) exit(EXIT.stopped)
-    isStopping = true
-    stop()
-  }
-  const signals = STOP_SIGNALS.filter(signal => !isIgnored(signal, process.env))
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
+  const stopAtOnce = () => exit(EXIT.stopped)
+  return onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
 }
 
 /** What nobody expected. The process does not go on: its state is not known any more. */

@@ -1,5 +1,6 @@
 // What a tunnel leads to: the forms a target may be given in, as one value.
 import { isIP } from 'node:net'
+import { expandHome, homeDirectory } from '../../launch/home-path.ts'
 import { Failure } from './failure.ts'
 
 /** Where to connect. */
@@ -61,10 +62,10 @@ function urlTarget(text: string, scheme: string): Target {
 }
 
 function unixTarget(text: string): Target {
-  const path = text.slice('unix:'.length)
-  if (!path.startsWith('/')) throw wrong(text, 'the path of a socket must be absolute')
+  const path = expandHome(text.slice('unix:'.length), homeDirectory()) ?? ''
+  if (!path.startsWith('/')) throw wrong(text, 'the path of a socket must be absolute, or begin with "~/"')
   return {
-    label: text,
+    label: `unix:${path}`,
     endpoint: { kind: 'unix', path },
     isTls: false,
     authority: 'localhost',

@@ -1,7 +1,7 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
-import type { Command, CommandOptions, Context } from './commands/command.ts'
+import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
 import { init } from './commands/init.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
@@ -11,6 +11,7 @@ import {
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
   keyOf,
+  loadConfig,
   SETTING_NAMES,
   SETTINGS,
   variableOf,
@@ -69,7 +70,7 @@ async function parse(args: readonly string[], output: Output, context: Context):
     .scriptName('pbt-server')
     .usage('$0 <command>\n\nThe public end of pbt: visitors arrive here and reach the services of your machines.')
   const run = (command: Command, options: Readonly<Record<string, unknown>>) => {
-    running = command.run(optionsOf(options), output, context)
+    running = command.run(optionsOf(options, command, context), output, context)
   }
   for (const command of COMMANDS.filter(({ name }) => !name.includes(' '))) add(parser, command, run)
   for (const [group, summary] of Object.entries(GROUPS)) {
@@ -144,13 +145,24 @@ function withSettings(parser: Argv, shown: readonly string[]): Argv {
     .epilogue(SETTINGS_HELP)
 }
 
-function optionsOf(parsed: Readonly<Record<string, unknown>>): CommandOptions {
-  const { config } = parsed
-  if (Array.isArray(config)) {
+function optionsOf(
+  values: Readonly<Record<string, unknown>>,
+  { isStart }: Command,
+  { stderr }: Context,
+): CommandOptions {
+  const { config: file } = values
+  if (Array.isArray(file)) {
     throw new Failure('usage', '--config is given more than once', { cure: 'see "pbt-server --help"' })
   }
-  const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), parsed[keyOf(name)]]))
-  return { config: typeof config === 'string' ? config : undefined, flags, values: parsed }
+  const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), values[keyOf(name)]]))
+  const odd: OddVariable[] = []
+  const named = typeof file === 'string' ? file : undefined
+  const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  if (isStart !== true) {
+    for (const { variable, why } of odd)
+      stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
+  }
+  return { config, odd, values }
 }
 
 /** Tells an expected failure; anything else is thrown on. */

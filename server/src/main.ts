@@ -1,5 +1,6 @@
 // The process of pbt-server: signals, last resorts and the exit code. Everything else is the command line's.
 import { isIgnored } from '../../launch/ignored-signals.js'
+import { onStopSignals } from '../../launch/stop-signals.ts'
 import { EXIT, runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
 import { redact } from './observe/redact.ts'
@@ -33,16 +34,11 @@ process.stderr.on('error', () => {})
 runCli(process.argv.slice(2), context).then(code => process.exit(code), fatal)
 
 function onStopSignal(stop: () => void): void {
-  let isStopping = false
-  const onSignal = () => {
-    if (isStopping) {
-      process.stderr.write('pbt-server: a second signal, stopped at once\n')
-      process.exit(EXIT.failed)
-    }
-    isStopping = true
-    stop()
+  const stopAtOnce = () => {
+    process.stderr.write('pbt-server: a second signal, stopped at once\n')
+    process.exit(EXIT.failed)
   }
-  for (const signal of STOP_SIGNALS) if (!isIgnored(signal, process.env)) process.on(signal, onSignal)
+  onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
 }
 
 /** What nobody expected. The process does not go on: its state is not known any more; the supervisor starts it anew. */

@@ -1,6 +1,6 @@
 // What a command is, and what it is given.
 import type { ArgumentsCamelCase, Argv } from 'yargs'
-import type { Environment } from '../config.ts'
+import { type Environment, unknownVariables } from '../config.ts'
 import type { ExitCode } from '../failure.ts'
 
 /** The process as commands see it. */
@@ -13,6 +13,12 @@ export interface Context {
   readonly onStopSignal: (stop: () => void) => () => void
   /** Has the terminal given back whatever happens; `release` is called at most once. */
   readonly atExit: (release: () => void) => void
+}
+
+/** Tells of variables that are probably slips; they stop nothing. */
+export function tellUnknownVariables({ env, stderr }: Context): void {
+  const names = unknownVariables(env)
+  if (names.length > 0) stderr.write(`pbt: no variables of pbt, and without effect: ${names.sort().join(', ')}\n`)
 }
 
 /** A command as a value. `Options`: the names as on the command line. */

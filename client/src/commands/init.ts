@@ -9,7 +9,7 @@ import { dial } from '../session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents } from '../session/session.ts'
 import { machineId, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
-import type { Command, Context } from './command.ts'
+import { type Command, type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 
 /** A token is read up to here from standard input; the rest would not be a token. */
@@ -41,6 +41,7 @@ export const init: Command<InitOptions> = {
       .example('$0 init TOKEN --server localhost:8443 --ca dev-ca.pem', 'a server of your own machine'),
   run: async (options, context) => {
     const token = options.token === true ? await readAll(context) : asText(options.token)
+    tellUnknownVariables(context)
     const settings = readSettings(context.env, { token, server: options.server, ca: options.ca })
     const id = machineId(settings.home)
     await check(settings, id)

@@ -15,12 +15,13 @@ import { Observed } from '../status/observed.ts'
 import { serveStatus } from '../status/socket.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../stored.ts'
 import { AGENT } from '../version.ts'
-import type { Context } from './command.ts'
+import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 import type { MakePlan } from './plans.ts'
 
 /** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
 export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
+  tellUnknownVariables(context)
   const settings = readSettings(context.env)
   const id = machineId(settings.home)
   const server = formatServer(settings.server)

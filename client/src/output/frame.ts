@@ -36,6 +36,7 @@ export const STATE_STYLE: Record<LinkState, Style> = {
   online: 'green',
   reconnecting: 'yellow',
   offline: 'red',
+  stopping: 'yellow',
 }
 const LABEL_CELLS = 10
 /** Traffic, requests, and some of the newest requests: tunnels do not push them out. */

@@ -21,6 +21,8 @@ export function sentence(event: ClientEvent): string {
       return 'resumed: nothing was lost'
     case 'offline':
       return safe(`offline: ${event.reason}`)
+    case 'stopping':
+      return `stopping: ${stopText(event)}`
     case 'closed':
       return safe(`closed ${event.tunnel}: ${event.reason} (${event.code})`)
     case 'error': {
@@ -34,4 +36,9 @@ export function sentence(event: ClientEvent): string {
 
 function cureLine(cure: string): string {
   return cure === '' ? '' : `\n  to do: ${safe(cure)}`
+}
+
+/** What a user who waits for the end wants to know. */
+export function stopText({ open, limitMs }: Extract<ClientEvent, { event: 'stopping' }>): string {
+  return `${open} request${open === 1 ? '' : 's'} or connection${open === 1 ? '' : 's'} may end within ${formatDuration(limitMs)}; a second signal ends at once`
 }

@@ -1,6 +1,7 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from '../events.ts'
+import { stopText } from './sentence.ts'
 
 export class Standing {
   private readonly clock: Clock
@@ -48,6 +49,9 @@ export class Standing {
         break
       case 'offline':
         this.enter('offline', event.reason)
+        break
+      case 'stopping':
+        this.enter('stopping', stopText(event))
         break
       case 'closed':
         this.change(event.number, { urls: [], waiting: [], fault: event.reason })

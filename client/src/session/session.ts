@@ -16,6 +16,7 @@ import {
   type Timer,
 } from '@pbt/proto'
 import {
+  CloseTunnelSchema,
   GoodbyeSchema,
   OpenTunnelSchema,
   Reason,
@@ -182,6 +183,13 @@ export class Session {
       this.end('link-lost', `no link for ${Math.round(this.graceMs / 1000)} s`)
       expired()
     })
+  }
+
+  /** No more visitors: what is under way goes on. */
+  closeTunnels(): void {
+    for (const tunnel of this.plans.keys()) {
+      this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
+    }
   }
 
   /** Tells the server that this is the end: it takes the tunnels offline at once and ends the line. */

@@ -1,5 +1,4 @@
 // `pbt-server address`: what visitors come to, and who may. A running server goes by it within a second.
-import { loadConfig } from '../config/config.ts'
 import { Failure } from '../failure.ts'
 import { withOwner } from '../offline.ts'
 import type { KeptAddress, ListChange } from '../owner/addresses.ts'
@@ -15,8 +14,8 @@ const WORDS = ['everybody', 'nobody', 'as-client'] as const
 const list: Command = {
   name: 'address list',
   summary: 'show all addresses that are kept: names, custom domains and ports',
-  run: async ({ config: file, flags }, output) => {
-    const addresses = await withOwner(loadConfig(file, flags), owner => owner.addresses.list())
+  run: async ({ config }, output) => {
+    const addresses = await withOwner(config, owner => owner.addresses.list())
     output({ list: 'address', items: addresses.map(itemOf) })
   },
 }
@@ -25,8 +24,8 @@ const reserve: Command = {
   name: 'address reserve',
   summary: 'keep an address for a tunnel that is to come; it asks for it by name',
   positionals: [['<address>', ADDRESS_DOC]],
-  run: async ({ config: file, flags, values }, output) => {
-    const address = await withOwner(loadConfig(file, flags), owner => owner.addresses.reserve(String(values.address)))
+  run: async ({ config, values }, output) => {
+    const address = await withOwner(config, owner => owner.addresses.reserve(String(values.address)))
     output({ event: 'reserved', ...itemOf(address) })
   },
 }
@@ -35,8 +34,8 @@ const release: Command = {
   name: 'address release',
   summary: 'give up an address: a tunnel that has it loses it, its allowlist is forgotten, any tunnel may take it',
   positionals: [['<address>', ADDRESS_DOC]],
-  run: async ({ config: file, flags, values }, output) => {
-    const address = await withOwner(loadConfig(file, flags), owner => owner.addresses.release(String(values.address)))
+  run: async ({ config, values }, output) => {
+    const address = await withOwner(config, owner => owner.addresses.release(String(values.address)))
     output({ event: 'released', ...itemOf(address) })
   },
 }
@@ -55,8 +54,7 @@ const allow: Command = {
     { name: 'add', doc: 'an address or CIDR block that may visit too' },
     { name: 'remove', doc: 'one that may no longer visit' },
   ],
-  run: async ({ config: file, flags, values }, output) => {
-    const config = loadConfig(file, flags)
+  run: async ({ config, values }, output) => {
     const changes = changesIn(textsIn(values.block), textsIn(values.add), textsIn(values.remove))
     const { address } = values
     if (address === undefined) {

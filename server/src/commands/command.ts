@@ -1,4 +1,5 @@
 // What a command is, and what it is given.
+import type { Config } from '../config/config.ts'
 import type { Output, OutputStreams } from './output.ts'
 
 /** The process as commands see it. */
@@ -11,10 +12,16 @@ export interface Context extends OutputStreams {
   readonly onReloadSignal: (reload: () => void) => void
 }
 
+/** A variable of the environment that counts for nothing. */
+export interface OddVariable {
+  readonly variable: string
+  readonly why: string
+}
+
 export interface CommandOptions {
-  readonly config: string | undefined
-  /** Settings by key, as given. */
-  readonly flags: Readonly<Record<string, unknown>>
+  readonly config: Config
+  /** Variables of the environment that count for nothing; `start` tells them, for all other commands they have been told. */
+  readonly odd: readonly OddVariable[]
   /** What stands without a name, by the names of `positionals`, and the command's own options. */
   readonly values: Readonly<Record<string, unknown>>
 }

@@ -1,13 +1,11 @@
 // `pbt-server init`: makes the data directory, the database and the certificates' authority, and shows the first token.
-import { loadConfig } from '../config/config.ts'
 import { initialise } from '../offline.ts'
 import type { Command } from './command.ts'
 
 export const init: Command = {
   name: 'init',
   summary: 'make the data directory and print the first token, once',
-  run: async ({ config: file, flags }, output) => {
-    const config = loadConfig(file, flags)
+  run: async ({ config }, output) => {
     const { token, authorityFile } = await initialise(config)
     const authority = authorityFile === undefined ? {} : { ca: authorityFile }
     output({ event: 'initialised', token, dataDir: config.dataDir, ...authority })

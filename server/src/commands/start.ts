@@ -1,6 +1,6 @@
 // `pbt-server start`: runs the server in the foreground until it is told to stop.
 import { systemClock } from '@pbt/proto'
-import { loadConfig, showPortRange } from '../config/config.ts'
+import { showPortRange } from '../config/config.ts'
 import { openLog } from '../observe/log.ts'
 import { inheritedSockets } from '../process/inherited.ts'
 import { startServer } from '../server.ts'
@@ -10,9 +10,9 @@ export const start: Command = {
   name: 'start',
   summary: 'run the server in the foreground',
   isStart: true,
-  run: async ({ config: file, flags }, output, context) => {
-    const config = loadConfig(file, flags)
+  run: async ({ config, odd }, output, context) => {
     const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })
+    for (const each of odd) log.warn('a variable of the environment counts for nothing', { ...each })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     const server = await startServer({

@@ -1,5 +1,4 @@
 // `pbt-server token`: the tokens with which clients connect. A running server goes by it within a second.
-import { loadConfig } from '../config/config.ts'
 import { Failure } from '../failure.ts'
 import { withOwner } from '../offline.ts'
 import type { KeptToken } from '../owner/tokens.ts'
@@ -9,8 +8,8 @@ import type { TokenItem } from './output.ts'
 const list: Command = {
   name: 'token list',
   summary: 'show all tokens: when they were made, when a client used them last, which is valid',
-  run: async ({ config: file, flags }, output) => {
-    const tokens = await withOwner(loadConfig(file, flags), owner => owner.tokens.list())
+  run: async ({ config }, output) => {
+    const tokens = await withOwner(config, owner => owner.tokens.list())
     output({ list: 'token', items: tokens.map(itemOf) })
   },
 }
@@ -19,8 +18,8 @@ const rotate: Command = {
   name: 'token rotate',
   summary:
     'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients',
-  run: async ({ config: file, flags }, output) => {
-    const { token } = await withOwner(loadConfig(file, flags), owner => owner.tokens.rotate())
+  run: async ({ config }, output) => {
+    const { token } = await withOwner(config, owner => owner.tokens.rotate())
     output({ event: 'rotated', token })
   },
 }
@@ -29,9 +28,9 @@ const revoke: Command = {
   name: 'token revoke',
   summary: 'end a token that is on its way out',
   positionals: [['<id>', 'its number, as "pbt-server token list" shows it']],
-  run: async ({ config: file, flags, values }, output) => {
+  run: async ({ config, values }, output) => {
     const id = idIn(String(values.id))
-    await withOwner(loadConfig(file, flags), owner => owner.tokens.revoke(id))
+    await withOwner(config, owner => owner.tokens.revoke(id))
     output({ event: 'revoked', id })
   },
 }

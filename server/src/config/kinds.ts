@@ -2,12 +2,13 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
+import { expandHome, PATH_EXPECTED } from '../../../launch/home-path.ts'
 
 export interface Kind<T> {
   /** Ends the sentence "must be …". */
   readonly expected: string
-  /** The value, or undefined when it is not right. Takes text (environment, flags) and whatever YAML holds. */
-  read(value: unknown): T | undefined
+  /** The value, or undefined when it is not right. Takes text (environment, flags) and whatever YAML holds; `home`: the user's. */
+  read(value: unknown, home: string): T | undefined
   /** The value as YAML. */
   show(value: T): string
 }
@@ -53,12 +54,12 @@ export const httpUrl: Kind<string> = {
   show: quoted,
 }
 
-/** Made absolute from the working directory. */
+/** Made absolute from the working directory, with `~` for the home directory. */
 export const path: Kind<string> = {
-  expected: 'a path',
-  read: value => {
-    const text = textOf(value)
-    return text === undefined ? undefined : resolve(text)
+  expected: PATH_EXPECTED,
+  read: (value, home) => {
+    const written = expandHome(textOf(value) ?? '', home)
+    return written === undefined || written === '' ? undefined : resolve(written)
   },
   show: quoted,
 }
@@ -83,8 +84,8 @@ export function wholeNumberOrNone(least: number, most: number, expected: string)
   const kind = wholeNumber(0, most, expected)
   return {
     ...kind,
-    read: value => {
-      const number = kind.read(value)
+    read: (value, home) => {
+      const number = kind.read(value, home)
       return number === undefined || (number > 0 && number < least) ? undefined : number
     },
   }
@@ -160,10 +161,10 @@ export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> 
 export function listOf<T>(kind: Kind<T>): Kind<readonly T[]> {
   return {
     expected: `a list, each ${kind.expected}`,
-    read: value => {
+    read: (value, home) => {
       const parts = Array.isArray(value) ? value : textOf(value)?.split(',')
       if (parts === undefined) return undefined
-      const values = parts.map(part => kind.read(part))
+      const values = parts.map(part => kind.read(part, home))
       return values.every(item => item !== undefined) ? values : undefined
     },
     show: values => `[${values.map(value => kind.show(value)).join(', ')}]`,

@@ -1,9 +1,10 @@
 // Finds the configuration file, then reads all settings; the only place that looks at files and the environment for them.
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
+import { setVariables, type Variables } from '../../../launch/variables.ts'
 import { ConfigError } from './problems.ts'
-import { CONFIG_VARIABLE, readConfig } from './read.ts'
+import { CONFIG_VARIABLE, readConfig, type Warn } from './read.ts'
 import type { Config } from './settings.ts'
 
 /** `defaultConfigFile`, as documentation shows it. */
@@ -11,22 +12,30 @@ export const DEFAULT_CONFIG_TEXT =
   '$CONFIGURATION_DIRECTORY/server.yaml under systemd, otherwise $XDG_CONFIG_HOME/pbt-server/server.yaml or ~/.config/pbt-server/server.yaml'
 
 /** Where the file is looked for when nobody names one: systemd's directory for the unit, otherwise the user's. */
-export function defaultConfigFile(environment: NodeJS.ProcessEnv, home: string): string {
+export function defaultConfigFile(environment: Variables, home: string): string {
   const configured = environment.CONFIGURATION_DIRECTORY?.split(':')[0]
   if (configured) return join(configured, 'server.yaml')
-  return join(environment.XDG_CONFIG_HOME || join(home, '.config'), 'pbt-server', 'server.yaml')
+  return join(xdgDirectory(environment.XDG_CONFIG_HOME, home, '.config'), 'pbt-server', 'server.yaml')
 }
 
 /**
  * The settings of this process. `named` is the file of `--config`; a file that is named must be there, the default
- * one may be missing. Throws ConfigError with every problem.
+ * one may be missing. `warn` hears what is odd and stops nothing. Throws ConfigError with every problem.
  */
-export function loadConfig(named: string | undefined, flags: Readonly<Record<string, unknown>>): Config {
-  const home = homedir()
-  const chosen = named ?? process.env[CONFIG_VARIABLE]
-  const name = chosen ?? defaultConfigFile(process.env, home)
+export function loadConfig(
+  named: string | undefined,
+  flags: Readonly<Record<string, unknown>>,
+  warn: Warn = () => {},
+): Config {
+  const environment = setVariables(process.env)
+  const home = homeDirectory(environment)
+  const chosen = named ?? environment[CONFIG_VARIABLE]
+  const name = chosen === undefined ? defaultConfigFile(environment, home) : expandHome(chosen, home)
+  if (name === undefined) {
+    throw new ConfigError([{ key: 'config', value: String(chosen), source: 'config', expected: PATH_EXPECTED }])
+  }
   const text = textOf(name, chosen === undefined)
-  return readConfig({ file: text === undefined ? undefined : { name, text }, environment: process.env, flags, home })
+  return readConfig({ file: text === undefined ? undefined : { name, text }, environment, flags, home, warn })
 }
 
 function textOf(file: string, mayBeMissing: boolean): string | undefined {

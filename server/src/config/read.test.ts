@@ -99,6 +99,13 @@ test('an empty file is a file without settings', () => {
   assert.equal(readConfig({ ...NOTHING, file: { name: 's.yaml', text: '# nothing yet\n' } }).httpsPort, 8443)
 })
 
+test('a variable that no setting has, or that a container platform made, is told and counts for nothing', () => {
+  const told: string[] = []
+  const environment = { PBT_SERVER_COLOUR: 'red', PBT_SERVER_HTTPS_PORT: 'tcp://10.0.0.1:443', PBT_SERVER_CONFIG: 'x' }
+  const config = readConfig({ ...NOTHING, environment, warn: variable => told.push(variable) })
+  assert.deepEqual([told, config.httpsPort], [['PBT_SERVER_COLOUR', 'PBT_SERVER_HTTPS_PORT'], 8443])
+})
+
 test('all problems are reported at once, each with its place and value', () => {
   const problems = problemsOf({
     file: { name: 's.yaml', text: '# ports\nhttps-port: 70000\nhtps-port: 1\nbase-domain: a_b\n' },
@@ -110,7 +117,6 @@ test('all problems are reported at once, each with its place and value', () => {
     'htps-port': 's.yaml:3 1',
     'base-domain': 's.yaml:4 a_b',
     'drain-seconds': 'PBT_SERVER_DRAIN_SECONDS -1',
-    PBT_SERVER_COLOUR: 'the environment red',
     'port-range': '--port-range 9-1',
     'bind-address': '--bind-address ::1,localhost',
     'http-port': '--http-port ["1","2"]',

@@ -19,12 +19,19 @@ export interface Sources {
   readonly flags: Readonly<Record<string, unknown>>
   /** The user's home directory. */
   readonly home: string
+  readonly warn?: Warn
 }
+
+/** Hears of a variable that stands for nothing: its name, and why it counts for nothing. */
+export type Warn = (variable: string, why: string) => void
 
 /** Names the configuration file; not a setting itself. */
 export const CONFIG_VARIABLE = 'PBT_SERVER_CONFIG'
 
 const VARIABLE_PREFIX = 'PBT_SERVER_'
+
+/** What a service called `pbt-server-https` makes of PBT_SERVER_HTTPS_PORT; no setting has such a value. */
+const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
 
 /** A value as it was given, and where. */
 interface Given {
@@ -37,7 +44,7 @@ export function readConfig(sources: Sources): Config {
   const problems: ConfigProblem[] = []
   const given = new Map<SettingName, Given>()
   if (sources.file !== undefined) readFile(sources.file, given, problems)
-  readEnvironment(sources.environment, given, problems)
+  readEnvironment(sources, given)
   readFlags(sources.flags, given, problems)
 
   const values = new Map<SettingName, unknown>()
@@ -76,15 +83,17 @@ function readFile(
   }
 }
 
-function readEnvironment(
-  environment: Sources['environment'],
-  given: Map<SettingName, Given>,
-  problems: ConfigProblem[],
-): void {
+/**
+ * Container platforms make variables of the names of services by themselves (PBT_SERVER_PORT=tcp://10.0.0.1:443): what is not ours
+ * is said and stops nothing. Values are not shown, they may be secrets.
+ */
+function readEnvironment({ environment, warn = () => {} }: Sources, given: Map<SettingName, Given>): void {
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(VARIABLE_PREFIX) || variable === CONFIG_VARIABLE || value === undefined) continue
     const name = SETTING_NAMES.find(name => variableOf(name) === variable)
-    if (name === undefined) problems.push(unknownKey(variable, value, 'the environment'))
+    if (name === undefined) warn(variable, 'there is no such setting')
+    else if (SERVICE_LINK.test(value))
+      warn(variable, 'its value is one that container platforms make for their services')
     else given.set(name, { value, source: variable })
   }
 }
@@ -114,7 +123,7 @@ function settingValue(
       baseDomain: typeof baseDomain === 'string' ? baseDomain : DEVELOPMENT_DOMAIN,
     })
   }
-  const value = setting.kind.read(given.value)
+  const value = setting.kind.read(given.value, sources.home)
   if (value === undefined) {
     problems.push({
       key: keyOf(name),

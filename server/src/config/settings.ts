@@ -1,5 +1,6 @@
 // Every setting once: kind, default, unit and a line of documentation. The file, the environment, the flags and the example come from here.
 import * as nodePath from 'node:path'
+import { xdgDirectory } from '../../../launch/home-path.ts'
 import {
   address,
   block,
@@ -238,5 +239,5 @@ function defaultDataDir({ environment, home }: Surroundings): string {
   // systemd may name several directories with a colon between; the first is the unit's own.
   const state = environment.STATE_DIRECTORY?.split(':')[0]
   if (state) return state
-  return nodePath.join(environment.XDG_DATA_HOME || nodePath.join(home, '.local', 'share'), 'pbt-server')
+  return nodePath.join(xdgDirectory(environment.XDG_DATA_HOME, home, '.local/share'), 'pbt-server')
 }
