@@ -194,7 +194,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
   [
     'Machines, networks, processes',
     [
-      row('H1', 'P0', 'client killed', 'noticed within a second; name kept; nothing left behind', ADDED),
+      row(
+        'H1',
+        'P0',
+        'client killed',
+        'noticed within a second; name kept; nothing left behind; who only waited for it is told 503 `offline`, whom it may have served 502 `link-lost`',
+        ADDED,
+      ),
       row('H2', 'P0', 'client silent', 'noticed within 15 s; comes back by itself', ADDED),
       row('H3', 'P0', 'server silent', 'noticed within 15 s; jittered backoff', ADDED),
       row('H4', 'P0', 'one direction silent', 'the same', ADDED),
