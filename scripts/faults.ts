@@ -117,6 +117,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('D9', 'P0', 'WebSocket handshake', 'the target accepts or refuses; no early byte is lost'),
       row('D10', 'P0', 'a WebSocket peer dies', 'the other side ends; the programs go on'),
       row('D11', 'P2', 'WebSocket over HTTP/2', 'not advertised', ADDED),
+      row(
+        'D12',
+        'P1',
+        'request without content or length',
+        'to a target of HTTP/1.1 it says `Content-Length: 0` where its method expects content',
+      ),
     ],
   ],
   [
