@@ -124,6 +124,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('D9', 'P0', 'WebSocket handshake', 'the target accepts or refuses; no early byte is lost'),
       row('D10', 'P0', 'a WebSocket peer dies', 'the other side ends; the programs go on'),
       row('D11', 'P2', 'WebSocket over HTTP/2', 'not advertised', ADDED),
+      row(
+        'D12',
+        'P1',
+        'request without content or length',
+        'to a target of HTTP/1.1 it says `Content-Length: 0` where its method expects content',
+      ),
     ],
   ],
   [
@@ -201,7 +207,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
   [
     'Machines, networks, processes',
     [
-      row('H1', 'P0', 'client killed', 'noticed within a second; name kept; nothing left behind', ADDED),
+      row(
+        'H1',
+        'P0',
+        'client killed',
+        'noticed within a second; name kept; nothing left behind; who only waited for it is told 503 `offline`, whom it may have served 502 `link-lost`',
+        ADDED,
+      ),
       row('H2', 'P0', 'client silent', 'noticed within 15 s; comes back by itself', ADDED),
       row('H3', 'P0', 'server silent', 'noticed within 15 s; jittered backoff', ADDED),
       row('H4', 'P0', 'one direction silent', 'the same', ADDED),

@@ -32,6 +32,8 @@ export interface Channel {
   handler: ChannelHandler
   /** Neither ended in both directions nor reset. */
   readonly isOpen: boolean
+  /** Some of it has gone out, or is about to: from now on the peer may have it. Stays as it was once the channel is over. */
+  readonly isAnnounced: boolean
   /** This end has ended its direction (`end` was called). */
   readonly isEnded: boolean
   /** Payload bytes handed to `write`/`sendDatagram` and handed out by `onData`/`onDatagram`. */

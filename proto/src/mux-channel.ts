@@ -66,6 +66,10 @@ export class MuxChannel implements Channel {
     return !this.isOver
   }
 
+  get isAnnounced(): boolean {
+    return this.queue.isAnnounced
+  }
+
   get isEnded(): boolean {
     return this.queue.isEnded
   }

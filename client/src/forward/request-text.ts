@@ -10,6 +10,9 @@ export interface RequestText {
   readonly isChunked: boolean
 }
 
+/** Methods that mean something by their content: without any they say so (RFC 9110 section 8.6), or get 411 of some targets. */
+const EXPECT_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY'])
+
 /** `hasBody`: something may follow the head. */
 export function requestText(head: RequestHead, hasBody: boolean, host: HostHeader): RequestText {
   const { headers, upgrade } = head
@@ -22,6 +25,7 @@ export function requestText(head: RequestHead, hasBody: boolean, host: HostHeade
     text += `${name}: ${isHost && host.kind === 'value' ? host.value : headers[index + 1]}\r\n`
   }
   if (upgrade !== '') return { text: `${text}connection: Upgrade\r\nupgrade: ${upgrade}\r\n\r\n`, isChunked: false }
+  if (!hasBody && !hasLength && EXPECT_CONTENT.has(head.method)) text += 'content-length: 0\r\n'
   const isChunked = hasBody && !hasLength
   return { text: isChunked ? `${text}transfer-encoding: chunked\r\n\r\n` : `${text}\r\n`, isChunked }
 }

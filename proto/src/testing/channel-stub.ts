@@ -8,6 +8,7 @@ export function channelStub(parts: Partial<Channel>): Channel {
     kind: 'udp',
     handler: { onReset: () => {} },
     isOpen: true,
+    isAnnounced: true,
     isEnded: false,
     bytesSent: 0,
     bytesReceived: 0,

@@ -9,7 +9,7 @@ import { BodyPace } from './body-pace.ts'
 import type { Visitor } from './headers.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
 import { requestTrailers } from './request-fields.ts'
-import { replyCodeOf, Visit } from './visit.ts'
+import { Visit } from './visit.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
@@ -203,7 +203,7 @@ export abstract class Exchange extends Visit {
   }
 
   onReset(error: PbtError): void {
-    if (this.phase === 'waiting') this.reply(replyCodeOf(error.code), { detail: error.message })
+    if (this.phase === 'waiting') this.unanswered(error)
     else if (this.phase === 'answering') this.breakOff(error.code)
     this.release()
   }

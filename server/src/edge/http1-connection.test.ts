@@ -26,7 +26,16 @@ function channelThat(takes: () => boolean) {
   const channel = { resets: [] as string[], bytes: 0 }
   const open: LiveTunnel['open'] = (_head, _end, handler) => {
     const fake: Channel = {
-      ...{ id: 1, kind: 'http', handler, isOpen: true, isEnded: false, bytesSent: 0, bytesReceived: 0 },
+      ...{
+        id: 1,
+        kind: 'http',
+        handler,
+        isOpen: true,
+        isAnnounced: true,
+        isEnded: false,
+        bytesSent: 0,
+        bytesReceived: 0,
+      },
       write: chunk => {
         channel.bytes += chunk.length
         return takes()

@@ -119,7 +119,8 @@ class TcpVisit implements VisitEnd {
   }
 
   private over(reason: string): void {
-    this.reason = reason
+    // Nobody came back for one who waited.
+    this.reason = reason === 'link-lost' && this.channel?.isAnnounced === false ? 'offline' : reason
     this.options.access.ended(this)
   }
 

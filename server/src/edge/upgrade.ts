@@ -10,7 +10,7 @@ import { destinationOf, RefusedRequest } from './request-line.ts'
 import { hasOption, type IncomingRequest } from './request-parser.ts'
 import { endSocket, resetSocket } from './reset.ts'
 import type { Router } from './router.ts'
-import { replyCodeOf, Visit } from './visit.ts'
+import { Visit } from './visit.ts'
 
 /**
  * What a visitor may say before the target has answered; it is read so that the visitor's end is seen. More comes from none
@@ -200,7 +200,7 @@ class UpgradeExchange extends Visit {
   }
 
   onReset(error: PbtError): void {
-    if (this.phase === 'waiting') this.reply(replyCodeOf(error.code), { detail: error.message })
+    if (this.phase === 'waiting') this.unanswered(error)
     else this.cut(error.code)
   }
 

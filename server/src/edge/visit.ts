@@ -133,11 +133,16 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
       this.channel = tunnel.open(head, isWhole, this)
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
-      this.reply(replyCodeOf(error.code), { detail: error.message })
+      this.unanswered(error)
       return
     }
     if (timeoutMs > 0) this.timer = setTimeout(() => this.timedOut(timeoutMs), timeoutMs).unref()
     this.opened()
+  }
+
+  /** It has no channel, or one that was over before it brought an answer: tells the visitor why. */
+  protected unanswered({ code, message }: PbtError): void {
+    this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), { detail: message })
   }
 
   private timedOut(timeoutMs: number): void {
@@ -198,8 +203,8 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   }
 }
 
-/** The edge's code for why a channel never brought an answer. */
-export function replyCodeOf(code: ErrorCode): ReplyCode {
+/** The edge's code for why a channel never brought an answer. `isSent`: the client may have got some of the request. */
+function replyCodeOf(code: ErrorCode, isSent: boolean): ReplyCode {
   switch (code) {
     case 'target-unreachable':
     case 'target-broke':
@@ -211,7 +216,9 @@ export function replyCodeOf(code: ErrorCode): ReplyCode {
       return 'overloaded'
     case 'protocol':
       return 'target-broke'
-    default:
+    case 'internal':
       return 'link-lost'
+    default:
+      return isSent ? 'link-lost' : 'offline'
   }
 }
