@@ -9,6 +9,7 @@ const notAskedFor = () => {
 const tunnel = (name: string): LiveTunnel => ({
   name,
   idleTimeoutMs: 0,
+  replyFactor: undefined,
   allows: () => true,
   open: notAskedFor,
   connect: notAskedFor,

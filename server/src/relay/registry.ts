@@ -7,6 +7,8 @@ export interface LiveTunnel {
   readonly name: string
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
+  /** How many times the bytes that came from a UDP source it may be sent; undefined: no bound. */
+  readonly replyFactor: number | undefined
   /** Whether a visitor with this address may come; counts those who may not. */
   allows(address: string): boolean
   /**

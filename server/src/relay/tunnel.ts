@@ -24,6 +24,11 @@ export interface TunnelSession {
 /** What a flow may be silent for when the client does not say, and at most. */
 const FLOW_IDLE_MS = 60_000
 const MAX_FLOW_IDLE_MS = 24 * 3_600_000
+/**
+ * How many times what came from a UDP source it is sent when the client does not say: 30 is a WireGuard download with an
+ * acknowledgement for every other packet, and twice that its start. The danger is what a forger makes of it.
+ */
+const REPLY_FACTOR = 60
 
 /** Kinds that this server has. */
 const KINDS = new Map<number, 'http' | Protocol>([
@@ -38,6 +43,7 @@ export class Tunnel implements Holder {
   readonly owner: TunnelOwner
   readonly description: string
   readonly idleTimeoutMs: number
+  readonly replyFactor: number | undefined
   /** Refused by the allowlist since the tunnel was opened. */
   refused = 0
   names: readonly Hostname[] = []
@@ -64,6 +70,7 @@ export class Tunnel implements Holder {
     this.owner = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
+    this.replyFactor = open.replyFactor === 0 ? undefined : (open.replyFactor ?? REPLY_FACTOR)
     this.wished = new Allowlist(open.allow)
     this.judgedBy = this.judges()
   }

@@ -10,6 +10,7 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
   return {
     name: target,
     idleTimeoutMs: 0,
+    replyFactor: undefined,
     owner: { machineId: 'machine', kind, target },
     description: `target ${target}`,
     allows: () => true,
