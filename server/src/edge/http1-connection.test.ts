@@ -16,7 +16,7 @@ function tunnelWith(open: LiveTunnel['open']): LiveTunnel {
   const connect = () => {
     throw new Error('only requests come')
   }
-  return { name: 'test', idleTimeoutMs: 0, allows: () => true, open, connect }
+  return { name: 'test', idleTimeoutMs: 0, replyFactor: undefined, allows: () => true, open, connect }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */
