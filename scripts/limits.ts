@@ -36,7 +36,17 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     ['server/src/edge/http1-connection.ts', 'server/src/edge/request-parser.ts', 'server/src/edge/exchange.ts'],
   ],
   ['HTTP/2', ['server/src/edge/http2.ts', 'server/src/edge/http2-watch.ts']],
-  ['UDP', ['server/src/edge/udp.ts', 'client/src/forward/udp.ts']],
+  [
+    'UDP',
+    [
+      'server/src/edge/port-flows.ts',
+      'server/src/edge/reply-budget.ts',
+      'server/src/relay/tunnel.ts',
+      'server/src/edge/udp.ts',
+      'server/src/edge/udp-flow.ts',
+      'client/src/forward/udp.ts',
+    ],
+  ],
   ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/read-buffers.ts']],
   ['Clients', ['server/src/relay/registry.ts', 'server/src/relay/service.ts', 'server/src/relay/sessions.ts']],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
@@ -101,6 +111,33 @@ const NODE_READ_BYTES = 64 * 1024
 /** What one visitor's connection costs while it is idle, with TLS; bench/idle.ts measures it. */
 const IDLE_CONNECTION_BYTES = 50 * 1024
 
+/** How a UDP tunnel is kept from flooding others, whom that costs something, and the way out. */
+const REPLIES = `## How much a UDP visitor is sent
+
+Anybody can write another's address on a datagram, on the second as well as on the first. A service that answers much to little
+then floods the other: reflection. So a UDP tunnel sends an address (IPv6: a /64) at most 60 times the bytes that came from it, over
+all its flows and for as long as it has one, and 64 KiB beyond that, which are for all UDP tunnels of the server together and given
+anew no sooner than after ten minutes. Bytes are those of UDP payload. What is more is dropped, counted (\`pbt.udp.dropped\`) and told
+in the log with the tunnel's name, once in a minute. \`pbt udp --reply-factor N\` makes N of the 60, \`--reply-factor off\` lifts the bound
+for that tunnel.
+
+| traffic | times what the visitor sends | with 60 |
+|---|---|---|
+| a game of 20 to 128 ticks, a call, DNS, the start of any connection, a page of 200 KB over HTTP/3 | 5 to 55 | passes |
+| a WireGuard download, an acknowledgement for every other packet (96 bytes for 2,904) | 30, twice that at its start | passes |
+| the same where packets are joined before they are acknowledged (Linux does so; the faster the line, the more) | 50 to 320 | as fast at 50 Mbit/s, a twentieth at 200 |
+| a QUIC (HTTP/3) download, an acknowledgement for every other packet (34 bytes for 2,504 or more) | 75 to 95 | held up |
+| the same with one for every ten packets (as browsers do), or for all that came together | 370 to 800 | hardly moves: 1 to 11 Mbit/s |
+
+**So for large downloads over WireGuard, HTTP/3 or anything else on QUIC: \`--reply-factor off\`.** It is safe with services that see to it
+themselves, as these do: WireGuard answers only who has a key, and moves to an address only when that peer speaks from there; QUIC
+sends three times what came until the address has proven itself (RFC 9000, section 8). It is dangerous with all that answers strangers
+at once, and with more than they sent: DNS, NTP, SNMP, SSDP, memcached, the status queries of games, anything of your own that streams
+on demand. Who finds such a tunnel makes it pour the whole of your line on whom they like, and the complaints come to you. For those leave
+it at 60 or set it lower, or let in only whom you know (\`--allow\`: then only their addresses can be forged).
+A game that loads its world over UDP may want a few hundred.
+`
+
 export function limitsPage(): string {
   const parts = PARTS.map(([title, files]) => {
     const rows = files.flatMap(rowsOf)
@@ -124,6 +161,7 @@ would take more and has not begun to answer: an upload that the target holds up 
 100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up to sixty.
 
 ${parts.join('\n')}
+${REPLIES}
 ## What they add up to
 
 The worst that peers can make the server hold, if all of them do their worst at the same time:
