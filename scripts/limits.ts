@@ -127,7 +127,7 @@ for that tunnel.
 | a WireGuard download, an acknowledgement for every other packet (96 bytes for 2,904) | 30, twice that at its start | passes |
 | the same where packets are joined before they are acknowledged (Linux does so; the faster the line, the more) | 50 to 320 | as fast at 50 Mbit/s, a twentieth at 200 |
 | a QUIC (HTTP/3) download, an acknowledgement for every other packet (34 bytes for 2,504 or more) | 75 to 95 | held up |
-| the same with one for every ten packets (as browsers do), or for all that came together | 370 to 800 | hardly moves: 1 to 11 Mbit/s |
+| the same with one for every ten packets (as browsers do), or for all that came together | 130 to 800 | hardly moves: under 1 Mbit/s over a line of 20 ms |
 
 **So for large downloads over WireGuard, HTTP/3 or anything else on QUIC: \`--reply-factor off\`.** It is safe with services that see to it
 themselves, as these do: WireGuard answers only who has a key, and moves to an address only when that peer speaks from there; QUIC
