@@ -32,11 +32,12 @@ export const udp: Command<UdpOptions> = {
         type: 'string',
         requiresArg: true,
         describe:
-          'send a visitor at most this many times the bytes that it sent, and 64 KiB (default: 60); more, or "off", lets ' +
-          'others flood whose address they forge, unless the service sees to that: docs/limits.md',
+          'send a visitor at most this many times the bytes that it sent, and 64 KiB, until the handshake of WireGuard or ' +
+          'QUIC has shown that it gets them (default: 60); more, or "off", lets others flood whose address they forge, ' +
+          'unless the service sees to that: docs/limits.md',
       })
       .option('json', JSON_LINES)
-      .example('$0 udp 51820 --reserve-port 20820 --reply-factor off', 'WireGuard on this machine'),
+      .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine'),
   run: async (options, context) => {
     const { target = '', name, allow, reservePort, idleTimeout, replyFactor } = options
     const plan = udpPlan({ target, name, allow, reservePort, idleTimeout, replyFactor })

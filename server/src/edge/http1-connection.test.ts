@@ -16,7 +16,8 @@ function tunnelWith(open: LiveTunnel['open']): LiveTunnel {
   const connect = () => {
     throw new Error('only requests come')
   }
-  return { name: 'test', idleTimeoutMs: 0, replyFactor: undefined, allows: () => true, open, connect }
+  const owner = { machineId: 'machine', kind: 'http', target: '3000' }
+  return { name: 'test', owner, idleTimeoutMs: 0, replyFactor: undefined, allows: () => true, open, connect }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */

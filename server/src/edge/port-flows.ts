@@ -1,5 +1,9 @@
-// The flows of one port, whichever of its sockets they came by: which gives way, and how many each source may have.
-
+// The flows of one port, whichever of its sockets they came by: which gives way, how many each source may have, and what their
+// visitors have shown.
+import type { Clock } from '@pbt/proto'
+import { ownerKey } from '../relay/book.ts'
+import type { LiveTunnel } from '../relay/registry.ts'
+import { AddressProof, Proofs } from './address-proof.ts'
 import { type ReplyBudget, Source } from './reply-budget.ts'
 import type { Flow } from './udp-flow.ts'
 
@@ -10,12 +14,16 @@ const MAX_FLOWS_PER_SOURCE = 256
 
 export class PortFlows {
   private readonly budget: ReplyBudget
+  private readonly clock: Clock
+  /** What visitors have shown to the target that is served here; to another they show it anew. */
+  private proofs: { readonly owner: string; readonly all: Proofs } | undefined
   /** Those that were silent longest first. */
   private readonly order = new Set<Flow>()
   private readonly sources = new Map<string, Source>()
 
-  constructor(budget: ReplyBudget) {
+  constructor(budget: ReplyBudget, clock: Clock) {
     this.budget = budget
+    this.clock = clock
   }
 
   get size(): number {
@@ -38,6 +46,13 @@ export class PortFlows {
     const fresh = new Source(this.budget, address)
     const source = this.sources.get(fresh.counted) ?? fresh
     return source.flows < MAX_FLOWS_PER_SOURCE ? source : undefined
+  }
+
+  /** For a new flow of a tunnel that bounds what is sent. */
+  proofOf(tunnel: LiveTunnel, address: string): AddressProof {
+    const owner = ownerKey(tunnel.owner)
+    if (this.proofs?.owner !== owner) this.proofs = { owner, all: new Proofs(this.clock) }
+    return new AddressProof(this.proofs.all, address)
   }
 
   add(flow: Flow): void {

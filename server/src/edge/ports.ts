@@ -95,7 +95,7 @@ export class PortListeners implements Listeners {
   private async bind(protocol: Protocol, number: number): Promise<Listener[]> {
     const { addresses } = this.options
     const listeners: Listener[] = []
-    const flows = new PortFlows(this.replies)
+    const flows = new PortFlows(this.replies, this.options.clock)
     try {
       for (const host of addresses) {
         try {

@@ -1,6 +1,7 @@
 // One UDP visitor of a port: what it sends goes to the tunnel, and what the tunnel answers goes to it.
 import type { Channel, ChannelHandler, PbtError } from '@pbt/proto'
 import type { LiveTunnel } from '../relay/registry.ts'
+import type { AddressProof } from './address-proof.ts'
 import type { Source } from './reply-budget.ts'
 
 /** The order of eviction is exact to this: a flow that speaks all the time is not moved at each datagram. */
@@ -26,9 +27,10 @@ export class Flow implements ChannelHandler {
   readonly idleMs: number
   private readonly owner: FlowOwner
   private readonly ended: (reason: string) => void
-  /** How many times what came may be sent; nothing is counted where there is no bound. */
+  /** How many times what came may be sent to a visitor that may be forged. */
   private readonly factor: number
-  private readonly isBounded: boolean
+  /** That it is not; undefined: there is no bound, and nothing is counted or looked at. */
+  private readonly proof: AddressProof | undefined
   /** When it got its place in the order of eviction. */
   private placedAt: number
 
@@ -39,6 +41,7 @@ export class Flow implements ChannelHandler {
     address: string,
     port: number,
     source: Source,
+    proof: AddressProof | undefined,
     tunnel: LiveTunnel,
     ended: (reason: string) => void,
   ) {
@@ -51,7 +54,7 @@ export class Flow implements ChannelHandler {
     this.ended = ended
     this.idleMs = tunnel.idleTimeoutMs
     this.factor = tunnel.replyFactor ?? 0
-    this.isBounded = tunnel.replyFactor !== undefined
+    this.proof = proof
     this.lastAt = owner.now()
     this.placedAt = this.lastAt
   }
@@ -63,13 +66,23 @@ export class Flow implements ChannelHandler {
       this.placedAt = now
       this.owner.moveBack(this)
     }
-    this.source.earn(this.factor * datagram.length)
+    const { proof } = this
+    if (proof !== undefined) {
+      proof.received(datagram, now)
+      if (!proof.isProven) this.source.earn(this.factor * datagram.length)
+    }
     return this.channel?.sendDatagram(datagram) === true
   }
 
   /** Whether the visitor may be sent so many bytes, and then they count as sent. */
   spend(bytes: number): boolean {
-    return !this.isBounded || this.source.spend(bytes)
+    return this.proof === undefined || this.proof.isProven || this.source.spend(bytes)
+  }
+
+  /** Called every second or so. */
+  pass(now: number): void {
+    if (now - this.lastAt > this.idleMs) this.close('it was silent', '')
+    else this.proof?.pass(now)
   }
 
   close(why: string, reason: string): void {
@@ -78,6 +91,7 @@ export class Flow implements ChannelHandler {
   }
 
   onDatagram(datagram: Buffer): void {
+    this.proof?.answered(datagram)
     // Not a sign of the visitor: who has left is sent nothing for longer than the idle time.
     this.owner.send(datagram, this)
   }

@@ -1,5 +1,5 @@
 // UDP visitors of a port: each address is a flow with a channel of its own, nothing is sent to an address that did not ask, and
-// not many times more than it sent to one that did.
+// not many times more than it sent to one that did and has not shown that it gets it.
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { type Channel, type Clock, PbtError, type Timer } from '@pbt/proto'
@@ -53,7 +53,7 @@ export class UdpListener implements FlowOwner {
     options: UdpListenerOptions,
     address: string,
     host: string,
-    port = new PortFlows(new ReplyBudget(options.clock)),
+    port = new PortFlows(new ReplyBudget(options.clock), options.clock),
   ) {
     this.options = options
     this.address = address
@@ -119,7 +119,8 @@ export class UdpListener implements FlowOwner {
     if (source === undefined) return undefined
     const { access } = this.options
     const startedAt = access.now()
-    const flow: Flow = new Flow(this, key, address, port, source, tunnel, reason => {
+    const proof = tunnel.replyFactor === undefined ? undefined : this.port.proofOf(tunnel, address)
+    const flow: Flow = new Flow(this, key, address, port, source, proof, tunnel, reason => {
       const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
       access.ended('udp', tunnel.name, address, '', 0, startedAt, bytesSent, bytesReceived, reason)
       this.flows.delete(key)
@@ -148,7 +149,7 @@ export class UdpListener implements FlowOwner {
 
   private sweep(): void {
     const now = this.options.clock.now()
-    for (const flow of this.flows.values()) if (now - flow.lastAt > flow.idleMs) flow.close('it was silent', '')
+    for (const flow of this.flows.values()) flow.pass(now)
     this.port.sweep()
     this.sweeper.timer = this.options.clock.after(SWEEP_MS, () => this.sweep())
   }

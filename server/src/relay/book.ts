@@ -1,19 +1,10 @@
 // Who holds which public address now, and whose it was last: what names and ports have in common. Addresses are the
 // registry's keys.
 import { GRACE_MS } from '@pbt/proto'
-import type { LiveTunnel, Registry } from './registry.ts'
-
-/** One target of one machine: addresses are remembered for it. */
-export interface TunnelOwner {
-  readonly machineId: string
-  /** http, tcp or udp. */
-  readonly kind: string
-  readonly target: string
-}
+import type { LiveTunnel, Registry, TunnelOwner } from './registry.ts'
 
 /** A tunnel that holds addresses at the moment. */
 export interface Holder extends LiveTunnel {
-  readonly owner: TunnelOwner
   /** For people: the client's label and the target. */
   readonly description: string
   /** Whether that tunnel may take an address of this one: of its own client's newer session, or, while the link is down, of its machine. */

@@ -2,8 +2,8 @@
 import { randomInt } from 'node:crypto'
 import { PbtError } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
-import { Book, type Holder, type TunnelOwner } from './book.ts'
-import type { Registry } from './registry.ts'
+import { Book, type Holder } from './book.ts'
+import type { Registry, TunnelOwner } from './registry.ts'
 
 export type Protocol = 'tcp' | 'udp'
 

@@ -8,6 +8,7 @@ const notAskedFor = () => {
 }
 const tunnel = (name: string): LiveTunnel => ({
   name,
+  owner: { machineId: 'machine', kind: 'http', target: name },
   idleTimeoutMs: 0,
   replyFactor: undefined,
   allows: () => true,

@@ -2,12 +2,22 @@
 // is a host name, or a port as `tcp:20022`.
 import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
 
+/** One target of one machine: addresses are remembered for it. */
+export interface TunnelOwner {
+  readonly machineId: string
+  /** http, tcp or udp. */
+  readonly kind: string
+  readonly target: string
+}
+
 /** A tunnel whose client is there, or expected back within the grace time of its session. */
 export interface LiveTunnel {
   readonly name: string
+  /** Whose it is, whatever session serves it. */
+  readonly owner: TunnelOwner
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
-  /** How many times the bytes that came from a UDP source it may be sent; undefined: no bound. */
+  /** How many times the bytes that came from a UDP source it may be sent until it is proven; undefined: no bound. */
   readonly replyFactor: number | undefined
   /** Whether a visitor with this address may come; counts those who may not. */
   allows(address: string): boolean

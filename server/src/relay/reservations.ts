@@ -1,8 +1,8 @@
 // Which names a tunnel gets: those asked for, those its target had last time, or a new one.
 import { PbtError } from '@pbt/proto'
-import { Book, type Holder, type TunnelOwner } from './book.ts'
+import { Book, type Holder } from './book.ts'
 import { type Hostname, parseHostname, randomLabel } from './names.ts'
-import type { Registry } from './registry.ts'
+import type { Registry, TunnelOwner } from './registry.ts'
 
 /** What is remembered of a subdomain over restarts. */
 export interface StoredName extends TunnelOwner {

@@ -3,9 +3,10 @@ import { type Channel, type ChannelHandler, type Mux, PbtError, type RequestHead
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist } from '../access/allowlist.ts'
 import type { Judge } from './allowlists.ts'
-import type { Holder, TunnelOwner } from './book.ts'
+import type { Holder } from './book.ts'
 import type { Hostname } from './names.ts'
 import type { Protocol } from './ports.ts'
+import type { TunnelOwner } from './registry.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
@@ -25,8 +26,9 @@ export interface TunnelSession {
 const FLOW_IDLE_MS = 60_000
 const MAX_FLOW_IDLE_MS = 24 * 3_600_000
 /**
- * How many times what came from a UDP source it is sent when the client does not say: 30 is a WireGuard download with an
- * acknowledgement for every other packet, and twice that its start. The danger is what a forger makes of it.
+ * How many times what came from a UDP source it is sent when the client does not say, until a handshake has shown that it gets
+ * it: 30 is a download with an acknowledgement for every other packet, and twice that its start. The danger is what a forger
+ * makes of it.
  */
 const REPLY_FACTOR = 60
 

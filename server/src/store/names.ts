@@ -1,5 +1,5 @@
 // The subdomains that are remembered: which target each belongs to, and whether its client was there.
-import type { TunnelOwner } from '../relay/book.ts'
+import type { TunnelOwner } from '../relay/registry.ts'
 import type { NameStore, StoredName } from '../relay/reservations.ts'
 import type { PrismaClient } from './generated/client.ts'
 import { upsertTunnel } from './tunnels.ts'

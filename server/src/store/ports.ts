@@ -1,6 +1,7 @@
 // The public ports that are remembered: which target each belongs to, and whether its client was there.
-import type { TunnelOwner } from '../relay/book.ts'
+
 import type { PortStore, Protocol, StoredPort } from '../relay/ports.ts'
+import type { TunnelOwner } from '../relay/registry.ts'
 import type { PrismaClient } from './generated/client.ts'
 import { upsertTunnel } from './tunnels.ts'
 

@@ -1,5 +1,5 @@
 // The tunnels that reservations hang on: one row for each target of a machine.
-import type { TunnelOwner } from '../relay/book.ts'
+import type { TunnelOwner } from '../relay/registry.ts'
 import type { PrismaClient } from './generated/client.ts'
 
 /** A query, to be part of a transaction: the tunnel is there and was online now. */
