@@ -1,8 +1,9 @@
 // Who writes another's address on datagrams cannot make a UDP tunnel flood it: what goes out is bounded by what came, whatever
-// came, however often, to however many tunnels.
+// came, however often, to however many tunnels, unless a handshake shows that it gets it.
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { type TestContext, test } from 'node:test'
+import { quicPackets, someId, wireguardMessages } from '../src/edge/testing/handshakes.ts'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from './support/datagrams.ts'
 import { type Program, scratch, startClient, startServer } from './support/programs.ts'
 
@@ -94,6 +95,110 @@ test('F11: many tunnels of one server are no more to a source than one', async t
   for (const port of ports) forged.send(Buffer.alloc(10), port)
   await settle(t, ...ports)
   assertBounded(forged)
+})
+
+const { initiation, response, transport } = wireguardMessages
+const { initial, serverInitial, short } = quicPackets
+const INDEX_AT = 4
+
+/** A target that shakes hands as WireGuard does, with the index that `indexFor` makes of the visitor's, and pours for all else. */
+async function wireguardAmplifier(t: TestContext, indexFor: (theirs: Buffer) => Buffer) {
+  return await udpTarget(t, datagram => {
+    if (datagram.equals(MARK)) return [MARK]
+    const theirs = datagram.subarray(INDEX_AT, INDEX_AT + 4)
+    return datagram[0] === 1 ? [response(indexFor(theirs), theirs)] : new Array<Buffer>(300).fill(REPLY)
+  })
+}
+
+/** Asks, and brings the target to pour once what it was given, or guesses, is said. */
+async function pour(visitor: Account, t: TestContext, port: number, guess?: Buffer): Promise<Buffer> {
+  const answered = ask(visitor.socket, port, initiation(someId()))
+  visitor.sent += 148
+  const answer = await answered
+  const index = guess ?? answer.subarray(INDEX_AT, INDEX_AT + 4)
+  visitor.send(transport(index, 32), port)
+  await settle(t, port)
+  return index
+}
+
+test('F11: a visitor whose handshake shows that it gets what is sent has no bound, also from another port and when pbt has come back', async t => {
+  const target = await wireguardAmplifier(t, () => someId())
+  const server = await startServer(t)
+  const home = scratch(t)
+  const { client, port } = await startClient(t, server, ['udp', String(target.port)], { home })
+  const visitor = new Account(await udpSocket(t))
+  const index = await pour(visitor, t, port)
+  assert.ok(visitor.received > 300_000, `${visitor.received} bytes`)
+  const sayingFrom = async (address: string, to: number) => {
+    const account = new Account(await udpSocket(t, address))
+    account.send(transport(index, 32), to)
+    await settle(t, to)
+    return account
+  }
+  assert.equal((await sayingFrom('127.0.0.1', port)).received, 300_000)
+  // Whoever was given it can say it with another's address.
+  assertBounded(await sayingFrom('127.0.0.2', port))
+  await client.end()
+  const again = await startClient(t, server, ['udp', String(target.port)], { home })
+  assert.equal(again.port, port)
+  assert.equal((await sayingFrom('127.0.0.1', port)).received, 300_000)
+  const other = await startClient(t, server, ['udp', String((await amplifier(t, 10)).port)], { home })
+  assertBounded(await sayingFrom('127.0.0.3', other.port))
+})
+
+test('F11: who guesses, or knows what a target always answers, is sent no more for a handshake', async t => {
+  const always = someId()
+  const [random, same, echo] = [
+    await wireguardAmplifier(t, () => someId()),
+    await wireguardAmplifier(t, () => always),
+    await wireguardAmplifier(t, theirs => theirs),
+  ]
+  const server = await startServer(t)
+  const { client } = await startClient(t, server, ['up', ...[random, same, echo].map(({ port }) => `udp:${port}`)])
+  const [randomPort = 0, samePort = 0, echoPort = 0] = await portsOf(client, 3)
+  const looking = new Account(await udpSocket(t, '127.0.4.1'))
+  await pour(looking, t, samePort)
+  for (const [address, port, guess] of [
+    ['127.0.4.2', randomPort, always],
+    ['127.0.4.3', samePort, always],
+    ['127.0.4.4', echoPort, undefined],
+  ] as const) {
+    const forged = new Account(await udpSocket(t, address))
+    for (let count = 0; count < 4; count++) await pour(forged, t, port, guess)
+    assertBounded(forged)
+  }
+})
+
+test('F11: a visitor of QUIC has no bound once it says the id that the target chose, or another one; one of something like it has', async t => {
+  const first = someId(8)
+  const own = someId(8)
+  for (const [isGenuine, isSeen] of [
+    [true, true],
+    [true, false],
+    [false, true],
+  ] as const) {
+    const target = await udpTarget(t, datagram => {
+      if (datagram.equals(MARK)) return [MARK]
+      const ids = { to: own, from: someId(8) }
+      const isFirst = datagram.length > 1_000 && datagram.subarray(6, 14).equals(first)
+      if (isFirst) return [isGenuine ? serverInitial(first, ids) : initial(ids)]
+      return datagram.length > 1_000 ? [] : new Array<Buffer>(300).fill(REPLY)
+    })
+    const server = await startServer(t)
+    const { port } = await startClient(t, server, ['udp', String(target.port)])
+    const visitor = new Account(await udpSocket(t))
+    const answered = ask(visitor.socket, port, initial({ to: first, from: own }))
+    visitor.sent += 1_252
+    const answer = await answered
+    const id = isSeen ? answer.subarray(15, 23) : someId(8)
+    visitor.send(initial({ to: id, from: own }), port)
+    visitor.send(short(id, 40), port)
+    await settle(t, port)
+    visitor.send(short(id, 40), port)
+    await settle(t, port)
+    if (isGenuine) assert.ok(visitor.received > 600_000, `${visitor.received} bytes`)
+    else assertBounded(visitor)
+  }
 })
 
 test('F11: --reply-factor and reply-factor= say how many times, or that there is no bound, for that tunnel', async t => {
