@@ -1,7 +1,7 @@
 // HTTP/3 over QUIC, for the bench: a server of bytes, and a visitor that downloads them.
 //
-//	quic serve PORT             until it is killed; says "ready"
-//	quic fetch ADDRESS BYTES    says what it took, as JSON
+//	quic serve PORT plain|retry     until it is killed; says "ready"; retry: who visits is first sent a Retry
+//	quic fetch ADDRESS BYTES 1|2    says what it took, as JSON, by that version of QUIC
 package main
 
 import (
@@ -37,20 +37,23 @@ func (zeros) Read(p []byte) (int, error) {
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) == 3 && os.Args[1] == "serve" {
-		serve(os.Args[2])
-	} else if len(os.Args) == 4 && os.Args[1] == "fetch" {
-		fetch(os.Args[2], os.Args[3])
+	if len(os.Args) == 4 && os.Args[1] == "serve" {
+		serve(os.Args[2], os.Args[3] == "retry")
+	} else if len(os.Args) == 5 && os.Args[1] == "fetch" {
+		fetch(os.Args[2], os.Args[3], os.Args[4] == "2")
 	} else {
-		log.Fatal("usage: quic serve PORT | fetch ADDRESS BYTES")
+		log.Fatal("usage: quic serve PORT plain|retry | fetch ADDRESS BYTES 1|2")
 	}
 }
 
-func serve(port string) {
+func serve(port string, retries bool) {
 	socket, err := net.ListenPacket("udp4", "127.0.0.1:"+port)
 	must(err)
+	transport := quic.Transport{Conn: socket, VerifySourceAddress: func(net.Addr) bool { return retries }}
+	security := http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate()}})
+	listener, err := transport.ListenEarly(security, &quic.Config{Versions: []quic.Version{quic.Version1, quic.Version2}})
+	must(err)
 	server := http3.Server{
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate()}},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			size, _ := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
 			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
@@ -58,15 +61,20 @@ func serve(port string) {
 		}),
 	}
 	fmt.Println("ready")
-	must(server.Serve(socket))
+	must(server.ServeListener(listener))
 }
 
-func fetch(address, size string) {
+func fetch(address, size string, isV2 bool) {
+	version := quic.Version1
+	if isV2 {
+		version = quic.Version2
+	}
 	var connection *quic.Conn
 	client := http.Client{Transport: &http3.Transport{
 		// Its certificate was made a moment ago by the other end, on this machine.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		Dial: func(ctx context.Context, to string, security *tls.Config, config *quic.Config) (*quic.Conn, error) {
+			config.Versions = []quic.Version{version}
 			dialled, err := quic.DialAddrEarly(ctx, to, security, config)
 			connection = dialled
 			return dialled, err
