@@ -156,7 +156,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'F11',
         'P0',
         'UDP reflection',
-        'answers only to who sent: 64 KiB and 60 times what came, however often and to however many tunnels, unless one says otherwise',
+        'answers only to who sent: 64 KiB and 60 times what came, however often and to however many tunnels, unless one says otherwise or the handshake of WireGuard or QUIC shows that they arrive',
         ADDED,
       ),
       row('F12', 'P0', 'empty and largest datagrams', 'kept as they are', ADDED),

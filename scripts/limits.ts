@@ -41,6 +41,10 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     [
       'server/src/edge/port-flows.ts',
       'server/src/edge/reply-budget.ts',
+      'server/src/edge/proven-addresses.ts',
+      'server/src/edge/seen-ids.ts',
+      'server/src/edge/wireguard-handshake.ts',
+      'server/src/edge/quic-handshake.ts',
       'server/src/relay/tunnel.ts',
       'server/src/edge/udp.ts',
       'server/src/edge/udp-flow.ts',
@@ -121,21 +125,35 @@ anew no sooner than after ten minutes. Bytes are those of UDP payload. What is m
 in the log with the tunnel's name, once in a minute. \`pbt udp --reply-factor N\` makes N of the 60, \`--reply-factor off\` lifts the bound
 for that tunnel.
 
-| traffic | times what the visitor sends | with 60 |
-|---|---|---|
-| a game of 20 to 128 ticks, a call, DNS, the start of any connection, a page of 200 KB over HTTP/3 | 5 to 55 | passes |
-| a WireGuard download, an acknowledgement for every other packet (96 bytes for 2,904) | 30, twice that at its start | passes |
-| the same where packets are joined before they are acknowledged (Linux does so; the faster the line, the more) | 50 to 320 | as fast at 50 Mbit/s, a twentieth at 200 |
-| a QUIC (HTTP/3) download, an acknowledgement for every other packet (34 bytes for 2,504 or more) | 75 to 95 | held up |
-| the same with one for every ten packets (as browsers do), or for all that came together | 130 to 800 | hardly moves: under 1 Mbit/s over a line of 20 ms |
+**WireGuard and QUIC (HTTP/3) have no bound once hands are shaken.** Their handshakes show to who carries them that a visitor gets
+what is sent to it: the target gives it an id that nobody else can know, and the visitor says it in all that it sends (RFC 9000,
+section 8.1, calls that address validation). Such a flow neither earns nor costs its address anything. WireGuard's proof is as old
+as its session at most, three minutes, QUIC's as long as the flow; for three and ten minutes the address is known by its id also in
+flows from other ports, so a router or a \`pbt\` that begins anew costs nothing. A visitor of QUIC that replaces its id before it
+was ever seen (quic-go does) is believed because its target has been seen to speak QUIC, for as long as it sends nothing else.
 
-**So for large downloads over WireGuard, HTTP/3 or anything else on QUIC: \`--reply-factor off\`.** It is safe with services that see to it
-themselves, as these do: WireGuard answers only who has a key, and moves to an address only when that peer speaks from there; QUIC
-sends three times what came until the address has proven itself (RFC 9000, section 8). It is dangerous with all that answers strangers
+| traffic | times what the visitor sends | by default |
+|---|---|---|
+| WireGuard; QUIC versions 1 and 2 | 30 to 800 in downloads | no bound after the handshake |
+| a game of 20 to 128 ticks, a call, DNS, the start of any connection | 5 to 55 | passes |
+| a download in another protocol, or in one that hides WireGuard or QUIC, an acknowledgement of 96 bytes for every other packet | 30, twice that at its start | passes |
+| the same with fewer or smaller acknowledgements | 75 to 800 | held up, down to 1 Mbit/s over a line of 20 ms |
+
+Also bounded, and in want of \`--reply-factor off\` when there is much to download:
+
+- a WireGuard visitor that comes from another address in the middle of its session, until the next handshake, two minutes at most;
+- a connection of QUIC that has moved to another address, or whose router or \`pbt\` began anew when it had changed its id before;
+- QUIC servers that keep the id which the visitor made up (Envoy does with those of its own length), or whose ids have less than
+  four bytes, and other versions of QUIC;
+- WireGuard and QUIC that share a port with something else, in flows in which that came first (Tailscale's own messages).
+
+**\`--reply-factor off\`** is safe with services that see to it themselves, as WireGuard and QUIC do: WireGuard answers only who has a key,
+QUIC sends three times what came until the address has proven itself. It is dangerous with all that answers strangers
 at once, and with more than they sent: DNS, NTP, SNMP, SSDP, memcached, the status queries of games, anything of your own that streams
 on demand. Who finds such a tunnel makes it pour the whole of your line on whom they like, and the complaints come to you. For those leave
 it at 60 or set it lower, or let in only whom you know (\`--allow\`: then only their addresses can be forged).
-A game that loads its world over UDP may want a few hundred.
+A game that loads its world over UDP may want a few hundred. A service that was made to look like WireGuard or QUIC, with ids that can be
+foretold, is taken for them.
 `
 
 export function limitsPage(): string {
