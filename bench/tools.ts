@@ -1,5 +1,5 @@
-// The programs people put behind tunnels, through tunnels: iperf3, ssh, PostgreSQL, nc, socat, dig and DTLS, each beside the same
-// without a tunnel where there is something to compare. What is not installed is left out and said so.
+// The programs people put behind tunnels, through tunnels: iperf3, ssh, PostgreSQL, nc, socat, dig, DTLS, WireGuard and QUIC, each
+// beside the same without a tunnel where there is something to compare. What is not installed is left out and said so.
 
 import { Cleanup } from './support/cleanup.ts'
 import { find } from './support/machine.ts'

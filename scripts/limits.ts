@@ -45,7 +45,21 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     ],
   ],
   ['HTTP/2', ['server/src/edge/http2.ts', 'server/src/edge/http2-watch.ts']],
-  ['UDP', ['server/src/edge/udp.ts', 'client/src/forward/udp.ts']],
+  [
+    'UDP',
+    [
+      'server/src/edge/port-flows.ts',
+      'server/src/edge/reply-budget.ts',
+      'server/src/edge/proven-addresses.ts',
+      'server/src/edge/seen-ids.ts',
+      'server/src/edge/wireguard-handshake.ts',
+      'server/src/edge/quic-handshake.ts',
+      'server/src/relay/tunnel.ts',
+      'server/src/edge/udp.ts',
+      'server/src/edge/udp-flow.ts',
+      'client/src/forward/udp.ts',
+    ],
+  ],
   ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/read-buffers.ts']],
   [
     'Clients',
@@ -123,6 +137,47 @@ const NODE_READ_BYTES = 64 * 1024
 /** What one visitor's connection costs while it is idle, with TLS; bench/idle.ts measures it. */
 const IDLE_CONNECTION_BYTES = 50 * 1024
 
+/** How a UDP tunnel is kept from flooding others, whom that costs something, and the way out. */
+const REPLIES = `## How much a UDP visitor is sent
+
+Anybody can write another's address on a datagram, on the second as well as on the first. A service that answers much to little
+then floods the other: reflection. So a UDP tunnel sends an address (IPv6: a /64) at most 60 times the bytes that came from it, over
+all its flows and for as long as it has one, and 64 KiB beyond that, which are for all UDP tunnels of the server together and given
+anew no sooner than after ten minutes. Bytes are those of UDP payload. What is more is dropped, counted (\`pbt.udp.dropped\`) and told
+in the log with the tunnel's name, once in a minute. \`pbt udp --reply-factor N\` makes N of the 60, \`--reply-factor off\` lifts the bound
+for that tunnel.
+
+**WireGuard and QUIC (HTTP/3) have no bound once hands are shaken.** Their handshakes show to who carries them that a visitor gets
+what is sent to it: the target gives it an id that nobody else can know, and the visitor says it in all that it sends (RFC 9000,
+section 8.1, calls that address validation). Such a flow neither earns nor costs its address anything. WireGuard's proof is as old
+as its session at most, three minutes, QUIC's as long as the flow; for three and ten minutes the address is known by its id also in
+flows from other ports, so a router or a \`pbt\` that begins anew costs nothing. A visitor of QUIC that replaces its id before it
+was ever seen (quic-go does) is believed because its target has been seen to speak QUIC, for as long as it sends nothing else.
+
+| traffic | times what the visitor sends | by default |
+|---|---|---|
+| WireGuard; QUIC versions 1 and 2 | 30 to 800 in downloads | no bound after the handshake |
+| a game of 20 to 128 ticks, a call, DNS, the start of any connection | 5 to 55 | passes |
+| a download in another protocol, or in one that hides WireGuard or QUIC, an acknowledgement of 96 bytes for every other packet | 30, twice that at its start | passes |
+| the same with fewer or smaller acknowledgements | 75 to 800 | held up, down to 1 Mbit/s over a line of 20 ms |
+
+Also bounded, and in want of \`--reply-factor off\` when there is much to download:
+
+- a WireGuard visitor that comes from another address in the middle of its session, until the next handshake, two minutes at most;
+- a connection of QUIC that has moved to another address, or whose router or \`pbt\` began anew when it had changed its id before;
+- QUIC servers that keep the id which the visitor made up (Envoy does with those of its own length), or whose ids have less than
+  four bytes, and other versions of QUIC;
+- WireGuard and QUIC that share a port with something else, in flows in which that came first (Tailscale's own messages).
+
+**\`--reply-factor off\`** is safe with services that see to it themselves, as WireGuard and QUIC do: WireGuard answers only who has a key,
+QUIC sends three times what came until the address has proven itself. It is dangerous with all that answers strangers
+at once, and with more than they sent: DNS, NTP, SNMP, SSDP, memcached, the status queries of games, anything of your own that streams
+on demand. Who finds such a tunnel makes it pour the whole of your line on whom they like, and the complaints come to you. For those leave
+it at 60 or set it lower, or let in only whom you know (\`--allow\`: then only their addresses can be forged).
+A game that loads its world over UDP may want a few hundred. A service that was made to look like WireGuard or QUIC, with ids that can be
+foretold, is taken for them.
+`
+
 export function limitsPage(): string {
   const parts = PARTS.map(([title, files]) => {
     const rows = files.flatMap(rowsOf)
@@ -146,7 +201,8 @@ would take more and has not begun to answer: an upload that the target holds up 
 100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up to sixty.
 
 ${parts.join('\n')}
-${fieldsSection()}## What they add up to
+${fieldsSection()}${REPLIES}
+## What they add up to
 
 The worst that peers can make the server hold, if all of them do their worst at the same time:
 

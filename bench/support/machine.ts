@@ -1,5 +1,6 @@
 // Processes of a benchmark: pinned to cores where there are four, their CPU time and memory read from the system.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
@@ -134,6 +135,15 @@ export function freePort(): Promise<number> {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address()
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+export function freeUdpPort(): Promise<number> {
+  return new Promise(resolve => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1', () => {
+      const { port } = socket.address()
+      socket.close(() => resolve(port))
     })
   })
 }

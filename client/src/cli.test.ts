@@ -81,6 +81,11 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['http 3000 --target-protocol spdy', /spdy/],
   ['http foo', /target "foo"/],
   ['http https://x.example --target-protocol h2c', /is https/],
+  ['udp 53 --reply-factor 0', /--reply-factor "0" cannot be used/],
+  ['udp 53 --reply-factor 1.5', /"1.5"/],
+  ['udp 53 --reply-factor none', /"none"/],
+  ['up udp:53,reply-factor=1000001', /udp:53,reply-factor=1000001" cannot be used: --reply-factor "1000001"/],
+  ['up tcp:53,reply-factor=60', /"reply-factor" is no option of tcp/],
   ['init a b', /b/],
 ]
 

@@ -57,7 +57,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
   // Asked before parsing, so that also wrong usage is told to programs in their form.
   const output = args.includes('--json') ? jsonOutput(context) : plainOutput(context)
   try {
-    await parse(args, output, context)
+    // yargs shows all only beside --help.
+    await parse(args.includes('--help-settings') ? [...args, '--help'] : args, output, context)
     return EXIT.done
   } catch (error) {
     return report(error, output)

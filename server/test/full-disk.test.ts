@@ -128,7 +128,7 @@ for (const [name, disk] of [
     const again = await startClient(t, server, args, { home })
     assert.deepEqual(await urlsOf(again.client), before)
     await again.client.end()
-    assert.match(server.program.stderr, /could not write that names are in use/)
+    assert.match(server.program.stderr, /could not write that addresses are in use/)
     assert.match(server.program.stderr, /could not write that a port is in use/)
 
     place.free(server)

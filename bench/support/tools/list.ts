@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answering, freePort, SCRATCH } from '../machine.ts'
 import { databaseTool } from './database.ts'
+import { downloadTools } from './downloads.ts'
 import { must, type Place, run, service, target } from './place.ts'
 import type { Tool } from './tool.ts'
 
@@ -178,6 +179,7 @@ export const tools: readonly Tool[] = [
       return `${/Cipher is (\S+)/.exec(stdout)?.[1]}, verified, a message each way`
     },
   },
+  ...downloadTools,
 ]
 
 async function iperf(place: Place): Promise<number> {

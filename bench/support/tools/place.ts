@@ -3,21 +3,30 @@ import { spawn } from 'node:child_process'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Cleaner, type RunningServer, startClient, startServer } from '../../../server/test/support/programs.ts'
-import { SCRATCH } from '../machine.ts'
+import { freePort, SCRATCH } from '../machine.ts'
 
 const RUN_MS = 240_000
+const HOST = '127.0.0.1'
 
 export interface Place {
   readonly t: Cleaner
   /** The public ports of tunnels to these, in their order; each a spec of `pbt up` without its port: `tcp:22`. */
   tunnels(...specs: string[]): Promise<number[]>
+  /** Datagrams that the server has dropped, for whatever reason. */
+  droppedDatagrams(): Promise<number>
 }
 
 export async function startPlace(t: Cleaner): Promise<Place> {
-  const server: RunningServer = await startServer(t)
+  const metrics = await freePort()
+  const server: RunningServer = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
   let machines = 0
   return {
     t,
+    droppedDatagrams: async () => {
+      const text = await (await fetch(`http://${HOST}:${metrics}/metrics`)).text()
+      const counts = [...text.matchAll(/^pbt_(?:udp|link)_dropped_total.* (\d+)/gm)]
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0)
+    },
     tunnels: async (...specs) => {
       const home = join(SCRATCH, `home-${machines++}`)
       const { client } = await startClient(t, server, ['up', ...specs], { home })

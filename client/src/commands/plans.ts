@@ -77,10 +77,16 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
   })
 }
 
-export function udpPlan(options: PortPlanOptions & { readonly idleTimeout: string | undefined }): MakePlan {
+export interface UdpPlanOptions extends PortPlanOptions {
+  readonly idleTimeout: string | undefined
+  readonly replyFactor: string | undefined
+}
+
+export function udpPlan(options: UdpPlanOptions): MakePlan {
   const target = parsePortTarget(options.target, 'udp')
   const idleTimeoutMs = durationOf(options.idleTimeout)
-  const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs }
+  const replyFactor = factorOf(options.replyFactor)
+  const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs, replyFactor }
   return (number, places, onRequest) => ({
     ...wishes,
     number,
@@ -106,7 +112,7 @@ function common({ name, allow = [] }: CommonOptions) {
       },
     )
   }
-  return { name: name ?? '', domains: [], port: 0, allow, idleTimeoutMs: 0 }
+  return { name: name ?? '', domains: [], port: 0, allow, idleTimeoutMs: 0, replyFactor: undefined }
 }
 
 /** The server reads them again; here a slip is told before anything is opened. */
@@ -138,5 +144,17 @@ function durationOf(text: string | undefined): number {
   if (milliseconds >= 1_000 && milliseconds <= MAX_IDLE_MS) return milliseconds
   throw new Failure('usage', `--idle-timeout "${text}" cannot be used`, {
     cure: 'give a time from 1s to 24h, such as 90s or 5m',
+  })
+}
+
+const MAX_REPLY_FACTOR = 1_000_000
+
+function factorOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (text === 'off') return 0
+  const factor = /^\d{1,7}$/.test(text) ? Number(text) : 0
+  if (factor >= 1 && factor <= MAX_REPLY_FACTOR) return factor
+  throw new Failure('usage', `--reply-factor "${text}" cannot be used`, {
+    cure: `give a whole number from 1 to ${MAX_REPLY_FACTOR}, or "off" for no bound`,
   })
 }

@@ -10,6 +10,7 @@ interface UdpOptions {
   allow: string[] | undefined
   name: string | undefined
   'idle-timeout': string | undefined
+  'reply-factor': string | undefined
   json: boolean | undefined
 }
 
@@ -27,10 +28,19 @@ export const udp: Command<UdpOptions> = {
         requiresArg: true,
         describe: 'how long a visitor may be silent before it is forgotten, such as 90s or 5m (default: 60s)',
       })
+      .option('reply-factor', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'send a visitor at most this many times the bytes that it sent, and 64 KiB, until the handshake of WireGuard or ' +
+          'QUIC has shown that it gets them (default: 60); more, or "off", lets others flood whose address they forge, ' +
+          'unless the service sees to that: docs/limits.md',
+      })
       .option('json', JSON_LINES)
       .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine'),
   run: async (options, context) => {
-    const { target = '', name, allow, reservePort, idleTimeout } = options
-    return runTunnels([udpPlan({ target, name, allow, reservePort, idleTimeout })], options.json === true, context)
+    const { target = '', name, allow, reservePort, idleTimeout, replyFactor } = options
+    const plan = udpPlan({ target, name, allow, reservePort, idleTimeout, replyFactor })
+    return runTunnels([plan], options.json === true, context)
   },
 }

@@ -15,7 +15,7 @@ const FORM = 'write KIND:TARGET[,OPTION=VALUE]…, for example http:3000,domain=
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   http: ['domain', 'name', 'allow', 'host-header', 'target-protocol', 'verify-target'],
   tcp: ['port', 'name', 'allow', 'proxy-protocol'],
-  udp: ['port', 'name', 'allow', 'idle-timeout'],
+  udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor'],
 }
 const REPEATABLE = new Set(['domain', 'allow'])
 
@@ -57,7 +57,10 @@ function planOf(spec: string): MakePlan {
   const one = (key: string) => values.get(key)?.[0]
   const common = { target, name: one('name'), allow: values.get('allow') }
   if (kind === 'tcp') return tcpPlan({ ...common, reservePort: one('port'), proxyProtocol: one('proxy-protocol') })
-  if (kind === 'udp') return udpPlan({ ...common, reservePort: one('port'), idleTimeout: one('idle-timeout') })
+  if (kind === 'udp') {
+    const [idleTimeout, replyFactor] = [one('idle-timeout'), one('reply-factor')]
+    return udpPlan({ ...common, reservePort: one('port'), idleTimeout, replyFactor })
+  }
   const targetProtocol = one('target-protocol') ?? 'http1'
   if (targetProtocol !== 'http1' && targetProtocol !== 'h2c') throw wrong(spec, 'target-protocol is http1 or h2c')
   return httpPlan({

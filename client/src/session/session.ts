@@ -65,6 +65,8 @@ export interface TunnelPlan {
   readonly allow: readonly string[]
   /** How long a flow may be silent, 0 for the server's default (udp). */
   readonly idleTimeoutMs: number
+  /** How many times what came from a visitor it may be sent, 0 for no bound, undefined for the server's default (udp). */
+  readonly replyFactor: number | undefined
   /** What is served, for people and for remembering names. */
   readonly target: string
   readonly forwarder: Forwarder
@@ -162,8 +164,8 @@ export class Session {
   /** Asks for a tunnel, also again after it was refused. Without a link the next one carries it. */
   ask(plan: TunnelPlan): void {
     this.asked.add(plan.number)
-    const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs } = plan
-    const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs }
+    const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs, replyFactor } = plan
+    const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs, replyFactor }
     const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
     this.mux.sendSessionFrame({ case: 'openTunnel', value })
     if (this.mux.isAttached) this.expectAnswers()

@@ -120,7 +120,16 @@ export function start() {
     identity: { agent: 'pbt/test', machineId: 'm', clientId: 'm.1', generation: 7, label: 'test' },
     tunnels: [
       {
-        ...{ number: 1, kind: 'http', name: '', domains: ['app'], port: 0, allow: [], idleTimeoutMs: 0 },
+        ...{
+          number: 1,
+          kind: 'http',
+          name: '',
+          domains: ['app'],
+          port: 0,
+          allow: [],
+          idleTimeoutMs: 0,
+          replyFactor: undefined,
+        },
         ...{ target: '127.0.0.1:3000', forwarder },
       },
     ],

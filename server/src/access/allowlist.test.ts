@@ -1,7 +1,7 @@
 // Which addresses an allowlist lets in.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Allowlist } from './allowlist.ts'
+import { Allowlist, isSameBlock } from './allowlist.ts'
 
 test('B5: blocks of both families, IPv4 within IPv6 as IPv4, and nothing that is no address', () => {
   const list = new Allowlist([
@@ -26,8 +26,8 @@ test('B5: blocks of both families, IPv4 within IPv6 as IPv4, and nothing that is
   for (const address of refused) assert.equal(list.allows(address), false, address)
 })
 
-test('an empty list lets everybody in, and /0 one family', () => {
-  assert.equal(new Allowlist([]).allows('203.0.113.7'), true)
+test('an empty list lets nobody in, and /0 one family', () => {
+  assert.equal(new Allowlist([]).allows('203.0.113.7'), false)
   const all4 = new Allowlist(['0.0.0.0/0'])
   assert.equal(all4.allows('255.255.255.255'), true)
   assert.equal(all4.allows('2001:db8::1'), false)
@@ -53,4 +53,16 @@ test('ten thousand entries are matched one by one exactly', () => {
     assert.equal(list.allows(entry), true)
     assert.equal(list.allows(`10.${index >> 8}.${index & 255}.${(index & 254) + 1}`), false)
   }
+})
+
+test('a block is the same however it is written', () => {
+  for (const [one, other] of [
+    ['203.0.113.7', '203.0.113.7/32'],
+    ['203.0.113.7/24', '203.0.113.0/24'],
+    ['2001:db8::/32', '2001:0DB8:0:0::1/32'],
+    ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+  ] as const)
+    assert.ok(isSameBlock(one, other), one)
+  assert.ok(!isSameBlock('203.0.113.0/24', '203.0.113.0/25'))
+  assert.ok(!isSameBlock('0.0.0.0/0', '::/0'))
 })

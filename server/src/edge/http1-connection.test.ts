@@ -18,7 +18,9 @@ function tunnelWith(open: LiveTunnel['open'], isNearlyFull = false): LiveTunnel 
   const connect = () => {
     throw new Error('only requests come')
   }
-  return { name: 'test', isNearlyFull, idleTimeoutMs: 0, allows: () => true, open, connect }
+  const affinity = { machineId: 'machine', kind: 'http', target: '3000' }
+  const limits = { isNearlyFull, idleTimeoutMs: 0, replyFactor: undefined }
+  return { name: 'test', affinity, ...limits, allows: () => true, open, connect }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */

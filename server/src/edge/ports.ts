@@ -10,7 +10,9 @@ import { type Protocol, portAddress } from '../relay/address.ts'
 import type { Listeners, PortRange } from '../relay/port-choice.ts'
 import { Connections } from './connections.ts'
 import { isMissingAddress } from './edge.ts'
+import { PortFlows } from './port-flows.ts'
 import { closeQuietly } from './quiet-close.ts'
+import { ReplyBudget } from './reply-budget.ts'
 import type { Tunnels } from './router.ts'
 import { createTcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
@@ -37,9 +39,11 @@ export class PortListeners implements Listeners {
   private readonly options: PortListenersOptions
   private readonly connections: Connections
   private readonly ports = new Map<string, Promise<Listener[]>>()
+  private readonly replies: ReplyBudget
 
   constructor(options: PortListenersOptions) {
     this.options = options
+    this.replies = new ReplyBudget(options.clock)
     this.connections = new Connections(options)
   }
 
@@ -92,10 +96,11 @@ export class PortListeners implements Listeners {
   private async bind(protocol: Protocol, number: number): Promise<Listener[]> {
     const { addresses } = this.options
     const listeners: Listener[] = []
+    const flows = new PortFlows(this.replies, this.options.clock)
     try {
       for (const host of addresses) {
         try {
-          listeners.push(await this.open(protocol, number, host))
+          listeners.push(await this.open(protocol, number, host, flows))
         } catch (error) {
           // A machine without IPv6 can do without the second loopback address.
           if (!isMissingAddress(error) || host === addresses[0]) throw error
@@ -108,7 +113,7 @@ export class PortListeners implements Listeners {
     return listeners
   }
 
-  private async open(protocol: Protocol, port: number, host: string): Promise<Listener> {
+  private async open(protocol: Protocol, port: number, host: string, flows: PortFlows): Promise<Listener> {
     const address = portAddress(protocol, port).text
     if (protocol === 'tcp') {
       const server = createTcpListener({ ...this.options, connections: this.connections }, address)
@@ -116,7 +121,7 @@ export class PortListeners implements Listeners {
       await once(server, 'listening')
       return server
     }
-    const listener = new UdpListener(this.options, address, host)
+    const listener = new UdpListener(this.options, address, host, flows)
     try {
       const listening = once(listener.socket, 'listening') // before: without a lookup it may come at once
       listener.socket.bind({ port, address: host, exclusive: true })

@@ -1,75 +1,7 @@
-// Limits of UDP flows: datagrams of many sources are handed to a listener whose tunnel is a stand-in.
+// Limits of UDP flows.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type TestContext, test } from 'node:test'
-import { type Channel, type ChannelHandler, PbtError } from '@pbt/proto'
-import { channelStub, FakeClock } from '@pbt/proto/testing'
-import type { LiveTunnel, Lookup } from '../relay/registry.ts'
-import { UdpListener } from './udp.ts'
-
-interface Opened {
-  readonly visitor: string
-  readonly handler: ChannelHandler
-  datagrams: number
-  isReset: boolean
-}
-
-async function listenerFor(t: TestContext, isLinkBehind = () => false) {
-  const opened: Opened[] = []
-  const world = { isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false, places: 10_000 }
-  const tunnel: LiveTunnel = {
-    name: 'udp',
-    isNearlyFull: false,
-    idleTimeoutMs: 60_000,
-    allows: () => world.isAllowed,
-    open: () => {
-      throw new Error('not asked for')
-    },
-    connect: (_kind, visitor, _local, handler) => {
-      if (world.isSessionFull || opened.filter(({ isReset }) => !isReset).length >= world.places) {
-        throw new PbtError('limit', 'too many channels')
-      }
-      const flow: Opened = { visitor, handler, datagrams: 0, isReset: false }
-      opened.push(flow)
-      return channelOf(flow, isLinkBehind)
-    },
-  }
-  const clock = new FakeClock()
-  const lookup = (): Lookup => (world.isOnline ? { state: 'online', tunnel } : { state: 'unknown' })
-  const tunnels = { lookup, whenKnown: () => undefined }
-  /** What was counted, and of which tunnel, in its order. */
-  const counted: string[] = []
-  const access = {
-    now: () => 0,
-    ended: () => {},
-    refused: () => counted.push('recorded'),
-    datagramDropped: (name: string) => counted.push(`dropped ${name}`),
-    datagramRefused: (name: string) => counted.push(`refused ${name}`),
-    flowEvicted: (name: string) => counted.push(`evicted ${name}`),
-  }
-  const listener = new UdpListener({ tunnels, clock, isShared: false, limits: world, access }, 'udp:1', '127.0.0.1')
-  t.after(() => listener.close())
-  const listening = once(listener.socket, 'listening') // before: it may come at once
-  listener.socket.bind(0, '127.0.0.1')
-  await listening
-  const from = (address: string, port: number, bytes = 4) =>
-    listener.socket.emit('message', Buffer.alloc(bytes), { address, port, family: 'IPv4', size: bytes })
-  return { listener, clock, opened, from, world, counted }
-}
-
-function channelOf(flow: Opened, isLinkBehind: () => boolean): Channel {
-  return channelStub({
-    handler: flow.handler,
-    sendDatagram: () => {
-      if (isLinkBehind()) return false
-      flow.datagrams++
-      return true
-    },
-    reset: () => {
-      flow.isReset = true
-    },
-  })
-}
+import { test } from 'node:test'
+import { listenerFor } from './testing/udp-port.ts'
 
 test('F10: at most 256 flows a source and 4,096 in all, then the one silent longest goes', async t => {
   const { listener, clock, opened, from, counted } = await listenerFor(t)
@@ -103,6 +35,32 @@ test('F10: the addresses of one IPv6 subscriber are one source', async t => {
   assert.equal(listener.flowCount, 257)
 })
 
+test('F10: flows and sources are counted for a port as a whole, whichever of its sockets they come by', async t => {
+  const { listener, listen, opened, from, counted, clock } = await listenerFor(t)
+  const other = await listen('127.0.0.2')
+  for (let port = 1; port <= 200; port++) from('127.0.1.1', port)
+  for (let port = 1; port <= 200; port++) from('::ffff:127.0.1.1', port, 4, other)
+  assert.deepEqual([listener.flowCount, other.flowCount], [200, 56])
+  assert.deepEqual(counted.splice(0), new Array(144).fill('dropped udp'))
+  // The same visitor by both sockets is two flows, each answered from where it came to.
+  from('127.0.1.2', 1)
+  from('127.0.1.2', 1, 4, other)
+  assert.deepEqual([listener.flowCount, other.flowCount], [201, 57])
+  clock.advance(200)
+  for (let source = 3; listener.flowCount + other.flowCount < 4_096; source++) {
+    for (let port = 1; port <= 255; port++) from(`127.0.1.${source}`, port, 4, source % 2 === 0 ? listener : other)
+  }
+  counted.splice(0)
+  const sum = listener.flowCount + other.flowCount
+  from('127.0.2.1', 1, 4, other)
+  assert.equal(listener.flowCount + other.flowCount, sum)
+  assert.deepEqual(counted, ['evicted udp'])
+  assert.deepEqual(
+    [opened[0]?.isReset, listener.flowCount],
+    [true, opened.filter(one => !one.isReset).length - other.flowCount],
+  )
+})
+
 test('F13: what the link does not take is dropped and counted', async t => {
   let isBehind = false
   const { opened, from, counted } = await listenerFor(t, () => isBehind)
@@ -117,7 +75,7 @@ test('F13: what the link does not take is dropped and counted', async t => {
 
 test('F13: what is dropped or refused counts for its tunnel; only what no tunnel was there for counts for none', async t => {
   const { listener, from, world, counted } = await listenerFor(t)
-  const visitedWhile = (name: Exclude<keyof typeof world, 'places'>) => {
+  const visitedWhile = (name: Exclude<keyof typeof world, 'places' | 'replyFactor' | 'affinity'>) => {
     world[name] = !world[name]
     for (let port = 1; port <= 3; port++) from('203.0.113.1', port)
     world[name] = !world[name]

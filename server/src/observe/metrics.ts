@@ -69,7 +69,7 @@ export const METRICS: readonly Metric[] = [
   byTunnel(
     'pbt.udp.dropped',
     '{datagram}',
-    'datagrams dropped by the edge: limits, a slow link; without a tunnel: nobody there',
+    'datagrams dropped by the edge: limits, replies many times what came, a slow link; without a tunnel: nobody there',
     'datagramsDropped',
   ),
   byTunnel('pbt.udp.evicted', '{flow}', 'UDP flows that were ended to make room for newer ones', 'flowsEvicted'),

@@ -1,10 +1,10 @@
 // Which addresses a tunnel gets, whatever their kind: those asked for, those its target had last time, or new ones.
 import { PbtError } from '@pbt/proto'
 import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
-import { type Affinity, Book, type Holder, type TunnelRecord } from './book.ts'
+import { Book, type Holder, type TunnelRecord } from './book.ts'
 import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
 import { randomLabel } from './random-name.ts'
-import type { Registry } from './registry.ts'
+import type { Affinity, Registry } from './registry.ts'
 
 /** What is remembered of an address over restarts. */
 export interface StoredAddress {

@@ -1,21 +1,14 @@
 // Who holds which address now, and what is remembered of each, in memory.
 import { type ErrorCode, GRACE_MS } from '@pbt/proto'
 import { type Address, tunnelKindFor, tunnelNameFor } from './address.ts'
-import type { LiveTunnel, Registry } from './registry.ts'
+import { type Affinity, isSameTarget, type LiveTunnel, type Registry } from './registry.ts'
 
 /** A tunnel as it is kept. */
-export interface TunnelRecord {
+export interface TunnelRecord extends Affinity {
   readonly name: string
-  /** http, tcp or udp. */
-  readonly kind: string
-  readonly machineId: string
-  readonly target: string
   /** Whom the client names with --allow; none: everybody. */
   readonly allow: readonly string[]
 }
-
-/** A target of a machine: it gets again the addresses that it had. */
-export type Affinity = Omit<TunnelRecord, 'name' | 'allow'>
 
 /** Why a tunnel loses an address, or its name. */
 export interface Loss {
@@ -25,7 +18,6 @@ export interface Loss {
 
 /** A tunnel that holds addresses at the moment, or is about to. */
 export interface Holder extends LiveTunnel {
-  readonly affinity: Affinity
   /** Whom the client names with --allow; none: everybody. */
   readonly allow: readonly string[]
   /** For people: the client's label and the target. */
@@ -119,14 +111,14 @@ export class Book {
 
   /** Every one of them is remembered as this target's. */
   isOwnedBy(affinity: Affinity, addresses: readonly Address[]): boolean {
-    return addresses.every(({ key }) => isSame(this.entries.get(key)?.affinity, affinity))
+    return addresses.every(({ key }) => isSameTarget(this.entries.get(key)?.affinity, affinity))
   }
 
   /** What the tunnel's target had last time and may have again, if it fits. */
   usual(holder: Holder, isFit = (_address: Address) => true): Address | undefined {
     for (const { address, affinity, isMapped } of [...this.entries.values()].reverse()) {
       if (isMapped || tunnelKindFor(address) !== holder.affinity.kind || address.kind === 'domain') continue
-      if (!isSame(affinity, holder.affinity) || !isFit(address)) continue
+      if (!isSameTarget(affinity, holder.affinity) || !isFit(address)) continue
       if (this.obstacle(address, holder, false) === undefined) return address
     }
     return undefined
@@ -235,8 +227,4 @@ function inTheWay(current: Holder | undefined, holder: Holder, isAskedByName: bo
 
 function replaced(what: string): Loss {
   return { code: 'replaced', message: `another tunnel of this machine took ${what}` }
-}
-
-function isSame(one: Affinity | undefined, other: Affinity): boolean {
-  return one?.machineId === other.machineId && one.kind === other.kind && one.target === other.target
 }

@@ -8,8 +8,10 @@ const notAskedFor = () => {
 }
 const tunnel = (name: string): LiveTunnel => ({
   name,
+  affinity: { machineId: 'machine', kind: 'http', target: name },
   isNearlyFull: false,
   idleTimeoutMs: 0,
+  replyFactor: undefined,
   allows: () => true,
   open: notAskedFor,
   connect: notAskedFor,

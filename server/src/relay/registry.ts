@@ -2,13 +2,30 @@
 // is a host name, or a port as `tcp:20022`.
 import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
 
+/** A target of a machine: it gets again the addresses that it had. */
+export interface Affinity {
+  readonly machineId: string
+  /** http, tcp or udp. */
+  readonly kind: string
+  readonly target: string
+}
+
+/** Whether both are the same target of the same machine. */
+export function isSameTarget(one: Affinity | undefined, other: Affinity): boolean {
+  return one?.machineId === other.machineId && one.kind === other.kind && one.target === other.target
+}
+
 /** A tunnel whose client is there, or expected back within the grace time of its session. */
 export interface LiveTunnel {
   readonly name: string
+  /** The target, whatever session serves it. */
+  readonly affinity: Affinity
   /** Its session has few channels left: they are for visitors whose addresses have little under way. */
   readonly isNearlyFull: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
+  /** How many times the bytes that came from a UDP source it may be sent until it is proven; undefined: no bound. */
+  readonly replyFactor: number | undefined
   /** Whether a visitor with this address may come; counts those who may not. */
   allows(address: string): boolean
   /**

@@ -11,7 +11,8 @@ import {
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist, EVERYBODY, type Judge } from '../access/allowlist.ts'
 import type { Address, Protocol } from './address.ts'
-import type { Affinity, Holder, Loss } from './book.ts'
+import type { Holder, Loss } from './book.ts'
+import type { Affinity } from './registry.ts'
 
 /** What a tunnel needs of its session. */
 export interface TunnelSession {
@@ -36,6 +37,12 @@ const FLOW_IDLE_MS = 60_000
 const MAX_FLOW_IDLE_MS = 24 * 3_600_000
 /** The last of a session's channels: no address that has many may have them, so that it cannot shut out all others. */
 export const RESERVED_CHANNELS = MAX_CHANNELS / 10
+/**
+ * How many times what came from a UDP source it is sent when the client does not say, until a handshake has shown that it gets
+ * it: 30 is a download with an acknowledgement for every other packet, and twice that its start. The danger is what a forger
+ * makes of it.
+ */
+const REPLY_FACTOR = 60
 
 /** Kinds that this server has. */
 const KINDS = new Map<number, 'http' | Protocol>([
@@ -51,6 +58,7 @@ export class Tunnel implements Holder {
   readonly allow: readonly string[]
   readonly description: string
   readonly idleTimeoutMs: number
+  readonly replyFactor: number | undefined
   /** Refused by the allowlist since the tunnel was opened. */
   refused = 0
   name = ''
@@ -75,6 +83,7 @@ export class Tunnel implements Holder {
     this.affinity = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
+    this.replyFactor = open.replyFactor === 0 ? undefined : (open.replyFactor ?? REPLY_FACTOR)
     this.allow = open.allow
     this.wished = open.allow.length === 0 ? EVERYBODY : new Allowlist(open.allow)
     this.judgedBy = this.judges()

@@ -28,8 +28,36 @@ export async function udpTarget(t: TestContext, answer: (datagram: Buffer) => re
 }
 
 /** Sends a datagram and resolves with the next one that comes back. */
-export async function ask(socket: Socket, port: number, datagram: Buffer): Promise<Buffer> {
+export async function ask(socket: Socket, port: number, datagram: Buffer, host = '127.0.0.1'): Promise<Buffer> {
   const answered = once(socket, 'message', { signal: AbortSignal.timeout(LOST_MS) })
-  socket.send(datagram, port, '127.0.0.1')
+  socket.send(datagram, port, host)
   return (await answered)[0]
+}
+
+/** Counts what comes to a visitor, and what the visitor sends. */
+export class Account {
+  sent = 0
+  received = 0
+  datagrams = 0
+  readonly socket: Socket
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('message', ({ length }) => {
+      this.received += length
+      this.datagrams++
+    })
+  }
+
+  send(datagram: Buffer, port: number): void {
+    this.sent += datagram.length
+    this.socket.send(datagram, port, '127.0.0.1')
+  }
+}
+
+/** The figure of all UDP tunnels in what `--metrics-port` shows. */
+export async function droppedDatagrams(metricsPort: number): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  const counts = [...text.matchAll(/^pbt_(?:udp|link)_dropped_total.* (\d+)/gm)]
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0)
 }

@@ -11,6 +11,7 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
     name: target,
     isNearlyFull: false,
     idleTimeoutMs: 0,
+    replyFactor: undefined,
     affinity: { machineId: 'machine', kind, target },
     allow: [],
     isAttached: true,
