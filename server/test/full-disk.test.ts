@@ -116,7 +116,7 @@ for (const [name, disk] of [
     const refused = program(t, CLIENT, ['http', String(target), '--domain', 'new', '--json'], clientEnv(t, server))
     // It goes on asking, since it is not its doing.
     const told = await refused.event('error')
-    assert.match(String(told.message), /the server could not remember the tunnel/)
+    assert.match(String(told.message), /the server could not save the tunnel/)
     assert.deepEqual([told.retrying, String(told.cure) !== ''], [true, true])
     const line = server.program.stderr.split('\n').find(each => each.includes('tunnel refused')) ?? ''
     assert.match(line, /no room to write the database.*SQLITE_FULL|the database cannot be used.*SQLITE_IOERR/)
