@@ -24,7 +24,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['client/forward', /^client\/src\/forward\//, ['client/target', 'client/output', 'client/failure', 'proto']],
   ['client/target', /^client\/src\/target\.ts$/, ['client/failure', 'launch']],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
-  ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'proto']],
+  ['client/output', /^client\/src\/(output(\/|\.ts$)|events\.ts$)/, ['client/failure', 'launch', 'proto']],
   ['client', /^client\/src\//, ['client/*', 'launch', 'proto', 'proto/gen']],
   ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/output', 'proto']],
   ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],

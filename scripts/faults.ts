@@ -223,6 +223,20 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       ),
       row('H41', 'P1', 'paths with ~', 'the home directory, wherever a path is read; of another user: refused', ADDED),
       row(
+        'H42',
+        'P1',
+        'terminals without a size, dumb or unknown ones',
+        'plain lines, the address among them; a size of 0 is an unknown one',
+        ADDED,
+      ),
+      row(
+        'H43',
+        'P0',
+        'output that nobody reads: a slow reader, a stopped terminal, a closed pipe, a full disk; what strangers wrote in it',
+        'tunnels go on, memory is bounded, what is lost is counted and told; words of strangers are short and escaped',
+        ADDED,
+      ),
+      row(
         'H44',
         'P1',
         'asked to stop, also as a group',

@@ -1,4 +1,5 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
+import type { Outlet } from '../../launch/outlet.ts'
 import { type ConfigProblem, sentenceOf } from './config.ts'
 import type { FailureCode } from './failure.ts'
 
@@ -38,8 +39,8 @@ export interface Ready {
 export type Output = (event: ServerEvent) => void
 
 export interface OutputStreams {
-  readonly stdout: NodeJS.WritableStream
-  readonly stderr: NodeJS.WritableStream
+  readonly stdout: Outlet
+  readonly stderr: Outlet
 }
 
 /** One JSON object a line on stdout. */

@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
   readonly sockets?: readonly number[]
+  /** Lines of log and output that nobody read. */
+  readonly linesDropped?: () => number
 }
 
 export interface RunningServer {
@@ -57,7 +59,13 @@ export interface RunningServer {
 }
 
 /** Starts the server; it serves when this resolves. Rejects with Failure, and then nothing is left open. */
-export async function startServer({ config, log, clock, sockets = [] }: ServerOptions): Promise<RunningServer> {
+export async function startServer({
+  config,
+  log,
+  clock,
+  sockets = [],
+  linesDropped = () => 0,
+}: ServerOptions): Promise<RunningServer> {
   const { baseDomain, dataDir } = config
   // What was started, to be ended in the opposite order.
   const ends: (() => void | Promise<void>)[] = []
@@ -201,6 +209,7 @@ export async function startServer({ config, log, clock, sockets = [] }: ServerOp
         tallies: access.tallies,
         access: access.figures,
         waitingRecords: () => access.waitingRecords,
+        linesDropped,
         links: () => sessions.figures,
         certificates: () => keyring.ends,
         connections: () => ({

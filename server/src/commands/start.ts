@@ -2,9 +2,12 @@
 import { systemClock } from '@pbt/proto'
 import { loadConfig, showPortRange } from '../config.ts'
 import { inheritedSockets } from '../inherited.ts'
-import { openLog } from '../observe/log.ts'
+import { type Log, type LogLevel, logLine, openLog } from '../observe/log.ts'
 import { startServer } from '../server.ts'
-import type { Command } from './command.ts'
+import type { Command, Context } from './command.ts'
+
+/** How long whoever reads log and output has for what is left of them when the server has ended. */
+const LAST_WORDS_MS = 1_000
 
 export const start: Command = {
   name: 'start',
@@ -12,7 +15,7 @@ export const start: Command = {
   run: async ({ config: file, flags }, output, context) => {
     const odd: { variable: string; why: string }[] = []
     const config = loadConfig(file, flags, (variable, why) => odd.push({ variable, why }))
-    const log = openLog({ level: config.logLevel, stream: context.stderr, isForPeople: context.isTerminal })
+    const log = logOf(config.logLevel, context)
     for (const each of odd) log.warn('a variable of the environment counts for nothing', each)
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
@@ -21,6 +24,7 @@ export const start: Command = {
       log,
       clock: systemClock,
       sockets: inheritedSockets(process.env, process.pid),
+      linesDropped: () => context.stdout.dropped + context.stderr.dropped,
     })
     context.onReloadSignal(() => server.reload())
     const { baseDomain, dnsPort, portRange, publicAddress } = config
@@ -37,5 +41,13 @@ export const start: Command = {
     output({ event: 'stopping' })
     await server.stop()
     output({ event: 'stopped' })
+    await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   },
+}
+
+/** On stderr, as far as that is read. */
+function logOf(level: LogLevel, { stderr, isTerminal }: Context): Log {
+  stderr.note = lines =>
+    logLine({ level: 'warn', message: 'log lines were not read in time and are left out', lines }, isTerminal)
+  return openLog({ level, stream: stderr.asStream(), isForPeople: isTerminal })
 }
