@@ -7,7 +7,7 @@ type Said = readonly [fields: string, when: string]
 const SERVER: Readonly<Record<ServerEvent['event'], Said>> = {
   initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
   ready: [
-    '`baseDomain`, `https`, `http`, `dns`, `portRange`, `ca`, `publicAddress`',
+    '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
     'visitors and clients are served',
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],

@@ -82,6 +82,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'cookies that one tunnel sets for all',
         'pass, for one sign-on; with isolate-cookies stripped from every kind of answer and counted',
       ),
+      row(
+        'B12',
+        'P1',
+        'ports that are passed on to others',
+        'the target and the visitor are told the ones that visitors dial',
+        ADDED,
+      ),
       row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
     ],
   ],

@@ -29,6 +29,9 @@ export interface Ready {
   /** The ports that are bound; 0: none. */
   readonly https: number
   readonly http: number
+  /** The ports that visitors use, where these are passed on to the ones that are bound. */
+  readonly publicHttps?: number
+  readonly publicHttp?: number
   readonly dns: number
   readonly portRange: string
   /** The file of the development authority, when there is one. */
@@ -81,7 +84,8 @@ Next: pbt-server start`
   }
 }
 
-function readyText({ baseDomain, https, http, ca, publicAddress }: Ready): string {
+function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
+  const [https, http] = [ports.publicHttps ?? ports.https, ports.publicHttp ?? ports.http]
   const authority = ca === undefined ? '' : ` --ca ${ca}`
   const lines = [
     `pbt-server is ready: tunnels appear as https://<name>.${baseDomain}${https === 443 ? '' : `:${https}`}`,

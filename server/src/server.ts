@@ -141,7 +141,9 @@ export async function startServer({
       registry,
       store: store.ports,
       listeners,
-      isOwn: (protocol, number) => protocol === 'tcp' && [ports.https, ports.http, config.metricsPort].includes(number),
+      isOwn: (protocol, number) =>
+        protocol === 'tcp' &&
+        [ports.https, ports.http, config.publicHttpsPort, config.publicHttpPort, config.metricsPort].includes(number),
       log: relayLog,
     })
     const { failed, outside } = await portBook.load(GRACE_MS)
@@ -161,7 +163,7 @@ export async function startServer({
       ports: portBook,
       allowlists,
       portUrlOf: (protocol, number) => `${protocol}://${baseDomain}:${number}`,
-      urlOf: host => `https://${host}${ports.https === 443 ? '' : `:${ports.https}`}`,
+      urlOf: host => httpsUrl(host, config.publicHttpsPort || ports.https),
       baseDomain,
       agent: AGENT,
       random: Math.random,
@@ -190,6 +192,7 @@ export async function startServer({
       tunnels: registry,
       keyring,
       acceptLink: socket => links.accept(socket),
+      publicHttpsPort: config.publicHttpsPort,
       servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
       responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
       leastBodyRate: config.leastUploadRate,
@@ -269,6 +272,10 @@ export async function startServer({
     await endAll()
     throw error
   }
+}
+
+function httpsUrl(host: string, port: number): string {
+  return `https://${host}${port === 443 ? '' : `:${port}`}`
 }
 
 /** Resolves when the condition holds, at the latest after `limitMs`. */

@@ -27,11 +27,13 @@ export const start: Command = {
       linesDropped: () => context.stdout.dropped + context.stderr.dropped,
     })
     context.onReloadSignal(() => server.reload())
-    const { baseDomain, dnsPort, portRange, publicAddress } = config
+    const { baseDomain, dnsPort, portRange, publicAddress, publicHttpsPort, publicHttpPort } = config
     output({
       event: 'ready',
       baseDomain,
       ...server.ports,
+      ...(publicHttpsPort === 0 ? {} : { publicHttps: publicHttpsPort }),
+      ...(publicHttpPort === 0 ? {} : { publicHttp: publicHttpPort }),
       dns: dnsPort,
       portRange: showPortRange(portRange),
       ...(server.authorityFile === undefined ? {} : { ca: server.authorityFile }),
