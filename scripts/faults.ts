@@ -250,6 +250,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'the same signal within a second is one; what is under way may end, a second signal ends at once',
         ADDED,
       ),
+      row('H45', 'P1', 'kernel without IPv6', 'IPv4 alone, told once; client and targets likewise', ADDED),
     ],
   ],
   [

@@ -5,6 +5,7 @@ import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { TrustedProxies } from './access/trusted-proxies.ts'
 import { VisitorLimits } from './access/visitor-limits.ts'
+import { usableAddresses } from './addresses.ts'
 import { bindFailure } from './bind-failure.ts'
 import { openKeyring } from './certs/open.ts'
 import { watchChanges } from './changes.ts'
@@ -122,9 +123,10 @@ export async function startServer({
       log: edgeLog,
     })
     ends.push(() => memory.close())
+    const addresses = await usableAddresses(config.bindAddress, log)
     // Reserved ports come up with the server, so that no other program takes them.
     const listeners = new PortListeners({
-      addresses: config.bindAddress,
+      addresses,
       tunnels: registry,
       clock,
       // Where the sockets outlive the process, the next one may be there before this one ends.
@@ -222,7 +224,7 @@ export async function startServer({
       },
       durations: () => ({ counts: access.durations, sumMs: access.durationSumMs }),
       version: VERSION,
-      address: config.metricsAddress,
+      address: (await usableAddresses([config.metricsAddress], log))[0] ?? config.metricsAddress,
       port: config.metricsPort,
       otlpEndpoint: config.otlpEndpoint,
       otlpIntervalMs: config.otlpIntervalSeconds * 1_000,
@@ -232,7 +234,6 @@ export async function startServer({
     })
     ends.push(stopTelemetry)
     // The ports last: whoever reaches them finds everything behind them.
-    const addresses = config.bindAddress
     const bound = await edge
       .listen({ port: config.httpsPort, addresses }, { port: config.httpPort, addresses }, sockets)
       .catch((error: unknown) => {

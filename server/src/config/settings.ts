@@ -58,7 +58,8 @@ export const SETTINGS = {
   bindAddress: setting({
     kind: listOf(address),
     default: ({ baseDomain }) => (baseDomain === DEVELOPMENT_DOMAIN ? ['127.0.0.1', '::1'] : ['::']),
-    defaultText: '["::"] (every address, IPv4 too); with base-domain localhost ["127.0.0.1", "::1"]',
+    defaultText:
+      '["::"] (every address, IPv4 too, or alone where there is no IPv6); with base-domain localhost ["127.0.0.1", "::1"]',
     unit: '',
     doc: 'the addresses of this machine to listen on',
   }),
