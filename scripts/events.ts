@@ -7,7 +7,7 @@ type Said = readonly [fields: string, when: string]
 const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>> = {
   initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
   ready: [
-    '`baseDomain`, `https`, `http`, `dns`, `portRange`, `ca`, `publicAddress`',
+    '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
     'visitors and clients are served',
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],
@@ -27,7 +27,7 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>>
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
 }
 
-const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>> = {
+const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent' | 'dropped', Said>> = {
   stored: ['`server`', '`init` has checked and stored the token'],
   connected: ['`server`', 'a session with the server has begun'],
   online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
@@ -51,6 +51,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent', Said>>
     '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this machine, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
+  dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }
 

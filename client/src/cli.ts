@@ -13,6 +13,8 @@ import { plainOutput } from './output.ts'
 import { VERSION } from './version.ts'
 
 const WIDTH_COLUMNS = 100
+/** In less, two columns of help are a letter wide: the terminal may break the lines. */
+const LEAST_COLUMNS = 40
 
 const FILES = `Files:
   $XDG_CONFIG_HOME/pbt/ (~/.config/pbt/)   what init stored, for the owner only
@@ -91,7 +93,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     .help()
     .alias('help', 'h')
     .version(VERSION)
-    .wrap(Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS))
+    .wrap(Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS)))
     .exitProcess(false)
     .fail((message, cause) => {
       throw new Failure('usage', inOneLine(message ?? cause.message), { cure: 'see "pbt --help"', cause })

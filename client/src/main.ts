@@ -1,5 +1,6 @@
 // The process of pbt: signals, last resorts and the exit code. Everything else is the command line's.
 import { isIgnored } from '../../launch/ignored-signals.js'
+import { Outlet } from '../../launch/outlet.ts'
 import { onStopSignals } from '../../launch/stop-signals.ts'
 import { setVariables } from '../../launch/variables.ts'
 import { runCli } from './cli.ts'
@@ -15,22 +16,27 @@ const releases: (() => void)[] = []
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 for (const signal of STOP_SIGNALS) if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
+const stdout = new Outlet(process.stdout)
+const stderr = new Outlet(process.stderr)
 const context: Context = {
   env: setVariables(process.env),
   stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout,
+  stderr,
   onStopSignal,
   atExit: release => releases.push(release),
 }
 
 process.on('uncaughtException', fatal)
 process.on('unhandledRejection', fatal)
-// Nobody reads what is written any more (`pbt … | head`): there is nothing left to do for them.
-process.stdout.on('error', () => exit(EXIT.failed))
-process.stderr.on('error', () => {})
 
-runCli(process.argv.slice(2), context).then(exit, fatal)
+runCli(process.argv.slice(2), context).then(written, fatal)
+
+/** What was said is part of what a command does: one that could not say it has failed. */
+async function written(code: number): Promise<void> {
+  await Promise.all([stdout.flush(), stderr.flush()])
+  exit(code === EXIT.stopped && stdout.hasLost ? EXIT.failed : code)
+}
 
 function onStopSignal(stop: () => void): () => void {
   const stopAtOnce = () => exit(EXIT.stopped)

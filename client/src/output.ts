@@ -1,5 +1,6 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
 import { systemClock } from '@pbt/proto'
+import type { Outlet } from '../../launch/outlet.ts'
 import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from './events.ts'
 import { Lines } from './output/lines.ts'
 import { Live } from './output/live.ts'
@@ -20,10 +21,12 @@ export interface Output {
 }
 
 export interface OutputOptions {
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stdout: Outlet
+  readonly stderr: Outlet
   readonly isJson: boolean
-  /** The user does not want colours, or the terminal has none. */
+  /** The terminal can show a view. */
+  readonly isDrawn: boolean
+  /** It has colours, and the user wants them. */
   readonly isColored: boolean
 }
 
@@ -50,22 +53,29 @@ export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
 
 /** For a command that goes on: a live view in a terminal that can show it, otherwise lines. */
 export function runningOutput(options: OutputOptions, running: Running): Output {
-  const { stdout, stderr, isJson } = options
+  const { stdout, stderr, isJson, isDrawn } = options
   if (isJson) return jsonOutput(stdout, stderr)
-  return stdout.isTTY ? liveOutput(options, running) : linesOutput(stdout, stderr)
+  return isDrawn ? liveOutput(options, running) : linesOutput(stdout, stderr)
 }
 
-function jsonOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Output {
+function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
+  stdout.note = lines => jsonLine({ event: 'dropped', lines })
+  stderr.note = lines => `pbt: ${lines} lines were not read in time and are left out\n`
   return {
-    event: ({ event, ...fields }) =>
-      stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`),
+    event: event => stdout.write(jsonLine(event)),
     request: () => {},
     say: text => stderr.write(`${text}\n`),
     close: () => {},
   }
 }
 
-function linesOutput(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Output {
+function jsonLine({ event, ...fields }: { readonly event: string; readonly [field: string]: unknown }): string {
+  return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
+}
+
+function linesOutput(stdout: Outlet, stderr: Outlet): Output {
+  for (const outlet of [stdout, stderr])
+    outlet.note = lines => `${new Date().toISOString()} ${lines} lines were not read in time and are left out\n`
   const lines = new Lines(systemClock, Date.now, text => stdout.write(text))
   return {
     event: event => {

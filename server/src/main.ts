@@ -1,5 +1,6 @@
 // The process of pbt-server: signals, last resorts and the exit code. Everything else is the command line's.
 import { isIgnored } from '../../launch/ignored-signals.js'
+import { Outlet } from '../../launch/outlet.ts'
 import { onStopSignals } from '../../launch/stop-signals.ts'
 import { EXIT, runCli } from './cli.ts'
 import type { Context } from './commands/command.ts'
@@ -17,21 +18,26 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
 for (const signal of [...STOP_SIGNALS, 'SIGHUP'] as const)
   if (isIgnored(signal, process.env)) process.on(signal, () => {})
 
+const stdout = new Outlet(process.stdout)
+const stderr = new Outlet(process.stderr)
 const context: Context = {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  isTerminal: process.stderr.isTTY === true,
+  stdout,
+  stderr,
+  isTerminal: stderr.isTTY,
   onStopSignal,
   onReloadSignal: reload => process.on('SIGHUP', reload),
 }
 
 process.on('uncaughtException', fatal)
 process.on('unhandledRejection', fatal)
-// Nobody reads what is written any more; the server goes on without them.
-process.stdout.on('error', () => {})
-process.stderr.on('error', () => {})
 
-runCli(process.argv.slice(2), context).then(code => process.exit(code), fatal)
+runCli(process.argv.slice(2), context).then(written, fatal)
+
+/** What was said is part of what a command does: one that could not say it has failed. */
+async function written(code: number): Promise<void> {
+  await Promise.all([stdout.flush(), stderr.flush()])
+  process.exit(code === EXIT.done && stdout.hasLost ? EXIT.failed : code)
+}
 
 function onStopSignal(stop: () => void): void {
   const stopAtOnce = () => {

@@ -14,6 +14,7 @@ import type { Owner } from './owner/owner.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
 import { serve } from './process/successor.ts'
+import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
 import { openRelay } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
@@ -26,6 +27,8 @@ export interface ServerOptions {
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
   readonly sockets?: readonly number[]
+  /** Lines of log and output that nobody read. */
+  readonly linesDropped?: () => number
 }
 
 export interface RunningServer {
@@ -57,10 +60,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 async function open(
-  { config, log, clock, sockets = [] }: ServerOptions,
+  { config: wanted, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
   onEnd: (end: () => void | Promise<void>) => void,
   endAll: () => Promise<void>,
 ): Promise<RunningServer> {
+  const [metricsAddress = wanted.metricsAddress] = await usableAddresses([wanted.metricsAddress], log)
+  const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config
   // The database first: everything else stands on it, and most of what can be wrong is wrong there.
   // What visitors do is recorded until the last of them has gone.
@@ -93,10 +98,10 @@ async function open(
     listeners: arrivals.listeners,
     keyring,
     baseDomain,
-    httpsPort: () => edge.ports.https,
+    httpsPort: () => config.publicHttpsPort || edge.ports.https,
     portRange: config.portRange,
     ephemeral: ephemeralRange(),
-    ownPorts: [config.httpsPort, config.httpPort, config.metricsPort],
+    ownPorts: [config.httpsPort, config.httpPort, config.publicHttpsPort, config.publicHttpPort, config.metricsPort],
     tokens: new TokenCheck(tokens, clock),
     tokenUsed: id => {
       store.tokens.used(id).catch((error: unknown) => log.error('could not write that a token is in use', { error }))
@@ -133,6 +138,7 @@ async function open(
       tallies: access.tallies,
       access: access.figures,
       waitingRecords: () => access.waitingRecords,
+      linesDropped,
       links: () => relay.sessions.figures,
       certificates: () => keyring.ends,
       connections: () => ({

@@ -1,5 +1,6 @@
 // What a command is, and what it is given.
 import type { ArgumentsCamelCase, Argv } from 'yargs'
+import type { Outlet } from '../../../launch/outlet.ts'
 import { type Environment, unknownVariables } from '../config.ts'
 import type { ExitCode } from '../failure.ts'
 
@@ -7,8 +8,8 @@ import type { ExitCode } from '../failure.ts'
 export interface Context {
   readonly env: Environment
   readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stdout: Outlet
+  readonly stderr: Outlet
   /** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process at once. Returns what stops it. */
   readonly onStopSignal: (stop: () => void) => () => void
   /** Has the terminal given back whatever happens; `release` is called at most once. */

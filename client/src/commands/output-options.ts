@@ -1,8 +1,17 @@
 // How a command's output looks, from its options and the terminal.
+import type { Environment } from '../config.ts'
 import type { OutputOptions } from '../output.ts'
 import type { Context } from './command.ts'
 
-/** `NO_COLOR` as https://no-color.org has it. */
 export function outputOptions(isJson: boolean, { env, stdout, stderr }: Context): OutputOptions {
-  return { stdout, stderr, isJson, isColored: !env.NO_COLOR && env.TERM !== 'dumb' }
+  // Without a size, as in a container that nobody looks into, nothing says that there is anybody to see a view.
+  const isDrawn = stdout.isTTY && knowsSequences(env) && stdout.columns !== undefined && stdout.rows !== undefined
+  // NO_COLOR as https://no-color.org has it.
+  return { stdout, stderr, isJson, isDrawn, isColored: isDrawn && !env.NO_COLOR }
+}
+
+/** Whether the terminal moves its cursor and changes its colours when it is told so. */
+function knowsSequences({ TERM: name }: Environment): boolean {
+  if (name === undefined) return process.platform === 'win32' // which has no such variable
+  return name !== 'dumb' && name !== 'unknown'
 }

@@ -34,7 +34,7 @@ export const status: Command<StatusOptions> = {
       do {
         output.show(await askAll(home))
         if (isWatching) await pause(WATCH_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {})
-      } while (isWatching && !stopping.signal.aborted)
+      } while (isWatching && !stopping.signal.aborted && !context.stdout.isClosed)
     } finally {
       ignoreSignals()
       output.close()

@@ -19,6 +19,9 @@ import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 import type { MakePlan } from './plans.ts'
 
+/** How long whoever reads the output has for what is left of it when the tunnels have ended. */
+const LAST_WORDS_MS = 1_000
+
 /** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
 export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
   tellUnknownVariables(context)
@@ -74,6 +77,7 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     ignoreSignals()
     stopAnswering()
     output.close()
+    await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   }
 }
 

@@ -51,7 +51,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
     const failed = (error: Error) => {
       current.destroy()
       if (isOver) return
-      if (reason === undefined || isRefusal(reason)) reason = error
+      if (reason === undefined || (isRefusal(reason) && !isMissingFamily(error))) reason = error
       if (index + 1 < hosts.length) attempt(index + 1)
       else {
         over()
@@ -122,6 +122,11 @@ function unreachable(target: Target, reason: string, cause?: unknown): PbtError 
 
 function isExhaustion(error: Error): boolean {
   return 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE')
+}
+
+/** This machine has no such address itself, as `::1` without IPv6: that says nothing of the target. */
+function isMissingFamily(error: Error): boolean {
+  return 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
 }
 
 /** Nobody listens there. */

@@ -242,7 +242,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
 
   protected fail(code: ErrorCode, message: string): void {
     this.channel.reset(code, message)
-    this.over(code)
+    this.over(`${code}: ${message}`)
   }
 
   /** Ends everything; a connection still held is cut, unless it ends by itself. */

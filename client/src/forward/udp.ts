@@ -272,8 +272,9 @@ class Flow implements ChannelHandler {
   }
 
   private failed(code: ErrorCode, reason: string): void {
-    this.channel.reset(code, `could not reach ${this.context.target.label}: ${reason}`)
-    this.over(code)
+    const message = `could not reach ${this.context.target.label}: ${reason}`
+    this.channel.reset(code, message)
+    this.over(`${code}: ${message}`)
   }
 
   private over(fault: string): void {

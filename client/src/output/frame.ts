@@ -1,7 +1,7 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
 import type { LinkState, Traffic, TunnelStanding } from '../events.ts'
 import { type RequestRecord, troubleOf } from './requests.ts'
-import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets } from './text.ts'
+import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets, safeReason } from './text.ts'
 
 export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 'target' | 'fault'> {
   readonly requests: number
@@ -133,7 +133,7 @@ function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
     [formatDuration(durationMs).padStart(DURATION_CELLS)],
     [isWide ? bytesCells(formatBytes(bytesIn), formatBytes(bytesOut)) : ''],
     [`  ${safeOctets(path)}`],
-    [trouble === '' ? '' : `  ${safe(trouble)}`, 'red'],
+    [trouble === '' ? '' : `  ${safeReason(trouble)}`, 'red'],
   ]
 }
 

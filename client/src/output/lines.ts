@@ -3,7 +3,7 @@ import type { Clock } from '@pbt/proto'
 import type { ClientEvent } from '../events.ts'
 import { type RequestRecord, RequestRing, troubleOf } from './requests.ts'
 import { sentence } from './sentence.ts'
-import { formatBytes, formatDuration, safe, safeOctets } from './text.ts'
+import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 
 /** Requests are written together this often, so that a busy tunnel spends nothing on them. */
 const REQUESTS_EVERY_MS = 1_000
@@ -59,6 +59,6 @@ function requestLine(record: RequestRecord): string {
   const { method, path, status, durationMs, bytesIn, bytesOut } = record
   const trouble = troubleOf(record)
   const result = status === undefined ? '' : status === 0 ? ' no response' : ` ${status}`
-  const end = trouble === '' ? '' : ` (${safe(trouble)})`
+  const end = trouble === '' ? '' : ` (${safeReason(trouble)})`
   return `${safeOctets(method)} ${safeOctets(path)}${result} ${formatDuration(durationMs)}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out${end}`
 }

@@ -1,5 +1,7 @@
 // The last requests, connections and flows, kept in a ring: what the hot path pays for being shown is one store.
 
+import { keptToShow, MAX_SHOWN } from './text.ts'
+
 /** One request, connection or flow that is over. */
 export interface RequestRecord {
   /** Milliseconds since the epoch when it began. */
@@ -29,13 +31,22 @@ export function troubleOf({ fault, dropped }: RequestRecord): string {
 /** As many as the tallest terminal shows. */
 const KEPT = 256
 
+function isLong({ method, path, fault }: RequestRecord): boolean {
+  return method.length + path.length + fault.length > MAX_SHOWN
+}
+
+function shortOf(record: RequestRecord): RequestRecord {
+  const { method, path, fault } = record
+  return { ...record, method: keptToShow(method), path: keptToShow(path), fault: keptToShow(fault) }
+}
+
 export class RequestRing {
   /** Requests ever seen. */
   count = 0
   private readonly ring: (RequestRecord | undefined)[] = new Array(KEPT).fill(undefined)
 
   push(record: RequestRecord): void {
-    this.ring[this.count++ % KEPT] = record
+    this.ring[this.count++ % KEPT] = isLong(record) ? shortOf(record) : record
   }
 
   /** Up to `most` records after the first `seen` ones, newest first. */

@@ -1,4 +1,5 @@
 // What `pbt status` shows: a block for each process with its tunnels, or a JSON line for each tunnel.
+import type { Outlet } from '../../../launch/outlet.ts'
 import type { ProcessSnapshot, TunnelSnapshot } from '../events.ts'
 import { render, type Span, STATE_STYLE } from './frame.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
@@ -16,7 +17,9 @@ export interface StatusOutput {
 }
 
 export interface StatusOptions {
-  readonly stdout: NodeJS.WriteStream
+  readonly stdout: Outlet
+  /** The terminal shows a view. */
+  readonly isDrawn: boolean
   readonly isJson: boolean
   readonly isColored: boolean
   readonly isWatching: boolean
@@ -29,24 +32,30 @@ const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
 const MOST_COLUMNS = 1_000
 
-export function statusOutput({ stdout, isJson, isColored, isWatching }: StatusOptions): StatusOutput {
+export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }: StatusOptions): StatusOutput {
   if (isJson) {
     return {
       show: all => {
         const time = new Date().toISOString()
-        for (const line of all.flatMap(objects)) stdout.write(`${JSON.stringify({ ...line, time })}\n`)
+        // At once: a reader who is slow gets all of it.
+        stdout.write(
+          all
+            .flatMap(objects)
+            .map(line => `${JSON.stringify({ ...line, time })}\n`)
+            .join(''),
+        )
       },
       close: () => {},
     }
   }
-  const isScreen = isWatching && stdout.isTTY
+  const isScreen = isWatching && isDrawn
   // Lines that stay are left to the terminal to wrap: nothing of them is lost.
   const columns = () => (isScreen ? Math.max(1, (stdout.columns ?? 80) - 1) : MOST_COLUMNS)
   if (isScreen) stdout.write(ENTER)
   let isOpen = isScreen
   return {
     show: all => {
-      const lines = statusLines(all).map(line => render(line, columns(), isColored && stdout.isTTY))
+      const lines = statusLines(all).map(line => render(line, columns(), isColored))
       if (!isScreen) stdout.write(`${lines.join('\n')}\n`)
       else if (!stdout.writableNeedDrain)
         stdout.write(`${HOME}${lines.slice(0, stdout.rows ?? 24).join(`${CLEAR_LINE}\r\n`)}${CLEAR_LINE}${CLEAR_BELOW}`)

@@ -8,14 +8,34 @@ const WIDE =
   /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303f\uff01-\uff60]/u
 const WITHOUT_WIDTH = /\p{Mn}|\p{Me}|\p{Cf}/u
 
+/**
+ * What is shown of a text that somebody else wrote, in characters: as much as the server's access log keeps. A visitor may send
+ * addresses of 12 KiB, thousands a second, and each octet may need four characters to be shown.
+ */
+export const MAX_SHOWN = 300
+
 /** Words of the owner or the server, with whatever could steer a terminal shown as an escape. */
 export function safe(text: string): string {
   return text.replace(UNSAFE, escaped)
 }
 
-/** Octets of a visitor (latin1), such as a path: all but printable ASCII shown as escapes. */
+/** Octets of a visitor (latin1), such as a path: all but printable ASCII shown as escapes, and no more than MAX_SHOWN characters. */
 export function safeOctets(text: string): string {
-  return text.replace(BEYOND_ASCII, escaped)
+  return shortened(text.slice(0, MAX_SHOWN + 1).replace(BEYOND_ASCII, escaped))
+}
+
+/** Why something went wrong, as the target or a visitor may have worded it: as `safe`, and no more than MAX_SHOWN characters. */
+export function safeReason(text: string): string {
+  return shortened(safe(text.slice(0, MAX_SHOWN + 1)))
+}
+
+function shortened(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN - 1)}…`
+}
+
+/** What has to be kept of a text to show it, and no more: a part of a string keeps all of it. */
+export function keptToShow(text: string): string {
+  return text.length <= MAX_SHOWN + 1 ? text : Buffer.from(text.slice(0, MAX_SHOWN + 1), 'utf16le').toString('utf16le')
 }
 
 function escaped(character: string): string {

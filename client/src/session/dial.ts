@@ -87,6 +87,8 @@ class Call implements Line {
   private stream: ClientDuplexStream<Buffer, Buffer> | undefined
   private phase: 'connecting' | 'greeting' | 'open' | 'over' = 'connecting'
   private timer: Timer | undefined
+  /** Of an address where nobody listens; the next one was tried. */
+  private refusal: Failure | undefined
   private stopWidening = () => {}
 
   constructor(options: DialOptions, hello: Buffer, events: LineEvents) {
@@ -170,10 +172,12 @@ class Call implements Line {
     })
     // Nobody listens there: the other loopback address may be the one.
     if (ended.details.includes('ECONNREFUSED') && this.targets.length > 0) {
+      this.refusal = failure
       this.stopWidening()
       this.client?.close()
       this.connect()
-    } else this.finish(failure)
+      // Without IPv6 here, `::1` says nothing of the server.
+    } else this.finish(/EAFNOSUPPORT|EADDRNOTAVAIL/.test(ended.details) ? (this.refusal ?? failure) : failure)
   }
 
   private tooLate(what: 'connect' | 'answer', limitMs: number): Failure {

@@ -1,4 +1,5 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
+import type { Outlet } from '../../../launch/outlet.ts'
 import { type ConfigProblem, sentenceOf } from '../config/config.ts'
 import type { FailureCode } from '../failure.ts'
 import { table, timeText } from './table.ts'
@@ -59,6 +60,9 @@ export interface Ready {
   /** The ports that are bound; 0: none. */
   readonly https: number
   readonly http: number
+  /** The ports that visitors use, where these are passed on to the ones that are bound. */
+  readonly publicHttps?: number
+  readonly publicHttp?: number
   readonly dns: number
   readonly portRange: string
   /** The file of the development authority, when there is one. */
@@ -69,8 +73,8 @@ export interface Ready {
 export type Output = (told: ServerEvent | ServerList) => void
 
 export interface OutputStreams {
-  readonly stdout: NodeJS.WritableStream
-  readonly stderr: NodeJS.WritableStream
+  readonly stdout: Outlet
+  readonly stderr: Outlet
 }
 
 /** One JSON object a line on stdout. */
@@ -131,7 +135,8 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
   }
 }
 
-function readyText({ baseDomain, https, http, ca, publicAddress }: Ready): string {
+function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
+  const [https, http] = [ports.publicHttps ?? ports.https, ports.publicHttp ?? ports.http]
   const authority = ca === undefined ? '' : ` --ca ${ca}`
   const lines = [
     `pbt-server is ready: tunnels appear as https://<name>.${baseDomain}${https === 443 ? '' : `:${https}`}`,

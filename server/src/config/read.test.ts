@@ -50,6 +50,8 @@ test('every setting can be given in all three ways', () => {
     'bind-address': '0.0.0.0, ::1',
     'https-port': '443',
     'http-port': '80',
+    'public-https-port': '9443',
+    'public-http-port': '9080',
     'dns-port': '0',
     'port-range': '5000-6000',
     'public-address': '203.0.113.7',
@@ -130,6 +132,8 @@ test('a key that stands twice and a file that is no map are refused', () => {
 
 test('what does not fit together is refused', () => {
   assert.deepEqual(Object.keys(problemsOf({ flags: { 'https-port': '99', 'http-port': '99' } })), ['http-port'])
+  const shared = { 'public-https-port': '99', 'public-http-port': '99' }
+  assert.deepEqual(Object.keys(problemsOf({ flags: shared })), ['public-http-port'])
   assert.deepEqual(Object.keys(problemsOf({ flags: { 'tls-cert': 'a.pem' } })), ['tls-key'])
   assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': 'example.com' } })), ['tls-cert'])
   assert.deepEqual(Object.keys(problemsOf({ file: { name: 's.yaml', text: 'bind-address: []' } })), ['bind-address'])

@@ -142,6 +142,9 @@ function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, p
   if (config.httpsPort !== 0 && config.httpsPort === config.httpPort) {
     report('httpPort', String(config.httpPort), 'another port than https-port')
   }
+  if (config.publicHttpsPort !== 0 && config.publicHttpsPort === config.publicHttpPort) {
+    report('publicHttpPort', String(config.publicHttpPort), 'another port than public-https-port')
+  }
   if (config.tlsCert.length !== config.tlsKey.length) {
     report('tlsKey', config.tlsKey.join(','), `one key for each of the ${config.tlsCert.length} files of tls-cert`)
   } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN) {

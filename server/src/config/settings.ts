@@ -58,7 +58,8 @@ export const SETTINGS = {
   bindAddress: setting({
     kind: listOf(address),
     default: ({ baseDomain }) => (baseDomain === DEVELOPMENT_DOMAIN ? ['127.0.0.1', '::1'] : ['::']),
-    defaultText: '["::"] (every address, IPv4 too); with base-domain localhost ["127.0.0.1", "::1"]',
+    defaultText:
+      '["::"] (every address, IPv4 too, or alone where there is no IPv6); with base-domain localhost ["127.0.0.1", "::1"]',
     unit: '',
     doc: 'the addresses of this machine to listen on',
   }),
@@ -73,6 +74,18 @@ export const SETTINGS = {
     default: () => 8080,
     unit: '',
     doc: 'the port that sends visitors on to https, usually 80; with base-domain localhost it serves tunnels; 0 chooses one',
+  }),
+  publicHttpsPort: setting({
+    kind: wholeNumber(0, 65_535, 'a port from 0 to 65535 (0 is that of https-port)'),
+    default: () => 0,
+    unit: '',
+    doc: 'the port that visitors and clients use where a router, a proxy or a container passes it on to https-port; addresses and redirections name it; 0 is that of https-port',
+  }),
+  publicHttpPort: setting({
+    kind: wholeNumber(0, 65_535, 'a port from 0 to 65535 (0 is that of http-port)'),
+    default: () => 0,
+    unit: '',
+    doc: 'the port that visitors use where it is passed on to http-port; 0 is that of http-port',
   }),
   dnsPort: setting({
     kind: wholeNumber(0, 0, '0 (off): the DNS responder comes with certificates by ACME'),

@@ -29,6 +29,8 @@ export interface EdgeOptions {
   readonly baseDomain: string
   readonly tunnels: Tunnels
   readonly keyring: Keyring
+  /** The port that visitors dial for TLS; 0 or none: the one that is bound. */
+  readonly publicHttpsPort?: number
   /** Takes a TLS connection that came for the link. */
   readonly acceptLink: (socket: TLSSocket) => void
   /** Whether the plain port serves tunnels instead of sending visitors to https. */
@@ -221,19 +223,19 @@ export class Edge {
   private visitorOf(socket: Socket): Visitor {
     const known = this.visitors.get(socket)
     if (known !== undefined) return known
-    const { remoteAddress, remotePort, localPort } = socket
+    const { remoteAddress, remotePort } = socket
     const { proxies, limits } = this.options
     const believed = proxies.trusts(remoteAddress ?? '') ? proxies.fields : undefined
     const use = limits.useOf(remoteAddress ?? '')
-    const visitor = visitorOf(remoteAddress, remotePort, localPort, schemeOf(socket), use, believed)
+    const visitor = visitorOf(remoteAddress, remotePort, schemeOf(socket), use, believed)
     this.visitors.set(socket, visitor)
     return visitor
   }
 
   /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
   private readonly redirect = (host: string, target: string): string => {
-    const port = this.bound.https === 443 ? '' : `:${this.bound.https}`
-    return `https://${host}${port}${target.startsWith('/') ? target : '/'}`
+    const port = this.options.publicHttpsPort || this.bound.https
+    return `https://${host}${port === 443 ? '' : `:${port}`}${target.startsWith('/') ? target : '/'}`
   }
 }
 

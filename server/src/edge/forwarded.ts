@@ -24,7 +24,7 @@ export function visitorBehind(
   const nearest = elements?.at(-1)
   const scheme = schemeOf(lastOf(raw, 'x-forwarded-proto') ?? nearest?.get('proto')) ?? connection.scheme
   const host = authorityOf(lastOf(raw, 'x-forwarded-host') ?? nearest?.get('host'))
-  const port = portOf(lastOf(raw, 'x-forwarded-port'), host, scheme, connection)
+  const port = portOf(lastOf(raw, 'x-forwarded-port'))
   const node = forwardedNode(origin.address)
   const said = [`for=${node}`, ...(host === '' ? [] : [`host="${host}"`]), `proto=${scheme}`].join(';')
   const known = elements === undefined || elements.length === 0 ? said : valuesOf(raw, 'forwarded').join(', ')
@@ -66,12 +66,9 @@ function authorityOf(text: string | undefined): string {
   return text !== undefined && hostName(text) !== undefined ? text : ''
 }
 
-function portOf(said: string | undefined, host: string, scheme: Visitor['scheme'], connection: Visitor): string {
-  if (said !== undefined && /^\d{1,5}$/.test(said) && Number(said) <= 65_535) return said
-  const written = /:(\d{1,5})$/.exec(host)?.[1]
-  if (written !== undefined) return written
-  // The proxy's port is not known; a public one has the usual number.
-  return scheme === connection.scheme ? connection.port : scheme === 'https' ? '443' : '80'
+/** '' for what is none. */
+function portOf(text: string | undefined): string {
+  return text !== undefined && /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? text : ''
 }
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -10,7 +10,7 @@ export interface Visitor {
   /** `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
   readonly endpoint: string
   readonly scheme: 'http' | 'https'
-  /** The port of the edge that was dialled. */
+  /** The port that it dialled, as a trusted proxy says; '' when only the authority tells. */
   readonly port: string
   /** Value of the Forwarded field's `for` (RFC 7239 section 6). */
   readonly forwardedFor: string
@@ -39,7 +39,6 @@ export interface Behind {
 export function visitorOf(
   remoteAddress: string | undefined,
   remotePort: number | undefined,
-  localPort: number | undefined,
   scheme: Visitor['scheme'],
   use: AddressUse,
   believed?: ReadonlySet<string>,
@@ -49,7 +48,7 @@ export function visitorOf(
     address,
     endpoint: endpointOf(address, remotePort),
     scheme,
-    port: String(localPort ?? 0),
+    port: '',
     forwardedFor: forwardedNode(address),
     isTrusted: believed !== undefined,
     believed,

@@ -81,6 +81,7 @@ export function makeEdge({ config, registry, access, clock, log, keyring, arriva
     tunnels: registry,
     keyring,
     acceptLink,
+    publicHttpsPort: config.publicHttpsPort,
     servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
     responseTimeoutMs: config.responseTimeoutSeconds * 1_000,
     leastBodyRate: config.leastUploadRate,

@@ -7,11 +7,10 @@ import { isProxyField, PROXY_FIELDS, plainNameOf } from './proxy-fields.ts'
 import { requestHeaders, requestTrailers } from './request-fields.ts'
 import { NO_LIMIT } from './testing/access.ts'
 
-const STRANGER = visitorOf('203.0.113.7', 40_000, 8443, 'https', NO_LIMIT)
+const STRANGER = visitorOf('203.0.113.7', 40_000, 'https', NO_LIMIT)
 const PROXY = visitorOf(
   '10.0.0.1',
   40_000,
-  8443,
   'https',
   NO_LIMIT,
   new Set(['remote-user', 'x-forwarded-user', 'cf-ipcountry']),
@@ -119,7 +118,22 @@ test('the fields of a request keep their order and octets, and those of the edge
   const raw = ['A', '1', 'x-real-ip', '6.6.6.6', 'b', '\xe9', 'A', '3', 'Connection', 'b, X-Forwarded-For']
   assert.deepEqual(requestHeaders(raw, STRANGER, 'app.example.com'), [
     ...['A', '1', 'A', '3', 'X-Forwarded-For', '203.0.113.7', 'X-Forwarded-Proto', 'https'],
-    ...['X-Forwarded-Host', 'app.example.com', 'X-Forwarded-Port', '8443', 'X-Real-IP', '203.0.113.7'],
+    ...['X-Forwarded-Host', 'app.example.com', 'X-Forwarded-Port', '443', 'X-Real-IP', '203.0.113.7'],
     ...['Forwarded', 'for=203.0.113.7;host="app.example.com";proto=https'],
   ])
+})
+
+test('B12: the port that a visitor dialled is the one of its authority, else that of the scheme', () => {
+  const cases: readonly (readonly [authority: string, port: string])[] = [
+    ['app.example.com', '443'],
+    ['app.example.com:9443', '9443'],
+    ['[2001:db8::7]', '443'],
+    ['[2001:db8::7]:9443', '9443'],
+  ]
+  for (const [authority, port] of cases) {
+    const fields = requestHeaders([], STRANGER, authority)
+    assert.equal(fields[fields.indexOf('X-Forwarded-Port') + 1], port, authority)
+  }
+  const plain = requestHeaders([], { ...STRANGER, scheme: 'http' }, 'app.example.com')
+  assert.equal(plain[plain.indexOf('X-Forwarded-Port') + 1], '80')
 })

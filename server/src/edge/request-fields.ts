@@ -107,9 +107,20 @@ function withOwn(headers: HeaderList, visitor: Visitor, authority: string): Head
   const { behind } = visitor
   const chain = behind === undefined ? visitor.address : `${behind.chain}, ${behind.proxy.address}`
   headers.push('X-Forwarded-For', chain, 'X-Forwarded-Proto', visitor.scheme)
-  headers.push('X-Forwarded-Host', behind?.host || authority, 'X-Forwarded-Port', visitor.port)
+  const host = behind?.host || authority
+  headers.push('X-Forwarded-Host', host, 'X-Forwarded-Port', visitor.port || portIn(host, visitor.scheme))
   headers.push('X-Real-IP', visitor.address, 'Forwarded', forwardedOf(visitor, authority))
   return headers
+}
+
+/**
+ * The port that the visitor dialled: not the edge's own, where a router or a container passes one on to the other. An authority
+ * without one means the scheme's (RFC 9110 section 4.2). It has been found well-formed.
+ */
+function portIn(authority: string, scheme: Visitor['scheme']): string {
+  const at = authority.lastIndexOf(':')
+  // The last colon of an IPv6 address without a port stands within its brackets.
+  return at < 0 || authority.endsWith(']') ? (scheme === 'https' ? '443' : '80') : authority.slice(at + 1)
 }
 
 function forwardedOf({ forwardedFor, scheme, behind }: Visitor, authority: string): string {

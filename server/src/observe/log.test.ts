@@ -68,3 +68,21 @@ test('people get words', () => {
   log.info('tunnel online', { tunnel: 'my app', requests: 3 })
   assert.match(text(), /^\d\d:\d\d:\d\d\.\d{3} info tunnel online tunnel=my app requests=3\n$/)
 })
+
+test('H43: what strangers wrote is short, and cannot steer a terminal', () => {
+  const token = newToken()
+  const path = `/${'\x1b]0;owned\x07\u202e'.repeat(3_000)}`
+  for (const isForPeople of [true, false]) {
+    const { log, text } = open('info', isForPeople)
+    log.warn('visitors were turned away', { path, list: [path], deep: { path }, hidden: 'x'.repeat(280) + token })
+    const line = text()
+    assert.ok(line.length < 8_000, `${line.length} characters`)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    assert.doesNotMatch(line, /[\x00-\x09\x0b-\x1f]/)
+    assert.ok(!line.includes('\u202e') || !isForPeople)
+    assert.ok(!line.includes(token.slice(0, 12)))
+  }
+  const { log, text } = open()
+  log.error('failed', { error: new Error('x'.repeat(50_000)) })
+  assert.ok(text().length < 20_000)
+})

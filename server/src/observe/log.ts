@@ -55,9 +55,25 @@ const redacted = winston.format(info => {
   return info
 })
 
-const words = winston.format.printf(({ timestamp, level, message, ...fields }) => {
+const words = winston.format.printf(inWords)
+
+function inWords({ timestamp, level, message, ...fields }: Fields): string {
   const details = Object.entries(fields).map(
-    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    ([name, value]) => `${name}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`,
   )
-  return [String(timestamp).slice(11, 23), level, message, ...details].join(' ')
-})
+  return [String(timestamp).slice(11, 23), level, visible(String(message)), ...details].join(' ')
+}
+
+/** What could steer a terminal, or look as if it stood elsewhere, as an escape: some of the fields are strangers' words. */
+function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, character => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16)
+    return `\\u{${hex}}`
+  })
+}
+
+/** A line of the log that does not come by it: about the log itself. */
+export function logLine(fields: Fields, isForPeople: boolean): string {
+  const all = { ...fields, timestamp: new Date().toISOString() }
+  return `${isForPeople ? inWords(all) : JSON.stringify(all)}\n`
+}

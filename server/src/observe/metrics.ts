@@ -7,6 +7,7 @@ export interface Seen {
   readonly tallies: ReadonlyMap<string, Tally>
   readonly access: AccessFigures
   readonly waitingRecords: () => number
+  readonly linesDropped: () => number
   readonly links: () => {
     readonly sessions: number
     readonly tunnels: number
@@ -175,6 +176,13 @@ export const METRICS: readonly Metric[] = [
     seen => seen.access.failures,
   ),
   one('pbt.access_log.waiting', 'gauge', '{record}', 'records that wait for the disk', seen => seen.waitingRecords()),
+  one(
+    'pbt.output.dropped',
+    'counter',
+    '{line}',
+    'lines of log and output that nobody read in time, or for which the disk had no room',
+    seen => seen.linesDropped(),
+  ),
   {
     name: 'pbt.event_loop.delay',
     kind: 'gauge',

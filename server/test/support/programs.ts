@@ -47,7 +47,8 @@ export class Program {
   private waiting: (() => void)[] = []
   private exit: Exit | undefined
 
-  /** `sockets`: handed over as systemd does, from descriptor 3 on; `descriptors`: how many it may have, if not as many as this one. */
+  /** `sockets`: handed over as systemd does, from descriptor 3 on; `descriptors`: how many it may have, if not as many as this one;
+   *  `under`: a command that starts the program in its place. */
   constructor(
     file: string,
     args: readonly string[],
@@ -55,9 +56,10 @@ export class Program {
     input?: string,
     sockets: readonly KeptSocket[] = [],
     descriptors?: number,
+    under: readonly string[] = [],
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    const command = [process.execPath, ...(file === SERVER ? SERVER_FLAGS : CLIENT_FLAGS), file, ...args]
+    const command = [...under, process.execPath, ...(file === SERVER ? SERVER_FLAGS : CLIENT_FLAGS), file, ...args]
     const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
     const [run = '', ...rest] = descriptors === undefined ? command : limited
     this.child = spawn(run, rest, {
@@ -141,8 +143,9 @@ export function program(
   input?: string,
   sockets?: readonly KeptSocket[],
   descriptors?: number,
+  under?: readonly string[],
 ) {
-  const started = new Program(file, args, env, input, sockets, descriptors)
+  const started = new Program(file, args, env, input, sockets, descriptors, under)
   t.after(() => started.end('SIGKILL'))
   return started
 }
@@ -155,6 +158,8 @@ export interface ServerOptions {
   readonly sockets?: readonly KeptSocket[]
   /** How many descriptors the server may have. */
   readonly descriptors?: number
+  /** A command that starts the server in its place. */
+  readonly serverUnder?: readonly string[]
 }
 
 export interface RunningServer {
@@ -208,13 +213,13 @@ async function lastingPort(): Promise<number> {
 export async function restartServer(
   t: Cleaner,
   { dataDir, token }: { dataDir: string; token: string },
-  { ports, serverArgs = [], sockets, descriptors }: ServerOptions = {},
+  { ports, serverArgs = [], sockets, descriptors, serverUnder }: ServerOptions = {},
 ): Promise<RunningServer> {
   const args = [
     ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
     ...['--http-port', String(ports?.http ?? 0), ...serverArgs],
   ]
-  const server = program(t, SERVER, args, {}, undefined, sockets, descriptors)
+  const server = program(t, SERVER, args, {}, undefined, sockets, descriptors, serverUnder)
   const ready = await server.event('ready')
   return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
 }
@@ -228,6 +233,8 @@ export interface TunnelOptions {
   readonly home?: string
   /** How many descriptors the client may have. */
   readonly clientDescriptors?: number
+  /** A command that starts the client in its place. */
+  readonly clientUnder?: readonly string[]
 }
 
 /** The environment of a client of this server. */
@@ -248,7 +255,8 @@ export async function startClient(
   options: TunnelOptions = {},
 ): Promise<{ client: Program; url: URL; port: number }> {
   const all = [...args, '--json', ...(options.args ?? [])]
-  const client = program(t, CLIENT, all, clientEnv(t, server, options), undefined, undefined, options.clientDescriptors)
+  const env = clientEnv(t, server, options)
+  const client = program(t, CLIENT, all, env, undefined, undefined, options.clientDescriptors, options.clientUnder)
   const { urls } = await client.event('online')
   const url = new URL(String((urls as unknown[])[0]))
   return { client, url, port: Number(url.port) }

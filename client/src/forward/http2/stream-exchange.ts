@@ -284,7 +284,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   protected fail(code: ErrorCode, message: string): void {
     if (this.isOver) return
     this.channel.reset(code, message)
-    this.over(code)
+    this.over(`${code}: ${message}`)
   }
 
   private over(fault: string): void {
