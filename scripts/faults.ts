@@ -101,8 +101,19 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('C5', 'P0', 'HTTP/2 messages that break the rules', 'reset; nothing is forwarded as whole', ADDED),
       row('C6', 'P0', 'upload that breaks off', 'the target sees a cut, never a clean end'),
       row('C7', 'P0', 'download that breaks off', 'the visitor sees a cut, never a clean end'),
-      row('C8', 'P0', 'answer with surplus bytes', 'that connection to the target is not used again'),
+      row(
+        'C8',
+        'P0',
+        'something of an exchange is left on the connection to the target: surplus bytes, an early answer, a body of another length',
+        'that connection is not used again',
+      ),
       row('C9', 'P1', 'answer that could be split or misread', '502 `target-broke`; the session goes on'),
+      row(
+        'C10',
+        'P0',
+        'target that authenticates the connection (NTLM, Negotiate)',
+        "the connection is that visitor's alone, and stays it for as long as the visitor's own lasts",
+      ),
     ],
   ],
   [

@@ -15,6 +15,8 @@ export class Connection {
   readonly socket: Socket
   /** The exchange that uses it; undefined while it is idle. */
   user: ConnectionUser | undefined
+  /** The target may have authenticated it for the visitor whose connection has this name; undefined: for nobody. */
+  boundTo: string | undefined
   private error: Error | undefined
 
   /** `dropped` is called once, when an idle connection can no longer be used. */

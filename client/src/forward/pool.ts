@@ -1,4 +1,5 @@
-// Connections to one target: kept for the next request while it is safe to, and never used by two at once.
+// Connections to one target: kept for the next request while it is safe to, never used by two at once, and those that the target
+// has authenticated never by another visitor.
 import type { Clock, PbtError, Timer } from '@pbt/proto'
 import { Connection } from './connection.ts'
 import { type Dialer, dial } from './dial.ts'
@@ -29,6 +30,9 @@ export class Pool {
   private readonly clock: Clock
   /** The one used last at the end: it is the freshest, and the others may age. */
   private readonly idle: Idle[] = []
+  /** Those that the target may have authenticated, by the name of the visitor's connection they are for. */
+  private readonly bound = new Map<string, Idle[]>()
+  private size = 0
   private readonly stopLending: () => void
   private sweep: Timer | undefined
   private isClosed = false
@@ -39,10 +43,25 @@ export class Pool {
     this.stopLending = dialer.places.lend(() => this.giveUpOldest())
   }
 
-  /** An idle connection, undefined when there is none. */
-  take(): Connection | undefined {
+  /**
+   * An idle connection for a request that came over the visitor's connection with this name, '' when that is not known;
+   * undefined when there is none.
+   */
+  take(visitor: string): Connection | undefined {
+    return this.bound.size === 0 ? this.takeFrom(this.idle) : (this.takeBound(visitor) ?? this.takeFrom(this.idle))
+  }
+
+  private takeBound(visitor: string): Connection | undefined {
+    const list = this.bound.get(visitor)
+    const found = list === undefined ? undefined : this.takeFrom(list)
+    if (list?.length === 0) this.bound.delete(visitor)
+    return found
+  }
+
+  private takeFrom(list: Idle[]): Connection | undefined {
     const now = this.clock.now()
-    for (let last = this.idle.pop(); last !== undefined; last = this.idle.pop()) {
+    for (let last = list.pop(); last !== undefined; last = list.pop()) {
+      this.size--
       if (last.until > now && last.connection.isUsable) return last.connection
       last.connection.destroy()
     }
@@ -60,37 +79,57 @@ export class Pool {
   /** Keeps a connection whose answer is whole. `seconds`: how long the target said it keeps it. */
   release(connection: Connection, seconds: number | undefined): void {
     const keepMs = seconds === undefined ? IDLE_MS : Math.min(IDLE_MS, seconds * 1000 * IDLE_SHARE)
-    if (this.isClosed || keepMs <= 0 || this.idle.length >= MAX_IDLE) {
+    // '': it is not known whose it is.
+    if (this.isClosed || keepMs <= 0 || this.size >= MAX_IDLE || connection.boundTo === '') {
       connection.destroy()
       return
     }
-    this.idle.push({ connection, until: this.clock.now() + keepMs })
+    this.size++
+    this.listFor(connection).push({ connection, until: this.clock.now() + keepMs })
     this.sweep ??= this.clock.after(SWEEP_MS, this.sweepIdle)
+  }
+
+  private listFor({ boundTo }: Connection): Idle[] {
+    if (boundTo === undefined) return this.idle
+    const list = this.bound.get(boundTo) ?? []
+    this.bound.set(boundTo, list)
+    return list
   }
 
   close(): void {
     this.isClosed = true
     this.stopLending()
     this.sweep?.clear()
-    for (const { connection } of this.idle.splice(0)) connection.destroy()
+    this.keepOnly(() => false)
   }
 
   private giveUpOldest(): boolean {
-    const oldest = this.idle.shift()
-    oldest?.connection.destroy()
-    return oldest !== undefined
+    const [list = []] = this.idle.length > 0 ? [this.idle] : this.bound.values()
+    const [oldest] = list
+    if (oldest === undefined) return false
+    this.keepOnly(each => each !== oldest)
+    return true
   }
 
   private readonly sweepIdle = (): void => {
     const now = this.clock.now()
-    const kept = this.idle.filter(({ until }) => until > now)
-    for (const { connection, until } of this.idle) if (until <= now) connection.destroy()
-    this.idle.splice(0, this.idle.length, ...kept)
-    this.sweep = kept.length > 0 ? this.clock.after(SWEEP_MS, this.sweepIdle) : undefined
+    this.keepOnly(({ until }) => until > now)
+    this.sweep = this.size > 0 ? this.clock.after(SWEEP_MS, this.sweepIdle) : undefined
   }
 
   private drop(connection: Connection): void {
-    const at = this.idle.findIndex(each => each.connection === connection)
-    if (at >= 0) this.idle.splice(at, 1)
+    this.keepOnly(each => each.connection !== connection)
+  }
+
+  /** Ends all others. */
+  private keepOnly(isKept: (idle: Idle) => boolean): void {
+    for (const [name, list] of [['', this.idle] as const, ...this.bound]) {
+      const over = list.filter(each => !isKept(each))
+      if (over.length === 0) continue
+      this.size -= over.length
+      list.splice(0, list.length, ...list.filter(isKept))
+      if (list.length === 0) this.bound.delete(name)
+      for (const { connection } of over) connection.destroy()
+    }
   }
 }
