@@ -232,6 +232,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('H17', 'P1', 'upgrade, interrupted migration', 'resumable; an older program refuses a newer schema', ADDED),
       row('H18', 'P1', 'uncaught error', 'logged, ends the process', ADDED),
       row('H19', 'P2', 'systemd unit', 'hardened', ADDED),
+      row(
+        'H20',
+        'P1',
+        'target that closes connections without a word',
+        'no request meets the end: how long it keeps them is learnt, and a new one is made in doubt; nothing is sent twice',
+      ),
     ],
   ],
   [

@@ -190,7 +190,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       if (error === undefined && this.isAnswerWhole) this.over('')
       else this.fail('connection-reset', 'the target reset the connection')
     } else if (this.isAnswerWhole) this.over('')
-    else this.fail('target-broke', `the target broke the connection off (${error?.message ?? 'closed'})`)
+    else this.unanswered(`the target broke the connection off (${error?.message ?? 'closed'})`)
   }
 
   onSocketDrain(): void {
@@ -264,7 +264,13 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private broke(error: unknown): void {
     if (!(error instanceof BrokenAnswer)) throw error
     if (this.isAnswerWhole) this.over('')
-    else this.fail('target-broke', `the target broke off: ${error.message}`)
+    else this.unanswered(`the target broke off: ${error.message}`)
+  }
+
+  private unanswered(message: string): void {
+    const { connection } = this
+    if (connection !== undefined && connection.uses > 0 && this.parser.isUntouched) this.pool.broke(connection)
+    this.fail('target-broke', message)
   }
 
   protected fail(code: ErrorCode, message: string): void {
