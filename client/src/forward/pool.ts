@@ -4,6 +4,7 @@ import type { Clock, PbtError, Timer } from '@pbt/proto'
 import { Connection } from './connection.ts'
 import { type Dialer, dial } from './dial.ts'
 import { Habits, IDLE_MS } from './habits.ts'
+import { nameOf, type TargetName } from './target-name.ts'
 
 /** Idle connections kept. */
 const MAX_IDLE = 256
@@ -32,6 +33,7 @@ export class Pool {
   private readonly dialer: Dialer
   private readonly clock: Clock
   private readonly habits = new Habits()
+  private readonly name: TargetName | undefined
   /** The one used last at the end: it is the freshest, and the others may age. */
   private readonly idle: Idle[] = []
   /** Those that the target may have authenticated, by the name of the visitor's connection they are for. */
@@ -48,6 +50,7 @@ export class Pool {
   constructor(dialer: Dialer) {
     this.dialer = dialer
     this.clock = dialer.clock
+    this.name = nameOf(dialer.target, dialer.clock)
     this.stopLending = dialer.places.lend(() => this.giveUpOldest())
   }
 
@@ -75,7 +78,8 @@ export class Pool {
     const announcedMs = seconds === undefined ? undefined : seconds * 1_000
     // '': it is not known whose it is.
     const isUsedUp = connection.boundTo === '' || announcedMs === 0 || connection.uses >= this.habits.usesAt(now)
-    if (this.isClosed || this.size >= MAX_IDLE || isUsedUp) {
+    const isElsewhere = connection.boundTo === undefined && this.name?.isElsewhere(connection.socket) === true
+    if (isElsewhere || this.isClosed || this.size >= MAX_IDLE || isUsedUp) {
       connection.destroy()
       return
     }
