@@ -12,8 +12,9 @@ import {
 import type { Connection, ConnectionUser } from './connection.ts'
 import type { Pool, Waiter } from './pool.ts'
 import { type OnRequest, Recorder } from './record.ts'
-import { type HostHeader, requestText, trailerText } from './request-text.ts'
+import { requestText, trailerText } from './request-text.ts'
 import { type AnswerEvents, type AnswerHead, BrokenAnswer, ResponseParser } from './response-parser.ts'
+import { type HostHeader, type Rewriting, rewritingOf } from './rewriting.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
@@ -29,7 +30,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private readonly channel: Channel
   private readonly head: RequestHead
   private readonly pool: Pool
-  private readonly host: HostHeader
+  private readonly rewriting: Rewriting | undefined
   private readonly record: Recorder
   private readonly parser = new ResponseParser()
   private connection: Connection | undefined
@@ -53,9 +54,9 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
 
   constructor(channel: Channel, head: RequestHead, last: boolean, pool: Pool, host: HostHeader, onRequest: OnRequest) {
     this.channel = channel
-    this.head = head
+    this.rewriting = rewritingOf(head, host)
+    this.head = this.rewriting?.head ?? head
     this.pool = pool
-    this.host = host
     this.isRequestWhole = last
     this.record = new Recorder(onRequest, head.method, head.target, channel)
     channel.handler = this
@@ -73,7 +74,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     connection.user = this
     this.parser.expect(this.head.method, this)
     const hasBody = !this.isRequestWhole || this.waiting.length > 0
-    const { text, isChunked, length, isOfConnection } = requestText(this.head, hasBody, this.host)
+    const { text, isChunked, length, isOfConnection } = requestText(this.head, hasBody)
     this.isChunked = isChunked
     if (isOfConnection) connection.boundTo = this.head.connection
     if (this.head.upgrade === '') this.left = length
@@ -208,7 +209,8 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   // AnswerEvents.
 
   onAnswerHead(head: AnswerHead): void {
-    const { status, reason, headers } = head
+    const { status, reason } = head
+    const headers = this.rewriting?.answerFields(head.headers) ?? head.headers
     this.record.status = status
     if (status === 101) {
       if (this.head.upgrade === '' || head.upgrade === '')

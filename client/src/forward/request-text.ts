@@ -2,9 +2,6 @@
 import type { HeaderList, RequestHead } from '@pbt/proto'
 import { authenticatesConnection } from './connection-credentials.ts'
 
-/** What the target sees as Host. */
-export type HostHeader = { readonly kind: 'preserve' } | { readonly kind: 'value'; readonly value: string }
-
 export interface RequestText {
   readonly text: string
   /** The body's length is not known, so it is sent in chunks. */
@@ -19,7 +16,7 @@ export interface RequestText {
 const EXPECT_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY'])
 
 /** `hasBody`: something may follow the head. */
-export function requestText(head: RequestHead, hasBody: boolean, host: HostHeader): RequestText {
+export function requestText(head: RequestHead, hasBody: boolean): RequestText {
   const { headers, upgrade } = head
   let text = `${head.method} ${head.target} HTTP/1.1\r\n`
   let length = -1
@@ -27,11 +24,10 @@ export function requestText(head: RequestHead, hasBody: boolean, host: HostHeade
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''
-    const isHost = name.length === 4 && name.toLowerCase() === 'host'
     if (name.length === 14 && name.toLowerCase() === 'content-length') length = Number(value)
     else if (name.length === 13 && name.toLowerCase() === 'authorization')
       isOfConnection ||= authenticatesConnection(value)
-    text += `${name}: ${isHost && host.kind === 'value' ? host.value : value}\r\n`
+    text += `${name}: ${value}\r\n`
   }
   const isChunked = upgrade === '' && hasBody && length < 0
   if (upgrade !== '') text += `connection: Upgrade\r\nupgrade: ${upgrade}\r\n`
