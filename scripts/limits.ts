@@ -77,6 +77,8 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'client/src/forward/places.ts',
       'client/src/forward/dial.ts',
       'client/src/forward/pool.ts',
+      'client/src/forward/habits.ts',
+      'client/src/forward/target-name.ts',
       'client/src/forward/response-parser.ts',
       'client/src/forward/http2/connection.ts',
       'client/src/forward/http2/pool.ts',

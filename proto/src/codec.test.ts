@@ -50,6 +50,7 @@ const requestHead: fc.Arbitrary<RequestHead> = fc.record({
   headers,
   upgrade: fc.constantFrom('', 'websocket'),
   visitor: fc.constantFrom('203.0.113.7:50123', '[2001:db8::1]:443', ''),
+  connection: fc.constantFrom('kX3_a-9q1f', ''),
 })
 const responseHead: fc.Arbitrary<ResponseHead> = fc.record({
   status: fc.integer({ min: 100, max: 599 }),

@@ -136,7 +136,15 @@ export class BatchReader {
    * a head.
    */
   requestHead(): RequestHead {
-    const head: RequestHead = { tunnel: 0, method: '', target: '', headers: [], upgrade: '', visitor: '' }
+    const head: RequestHead = {
+      tunnel: 0,
+      method: '',
+      target: '',
+      headers: [],
+      upgrade: '',
+      visitor: '',
+      connection: '',
+    }
     const reader = this.headReader()
     const text = this.bodyText()
     while (reader.position < reader.end) {
@@ -147,6 +155,7 @@ export class BatchReader {
       else if (tag === 0x1a) head.target = this.string(reader, text)
       else if (tag === 0x2a) head.upgrade = this.string(reader, text)
       else if (tag === 0x32) head.visitor = this.string(reader, text)
+      else if (tag === 0x3a) head.connection = this.string(reader, text)
       else reader.skip(checkedTag(tag))
     }
     if (!TOKEN.test(head.method) || !TARGET.test(head.target)) {

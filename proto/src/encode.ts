@@ -59,7 +59,8 @@ export function encodeRequestHead(head: RequestHead): string {
       field('\x1a', head.target) +
       headerFields('\x22', head.headers) +
       field('\x2a', head.upgrade) +
-      field('\x32', head.visitor),
+      field('\x32', head.visitor) +
+      field('\x3a', head.connection),
   )
 }
 

@@ -114,6 +114,7 @@ function openOf(random: Random): ChannelOpen {
           target: '/x',
           headers: ['host', 'a', 'x-long', 'v'.repeat(200)],
           upgrade: '',
+          connection: 'c1',
         },
       }
   }

@@ -18,6 +18,8 @@ export interface RequestHead {
   upgrade: string
   /** `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
   visitor: string
+  /** Names the visitor's connection, '' when it is not known whose it is. */
+  connection: string
 }
 
 export interface ResponseHead {

@@ -21,7 +21,7 @@ import { FakeClock } from './testing/fake-clock.ts'
 const TCP: ChannelOpen = { kind: 'tcp', tunnel: 1, visitor: '192.0.2.1:9', local: '' }
 const HTTP: ChannelOpen = {
   kind: 'http',
-  head: { tunnel: 1, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '' },
+  head: { tunnel: 1, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '', connection: '' },
 }
 
 /** A mux whose peer is the test; `isRead` false: what it sends stays in the pipe. */

@@ -288,7 +288,8 @@ test('C8: a keep-alive connection to the target is used again, and not after an 
     socket.on('data', chunk => {
       connections[index] = (connections[index] ?? 0) + 1
       const isPoisoned = chunk.toString().includes('/poison')
-      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${isPoisoned ? 'HTTP/1.1 200 OK\r\n\r\nevil' : ''}`)
+      const head = 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nContent-Length: 2\r\n\r\n'
+      socket.write(`${head}ok${isPoisoned ? 'HTTP/1.1 200 OK\r\n\r\nevil' : ''}`)
     })
   })
   const { server } = await startPbt(t, target)

@@ -12,8 +12,9 @@ import {
 import type { Connection, ConnectionUser } from './connection.ts'
 import type { Pool, Waiter } from './pool.ts'
 import { type OnRequest, Recorder } from './record.ts'
-import { type HostHeader, requestText, trailerText } from './request-text.ts'
+import { requestText, trailerText } from './request-text.ts'
 import { type AnswerEvents, type AnswerHead, BrokenAnswer, ResponseParser } from './response-parser.ts'
+import { type HostHeader, type Rewriting, rewritingOf } from './rewriting.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
@@ -29,7 +30,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private readonly channel: Channel
   private readonly head: RequestHead
   private readonly pool: Pool
-  private readonly host: HostHeader
+  private readonly rewriting: Rewriting | undefined
   private readonly record: Recorder
   private readonly parser = new ResponseParser()
   private connection: Connection | undefined
@@ -38,6 +39,10 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private isRequestWhole: boolean
   private isAnswerWhole = false
   private isChunked = false
+  /** Bytes of the request's body still to come by its Content-Length, -1 when it has none or the rest may be anything. */
+  private left = -1
+  /** The answer began before the request was whole: the target may leave the rest unread, and close. */
+  private isEarly = false
   /** The target may have ended its answer long before it is read, and be about to close the connection. */
   private hasAnswerWaited = false
   private interim = 0
@@ -49,13 +54,13 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
 
   constructor(channel: Channel, head: RequestHead, last: boolean, pool: Pool, host: HostHeader, onRequest: OnRequest) {
     this.channel = channel
-    this.head = head
+    this.rewriting = rewritingOf(head, host)
+    this.head = this.rewriting?.head ?? head
     this.pool = pool
-    this.host = host
     this.isRequestWhole = last
     this.record = new Recorder(onRequest, head.method, head.target, channel)
     channel.handler = this
-    const idle = pool.take()
+    const idle = pool.take(head.connection)
     if (idle === undefined) this.giveUpDialling = pool.dial(this)
     else this.onConnection(idle)
   }
@@ -68,8 +73,15 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     this.phase = 'asking'
     connection.user = this
     this.parser.expect(this.head.method, this)
-    const { text, isChunked } = requestText(this.head, !this.isRequestWhole || this.waiting.length > 0, this.host)
+    const hasBody = !this.isRequestWhole || this.waiting.length > 0
+    const { text, isChunked, length, isOfConnection } = requestText(this.head, hasBody)
     this.isChunked = isChunked
+    if (isOfConnection) connection.boundTo = this.head.connection
+    if (this.head.upgrade === '') this.left = length
+    if (length > 0 && !hasBody) {
+      this.fail('protocol', 'the request has no body, but a Content-Length')
+      return
+    }
     const { socket } = connection
     const { waiting } = this
     if (waiting.length === 0 && !(isChunked && this.isRequestWhole)) {
@@ -118,6 +130,14 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private send(chunk: Buffer): void {
     const socket = this.connection?.socket
     if (socket === undefined) return
+    if (this.left >= 0) {
+      this.left -= chunk.length
+      // What is too much would be the next request to the target.
+      if (this.left < 0) {
+        this.fail('protocol', 'the body is longer than its Content-Length')
+        return
+      }
+    }
     const body = toWrite(socket, chunk)
     let isTaken: boolean
     if (this.isChunked) {
@@ -133,7 +153,8 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   }
 
   private sendBodyEnd(): void {
-    if (this.isChunked) this.connection?.socket.write(trailerText(this.waitingTrailers), 'latin1')
+    if (this.left > 0) this.fail('protocol', 'the body is shorter than its Content-Length')
+    else if (this.isChunked) this.connection?.socket.write(trailerText(this.waitingTrailers), 'latin1')
   }
 
   // ConnectionUser: what the target does.
@@ -170,7 +191,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       if (error === undefined && this.isAnswerWhole) this.over('')
       else this.fail('connection-reset', 'the target reset the connection')
     } else if (this.isAnswerWhole) this.over('')
-    else this.fail('target-broke', `the target broke the connection off (${error?.message ?? 'closed'})`)
+    else this.unanswered(`the target broke the connection off (${error?.message ?? 'closed'})`)
   }
 
   onSocketDrain(): void {
@@ -188,7 +209,8 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   // AnswerEvents.
 
   onAnswerHead(head: AnswerHead): void {
-    const { status, reason, headers } = head
+    const { status, reason } = head
+    const headers = this.rewriting?.answerFields(head.headers) ?? head.headers
     this.record.status = status
     if (status === 101) {
       if (this.head.upgrade === '' || head.upgrade === '')
@@ -202,7 +224,9 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     } else {
       this.phase = 'answering'
       this.answer = head
+      this.isEarly = !this.isRequestWhole
     }
+    if (head.isOfConnection && this.connection !== undefined) this.connection.boundTo = this.head.connection
     this.channel.sendHead({ status, reason, headers, upgrade: '' })
   }
 
@@ -226,7 +250,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       // The visitor may go on sending until the server says otherwise; the connection is of no further use.
       return
     }
-    if (answer?.isKeptAlive && rest.length === 0 && !this.hasAnswerWaited && connection?.isUsable) {
+    if (answer?.isKeptAlive && rest.length === 0 && connection !== undefined && this.isLeftClean(connection)) {
       this.connection = undefined
       connection.user = undefined
       this.pool.release(connection, answer.keepAliveSeconds)
@@ -234,10 +258,21 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     this.over('')
   }
 
+  /** Nothing of this exchange can be left on it: no bytes of the request, no end that the target has announced or is about to. */
+  private isLeftClean({ isUsable, socket }: Connection): boolean {
+    return isUsable && !this.isEarly && !this.hasAnswerWaited && socket.writableLength === 0
+  }
+
   private broke(error: unknown): void {
     if (!(error instanceof BrokenAnswer)) throw error
     if (this.isAnswerWhole) this.over('')
-    else this.fail('target-broke', `the target broke off: ${error.message}`)
+    else this.unanswered(`the target broke off: ${error.message}`)
+  }
+
+  private unanswered(message: string): void {
+    const { connection } = this
+    if (connection !== undefined && connection.uses > 0 && this.parser.isUntouched) this.pool.broke(connection)
+    this.fail('target-broke', message)
   }
 
   protected fail(code: ErrorCode, message: string): void {

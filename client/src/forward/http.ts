@@ -7,7 +7,7 @@ import { createHttp2Forwarder } from './http2/forwarder.ts'
 import type { Places } from './places.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
-import type { HostHeader } from './request-text.ts'
+import type { HostHeader } from './rewriting.ts'
 
 export interface HttpForwarderOptions {
   readonly target: Target
@@ -37,5 +37,9 @@ export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
 
 function hostHeaderOf(option: string, target: Target): HostHeader {
   if (option === 'preserve') return { kind: 'preserve' }
-  return { kind: 'value', value: option === 'rewrite' ? target.authority : option }
+  if (option !== 'rewrite') return { kind: 'value', value: option, scheme: undefined }
+  const { authority, isTls } = target
+  // As programs write it: a port that goes without saying is left out.
+  const value = authority.replace(isTls ? /:443$/ : /:80$/, '')
+  return { kind: 'value', value, scheme: isTls ? 'https' : 'http' }
 }

@@ -1,22 +1,27 @@
-// Connections to one target: kept for the next request while it is safe to, and never used by two at once.
+// Connections to one target: kept for the next request while it is safe to, never used by two at once, and those that the target
+// has authenticated never by another visitor.
 import type { Clock, PbtError, Timer } from '@pbt/proto'
 import { Connection } from './connection.ts'
 import { type Dialer, dial } from './dial.ts'
+import { Habits, IDLE_MS } from './habits.ts'
+import { nameOf, type TargetName } from './target-name.ts'
 
 /** Idle connections kept. */
 const MAX_IDLE = 256
-/**
- * Half of the five seconds after which common servers close theirs: a request must not meet a closing connection, also
- * when either program was held up for a while. A new connection to a target nearby costs next to nothing.
- */
-const IDLE_MS = 2_500
-/** Of a target's own `Keep-Alive: timeout`, for the same reason. */
-const IDLE_SHARE = 0.5
 const SWEEP_MS = 1_000
+/** One that idled for longer is looked at before it is lent: the loop may not have told yet that it is over. A look costs 4 us. */
+const LOOK_MS = 5
+/** The one used last is kept for so long although it is not lent any more: a target that keeps it has shown that it does. */
+const WATCHED_MS = 2 * IDLE_MS
+/** Turns of the loop after which it has told what came along with an answer. */
+const REST_TURNS = 2
 
 interface Idle {
   readonly connection: Connection
-  readonly until: number
+  readonly since: number
+  readonly turn: number
+  /** How long the target said it keeps it, undefined when it did not say. */
+  readonly announcedMs: number | undefined
 }
 
 export interface Waiter {
@@ -27,8 +32,17 @@ export interface Waiter {
 export class Pool {
   private readonly dialer: Dialer
   private readonly clock: Clock
+  private readonly habits = new Habits()
+  private readonly name: TargetName | undefined
   /** The one used last at the end: it is the freshest, and the others may age. */
   private readonly idle: Idle[] = []
+  /** Those that the target may have authenticated, by the name of the visitor's connection they are for. */
+  private readonly bound = new Map<string, Idle[]>()
+  private size = 0
+  /** The only one that idles while the target has not shown how long it keeps them. */
+  private probe: { readonly idle: Idle; readonly timer: Timer; isInTheWay: boolean } | undefined
+  private turn = 0
+  private releasedIn = Number.NEGATIVE_INFINITY
   private readonly stopLending: () => void
   private sweep: Timer | undefined
   private isClosed = false
@@ -36,61 +50,177 @@ export class Pool {
   constructor(dialer: Dialer) {
     this.dialer = dialer
     this.clock = dialer.clock
+    this.name = nameOf(dialer.target, dialer.clock)
     this.stopLending = dialer.places.lend(() => this.giveUpOldest())
   }
 
-  /** An idle connection, undefined when there is none. */
-  take(): Connection | undefined {
-    const now = this.clock.now()
-    for (let last = this.idle.pop(); last !== undefined; last = this.idle.pop()) {
-      if (last.until > now && last.connection.isUsable) return last.connection
-      last.connection.destroy()
-    }
-    return undefined
+  /**
+   * An idle connection for a request that came over the visitor's connection with this name, '' when that is not known;
+   * undefined when there is none.
+   */
+  take(visitor: string): Connection | undefined {
+    const own = this.bound.size === 0 ? undefined : this.bound.get(visitor)
+    return (own === undefined ? undefined : this.lend(own)) ?? this.lend(this.idle)
   }
 
   /** A new connection for the waiter, later. Returns what gives up. */
   dial(waiter: Waiter): () => void {
     return dial(this.dialer, {
-      onConnected: socket => waiter.onConnection(new Connection(socket, connection => this.drop(connection))),
+      onConnected: socket => waiter.onConnection(new Connection(socket, connection => this.closed(connection))),
       onFailed: error => waiter.onUnreachable(error),
     })
   }
 
   /** Keeps a connection whose answer is whole. `seconds`: how long the target said it keeps it. */
   release(connection: Connection, seconds: number | undefined): void {
-    const keepMs = seconds === undefined ? IDLE_MS : Math.min(IDLE_MS, seconds * 1000 * IDLE_SHARE)
-    if (this.isClosed || keepMs <= 0 || this.idle.length >= MAX_IDLE) {
+    connection.uses++
+    const now = this.clock.now()
+    const announcedMs = seconds === undefined ? undefined : seconds * 1_000
+    // '': it is not known whose it is.
+    const isUsedUp = connection.boundTo === '' || announcedMs === 0 || connection.uses >= this.habits.usesAt(now)
+    const isElsewhere = connection.boundTo === undefined && this.name?.isElsewhere(connection.socket) === true
+    if (isElsewhere || this.isClosed || this.size >= MAX_IDLE || isUsedUp) {
       connection.destroy()
       return
     }
-    this.idle.push({ connection, until: this.clock.now() + keepMs })
+    const idle = { connection, since: now, turn: this.turn, announcedMs }
+    if (connection.boundTo === undefined && this.habits.lendableMs(now, announcedMs) === 0 && !this.watch(idle)) {
+      connection.destroy()
+      return
+    }
+    this.size++
+    this.listOf(connection).push(idle)
+    this.rest()
     this.sweep ??= this.clock.after(SWEEP_MS, this.sweepIdle)
+  }
+
+  /** The target broke off a connection, that had been used before, without a byte of an answer. */
+  broke({ idledMs, uses }: Connection): void {
+    this.habits.closed(idledMs, uses, this.clock.now())
   }
 
   close(): void {
     this.isClosed = true
     this.stopLending()
     this.sweep?.clear()
-    for (const { connection } of this.idle.splice(0)) connection.destroy()
+    for (const idle of this.all()) this.drop(idle)
+  }
+
+  /** Of the freshest that have rested one that is safe; those that are not are ended. */
+  private lend(list: readonly Idle[]): Connection | undefined {
+    const now = this.clock.now()
+    for (let at = list.length - 1; at >= 0; at--) {
+      const idle = list[at]
+      if (idle === undefined) continue
+      const { connection, since } = idle
+      const idledMs = now - since
+      if (connection.boundTo === undefined && this.turn - idle.turn < REST_TURNS) continue
+      if (idledMs <= this.lendableMs(idle, now)) {
+        this.remove(idle)
+        if (connection.isUsable && (idledMs < LOOK_MS || connection.isSilent())) {
+          connection.idledMs = idledMs
+          return connection
+        }
+        this.habits.closed(idledMs, connection.uses, now)
+        connection.destroy()
+      } else if (this.probe?.idle === idle) this.probe.isInTheWay = true
+      else this.giveUp(idle, now)
+    }
+    return undefined
+  }
+
+  private lendableMs({ connection, announcedMs }: Idle, now: number): number {
+    return connection.boundTo === undefined
+      ? this.habits.lendableMs(now, announcedMs)
+      : this.habits.lendableToOwnerMs(now, announcedMs)
+  }
+
+  /** False: there is one already, and more would only keep the target busy. */
+  private watch(idle: Idle): boolean {
+    const { probationMs } = this.habits
+    if (this.probe !== undefined || probationMs === 0) return false
+    const timer = this.clock.after(probationMs, () => {
+      const isInTheWay = this.probe?.isInTheWay === true
+      this.probe = undefined
+      this.habits.kept(probationMs)
+      // A target that serves one connection at a time has not seen those after it.
+      if (isInTheWay) this.drop(idle)
+    })
+    this.probe = { idle, timer, isInTheWay: false }
+    return true
+  }
+
+  /** Counts turns of the loop for as long as somebody rests. */
+  private rest(): void {
+    const isCounting = this.turn - this.releasedIn < REST_TURNS
+    this.releasedIn = this.turn
+    if (!isCounting) this.clock.afterIo(this.turned)
+  }
+
+  private readonly turned = (): void => {
+    this.turn++
+    if (this.turn - this.releasedIn < REST_TURNS) this.clock.afterIo(this.turned)
   }
 
   private giveUpOldest(): boolean {
-    const oldest = this.idle.shift()
-    oldest?.connection.destroy()
-    return oldest !== undefined
+    const [oldest] = this.all()
+    if (oldest === undefined) return false
+    this.drop(oldest)
+    return true
   }
 
   private readonly sweepIdle = (): void => {
     const now = this.clock.now()
-    const kept = this.idle.filter(({ until }) => until > now)
-    for (const { connection, until } of this.idle) if (until <= now) connection.destroy()
-    this.idle.splice(0, this.idle.length, ...kept)
-    this.sweep = kept.length > 0 ? this.clock.after(SWEEP_MS, this.sweepIdle) : undefined
+    const newest = this.idle.at(-1)
+    for (const idle of this.all()) {
+      const mostMs = idle === newest ? WATCHED_MS : this.lendableMs(idle, now)
+      if (idle !== this.probe?.idle && now - idle.since > mostMs) this.giveUp(idle, now)
+    }
+    this.sweep = this.size > 0 ? this.clock.after(SWEEP_MS, this.sweepIdle) : undefined
   }
 
-  private drop(connection: Connection): void {
-    const at = this.idle.findIndex(each => each.connection === connection)
-    if (at >= 0) this.idle.splice(at, 1)
+  /** It is open, and has idled for too long. */
+  private giveUp(idle: Idle, now: number): void {
+    const { connection, since } = idle
+    if (connection.isUsable) this.habits.kept(now - since)
+    this.drop(idle)
+  }
+
+  private drop(idle: Idle): void {
+    this.remove(idle)
+    idle.connection.destroy()
+  }
+
+  /** By the target, if it idled here. */
+  private closed(connection: Connection): void {
+    const list = connection.boundTo === undefined ? this.idle : this.bound.get(connection.boundTo)
+    const idle = list?.find(each => each.connection === connection)
+    if (idle === undefined) return
+    const now = this.clock.now()
+    this.habits.closed(now - idle.since, connection.uses, now)
+    this.remove(idle)
+  }
+
+  private remove(idle: Idle): void {
+    const { boundTo } = idle.connection
+    const list = this.listOf(idle.connection)
+    list.splice(list.lastIndexOf(idle), 1)
+    if (boundTo !== undefined && list.length === 0) this.bound.delete(boundTo)
+    this.size--
+    if (this.probe?.idle !== idle) return
+    this.probe.timer.clear()
+    this.probe = undefined
+  }
+
+  /** The oldest of each kind first. */
+  private all(): Idle[] {
+    return [...this.idle, ...[...this.bound.values()].flat()]
+  }
+
+  private listOf({ boundTo }: Connection): Idle[] {
+    if (boundTo === undefined) return this.idle
+    const list = this.bound.get(boundTo) ?? []
+    if (list.length === 0) this.bound.set(boundTo, list)
+    return list
   }
 }

@@ -4,6 +4,7 @@
 // views into what came in.
 import type { HeaderList } from '@pbt/proto'
 import { BodyReader, type BodySink, Http1Error, readFields, SectionReader } from '@pbt/proto/http1'
+import { challengesConnection } from './connection-credentials.ts'
 
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_FIELDS = 200
@@ -22,6 +23,8 @@ export interface AnswerHead {
   readonly isKeptAlive: boolean
   /** Seconds from `Keep-Alive: timeout=`, undefined when not said. */
   readonly keepAliveSeconds: number | undefined
+  /** It asks for credentials that authenticate the connection. */
+  readonly isOfConnection: boolean
   /** Nothing follows. */
   readonly hasNoBody: boolean
 }
@@ -143,6 +146,7 @@ export class ResponseParser implements BodySink {
       upgrade: fields.upgrade,
       isKeptAlive: isPersistent && framing !== 'until-close',
       keepAliveSeconds: fields.keepAliveSeconds,
+      isOfConnection: fields.isOfConnection,
       hasNoBody: framing === 'none',
     }
   }
@@ -181,6 +185,7 @@ class FieldReader {
   coding: string | undefined
   upgrade = ''
   keepAliveSeconds: number | undefined
+  isOfConnection = false
   connection: ReadonlySet<string> = NONE
 
   constructor(fields: HeaderList) {
@@ -206,13 +211,15 @@ class FieldReader {
         if (name.toLowerCase() === 'content-length') this.setLength(value)
         return false
       case 16:
-        return name.toLowerCase() === 'proxy-connection'
+        return this.isSixteen(name.toLowerCase(), value)
       case 17:
         if (name.toLowerCase() !== 'transfer-encoding') return false
         this.coding = this.coding === undefined ? value : `${this.coding}, ${value}`
         return true
       case 18:
-        return name.toLowerCase() === 'proxy-authenticate'
+        if (name.toLowerCase() !== 'proxy-authenticate') return false
+        this.isOfConnection ||= challengesConnection(value)
+        return true
       default:
         return false
     }
@@ -233,6 +240,11 @@ class FieldReader {
     const options = value.toLowerCase().split(',')
     this.connection = new Set([...this.connection, ...options.map(option => option.trim())])
     return true
+  }
+
+  private isSixteen(lower: string, value: string): boolean {
+    if (lower === 'www-authenticate') this.isOfConnection ||= challengesConnection(value)
+    return lower === 'proxy-connection'
   }
 
   private setLength(value: string): void {

@@ -4,11 +4,12 @@ import { createSocket, type Socket } from 'node:dgram'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { PbtError } from '@pbt/proto'
-import { channelStub } from '@pbt/proto/testing'
+import { type Clock, PbtError } from '@pbt/proto'
+import { channelStub, FakeClock } from '@pbt/proto/testing'
 import type { RequestRecord } from '../output/requests.ts'
 import { parsePortTarget, type Target } from '../target.ts'
 import { Places } from './places.ts'
+import type { Resolve } from './target-name.ts'
 import { createUdpForwarder } from './udp.ts'
 
 /** Tells when a place is given back. */
@@ -63,7 +64,12 @@ function watchSockets(t: TestContext) {
 }
 
 /** A flow to a target, perhaps as the command line names it, with one place for all its sockets. */
-function flowTo(t: TestContext, named: string | Target, isLinkBehind = () => false) {
+function flowTo(
+  t: TestContext,
+  named: string | Target,
+  isLinkBehind = () => false,
+  more: { clock?: Clock; resolve?: Resolve } = {},
+) {
   const places = new WatchedPlaces(1)
   const records: RequestRecord[] = []
   const answers = new EventEmitter()
@@ -75,7 +81,7 @@ function flowTo(t: TestContext, named: string | Target, isLinkBehind = () => fal
   })
   const onRequest = (record: RequestRecord) => records.push(record)
   const target = typeof named === 'string' ? parsePortTarget(named, 'udp') : named
-  const forwarder = createUdpForwarder({ target, places, onRequest })
+  const forwarder = createUdpForwarder({ target, places, onRequest, ...more })
   forwarder.accept(channel, { kind: 'udp', tunnel: 1, visitor: '192.0.2.1:1', local: '' }, false)
   t.after(() => channel.handler.onReset(new PbtError('cancelled', 'the test is over')))
   return {
@@ -202,6 +208,35 @@ test('a flow that has answered waits for its target at that address and ends wit
   const again = once(flow.answers, 'datagram')
   flow.send('three')
   assert.deepEqual(await again, ['three'])
+  assert.equal((await flow.end()).fault, '')
+})
+
+test('H15: a flow follows its target to another address and is answered from there, also when it was answered before', async t => {
+  const first = await listen(t, '127.0.0.1')
+  echo(first)
+  const { port } = first.address()
+  const second = await listen(t, '127.0.0.2', port)
+  second.on('message', (_, from) => second.send('from the other', from.port, from.address))
+  const clock = new FakeClock()
+  let addresses = ['127.0.0.1']
+  const resolve: Resolve = (_, call) =>
+    call(
+      null,
+      addresses.map(address => ({ address })),
+    )
+  const flow = flowTo(t, `game.test:${port}`, undefined, { clock, resolve })
+  const ask = async () => {
+    const answered = once(flow.answers, 'datagram')
+    flow.send('where?')
+    return String((await answered)[0])
+  }
+  assert.equal(await ask(), 'where?')
+  addresses = ['127.0.0.2', '127.0.0.1']
+  clock.advance(31_000)
+  assert.equal(await ask(), 'where?', 'the address it has is one of them still')
+  addresses = ['127.0.0.2']
+  clock.advance(31_000)
+  assert.equal(await ask(), 'from the other')
   assert.equal((await flow.end()).fault, '')
 })
 

@@ -1,7 +1,6 @@
 // Forwards the flows of one UDP tunnel to its target: each has a local socket of its own, so that the target can tell them
 // apart.
 import { createSocket, type Socket } from 'node:dgram'
-import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import {
   type Channel,
@@ -10,14 +9,14 @@ import {
   type ErrorCode,
   type PbtError,
   systemClock,
-  type Timer,
   toKeep,
 } from '@pbt/proto'
 import type { Target } from '../target.ts'
-import { DIAL_MS, isRefusal } from './dial.ts'
+import { isRefusal } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'
 import { type OnRequest, Recorder } from './record.ts'
+import { nameOf, type Resolve, type TargetName } from './target-name.ts'
 
 /** Datagrams that wait for the local socket; a target that is there takes them within a turn or two. */
 const MAX_WAITING = 64
@@ -41,13 +40,16 @@ const ROUND_MS = 1_000
 export interface UdpForwarderOptions {
   readonly target: Target
   readonly places: Places
+  readonly clock?: Clock
+  readonly resolve?: Resolve
   /** Told of every flow at its end. Must not throw. */
   readonly onRequest: OnRequest
 }
 
 /** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
-export function createUdpForwarder({ target, places, onRequest }: UdpForwarderOptions): Forwarder {
-  const context = { target, places, clock: systemClock, flows: new Set<Flow>() }
+export function createUdpForwarder(options: UdpForwarderOptions): Forwarder {
+  const { target, places, onRequest, clock = systemClock, resolve } = options
+  const context = { target, name: nameOf(target, clock, resolve), places, clock, flows: new Set<Flow>() }
   const stopLending = places.lend(() => giveUpQuietest(context.flows))
   return {
     accept: (channel, open) => {
@@ -67,6 +69,7 @@ function giveUpQuietest(flows: ReadonlySet<Flow>): boolean {
 /** What the flows of a tunnel have in common. */
 interface FlowContext {
   readonly target: Target
+  readonly name: TargetName | undefined
   readonly places: Places
   readonly clock: Clock
   /** Those that have a place, the one that was silent longest first. */
@@ -90,8 +93,7 @@ class Flow implements ChannelHandler {
   private failures = 0
   /** Undefined while one closes and the next is not made yet. */
   private socket: Socket | undefined
-  /** For the look-up of the target's name. */
-  private deadline: Timer | undefined
+  private readonly stopWaitingForName: (() => void) | undefined
   private isConnected = false
   private isAnswered = false
   /** By all addresses. */
@@ -112,21 +114,12 @@ class Flow implements ChannelHandler {
     this.record = record
     this.lastAt = context.clock.now()
     this.placedAt = this.lastAt
-    const { endpoint } = context.target
-    const hosts = endpoint.kind === 'tcp' ? endpoint.hosts : []
-    const [first = ''] = hosts
-    if (isIP(first) !== 0) this.begin(hosts)
-    else {
-      this.deadline = context.clock.after(DIAL_MS, () =>
-        this.failed('target-unreachable', `its name was not found within ${DIAL_MS / 1_000} s`),
-      )
-      lookup(first, (error, address) => {
-        if (this.isOver) return
-        this.deadline?.clear()
-        if (error) this.failed('target-unreachable', error.message)
-        else this.begin([address])
-      })
-    }
+    const { name, target } = context
+    this.stopWaitingForName = name?.whenKnown(error => {
+      if (error === undefined) this.begin(name.current())
+      else this.failed(error.code, error.message)
+    })
+    if (name === undefined) this.begin(target.endpoint.kind === 'tcp' ? target.endpoint.hosts : [])
   }
 
   /** Makes room for another visitor; false when a datagram went either way of late. */
@@ -139,7 +132,22 @@ class Flow implements ChannelHandler {
 
   onDatagram(datagram: Buffer): void {
     this.spoke()
+    this.follow()
     this.forward(datagram)
+  }
+
+  /** To where the target's name leads now, when that is elsewhere. */
+  private follow(): void {
+    const hosts = this.context.name?.current() ?? this.hosts
+    if (hosts === this.hosts || this.hosts.length === 0) return
+    const index = hosts.indexOf(this.hosts[this.hostIndex] ?? '')
+    this.hosts = hosts
+    this.hostIndex = Math.max(0, index)
+    if (index >= 0) return
+    this.isAnswered = false
+    this.isRefused = false
+    this.failures = 0
+    this.connectAnew(this.isConnected ? [] : this.waiting)
   }
 
   private spoke(): void {
@@ -236,13 +244,16 @@ class Flow implements ChannelHandler {
 
   /** Such as an address of a family that this machine does not have. */
   private unconnected(error: Error): void {
+    this.context.name?.doubt()
     if (++this.failures < this.hosts.length) this.moveOn(this.waiting)
     else this.failed('target-unreachable', error.message)
   }
 
   /** Nobody listens at this address just now. Once it has answered it is waited for, since it may come back. */
   private refused(socket: Socket): void {
-    if (this.socket !== socket || this.isAnswered) return
+    if (this.socket !== socket) return
+    this.context.name?.doubt()
+    if (this.isAnswered) return
     if (this.hosts.length === 1) {
       this.isRefused = true
       return
@@ -262,9 +273,14 @@ class Flow implements ChannelHandler {
 
   /** To the next address, with what `waiting` has for it. */
   private moveOn(waiting: Buffer[]): void {
-    const { socket } = this
     this.hostIndex = (this.hostIndex + 1) % this.hosts.length
     if (this.hostIndex === 0) this.isRefused = true
+    this.connectAnew(waiting)
+  }
+
+  /** By another socket, once this one has closed. */
+  private connectAnew(waiting: Buffer[]): void {
+    const { socket } = this
     this.waiting = waiting
     this.socket = undefined
     this.isConnected = false
@@ -280,7 +296,7 @@ class Flow implements ChannelHandler {
   private over(fault: string): void {
     if (this.isOver) return
     this.isOver = true
-    this.deadline?.clear()
+    this.stopWaitingForName?.()
     this.waiting = []
     this.tried = undefined
     this.context.flows.delete(this)

@@ -19,7 +19,15 @@ import { type ExitCode, Failure } from '../failure.ts'
 import type { HelloInit, LineEvents } from '../session/dial.ts'
 
 const DELAY_MS = 1
-export const HEAD = { tunnel: 1, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '203.0.113.7:50123' }
+export const HEAD = {
+  tunnel: 1,
+  method: 'GET',
+  target: '/',
+  headers: [],
+  upgrade: '',
+  visitor: '203.0.113.7:50123',
+  connection: '',
+}
 
 /** One dial of the agent, as the server sees it. */
 export class Call {

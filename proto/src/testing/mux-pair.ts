@@ -81,7 +81,15 @@ export function pairOfMuxes(options: Partial<LineOptions> = {}, accept: (accepte
 
 export const REQUEST: ChannelOpen = {
   kind: 'http',
-  head: { tunnel: 1, method: 'GET', target: '/', headers: ['host', 'a'], upgrade: '', visitor: '192.0.2.1:9' },
+  head: {
+    tunnel: 1,
+    method: 'GET',
+    target: '/',
+    headers: ['host', 'a'],
+    upgrade: '',
+    visitor: '192.0.2.1:9',
+    connection: '',
+  },
 }
 export const TCP: ChannelOpen = { kind: 'tcp', tunnel: 1, visitor: '192.0.2.1:9', local: '192.0.2.2:20000' }
 export const UDP: ChannelOpen = { kind: 'udp', tunnel: 1, visitor: '192.0.2.1:9', local: '192.0.2.2:20000' }

@@ -1,4 +1,5 @@
 // Who arrives: the TLS port, told apart by server name, and the plain port.
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -68,6 +69,9 @@ export class Edge {
   private readonly plain: Http1
   private readonly http2: ReturnType<typeof createHttp2>
   private readonly tls: Tls
+  /** What the names of this process's connections begin with: clients may have those of another server at the same time. */
+  private readonly processName = randomBytes(6).toString('base64url')
+  private named = 0
   private isDraining = false
   private bound = { https: 443, http: 80 }
 
@@ -227,7 +231,8 @@ export class Edge {
     const { proxies, limits } = this.options
     const believed = proxies.trusts(remoteAddress ?? '') ? proxies.fields : undefined
     const use = limits.useOf(remoteAddress ?? '')
-    const visitor = visitorOf(remoteAddress, remotePort, schemeOf(socket), use, believed)
+    const name = this.processName + (this.named++).toString(36)
+    const visitor = visitorOf(remoteAddress, remotePort, schemeOf(socket), name, use, believed)
     this.visitors.set(socket, visitor)
     return visitor
   }

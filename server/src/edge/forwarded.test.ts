@@ -7,7 +7,7 @@ import { valuesOf, visitorOf } from './headers.ts'
 import { requestHeaders } from './request-fields.ts'
 import { NO_LIMIT } from './testing/access.ts'
 
-const PROXY = visitorOf('10.0.0.1', 40_000, 'https', NO_LIMIT, new Set())
+const PROXY = visitorOf('10.0.0.1', 40_000, 'https', 'c', NO_LIMIT, new Set())
 const proxies = new TrustedProxies(['10.0.0.0/8', '2001:db8:1::/48'])
 
 function behind(...raw: string[]) {
@@ -90,7 +90,7 @@ test('a proxy that says nothing asks for itself', () => {
 
 test('an address that is not trusted says nothing of others', () => {
   const believed = proxies.trusts('203.0.113.7') ? proxies.fields : undefined
-  const visitor = visitorOf('203.0.113.7', 40_000, 'https', NO_LIMIT, believed)
+  const visitor = visitorOf('203.0.113.7', 40_000, 'https', 'c', NO_LIMIT, believed)
   assert.equal(
     visitorBehind(visitor, ['X-Forwarded-For', '10.0.0.1'], proxies, () => NO_LIMIT),
     visitor,

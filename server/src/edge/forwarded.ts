@@ -35,6 +35,8 @@ export function visitorBehind(
     port,
     forwardedFor: node,
     isTrusted: false,
+    // The proxy may have others' requests on the same one.
+    connection: '',
     use: useOf(origin.address),
     believed: proxies.fields,
     behind: {

@@ -16,6 +16,8 @@ export interface Visitor {
   readonly forwardedFor: string
   /** Its connection is one of the owner's proxies: who the visitor is, each request says. */
   readonly isTrusted: boolean
+  /** Names the connection, '' when requests of several visitors may come over it. */
+  readonly connection: string
   /** Of the fields that only a proxy may say, in lower case, those that go on; undefined for none. */
   readonly believed: ReadonlySet<string> | undefined
   /** Known through a trusted proxy only. */
@@ -35,11 +37,12 @@ export interface Behind {
   readonly host: string
 }
 
-/** `believed`: of a trusted proxy only. */
+/** `connection`: a name that no other connection has. `believed`: of a trusted proxy only. */
 export function visitorOf(
   remoteAddress: string | undefined,
   remotePort: number | undefined,
   scheme: Visitor['scheme'],
+  connection: string,
   use: AddressUse,
   believed?: ReadonlySet<string>,
 ): Visitor {
@@ -51,6 +54,7 @@ export function visitorOf(
     port: '',
     forwardedFor: forwardedNode(address),
     isTrusted: believed !== undefined,
+    connection: believed === undefined ? connection : '',
     believed,
     use,
   }

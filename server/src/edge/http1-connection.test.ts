@@ -80,7 +80,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open'], isNearlyFull =
   const options = {
     router,
     visitorBehind: (visitor: Visitor) => visitor,
-    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, 'http', use),
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, 'http', 'c', use),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,

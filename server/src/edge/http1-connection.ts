@@ -211,7 +211,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       return
     }
     const headers = requestHeaders(fields, visitor, authority)
-    const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: visitor.endpoint }
+    const { endpoint, connection } = visitor
+    const head = { tunnel: 0, method, target, headers, upgrade: '', visitor: endpoint, connection }
     const exchange = new Http1Exchange(this, request, options.access, visitor, host, target)
     this.exchange = exchange
     if (!exchange.admit()) return

@@ -23,7 +23,7 @@ test('H6: a request that has come before an idle connection is ended is answered
       limits: { isMemoryShort: false },
     }),
     visitorBehind: (visitor: Visitor) => visitor,
-    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, 'http', NO_LIMIT),
+    visitorOf: (each: Socket) => visitorOf(each.remoteAddress, each.remotePort, 'http', 'c', NO_LIMIT),
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 0,

@@ -28,7 +28,7 @@ test('small pieces that wait for a visitor do not keep their batch: an answer ov
   visitor.request({ ':path': '/' })
   const [stream, headers] = (await once(server, 'stream')) as [ServerHttp2Stream, IncomingHttpHeaders]
   const session = stream.session as ServerHttp2Session
-  const from = visitorOf('127.0.0.1', 1, 'http', NO_LIMIT)
+  const from = visitorOf('127.0.0.1', 1, 'http', 'c', NO_LIMIT)
   const exchange = new Http2Exchange(IGNORED, stream, headers, from, true, new Http2Watch(session, '127.0.0.1', 0))
   exchange.onHead({ status: 200, reason: '', headers: [], upgrade: '' }, false)
   const batch = Buffer.from(new ArrayBuffer(96 * KIB))

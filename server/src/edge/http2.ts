@@ -190,6 +190,7 @@ function serveStream(
     headers: requestHeaders(rawHeaders, visitor, authority, authority),
     upgrade: '',
     visitor: visitor.endpoint,
+    connection: visitor.connection,
   }
   const serverName = options.serverNameOf(socket)
   exchange.whenStartable(isEmpty =>

@@ -7,11 +7,12 @@ import { isProxyField, PROXY_FIELDS, plainNameOf } from './proxy-fields.ts'
 import { requestHeaders, requestTrailers } from './request-fields.ts'
 import { NO_LIMIT } from './testing/access.ts'
 
-const STRANGER = visitorOf('203.0.113.7', 40_000, 'https', NO_LIMIT)
+const STRANGER = visitorOf('203.0.113.7', 40_000, 'https', 'c', NO_LIMIT)
 const PROXY = visitorOf(
   '10.0.0.1',
   40_000,
   'https',
+  'c',
   NO_LIMIT,
   new Set(['remote-user', 'x-forwarded-user', 'cf-ipcountry']),
 )

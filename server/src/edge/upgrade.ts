@@ -38,7 +38,8 @@ export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, 
     checkUpgrade(request)
     const { authority, host, target } = destinationOf(method, request.target, request.host)
     const headers = requestHeaders(fields, visitor, authority)
-    const head = { tunnel: 0, method, target, headers, upgrade: request.upgrade, visitor: visitor.endpoint }
+    const { endpoint, connection } = visitor
+    const head = { tunnel: 0, method, target, headers, upgrade: request.upgrade, visitor: endpoint, connection }
     upgrade.isFor(host, target)
     upgrade.start(router.route(host, serverName, visitor.address), head, false, options.responseTimeoutMs)
     upgrade.listen(glued)

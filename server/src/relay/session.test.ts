@@ -154,7 +154,7 @@ test('a session of which nine tenths of the channels are open says so', async ()
   const lookup = registry.lookup('app.localhost')
   assert.ok(lookup.state === 'online')
   const { tunnel } = lookup
-  const head = { tunnel: 0, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '' }
+  const head = { tunnel: 0, method: 'GET', target: '/', headers: [], upgrade: '', visitor: '', connection: '' }
   const handler = { onReset: () => {} }
   let first: ReturnType<typeof tunnel.open> | undefined
   for (let count = 0; count < MAX_CHANNELS - RESERVED_CHANNELS; count++) {

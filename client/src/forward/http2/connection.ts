@@ -65,7 +65,7 @@ interface Probe {
 
 export class Http2Connection {
   private readonly session: ClientHttp2Session
-  private readonly socket: Socket
+  readonly socket: Socket
   private readonly target: Target
   private readonly clock: Clock
   private readonly events: ConnectionEvents

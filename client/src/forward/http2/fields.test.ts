@@ -19,6 +19,7 @@ const headOf = (more: Partial<RequestHead>): RequestHead => ({
   headers: [],
   upgrade: '',
   visitor: '127.0.0.1:1',
+  connection: '',
   ...more,
 })
 /** The example of RFC 6455 section 1.3. */

@@ -1,11 +1,10 @@
 // Heads and trailers as HTTP/2 has them: fields in lower case, what a head begins with as pseudo-fields (RFC 9113 section 8.3).
 import { createHash } from 'node:crypto'
 import type { HeaderList, RequestHead } from '@pbt/proto'
-import type { HostHeader } from '../request-text.ts'
 
 /** A request's fields for Node: names and values in turn. */
-export function requestFields(head: RequestHead, host: HostHeader): string[] {
-  const { list, authority } = split(head, host, NOTHING_DROPPED)
+export function requestFields(head: RequestHead): string[] {
+  const { list, authority } = split(head, NOTHING_DROPPED)
   return [':method', head.method, ':path', head.target, ':scheme', 'http', ':authority', authority, ...list]
 }
 
@@ -14,15 +13,15 @@ const NOTHING_DROPPED: ReadonlySet<string> = new Set()
 const NOT_IN_CONNECT: ReadonlySet<string> = new Set(['sec-websocket-key', 'content-length'])
 
 /** A WebSocket's handshake as an extended CONNECT (RFC 8441 section 4). */
-export function connectFields(head: RequestHead, host: HostHeader): string[] {
-  const { list, authority } = split(head, host, NOT_IN_CONNECT)
+export function connectFields(head: RequestHead): string[] {
+  const { list, authority } = split(head, NOT_IN_CONNECT)
   const begin = [':method', 'CONNECT', ':protocol', 'websocket', ':path', head.target, ':scheme', 'http']
   return [...begin, ':authority', authority, ...list]
 }
 
-function split({ headers }: RequestHead, host: HostHeader, dropped: ReadonlySet<string>) {
+function split({ headers }: RequestHead, dropped: ReadonlySet<string>) {
   const list: string[] = []
-  let authority = host.kind === 'value' ? host.value : ''
+  let authority = ''
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = (headers[index] ?? '').toLowerCase()
     const value = headers[index + 1] ?? ''

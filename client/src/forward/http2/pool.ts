@@ -1,6 +1,7 @@
 // Connections to an HTTP/2 target and the requests that wait for one: as few as the target's limit of streams allows.
 import { PbtError, type Timer } from '@pbt/proto'
 import { type Dialer, dial } from '../dial.ts'
+import { nameOf, type TargetName } from '../target-name.ts'
 import { Http2Connection } from './connection.ts'
 
 /** Connections that take requests; one is enough for a target without a limit of its own. */
@@ -23,6 +24,7 @@ export interface StreamUser {
 
 export class Http2Pool {
   private readonly dialer: Dialer
+  private readonly name: TargetName | undefined
   private readonly connections = new Set<Http2Connection>()
   /** With the time since when: the first waits longest. */
   private readonly waiting = new Map<StreamUser, number>()
@@ -34,6 +36,7 @@ export class Http2Pool {
 
   constructor(dialer: Dialer) {
     this.dialer = dialer
+    this.name = nameOf(dialer.target, dialer.clock)
     this.stopLending = dialer.places.lend(() => this.giveUpIdle())
   }
 
@@ -155,7 +158,11 @@ export class Http2Pool {
   private readonly look = (): void => {
     this.sweep = undefined
     const now = this.dialer.clock.now()
-    for (const connection of this.connections) connection.tick(now)
+    for (const connection of this.connections) {
+      // What it has under way ends there.
+      if (connection.isUsable && this.name?.isElsewhere(connection.socket)) connection.retire()
+      connection.tick(now)
+    }
     this.refuseLate(now)
     if (this.waiting.size > 0) this.settle()
     if (this.waiting.size > 0 || this.connections.size > 0) this.watch()

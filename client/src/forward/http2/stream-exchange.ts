@@ -13,7 +13,7 @@ import {
 } from '@pbt/proto'
 import type { Pool } from '../pool.ts'
 import { type OnRequest, Recorder } from '../record.ts'
-import type { HostHeader } from '../request-text.ts'
+import { type HostHeader, type Rewriting, rewritingOf } from '../rewriting.ts'
 import type { Http2Connection, StreamOwner } from './connection.ts'
 import { answerFields, trailerObject } from './fields.ts'
 import type { Http2Pool, StreamUser } from './pool.ts'
@@ -48,6 +48,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   protected readonly head: RequestHead
   protected readonly record: Recorder
   protected readonly ways: Ways
+  private readonly rewriting: Rewriting | undefined
   private giveUpWaiting: (() => void) | undefined
   private connection: Http2Connection | undefined
   private stream: ClientHttp2Stream | undefined
@@ -69,7 +70,8 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   constructor(channel: Channel, head: RequestHead, last: boolean, ways: Ways) {
     this.channel = channel
-    this.head = head
+    this.rewriting = rewritingOf(head, ways.host)
+    this.head = this.rewriting?.head ?? head
     this.ways = ways
     this.isRequestWhole = last
     this.upload = new Upload(channel)
@@ -115,6 +117,14 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
     watch(stream, this, hasBody)
     this.upload.begin(stream)
     if (hasBody && this.isRequestWhole) stream.end()
+  }
+
+  /** Passes on a final head without an upgrade. */
+  protected sendHead(status: number, raw: readonly string[]): void {
+    this.record.status = status
+    const fields = answerFields(raw)
+    const headers = this.rewriting?.answerFields(fields) ?? fields
+    this.channel.sendHead({ status, reason: '', headers, upgrade: '' })
   }
 
   /** Gives the channel to another that serves it instead, before anything of it went out. */

@@ -1,7 +1,7 @@
 // A WebSocket to an HTTP/2 target: an extended CONNECT where the target takes it (RFC 8441), HTTP/1.1's handshake elsewhere.
 import type { Channel, RequestHead } from '@pbt/proto'
 import type { Http2Connection } from './connection.ts'
-import { acceptedFields, answerFields, connectFields, lengthOf } from './fields.ts'
+import { acceptedFields, connectFields, lengthOf } from './fields.ts'
 import { HandshakeExchange } from './handshake.ts'
 import { StreamExchange, type Ways } from './stream-exchange.ts'
 
@@ -21,7 +21,7 @@ export class WebSocketExchange extends StreamExchange {
   }
 
   protected requestFields(): string[] {
-    return connectFields(this.head, this.ways.host)
+    return connectFields(this.head)
   }
 
   protected answerHead(status: number, raw: readonly string[]): void {
@@ -33,7 +33,6 @@ export class WebSocketExchange extends StreamExchange {
       return
     }
     this.left = status === 304 ? 0 : lengthOf(raw)
-    this.record.status = status
-    this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
+    this.sendHead(status, raw)
   }
 }

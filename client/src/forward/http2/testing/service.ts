@@ -55,7 +55,15 @@ export class Asked {
     })
     const method = hasBody ? 'POST' : 'GET'
     const fields = ['host', 'app.localhost', ...headers]
-    const head: RequestHead = { tunnel: 0, method, target: path, headers: fields, upgrade, visitor: '127.0.0.1:1' }
+    const head: RequestHead = {
+      tunnel: 0,
+      method,
+      target: path,
+      headers: fields,
+      upgrade,
+      visitor: '127.0.0.1:1',
+      connection: '',
+    }
     forwarder.accept(this.channel, { kind: 'http', head }, !hasBody && upgrade === '')
   }
 
