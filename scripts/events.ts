@@ -1,5 +1,5 @@
 // The events that programs get with --json, for docs/commands.md: one that is missing here does not compile.
-import type { ClientEvent } from '../client/src/events.ts'
+import type { ClientEvent } from '../client/src/tunnels/events.ts'
 import type { ServerEvent } from '../server/src/commands/output.ts'
 
 type Said = readonly [fields: string, when: string]

@@ -1,5 +1,5 @@
 // The part of docs/limits.md on fields: what no visitor can say to a target, and what no tunnel can say to a visitor.
-import { PROXY_FIELDS } from '../server/src/edge/proxy-fields.ts'
+import { PROXY_FIELDS } from '../server/src/edge/fields/proxy-fields.ts'
 
 /** For docs/limits.md, from the table that the edge goes by. */
 export function fieldsSection(): string {

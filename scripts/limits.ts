@@ -15,7 +15,7 @@ import {
   SESSION_UNREAD_BYTES,
 } from '../proto/src/limits.ts'
 import { MAX_CONNECTIONS } from '../server/src/access/visitor-limits.ts'
-import { SESSION_WINDOW_BYTES } from '../server/src/edge/http2.ts'
+import { SESSION_WINDOW_BYTES } from '../server/src/edge/http2/http2.ts'
 import { fieldsSection } from './fields.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -29,38 +29,38 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/edge/connections.ts',
       'server/src/edge/edge.ts',
       'server/src/edge/tls.ts',
-      'server/src/edge/tcp.ts',
+      'server/src/edge/ports/tcp.ts',
       'server/src/edge/reset.ts',
-      'proto/src/keep-alive.ts',
+      'proto/src/link/keep-alive.ts',
     ],
   ],
   ['Memory', ['server/src/edge/memory-watch.ts']],
   [
     'HTTP/1',
     [
-      'server/src/edge/http1-connection.ts',
-      'server/src/edge/request-parser.ts',
+      'server/src/edge/http1/http1-connection.ts',
+      'server/src/edge/http1/request-parser.ts',
       'server/src/edge/exchange.ts',
-      'server/src/edge/upgrade.ts',
+      'server/src/edge/http1/upgrade.ts',
     ],
   ],
-  ['HTTP/2', ['server/src/edge/http2.ts', 'server/src/edge/http2-watch.ts']],
+  ['HTTP/2', ['server/src/edge/http2/http2.ts', 'server/src/edge/http2/http2-watch.ts']],
   [
     'UDP',
     [
-      'server/src/edge/port-flows.ts',
-      'server/src/edge/reply-budget.ts',
-      'server/src/edge/proven-addresses.ts',
-      'server/src/edge/seen-ids.ts',
-      'server/src/edge/wireguard-handshake.ts',
-      'server/src/edge/quic-handshake.ts',
+      'server/src/edge/ports/port-flows.ts',
+      'server/src/edge/ports/reply-budget.ts',
+      'server/src/edge/ports/proven-addresses.ts',
+      'server/src/edge/ports/seen-ids.ts',
+      'server/src/edge/ports/wireguard-handshake.ts',
+      'server/src/edge/ports/quic-handshake.ts',
       'server/src/relay/tunnel.ts',
-      'server/src/edge/udp.ts',
-      'server/src/edge/udp-flow.ts',
+      'server/src/edge/ports/udp.ts',
+      'server/src/edge/ports/udp-flow.ts',
       'client/src/forward/udp.ts',
     ],
   ],
-  ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/read-buffers.ts']],
+  ['Sessions and channels', ['proto/src/limits.ts', 'proto/src/channel/read-buffers.ts']],
   [
     'Clients',
     [

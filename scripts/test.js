@@ -11,7 +11,7 @@ const TEST_MS = 300_000
 const FOLDERS = ['launch', 'proto/src', 'server/src', 'client/src', 'server/test', 'scripts', 'bench']
 /** They judge times and memory of real programs, which others beside them would spoil. */
 const ALONE =
-  /^(proto\/src\/mux(-bounds)?|server\/test\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/
+  /^(proto\/src\/mux(-bounds)?|server\/test\/\w+\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/
 /** Most of what the others do is to wait for programs to start, and for time to pass. More would be too many programs. */
 const BESIDE = Math.min(8, Math.max(2, availableParallelism()))
 

@@ -9,8 +9,8 @@ import { tcp } from './commands/tcp.ts'
 import { udp } from './commands/udp.ts'
 import { up } from './commands/up.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure } from './failure.ts'
-import { plainOutput } from './output.ts'
-import { VERSION } from './version.ts'
+import { plainOutput } from './output/output.ts'
+import { VERSION } from './process/version.ts'
 
 const WIDTH_COLUMNS = 100
 /** In less, two columns of help are a letter wide: the terminal may break the lines. */

@@ -3,9 +3,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { type Frame, PingSchema, PongSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
-import { type Batch, BatchWriter, bufferOf, encodeControl, encodeCredit, encodeOpen, encodeReset } from './encode.ts'
+import {
+  type Batch,
+  BatchWriter,
+  bufferOf,
+  encodeControl,
+  encodeCredit,
+  encodeOpen,
+  encodeReset,
+} from './codec/encode.ts'
+import type { ChannelOpen } from './codec/heads.ts'
 import type { PbtError } from './errors.ts'
-import type { ChannelOpen } from './heads.ts'
 import {
   IDLE_FRAMES_A_SECOND,
   LINK_SILENCE_MS,

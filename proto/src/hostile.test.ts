@@ -15,9 +15,9 @@ import {
   encodeRequestHead,
   encodeReset,
   encodeResponseHead,
-} from './encode.ts'
+} from './codec/encode.ts'
+import type { ChannelOpen } from './codec/heads.ts'
 import type { PbtError } from './errors.ts'
-import type { ChannelOpen } from './heads.ts'
 import { INITIAL_CREDIT_BYTES, KIB, MAX_CHANNELS, MAX_CREDIT_BYTES, MAX_UNACKED_BATCHES, MIB } from './limits.ts'
 import { Mux } from './mux.ts'
 import { FakeClock } from './testing/fake-clock.ts'

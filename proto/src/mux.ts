@@ -2,20 +2,27 @@
 import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
-import type { Channel, ChannelHandler } from './channel.ts'
-import { ChannelTable, type OpenTraffic } from './channel-table.ts'
+import type { Channel, ChannelHandler } from './channel/channel.ts'
+import { ChannelTable, type OpenTraffic } from './channel/channel-table.ts'
+import { type ChannelHost, MuxChannel, NO_HANDLER } from './channel/mux-channel.ts'
+import { openIn, openKind } from './channel/opens.ts'
+import type { CreditPool } from './channel/window.ts'
 import type { Clock } from './clock.ts'
-import { BatchReader, BODY_CREDIT, BODY_HTTP_REQUEST, BODY_RESET, BODY_TCP_OPEN, BODY_UDP_OPEN } from './decode.ts'
-import { encodeControl, encodeOpen } from './encode.ts'
+import {
+  BatchReader,
+  BODY_CREDIT,
+  BODY_HTTP_REQUEST,
+  BODY_RESET,
+  BODY_TCP_OPEN,
+  BODY_UDP_OPEN,
+} from './codec/decode.ts'
+import { encodeControl, encodeOpen } from './codec/encode.ts'
+import type { ChannelOpen } from './codec/heads.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
-import type { ChannelOpen } from './heads.ts'
 import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES } from './limits.ts'
-import type { Link } from './link.ts'
-import { type ChannelHost, MuxChannel, NO_HANDLER } from './mux-channel.ts'
-import { openIn, openKind } from './opens.ts'
-import type { SendPool, SendQueue } from './send-queue.ts'
-import { Sender } from './sender.ts'
-import type { CreditPool } from './window.ts'
+import type { Link } from './link/link.ts'
+import type { SendPool, SendQueue } from './send/send-queue.ts'
+import { Sender } from './send/sender.ts'
 
 /** A frame of the session itself, counted and replayed. */
 export type SessionFrame = Extract<

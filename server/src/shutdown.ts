@@ -1,7 +1,7 @@
 // The order in which a server stops, so that visitors keep what they have as long as can be.
 import type { Clock } from '@pbt/proto'
 import type { Edge } from './edge/edge.ts'
-import type { PortListeners } from './edge/ports.ts'
+import type { PortListeners } from './edge/ports/ports.ts'
 import type { Succession } from './process/successor.ts'
 import type { LinkService } from './relay/service.ts'
 import type { Sessions } from './relay/sessions.ts'

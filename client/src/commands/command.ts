@@ -1,7 +1,7 @@
 // What a command is, and what it is given.
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import type { Outlet } from '../../../launch/outlet.ts'
-import { type Environment, unknownVariables } from '../config.ts'
+import { type Environment, unknownVariables } from '../config/config.ts'
 import type { ExitCode } from '../failure.ts'
 
 /** The process as commands see it. */

@@ -1,7 +1,8 @@
 // `pbt http`: puts a local HTTP service on a public address.
+
+import { httpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME } from './options.ts'
-import { httpPlan } from './plans.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface HttpOptions {

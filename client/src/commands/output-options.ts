@@ -1,6 +1,6 @@
 // How a command's output looks, from its options and the terminal.
-import type { Environment } from '../config.ts'
-import type { OutputOptions } from '../output.ts'
+import type { Environment } from '../config/config.ts'
+import type { OutputOptions } from '../output/output.ts'
 import type { Context } from './command.ts'
 
 export function outputOptions(isJson: boolean, { env, stdout, stderr }: Context): OutputOptions {

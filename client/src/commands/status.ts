@@ -1,9 +1,9 @@
 // `pbt status`: the tunnels of this machine, asked of the processes that hold them.
 import { setTimeout as pause } from 'node:timers/promises'
-import { homeOf } from '../config.ts'
+import { homeOf } from '../config/config.ts'
 import { EXIT } from '../failure.ts'
 import { statusOutput } from '../output/status.ts'
-import { askAll } from '../status/socket.ts'
+import { askAll } from '../tunnels/status-socket.ts'
 import type { Command } from './command.ts'
 import { JSON_LINES } from './options.ts'
 import { outputOptions } from './output-options.ts'

@@ -1,7 +1,8 @@
 // `pbt tcp`: puts a local TCP service on a public port.
+
+import { tcpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
-import { tcpPlan } from './plans.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface TcpOptions {

@@ -1,7 +1,8 @@
 // `pbt udp`: puts a local UDP service on a public port.
+
+import { udpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
-import { udpPlan } from './plans.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UdpOptions {

@@ -1,8 +1,8 @@
 // `pbt up`: several tunnels in one process, each described in a few words.
 import { Failure } from '../failure.ts'
+import { httpPlan, type MakePlan, tcpPlan, udpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { JSON_LINES } from './options.ts'
-import { httpPlan, type MakePlan, tcpPlan, udpPlan } from './plans.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UpOptions {

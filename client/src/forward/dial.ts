@@ -2,7 +2,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Clock, KIB, keepAliveDelayMs, PbtError, withReadBuffers } from '@pbt/proto'
-import type { Target } from '../target.ts'
+import type { Target } from '../config/target.ts'
 import type { Places } from './places.ts'
 
 /** Time for name, TCP and TLS together. */

@@ -1,6 +1,6 @@
 // Forwards the requests of one HTTP tunnel to its target.
 import { systemClock } from '@pbt/proto'
-import type { Target } from '../target.ts'
+import type { Target } from '../config/target.ts'
 import { Http1Exchange } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
 import { createHttp2Forwarder } from './http2/forwarder.ts'

@@ -1,6 +1,6 @@
 // What is noted of a request, connection or flow for the one who watches: begun with it, told once at its end.
 import type { Channel } from '@pbt/proto'
-import type { RequestRecord } from '../output/requests.ts'
+import type { RequestRecord } from '../tunnels/requests.ts'
 
 export type OnRequest = (record: RequestRecord) => void
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
-import { parseTarget } from '../target.ts'
+import { parseTarget } from '../config/target.ts'
 import { nameOf, TargetName } from './target-name.ts'
 
 type Answer = (addresses: readonly string[] | Error) => void

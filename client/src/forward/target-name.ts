@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns'
 import { isIP, type Socket } from 'node:net'
 import { type Clock, PbtError, type Timer } from '@pbt/proto'
-import type { Target } from '../target.ts'
+import type { Target } from '../config/target.ts'
 
 /** Addresses are asked for again after this time; the system's resolver does not tell for how long they hold. */
 const RENEW_MS = 30_000

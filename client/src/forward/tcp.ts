@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelHandler, type PbtError, Pipe, systemClock, toKeep } from '@pbt/proto'
-import type { Target } from '../target.ts'
+import type { Target } from '../config/target.ts'
 import { type Dialer, dial } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'

@@ -11,7 +11,7 @@ import {
   systemClock,
   toKeep,
 } from '@pbt/proto'
-import type { Target } from '../target.ts'
+import type { Target } from '../config/target.ts'
 import { isRefusal } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'

@@ -1,6 +1,6 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
-import type { LinkState, Traffic, TunnelStanding } from '../events.ts'
-import { type RequestRecord, troubleOf } from './requests.ts'
+import type { LinkState, Traffic, TunnelStanding } from '../tunnels/events.ts'
+import { type RequestRecord, troubleOf } from '../tunnels/requests.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets, safeReason } from './text.ts'
 
 export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 'target' | 'fault'> {

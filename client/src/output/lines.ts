@@ -1,7 +1,7 @@
 // Output without a terminal: a line an event, and requests as far as anybody could read them.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent } from '../events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from './requests.ts'
+import type { ClientEvent } from '../tunnels/events.ts'
+import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
 import { sentence } from './sentence.ts'
 import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 

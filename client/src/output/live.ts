@@ -1,10 +1,10 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../events.ts'
+import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
+import { Standing } from '../tunnels/standing.ts'
 import { frame, type View } from './frame.ts'
-import { type RequestRecord, RequestRing } from './requests.ts'
 import { sentence } from './sentence.ts'
-import { Standing } from './standing.ts'
 import { formatBytes } from './text.ts'
 
 /** No two drawings are closer. */

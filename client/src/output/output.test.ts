@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
-import type { ClientEvent } from '../events.ts'
+import type { ClientEvent } from '../tunnels/events.ts'
+import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
 import { frame, type TunnelView, type View } from './frame.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { type RequestRecord, RequestRing, troubleOf } from './requests.ts'
 import { sentence } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 

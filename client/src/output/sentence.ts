@@ -1,5 +1,5 @@
 // Events in words, one line each.
-import type { ClientEvent } from '../events.ts'
+import type { ClientEvent } from '../tunnels/events.ts'
 import { formatDuration, safe } from './text.ts'
 
 /** Safe to print. Errors have a second line with the cure. */

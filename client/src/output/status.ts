@@ -1,6 +1,6 @@
 // What `pbt status` shows: a block for each process with its tunnels, or a JSON line for each tunnel.
 import type { Outlet } from '../../../launch/outlet.ts'
-import type { ProcessSnapshot, TunnelSnapshot } from '../events.ts'
+import type { ProcessSnapshot, TunnelSnapshot } from '../tunnels/events.ts'
 import { render, type Span, STATE_STYLE } from './frame.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
 

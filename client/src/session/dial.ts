@@ -27,8 +27,8 @@ import {
   type Timer,
 } from '@pbt/proto'
 import { HelloSchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import { dialTargets, linkName, type ServerAddress } from '../config/server-address.ts'
 import { Failure, failureOf } from '../failure.ts'
-import { dialTargets, linkName, type ServerAddress } from '../server-address.ts'
 import { whyEnded } from './ended.ts'
 import { widenFrames } from './frame-size.ts'
 

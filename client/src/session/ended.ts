@@ -1,6 +1,7 @@
 // The one door where gRPC's statuses become failures that an owner understands.
+
+import { linkName, type ServerAddress } from '../config/server-address.ts'
 import { Failure } from '../failure.ts'
-import { linkName, type ServerAddress } from '../server-address.ts'
 
 /** How gRPC says that a call ended: the status by its name in the specification, and its text. */
 export interface Ended {

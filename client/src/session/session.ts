@@ -25,7 +25,7 @@ import {
   type TunnelOpened,
   type Welcome,
 } from '@pbt/proto/tunnel/v1'
-import { isTokenLike } from '../config.ts'
+import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */

@@ -1,5 +1,5 @@
 // Reads the body of an HTTP/1 message: by its length, in chunks, or until the connection ends (RFC 9112 sections 6, 7).
-import type { HeaderList } from '../heads.ts'
+import type { HeaderList } from '../codec/heads.ts'
 import { Http1Error, readFields } from './fields.ts'
 import { SectionReader } from './section.ts'
 

@@ -1,5 +1,5 @@
 // Reads a section of HTTP/1 fields (header or trailer), strictly (RFC 9112 section 5).
-import type { HeaderList } from '../heads.ts'
+import type { HeaderList } from '../codec/heads.ts'
 
 /** What came is no HTTP/1, or not of the kind that can be forwarded safely; the message says what. */
 export class Http1Error extends Error {

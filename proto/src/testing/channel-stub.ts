@@ -1,5 +1,5 @@
 // A channel without a session, for what is tested on one side of it only.
-import type { Channel } from '../channel.ts'
+import type { Channel } from '../channel/channel.ts'
 
 /** Takes everything and does nothing but what `parts` do. */
 export function channelStub(parts: Partial<Channel>): Channel {

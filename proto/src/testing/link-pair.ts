@@ -1,6 +1,6 @@
 // Two muxes joined by a simulated line: one rate and FIFO a direction, one-way delay, cuts and black holes.
-import { bufferOf } from '../encode.ts'
-import type { Link } from '../link.ts'
+import { bufferOf } from '../codec/encode.ts'
+import type { Link } from '../link/link.ts'
 import type { Mux } from '../mux.ts'
 import type { FakeClock } from './fake-clock.ts'
 

@@ -1,8 +1,8 @@
 // Two real muxes on a simulated line, and what the owners of their channels saw.
 import { createHash, randomBytes } from 'node:crypto'
-import type { Channel, ChannelHandler } from '../channel.ts'
+import type { Channel, ChannelHandler } from '../channel/channel.ts'
+import type { ChannelOpen, ResponseHead } from '../codec/heads.ts'
 import type { PbtError } from '../errors.ts'
-import type { ChannelOpen, ResponseHead } from '../heads.ts'
 import { KIB } from '../limits.ts'
 import { Mux, type MuxHandler, type SessionFrame } from '../mux.ts'
 import { FakeClock } from './fake-clock.ts'

@@ -4,11 +4,11 @@
 
 import type { HeaderList, PbtError, ResponseHead } from '@pbt/proto'
 import type { AccessSink } from '../observe/access-log.ts'
-import { answerTrailers } from './answer-fields.ts'
-import { BodyPace } from './body-pace.ts'
-import type { Visitor } from './headers.ts'
+import { answerTrailers } from './fields/answer-fields.ts'
+import type { Visitor } from './fields/headers.ts'
+import { requestTrailers } from './fields/request-fields.ts'
+import { BodyPace } from './http1/body-pace.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
-import { requestTrailers } from './request-fields.ts'
 import { Visit } from './visit.ts'
 
 /** Interim answers passed on; more come only from a broken target. */

@@ -7,11 +7,11 @@ import type { AccessLog } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import type { Keyring } from '../relay/keyring.ts'
 import type { Registry } from '../relay/registry.ts'
-import { CookieIsolation } from './cookies.ts'
 import { descriptorLimit } from './descriptors.ts'
 import { Edge, type EdgeOptions } from './edge.ts'
+import { CookieIsolation } from './fields/cookies.ts'
 import { MemoryWatch, memoryLimit } from './memory-watch.ts'
-import { PortListeners } from './ports.ts'
+import { PortListeners } from './ports/ports.ts'
 
 interface Common {
   readonly config: Config

@@ -1,6 +1,6 @@
 // Which tunnel a request is for: by its host, and by whether its connection may speak for that host.
 import type { LiveTunnel, Lookup } from '../relay/registry.ts'
-import type { CookieIsolation } from './cookies.ts'
+import type { CookieIsolation } from './fields/cookies.ts'
 import type { ReplyCode, ReplyOptions } from './replies.ts'
 
 /** What the router asks of the relay. */

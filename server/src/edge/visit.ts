@@ -11,9 +11,9 @@ import {
 import { type AccessSink, summaryOf } from '../observe/access-log.ts'
 import type { AccessKind, VisitEnd } from '../observe/access-record.ts'
 import type { LiveTunnel } from '../relay/registry.ts'
-import { type AnswerFields, answerFields } from './answer-fields.ts'
-import type { CookieIsolation } from './cookies.ts'
-import type { Visitor } from './headers.ts'
+import { type AnswerFields, answerFields } from './fields/answer-fields.ts'
+import type { CookieIsolation } from './fields/cookies.ts'
+import type { Visitor } from './fields/headers.ts'
 import { type ReplyCode, type ReplyOptions, statusOf } from './replies.ts'
 import type { Route } from './router.ts'
 

@@ -10,7 +10,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type Clock, KIB, MIB, PbtError, type Timer } from '@pbt/proto'
-import type { Target } from '../../target.ts'
+import type { Target } from '../../config/target.ts'
 
 /**
  * Bytes of an answer that come ahead of its reader, as many as wait in its channel. Node keeps them, for each visitor who

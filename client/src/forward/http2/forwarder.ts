@@ -1,6 +1,6 @@
 // Forwards requests to a target that speaks HTTP/2 without TLS (h2c with prior knowledge), gRPC servers above all.
 import { type Clock, systemClock } from '@pbt/proto'
-import type { Target } from '../../target.ts'
+import type { Target } from '../../config/target.ts'
 import type { Forwarder } from '../forwarder.ts'
 import type { Places } from '../places.ts'
 import { Pool } from '../pool.ts'

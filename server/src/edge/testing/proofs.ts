@@ -1,7 +1,7 @@
 // Flows that shake hands, as those who prove addresses by it see them.
 import assert from 'node:assert/strict'
 import { FakeClock } from '@pbt/proto/testing'
-import { AddressProof, Proofs } from '../address-proof.ts'
+import { AddressProof, Proofs } from '../ports/address-proof.ts'
 import { QUIC_V2, quicPackets, someId, wireguardMessages } from './handshakes.ts'
 
 export const VISITOR = '203.0.113.7'

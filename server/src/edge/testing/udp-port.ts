@@ -5,9 +5,9 @@ import { type Channel, type ChannelHandler, PbtError } from '@pbt/proto'
 import { channelStub, FakeClock } from '@pbt/proto/testing'
 import type { Fields } from '../../observe/log.ts'
 import type { Affinity, LiveTunnel, Lookup } from '../../relay/registry.ts'
-import { PortFlows } from '../port-flows.ts'
-import { ReplyBudget } from '../reply-budget.ts'
-import { UdpListener } from '../udp.ts'
+import { PortFlows } from '../ports/port-flows.ts'
+import { ReplyBudget } from '../ports/reply-budget.ts'
+import { UdpListener } from '../ports/udp.ts'
 
 /** Whose tunnel it is, unless the test says otherwise. */
 export const TARGET: Affinity = { machineId: 'machine', kind: 'udp', target: '127.0.0.1:1' }

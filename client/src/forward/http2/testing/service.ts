@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { after, type TestContext } from 'node:test'
 import { type Channel, PbtError, type RequestHead } from '@pbt/proto'
 import { channelStub, FakeClock } from '@pbt/proto/testing'
-import { parseTarget } from '../../../target.ts'
+import { parseTarget } from '../../../config/target.ts'
 import type { Forwarder } from '../../forwarder.ts'
 import { Places } from '../../places.ts'
 import { createHttp2Forwarder } from '../forwarder.ts'

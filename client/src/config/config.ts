@@ -1,0 +1,170 @@
+// The client's settings: from the environment and the file that `pbt init` writes, read once, all problems at once.
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
+import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
+import { Failure } from '../failure.ts'
+import { formatServer, parseServer, type ServerAddress } from './server-address.ts'
+import { readStored, type Stored } from './stored.ts'
+
+/** The variables that pbt reads; nothing else looks at the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Everything needed to reach the server. */
+export interface Settings {
+  readonly home: string
+  readonly server: ServerAddress
+  /** Secret: never shown, logged or put into an argument. */
+  readonly token: string
+  /** A new token from the server can be kept only where pbt itself wrote the old one. */
+  readonly isTokenStored: boolean
+  /** PEM of the only authority trusted for the server; undefined: the usual ones. */
+  readonly ca: string | undefined
+}
+
+/** What a command's own arguments say; it comes before the environment and the stored file. */
+export interface Given {
+  readonly server?: string
+  readonly token?: string
+  /** Path of a PEM file. */
+  readonly ca?: string
+}
+
+/** Longer than any token ever made; bounds what goes into a header. */
+const MAX_TOKEN_CHARS = 1024
+
+/** The directory of the client's files: PBT_HOME, else pbt/ in XDG_CONFIG_HOME, else ~/.config/pbt. Throws Failure `usage`. */
+export function homeOf(env: Environment): string {
+  if (env.PBT_HOME) return pathOf(env.PBT_HOME, 'PBT_HOME', env)
+  return join(xdgDirectory(env.XDG_CONFIG_HOME, homeDirectory(env), '.config'), 'pbt')
+}
+
+/** A path as it was given. Throws Failure `usage`. */
+function pathOf(path: string, what: string, env: Environment): string {
+  const whole = expandHome(path, homeDirectory(env))
+  if (whole === undefined) throw new Failure('usage', `${what} "${path}" must be ${PATH_EXPECTED}`)
+  return whole
+}
+
+/** Those that pbt reads, that its launcher sets, and that are for the server and the demonstration on the same machine. */
+const KNOWN_VARIABLE = /^PBT_(SERVER|TOKEN|TOKEN_FILE|CA|HOME|IGNORED_SIGNALS|(SERVER|DEMO)_.+)$/
+
+/** Variables that look like pbt's and are none: slips, or of a container platform that has a service of that name. */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env).filter(name => name.startsWith('PBT_') && !KNOWN_VARIABLE.test(name))
+}
+
+/** Reads the settings. Throws one Failure that names every problem: `not-configured`, or `usage` for bad values. */
+export function readSettings(env: Environment, given: Given = {}): Settings {
+  const home = homeOf(env)
+  const problems: Failure[] = []
+  const collect = <T>(read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      problems.push(error)
+      return undefined
+    }
+  }
+  const stored = collect(() => readStored(home))
+  if (stored === undefined && problems.length > 0) {
+    // A damaged file matters only to those who need it: `pbt init` writes it anew.
+    const isNeeded = !(given.server ?? env.PBT_SERVER) || !(given.token ?? (env.PBT_TOKEN || env.PBT_TOKEN_FILE))
+    if (isNeeded) throw together(problems)
+    problems.length = 0
+  }
+  const server = collect(() => serverOf(env, given, stored))
+  const token = collect(() => tokenOf(env, given, stored))
+  const ca = collect(() => caOf(env, given, stored, server))
+  if (server === undefined || token === undefined || problems.length > 0) throw together(problems)
+  return { home, server, token: token.text, isTokenStored: token.isStored, ca }
+}
+
+function serverOf(env: Environment, given: Given, stored: Stored | undefined): ServerAddress {
+  if (given.server !== undefined) return parseServer(given.server, '--server')
+  if (env.PBT_SERVER) return parseServer(env.PBT_SERVER, 'PBT_SERVER')
+  if (stored !== undefined) return parseServer(stored.server, 'the stored server')
+  throw new Failure('not-configured', 'no server is known', {
+    cure: 'run "pbt init - --server HOST[:PORT]" once, or set PBT_SERVER',
+  })
+}
+
+function tokenOf(env: Environment, given: Given, stored: Stored | undefined): { text: string; isStored: boolean } {
+  if (given.token !== undefined) return { text: checkedToken(given.token, 'the token'), isStored: false }
+  if (env.PBT_TOKEN) return { text: checkedToken(env.PBT_TOKEN, 'PBT_TOKEN'), isStored: false }
+  if (env.PBT_TOKEN_FILE) {
+    const text = readText(env.PBT_TOKEN_FILE, 'PBT_TOKEN_FILE', env)
+    return { text: checkedToken(text, `PBT_TOKEN_FILE "${env.PBT_TOKEN_FILE}"`), isStored: false }
+  }
+  if (stored !== undefined) return { text: checkedToken(stored.token, 'the stored token'), isStored: true }
+  throw new Failure('not-configured', 'no token is known', {
+    cure: 'run "pbt init -" with the token that "pbt-server init" showed, or set PBT_TOKEN_FILE',
+  })
+}
+
+/** Whether the text could be a token, as far as a client can tell: it fits into a header. */
+export function isTokenLike(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text) && text.length <= MAX_TOKEN_CHARS
+}
+
+/** The texts of a bad token are never shown: it may be a good one with a slip. */
+function checkedToken(text: string, what: string): string {
+  const token = text.trim()
+  if (isTokenLike(token)) return token
+  throw new Failure('usage', `${what} is not a token: it is ${token === '' ? 'empty' : `${token.length} characters`}`, {
+    cure: 'a token is one line of letters, digits and signs, as "pbt-server init" shows it',
+  })
+}
+
+function caOf(
+  env: Environment,
+  given: Given,
+  stored: Stored | undefined,
+  server: ServerAddress | undefined,
+): string | undefined {
+  if (given.ca !== undefined) return readCa(given.ca, '--ca', env)
+  if (env.PBT_CA) return readCa(env.PBT_CA, 'PBT_CA', env)
+  // The stored authority speaks for the stored server only.
+  return server !== undefined && stored?.server === formatServer(server) ? stored.ca : undefined
+}
+
+function readCa(path: string, what: string, env: Environment): string {
+  const pem = readText(path, what, env)
+  try {
+    new X509Certificate(pem)
+    createSecureContext({ ca: pem }) // also reads the certificates after the first
+    return pem
+  } catch (cause) {
+    throw new Failure('usage', `${what} "${path}" is not a certificate in PEM form`, {
+      cure: 'give the file that the server calls "ca", for example dev-ca.pem of its data directory',
+      cause,
+    })
+  }
+}
+
+function readText(path: string, what: string, env: Environment): string {
+  const file = pathOf(path, what, env)
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, { cause })
+  }
+}
+
+function together(problems: readonly Failure[]): Failure {
+  const [first] = problems
+  if (first === undefined) throw new Error('no problem to report')
+  if (problems.length === 1) return first
+  const isMissingOnly = problems.every(problem => problem.code === 'not-configured')
+  return new Failure(isMissingOnly ? 'not-configured' : 'usage', problems.map(problem => problem.message).join('; '), {
+    cure: isMissingOnly
+      ? 'run "pbt init - --server HOST[:PORT]" once'
+      : problems
+          .map(p => p.cure)
+          .filter(Boolean)
+          .join('; '),
+  })
+}

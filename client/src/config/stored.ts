@@ -1,0 +1,141 @@
+// The client's files: what `pbt init` stored, and the identity of this machine.
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { Failure } from '../failure.ts'
+
+/** Server, token and authority belong together, so they are one file that is replaced as a whole. */
+export interface Stored {
+  /** `HOST:PORT` */
+  readonly server: string
+  readonly token: string
+  /** PEM */
+  readonly ca?: string | undefined
+}
+
+const FILE = 'config.json'
+const MACHINE_FILE = 'machine-id'
+const GENERATION_FILE = 'generation'
+
+/** What is stored in `home`; undefined when nothing is. Throws Failure `usage` when it cannot be understood. */
+export function readStored(home: string): Stored | undefined {
+  const path = join(home, FILE)
+  const text = readIfThere(path)
+  if (text === undefined) return undefined
+  const value = parsed(text)
+  if (typeof value === 'object' && value !== null && 'server' in value && 'token' in value) {
+    const { server, token } = value
+    const ca = 'ca' in value ? value.ca : undefined
+    if (typeof server === 'string' && typeof token === 'string' && (ca === undefined || typeof ca === 'string')) {
+      return { server, token, ca }
+    }
+  }
+  throw new Failure('usage', `${path} is damaged`, { cure: `remove it and run "pbt init" again` })
+}
+
+/** Replaces what is stored, all or nothing, readable by the owner only. Throws Failure `usage`. */
+export function writeStored(home: string, stored: Stored): void {
+  const path = join(home, FILE)
+  writing(path, () => {
+    const draft = writeDraft(home, FILE, `${JSON.stringify(stored, null, 2)}\n`)
+    renameSync(draft, path)
+  })
+}
+
+/** The random name of this machine, made once. Throws Failure `usage` when it can be neither read nor made. */
+export function machineId(home: string): string {
+  const path = join(home, MACHINE_FILE)
+  const known = readIfThere(path)?.trim()
+  if (known !== undefined && /^[0-9a-f]{32}$/.test(known)) return known
+  const made = randomBytes(16).toString('hex')
+  writing(path, () => {
+    const draft = writeDraft(home, MACHINE_FILE, `${made}\n`)
+    try {
+      // Of several first starts at once only one can link; all then read what that one wrote.
+      if (known === undefined) linkSync(draft, path)
+      else renameSync(draft, path)
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error
+    } finally {
+      rmSync(draft, { force: true })
+    }
+  })
+  return readIfThere(path)?.trim() || made
+}
+
+/**
+ * A number higher than every one that this machine had before, `now` (milliseconds since the epoch) unless the clock was set
+ * back. A home that cannot be written costs only that: the tunnels are what counts.
+ */
+export function nextGeneration(home: string, now: number): number {
+  try {
+    const path = join(home, GENERATION_FILE)
+    const last = Number(readIfThere(path)?.trim() || 0)
+    const next = Number.isSafeInteger(last) ? Math.max(now, last + 1) : now
+    renameSync(writeDraft(home, GENERATION_FILE, `${next}\n`), path)
+    return next
+  } catch {
+    return now
+  }
+}
+
+function writeDraft(home: string, name: string, text: string): string {
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  chmodSync(home, 0o700)
+  const draft = join(home, `.${name}.${randomBytes(6).toString('hex')}`)
+  const file = openSync(draft, 'wx', 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  return draft
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    if (hasCode(cause, 'ENOENT')) return undefined
+    throw new Failure('usage', `${path} cannot be read: ${textOf(cause)}`, { cause })
+  }
+}
+
+function writing(path: string, write: () => void): void {
+  try {
+    write()
+  } catch (cause) {
+    throw new Failure('usage', `${path} cannot be written: ${textOf(cause)}`, {
+      cure: 'set PBT_HOME to a directory that can be written',
+      cause,
+    })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // damaged, as the caller says
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,112 @@
+// The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
+import { systemClock } from '@pbt/proto'
+import type { Outlet } from '../../../launch/outlet.ts'
+import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import type { RequestRecord } from '../tunnels/requests.ts'
+import { Lines } from './lines.ts'
+import { Live } from './live.ts'
+import { sentence } from './sentence.ts'
+
+export type { RequestRecord } from '../tunnels/requests.ts'
+
+/** What a command tells. */
+export interface Output {
+  event(event: ClientEvent): void
+  /** A request of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
+  request(tunnel: number, record: RequestRecord): void
+  /** Words that belong to no event, for people. */
+  say(text: string): void
+  /** Stops the live view, writes what waits and gives the terminal back. Again: nothing. */
+  close(): void
+}
+
+export interface OutputOptions {
+  readonly stdout: Outlet
+  readonly stderr: Outlet
+  readonly isJson: boolean
+  /** The terminal can show a view. */
+  readonly isDrawn: boolean
+  /** It has colours, and the user wants them. */
+  readonly isColored: boolean
+}
+
+/** What a process that holds tunnels can tell of itself. */
+export interface Running {
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly tunnels: readonly TunnelAsked[]
+  readonly traffic: () => Traffic
+  /** What is open now, by the number of the tunnel. */
+  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
+}
+
+/** For a command that does one thing and ends. */
+export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
+  if (isJson) return jsonOutput(stdout, stderr)
+  return {
+    event: event => (event.event === 'error' ? stderr : stdout).write(`pbt: ${sentence(event)}\n`),
+    request: () => {},
+    say: text => stderr.write(`${text}\n`),
+    close: () => {},
+  }
+}
+
+/** For a command that goes on: a live view in a terminal that can show it, otherwise lines. */
+export function runningOutput(options: OutputOptions, running: Running): Output {
+  const { stdout, stderr, isJson, isDrawn } = options
+  if (isJson) return jsonOutput(stdout, stderr)
+  return isDrawn ? liveOutput(options, running) : linesOutput(stdout, stderr)
+}
+
+function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
+  stdout.note = lines => jsonLine({ event: 'dropped', lines })
+  stderr.note = lines => `pbt: ${lines} lines were not read in time and are left out\n`
+  return {
+    event: event => stdout.write(jsonLine(event)),
+    request: () => {},
+    say: text => stderr.write(`${text}\n`),
+    close: () => {},
+  }
+}
+
+function jsonLine({ event, ...fields }: { readonly event: string; readonly [field: string]: unknown }): string {
+  return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
+}
+
+function linesOutput(stdout: Outlet, stderr: Outlet): Output {
+  for (const outlet of [stdout, stderr])
+    outlet.note = lines => `${new Date().toISOString()} ${lines} lines were not read in time and are left out\n`
+  const lines = new Lines(systemClock, Date.now, text => stdout.write(text))
+  return {
+    event: event => {
+      if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
+      else lines.event(event)
+    },
+    request: (_, record) => lines.request(record),
+    say: text => stderr.write(`${text}\n`),
+    close: () => lines.flush(),
+  }
+}
+
+function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Running): Output {
+  const live = new Live({ clock: systemClock, screen, isColored, ...running })
+  // Ctrl-Z: the shell gets its screen back until the process goes on.
+  const stopped = () => {
+    live.pause()
+    process.kill(process.pid, 'SIGSTOP')
+  }
+  const goesOn = () => live.open()
+  process.on('SIGTSTP', stopped)
+  process.on('SIGCONT', goesOn)
+  live.open()
+  return {
+    event: event => live.event(event),
+    request: (tunnel, record) => live.request(tunnel, record),
+    say: () => {},
+    close: () => {
+      process.off('SIGTSTP', stopped)
+      process.off('SIGCONT', goesOn)
+      live.close()
+    },
+  }
+}

@@ -1,0 +1,92 @@
+// What pbt tells programs and people, one kind an event. The field names are promised to programs.
+import type { ChannelKind } from '@pbt/proto'
+import type { FailureCode } from '../failure.ts'
+
+/** Without `time`, which the output adds. `number`: which of the tunnels that the process was asked for, from 1. */
+export type ClientEvent =
+  | { event: 'stored'; server: string }
+  | { event: 'connected'; server: string }
+  | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
+  /** One of the tunnel's addresses is kept for it and does not serve yet. */
+  | { event: 'waiting'; number: number; tunnel: string; url: string; target: string; reason: string; cure: string }
+  | { event: 'reconnecting'; reason: string; retryInMs: number }
+  | { event: 'resumed' }
+  | { event: 'offline'; reason: string }
+  /** Told to stop: no new visitors, and what is under way may end within `limitMs`. */
+  | { event: 'stopping'; open: number; limitMs: number }
+  | { event: 'closed'; number: number; tunnel: string; code: FailureCode; reason: string }
+  /** With `number` and `target` when it is about one tunnel, and the others go on; `retrying`: it is asked for again. */
+  | {
+      event: 'error'
+      code: FailureCode
+      message: string
+      cure: string
+      number?: number
+      target?: string
+      retrying?: boolean
+    }
+
+/** Bytes over the link since the start, both ways, and what is going on now. */
+export interface Traffic {
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly open: number
+  /** 0 when unknown. */
+  readonly roundTripMs: number
+}
+
+/** What is open of a tunnel, and its bytes from and to visitors so far. */
+export interface OpenTunnelTraffic {
+  readonly open: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'stopping'
+
+/** A tunnel that a process was asked for. */
+export interface TunnelAsked {
+  /** Which of those that the process was asked for, from 1. */
+  readonly number: number
+  readonly kind: ChannelKind
+  readonly target: string
+}
+
+/** An address that does not serve yet. */
+export interface WaitingAddress {
+  readonly url: string
+  readonly reason: string
+  readonly cure: string
+}
+
+/** How it stands. */
+export interface TunnelStanding extends TunnelAsked {
+  /** '' until it was online. */
+  readonly name: string
+  /** Its public addresses, none until it was online and after it was refused or ended. */
+  readonly urls: readonly string[]
+  /** Addresses that are kept for it and do not serve yet, with what to do. */
+  readonly waiting: readonly WaitingAddress[]
+  /** Why it was refused or is over, '' when neither. */
+  readonly fault: string
+}
+
+/** A tunnel with its requests, connections or flows: those that are over, those that are open, and the bytes of both. */
+export interface TunnelSnapshot extends TunnelStanding {
+  readonly requests: number
+  readonly open: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** What a process of this machine that holds tunnels says of itself; `pbt status` shows it. */
+export interface ProcessSnapshot {
+  readonly pid: number
+  /** `HOST:PORT` */
+  readonly server: string
+  readonly state: LinkState
+  /** Why it is not online, '' when it is. */
+  readonly reason: string
+  readonly tunnels: readonly TunnelSnapshot[]
+  readonly traffic: Traffic
+}

@@ -1,0 +1,85 @@
+// How a process stands with its server, followed from its events.
+import type { Clock } from '@pbt/proto'
+import { stopText } from '../output/sentence.ts'
+import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
+
+export class Standing {
+  private readonly clock: Clock
+  state: LinkState = 'connecting'
+  /** Why it is not online, '' when it is. */
+  reason = ''
+  private readonly byNumber: Map<number, TunnelStanding>
+  private retryAt: number | undefined
+
+  constructor(clock: Clock, asked: readonly TunnelAsked[]) {
+    this.clock = clock
+    this.byNumber = new Map(
+      asked.map(({ number, kind, target }) => [
+        number,
+        { number, kind, target, name: '', urls: [], waiting: [], fault: '' },
+      ]),
+    )
+  }
+
+  /** In the order in which they were asked for. */
+  get tunnels(): TunnelStanding[] {
+    return [...this.byNumber.values()]
+  }
+
+  /** Until the next try, undefined when none is planned. */
+  get retryInMs(): number | undefined {
+    return this.retryAt === undefined ? undefined : Math.max(0, this.retryAt - this.clock.now())
+  }
+
+  event(event: ClientEvent): void {
+    switch (event.event) {
+      case 'connected':
+      case 'resumed':
+        this.enter('online', '')
+        break
+      case 'online':
+        this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], fault: '' })
+        break
+      case 'waiting':
+        this.waits(event.number, event.tunnel, event)
+        break
+      case 'reconnecting':
+        this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
+        this.retryAt = this.clock.now() + event.retryInMs
+        break
+      case 'offline':
+        this.enter('offline', event.reason)
+        break
+      case 'stopping':
+        this.enter('stopping', stopText(event))
+        break
+      case 'closed':
+        this.change(event.number, { urls: [], waiting: [], fault: event.reason })
+        break
+      case 'error':
+        if (event.number !== undefined) this.change(event.number, { urls: [], waiting: [], fault: event.message })
+        break
+      case 'stored':
+        break
+    }
+  }
+
+  private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {
+    const before = this.byNumber.get(number)
+    if (before === undefined) return
+    const others = before.waiting.filter(other => other.url !== url)
+    const urls = before.urls.filter(other => other !== url)
+    this.change(number, { name, urls, waiting: [...others, { url, reason, cure }], fault: '' })
+  }
+
+  private change(number: number, news: Partial<TunnelStanding>): void {
+    const before = this.byNumber.get(number)
+    if (before !== undefined) this.byNumber.set(number, { ...before, ...news })
+  }
+
+  private enter(state: LinkState, reason: string): void {
+    this.state = state
+    this.reason = reason
+    if (state === 'online') this.retryAt = undefined
+  }
+}

@@ -1,0 +1,97 @@
+// How processes of this machine that hold tunnels tell of themselves: each has a socket that gives one snapshot to whoever
+// connects, in a directory that only the owner can enter.
+import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Status } from '../output/status.ts'
+import type { ProcessSnapshot } from './events.ts'
+
+const FOLDER = 'run'
+const SOCKET = /^(\d{1,10})\.sock$/
+/** Unix knows no longer paths of sockets (`sun_path` less its end, on macOS). */
+const MAX_PATH_BYTES = 103
+/** A process that is well answers at once. */
+const ANSWER_MS = 2_000
+/** Some hundred tunnels. */
+const MAX_ANSWER_CHARS = 1 << 20
+
+/** Answers until the function that is returned is called. Throws when the socket cannot be made. */
+export function serveStatus(home: string, snapshot: () => ProcessSnapshot): () => void {
+  const folder = join(home, FOLDER)
+  const path = join(folder, `${process.pid}.sock`)
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new Error(`${path} is longer than the ${MAX_PATH_BYTES} bytes that the path of a socket may have`)
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  chmodSync(folder, 0o700)
+  rmSync(path, { force: true }) // of a process that had this number before
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.setTimeout(ANSWER_MS, () => socket.destroy())
+    socket.end(JSON.stringify(snapshot()))
+  })
+  server.on('error', () => rmSync(path, { force: true }))
+  server.listen(path, () => chmodSync(path, 0o600))
+  server.unref()
+  return () => {
+    server.close()
+    rmSync(path, { force: true })
+  }
+}
+
+/** Asks all processes at once, in the order of their numbers; forgets those that are gone. */
+export async function askAll(home: string): Promise<Status[]> {
+  const pids = socketsIn(join(home, FOLDER)).sort((left, right) => left - right)
+  const answers = await Promise.all(pids.map(pid => ask(join(home, FOLDER, `${pid}.sock`), pid)))
+  return answers.filter(status => status !== undefined)
+}
+
+function socketsIn(folder: string): number[] {
+  try {
+    return readdirSync(folder).flatMap(name => {
+      const pid = SOCKET.exec(name)?.[1]
+      return pid === undefined ? [] : [Number(pid)]
+    })
+  } catch {
+    return [] // nothing has ever run here
+  }
+}
+
+function ask(path: string, pid: number): Promise<Status | undefined> {
+  return new Promise(resolve => {
+    const socket = connect({ path })
+    let text = ''
+    const silent = () => {
+      clearTimeout(deadline)
+      socket.destroy()
+      resolve({ kind: 'silent', pid })
+    }
+    const deadline = setTimeout(silent, ANSWER_MS)
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.length > MAX_ANSWER_CHARS) silent()
+    })
+    socket.on('error', error => {
+      clearTimeout(deadline)
+      // Nobody listens: the process was killed and could not take its socket away.
+      if ('code' in error && error.code === 'ECONNREFUSED') rmSync(path, { force: true })
+      resolve(undefined)
+    })
+    socket.on('end', () => {
+      clearTimeout(deadline)
+      resolve(statusOf(text) ?? { kind: 'silent', pid })
+    })
+  })
+}
+
+function statusOf(text: string): Status | undefined {
+  try {
+    const snapshot = JSON.parse(text) as Partial<ProcessSnapshot> | null
+    // Of another version, perhaps: what is shown has to be there.
+    const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
+    return isWhole ? { kind: 'answered', snapshot: snapshot as ProcessSnapshot } : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,97 @@
+// The channels of a session that are open: how many there may be, and what is asked of all of them together.
+
+import type { ChannelKind } from '../codec/heads.ts'
+import { PbtError } from '../errors.ts'
+import { MAX_CHANNELS, MAX_DATAGRAM_CHANNELS } from '../limits.ts'
+import type { MuxChannel } from './mux-channel.ts'
+
+/** Channels that are open, and the payload that they carried so far. */
+export interface OpenTraffic {
+  readonly channels: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
+export class ChannelTable {
+  private readonly byId = new Map<number, MuxChannel>()
+  /** Those for datagrams. */
+  private flows = 0
+  /** Of the channels that are over. */
+  private pastStalls = 0
+
+  get size(): number {
+    return this.byId.size
+  }
+
+  get(id: number): MuxChannel | undefined {
+    return this.byId.get(id)
+  }
+
+  /** Throws PbtError `limit` when this end may not open another one of the kind. */
+  checkRoom(kind: ChannelKind): void {
+    if (this.byId.size >= MAX_CHANNELS) {
+      throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
+    }
+    if (kind === 'udp' && this.flows >= MAX_DATAGRAM_CHANNELS) {
+      throw new PbtError('limit', `the session has ${MAX_DATAGRAM_CHANNELS} flows of datagrams open, as many as can be`)
+    }
+  }
+
+  add(channel: MuxChannel): void {
+    this.byId.set(channel.id, channel)
+    if (channel.kind === 'udp') this.flows++
+  }
+
+  /** It is over. Again: nothing. */
+  delete(channel: MuxChannel): void {
+    if (!this.byId.delete(channel.id)) return
+    this.pastStalls += channel.queue.stalls
+    if (channel.kind === 'udp') this.flows--
+  }
+
+  /** Bytes that wait to be sent, and how often data of a channel waited for the peer since the session began. */
+  get queued(): { bytes: number; stalls: number } {
+    let [bytes, stalls] = [0, this.pastStalls]
+    for (const { queue } of this.byId.values()) {
+      bytes += queue.bytes
+      stalls += queue.stalls
+    }
+    return { bytes, stalls }
+  }
+
+  /** Whether a request or connection with at most this number is still open; flows of datagrams are not waited for. */
+  isBusyUpTo(channel: number): boolean {
+    for (const { id, kind } of this.byId.values()) if (id <= channel && kind !== 'udp') return true
+    return false
+  }
+
+  /** By the number of the tunnel. */
+  openByTunnel(): Map<number, OpenTraffic> {
+    const all = new Map<number, OpenTraffic>()
+    for (const { tunnel, bytesSent, bytesReceived } of this.byId.values()) {
+      const before = all.get(tunnel) ?? { channels: 0, bytesSent: 0, bytesReceived: 0 }
+      all.set(tunnel, {
+        channels: before.channels + 1,
+        bytesSent: before.bytesSent + bytesSent,
+        bytesReceived: before.bytesReceived + bytesReceived,
+      })
+    }
+    return all
+  }
+
+  /** Resets those of a tunnel whose visitor (address and port) is chosen, at both ends, and tells how many they were. */
+  resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
+    let count = 0
+    for (const channel of this.byId.values()) {
+      if (channel.tunnel !== tunnel || !isChosen(channel.visitor)) continue
+      channel.abort(error)
+      count++
+    }
+    return count
+  }
+
+  /** All of them are over, for the owners here. */
+  failAll(error: PbtError): void {
+    for (const channel of [...this.byId.values()]) channel.fail(error)
+  }
+}

@@ -1,0 +1,122 @@
+// UDP tunnels: datagrams whole, flows apart, and nothing sent to whom did not ask.
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { on, once } from 'node:events'
+import { test } from 'node:test'
+import { LogDatabase } from '../../src/store/log-database.ts'
+import { ask, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
+import { scratch, startClient, startServer } from '../support/programs.ts'
+import { rawTarget } from '../support/targets.ts'
+
+test('F12: datagrams of every size stay whole, the empty and the largest too', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { url, port } = await startClient(t, server, ['udp', String(target.port)])
+  assert.equal(url.protocol, 'udp:')
+  const visitor = await udpSocket(t)
+  for (const size of [1, 0, 64, 512, 1_400, 9_000, 65_507, 0, 1]) {
+    const datagram = Buffer.alloc(size, size % 251)
+    assert.deepEqual(await ask(visitor, port, datagram), datagram, `${size} bytes`)
+  }
+})
+
+test('each visitor has a flow of its own, and the target can tell them apart', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['udp', String(target.port)])
+  const visitors = await Promise.all(Array.from({ length: 20 }, () => udpSocket(t)))
+  for (let round = 0; round < 3; round++) {
+    const answers = visitors.map((visitor, index) => ask(visitor, port, Buffer.from(`${index}:${round}`)))
+    assert.deepEqual(
+      (await Promise.all(answers)).map(String),
+      visitors.map((_, index) => `${index}:${round}`),
+    )
+  }
+  assert.equal(target.askers.size, 20)
+})
+
+test('a silent flow is forgotten, and its next datagram begins another', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const server = await startServer(t)
+  const { port } = await startClient(t, server, ['udp', String(target.port), '--idle-timeout', '1s'])
+  const visitor = await udpSocket(t)
+  await ask(visitor, port, Buffer.from('one'))
+  await ask(visitor, port, Buffer.from('two'))
+  assert.equal(target.askers.size, 1)
+  await new Promise(resolve => setTimeout(resolve, 4_000)) // the timeout itself is what is tested
+  await ask(visitor, port, Buffer.from('three'))
+  assert.equal(target.askers.size, 2)
+})
+
+test('F6, B5: TCP and UDP on one number; who is not allowed gets nothing', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const stream = await rawTarget(t, socket => socket.end('stream'))
+  const server = await startServer(t)
+  const home = scratch(t)
+  const { port, client } = await startClient(t, server, ['tcp', String(stream)], { home })
+  const args = ['up', `udp:${target.port},port=${port}`, `tcp:${stream},port=${port}`]
+  await client.end()
+  const both = await startClient(t, server, args, { home })
+  await both.client.until(() => both.client.events.filter(each => each.event === 'online')[1], 'both tunnels')
+  const urls = both.client.events.filter(each => each.event === 'online').flatMap(each => each.urls as string[])
+  assert.deepEqual(urls.sort(), [`tcp://localhost:${port}`, `udp://localhost:${port}`])
+  const visitor = await udpSocket(t)
+  assert.equal(String(await ask(visitor, port, Buffer.from('hello'))), 'hello')
+
+  const closed = await startClient(t, server, ['udp', String(target.port), '--allow', '192.0.2.1'])
+  const refused = await udpSocket(t)
+  let heard = 0
+  refused.on('message', () => heard++)
+  refused.send('hello?', closed.port, '127.0.0.1')
+  for (let count = 0; count < 20; count++) await ask(visitor, port, Buffer.from('after'))
+  assert.equal(heard, 0)
+})
+
+test('B5: each datagram of who is not allowed is a refusal of that tunnel, and none of them a record', async t => {
+  const target = await udpTarget(t, datagram => [datagram])
+  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
+  const { port, client } = await startClient(t, server, ['udp', String(target.port), '--allow', '127.0.0.1/32'])
+  const stranger = await udpSocket(t, '127.0.0.2')
+  const count = 20
+  for (let sent = 0; sent < count; sent++) {
+    await new Promise(resolve => stranger.send('let me in', port, '127.0.0.1', resolve))
+  }
+  // The answer to another one tells that they have been read: they came before it to the same socket.
+  await ask(await udpSocket(t), port, Buffer.from('hello'))
+  const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+  const totalOf = (name: string, tunnel: string) =>
+    Number(new RegExp(`^pbt_${name}_total\\{tunnel="${tunnel}".*\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  assert.equal(totalOf('refused', 'udp-[^"]+'), count, text)
+  assert.equal(totalOf('udp_dropped', '[^"]*'), 0, text)
+  await client.end()
+  await server.program.end()
+  const log = new LogDatabase(server.dataDir, { days: 14, bytes: 500_000_000 })
+  t.after(() => log.close())
+  assert.deepEqual(
+    log.records({ limit: 100 }).map(({ kind, visitor }) => [kind, visitor]),
+    [['udp', '127.0.0.1']],
+  )
+})
+
+test('a target that is not there yet is found when it comes', async t => {
+  const free = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(free, 'listening')
+  const later = free.address().port
+  await new Promise<void>(resolve => free.close(resolve))
+  const server = await startServer(t)
+  const { port, client } = await startClient(t, server, ['udp', String(later)])
+  const visitor = await udpSocket(t)
+  for (let count = 0; count < 5; count++) visitor.send('anybody?', port, '127.0.0.1')
+  const target = createSocket('udp4').bind(later, '127.0.0.1')
+  t.after(() => target.close())
+  target.on('message', (datagram, from) => target.send(datagram, from.port, from.address))
+  await once(target, 'listening')
+  // A refused datagram may take the next one with it, so not the first one alone.
+  const again = setInterval(() => visitor.send('now', port, '127.0.0.1'), 100)
+  t.after(() => clearInterval(again))
+  for await (const [answer] of on(visitor, 'message', { signal: AbortSignal.timeout(LOST_MS) })) {
+    if (String(answer) === 'now') break
+  }
+  assert.equal(client.events.filter(each => each.event === 'error').length, 0)
+})
