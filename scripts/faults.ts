@@ -96,6 +96,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'the target and the visitor are told the ones that visitors dial',
         ADDED,
       ),
+      row(
+        'B13',
+        'P1',
+        'target that is to see its own name and compares it with where its visitor comes from',
+        'Host, Origin, Referer and Destination are rewritten alike; those of other sites stay',
+      ),
       row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
     ],
   ],

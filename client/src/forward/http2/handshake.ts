@@ -11,8 +11,8 @@ export class HandshakeExchange extends Http1Exchange {
   private readonly timer: Timer
   private hasAnswer = false
 
-  constructor(channel: Channel, head: RequestHead, { http1, host, clock, onRequest }: Ways) {
-    super(channel, head, false, http1, host, onRequest)
+  constructor(channel: Channel, head: RequestHead, { http1, clock, onRequest }: Ways) {
+    super(channel, head, false, http1, onRequest)
     this.timer = clock.after(HANDSHAKE_MS, () => {
       this.fail('target-timeout', `the target did not answer the handshake within ${HANDSHAKE_MS / 1000} s`)
     })
