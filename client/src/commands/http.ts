@@ -30,7 +30,7 @@ export const http: Command<HttpOptions> = {
         array: true,
         requiresArg: true,
         describe:
-          'a name below the base domain, or a domain of your own; may be repeated (default: the name of last time)',
+          'a name below the base domain such as app or *.app, or a domain of your own; may be repeated (default: the name of last time)',
       })
       .option('name', NAME)
       .option('allow', ALLOW)

@@ -1,6 +1,7 @@
 // Which tunnel a public address leads to, in memory: what the edge asks for each request, connection and flow. An address
-// is a host name, or a port as `tcp:20022`.
+// is a host name, one after `*.` that stands for any label there, or a port as `tcp:20022`.
 import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
+import { wildcardFor } from './address.ts'
 
 /** A target of a machine: it gets again the addresses that it had. */
 export interface Affinity {
@@ -67,9 +68,9 @@ export class Registry {
     this.clock = clock
   }
 
-  /** `host`: lower-case, no port, no trailing dot; or a port. */
+  /** `host`: lower-case, no port, no trailing dot; or a port. A name that is kept goes before a wildcard. */
   lookup(host: string): Lookup {
-    return this.hosts.get(host)?.lookup ?? UNKNOWN
+    return this.entryFor(host)?.lookup ?? UNKNOWN
   }
 
   /** The name leads to this tunnel from now on; those who waited for it are told. */
@@ -105,7 +106,7 @@ export class Registry {
    * too many wait already. What it calls must not throw.
    */
   whenKnown(host: string, call: (lookup: Lookup) => void): (() => void) | undefined {
-    const entry = this.hosts.get(host)
+    const entry = this.entryFor(host)
     if (entry?.lookup.state !== 'awaited' || this.waiting >= MAX_WAITERS) return undefined
     entry.waiters.add(call)
     this.waiting++
@@ -119,6 +120,10 @@ export class Registry {
     for (const timer of this.timers) timer.clear()
     this.timers.clear()
     for (const host of [...this.hosts.keys()]) if (this.lookup(host) === AWAITED) this.setOffline(host)
+  }
+
+  private entryFor(host: string): Entry | undefined {
+    return this.hosts.get(host) ?? this.hosts.get(wildcardFor(host))
   }
 
   private set(host: string, lookup: Lookup): void {

@@ -23,7 +23,7 @@ import {
   TunnelRefusedSchema,
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
-import type { Address } from './address.ts'
+import { type Address, hostOf } from './address.ts'
 import type { Addresses, Claimed } from './addresses.ts'
 import type { Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
@@ -233,7 +233,7 @@ export class Session implements TunnelSession {
 
   private tell(tunnel: Tunnel, addresses: readonly Address[]): TunnelOpened {
     const { keyring, urlOf } = this.context
-    const lacks = (address: Address) => !('number' in address) && !keyring.covers(address.key, address.key)
+    const lacks = (address: Address) => !('number' in address) && !keyring.covers(hostOf(address), hostOf(address))
     const value = create(TunnelOpenedSchema, {
       tunnel: tunnel.index,
       name: tunnel.name,
