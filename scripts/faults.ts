@@ -163,7 +163,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'E1',
         'P0',
         'slow or silent visitors',
-        'time limits for handshake, head and first request; others are served',
+        'time limits for handshake, head and first request; slow bodies are borne while there is room, and go where it is short; others are served',
         ADDED,
       ),
       row('E2', 'P0', 'HTTP/2 floods', "the attacker's connection ends; others see no error", ADDED),

@@ -67,7 +67,8 @@ export abstract class Exchange extends Visit {
   // The way of a request.
 
   protected opened(): void {
-    if (!this.isRequestWhole) this.readBody()
+    if (this.isRequestWhole) this.expectAnswer()
+    else this.readBody()
   }
 
   /** Answers in the edge's own name, once, and only when no head went out. */
@@ -86,18 +87,26 @@ export abstract class Exchange extends Visit {
     pace?.came(chunk.length)
     if (this.channel?.write(chunk) !== false) return
     if (pace !== undefined) pace.isPaused = true
+    if (this.phase === 'waiting') this.expectAnswer()
     this.pauseBody()
   }
 
   /**
-   * Called once a second: refuses a request whose body comes at less than `leastRate` bytes a second while the channel
-   * would take it. Not once the answer has begun: then both sides are in conversation, at a pace of their own.
+   * Called once a second. A body may take its time: only where room is short, for all (`isScarce`), at its client or for its
+   * address, a request is ended whose body comes at less than `leastRate` bytes a second while the channel would take it. Not
+   * once the answer has begun: then both sides are in conversation, at a pace of their own.
    */
-  watchBody(leastRate: number): void {
+  watchBody(leastRate: number, isScarce: boolean): void {
     if (this.isRequestWhole || this.phase !== 'waiting' || this.channel === undefined) return
     if (this.pace?.isTooSlow(leastRate) !== true) return
-    this.channel.reset('cancelled', 'the body came too slowly')
-    this.reply('bad-request', { status: 408, detail: `the body came at less than ${leastRate} bytes a second` })
+    const { isCrowded } = this.from.use
+    if (!isCrowded && !isScarce && !this.isTunnelShort) return
+    this.channel.reset('cancelled', 'the body came too slowly for the room that is left')
+    const slow = `the body came at less than ${leastRate} bytes a second`
+    if (isCrowded) this.reply('limited', { detail: `${slow}, and there are too many requests from your address` })
+    else this.reply('overloaded', { detail: `${slow}, and there is little room left` })
+    // So that no more of an address are ended than has to be.
+    this.leave()
   }
 
   /** What this waits for is not the visitor. */
@@ -110,6 +119,7 @@ export abstract class Exchange extends Visit {
     this.isRequestWhole = true
     const { channel } = this
     if (channel === undefined) return
+    if (this.phase === 'waiting') this.expectAnswer()
     const fields = trailers.length === 0 ? [] : requestTrailers(trailers)
     if (fields.length > 0) channel.sendTrailers(fields)
     else channel.end()
@@ -210,6 +220,7 @@ export abstract class Exchange extends Visit {
 
   onDrain(): void {
     if (this.pace !== undefined) this.pace.isPaused = false
+    if (!this.isRequestWhole) this.stopTimer()
     this.resumeBody()
   }
 

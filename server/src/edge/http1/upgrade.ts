@@ -95,7 +95,9 @@ class UpgradeExchange extends Visit {
     socket.resume()
   }
 
-  protected opened(): void {}
+  protected opened(): void {
+    this.expectAnswer()
+  }
 
   private said(chunk: Buffer): void {
     if (this.phase === 'open') {
