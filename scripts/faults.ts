@@ -145,7 +145,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('D4', 'P1', 'trailers and gRPC', 'pass both ways; forbidden fields are dropped'),
       row('D5', 'P0', 'event streams and long polls', 'each chunk passes when it comes'),
       row('D7', 'P0', 'large and slow bodies', 'constant memory, no limit of time, every byte'),
-      row('D9', 'P0', 'WebSocket handshake', 'the target accepts or refuses; no early byte is lost'),
+      row(
+        'D9',
+        'P0',
+        'WebSocket handshake, and other upgrades',
+        'the target accepts or refuses; no early byte is lost; behind a body, or without the upgrade; ignored in HTTP/1.0',
+      ),
       row('D10', 'P0', 'a WebSocket peer dies', 'the other side ends; the programs go on'),
       row('D11', 'P2', 'WebSocket over HTTP/2', 'not advertised', ADDED),
       row(

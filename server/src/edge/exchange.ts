@@ -92,21 +92,13 @@ export abstract class Exchange extends Visit {
   }
 
   /**
-   * Called once a second. A body may take its time: only where room is short, for all (`isScarce`), at its client or for its
-   * address, a request is ended whose body comes at less than `leastRate` bytes a second while the channel would take it. Not
-   * once the answer has begun: then both sides are in conversation, at a pace of their own.
+   * Called once a second: where room is short, ends a request whose body comes at less than `leastRate` bytes a second while
+   * the channel would take it. Not once the answer has begun: then both sides are in conversation, at a pace of their own.
    */
   watchBody(leastRate: number, isScarce: boolean): void {
     if (this.isRequestWhole || this.phase !== 'waiting' || this.channel === undefined) return
     if (this.pace?.isTooSlow(leastRate) !== true) return
-    const { isCrowded } = this.from.use
-    if (!isCrowded && !isScarce && !this.isTunnelShort) return
-    this.channel.reset('cancelled', 'the body came too slowly for the room that is left')
-    const slow = `the body came at less than ${leastRate} bytes a second`
-    if (isCrowded) this.reply('limited', { detail: `${slow}, and there are too many requests from your address` })
-    else this.reply('overloaded', { detail: `${slow}, and there is little room left` })
-    // So that no more of an address are ended than has to be.
-    this.leave()
+    this.endWhereShort(leastRate, isScarce)
   }
 
   /** What this waits for is not the visitor. */

@@ -144,9 +144,19 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     this.opened()
   }
 
-  /** Few visitors more have room there. */
-  protected get isTunnelShort(): boolean {
-    return this.live?.isShort === true
+  /**
+   * Its body comes at less than `leastRate` bytes a second. It may take its time, but where room is short, for all (`isScarce`), at its
+   * client or for its address, it is ended.
+   */
+  protected endWhereShort(leastRate: number, isScarce: boolean): void {
+    const { isCrowded } = this.from.use
+    if (!isCrowded && !isScarce && this.live?.isShort !== true) return
+    this.channel?.reset('cancelled', 'the body came too slowly for the room that is left')
+    const slow = `the body came at less than ${leastRate} bytes a second`
+    if (isCrowded) this.reply('limited', { detail: `${slow}, and there are too many requests from your address` })
+    else this.reply('overloaded', { detail: `${slow}, and there is little room left` })
+    // So that no more of an address are ended than has to be.
+    this.leave()
   }
 
   /** The target has all that it needs to answer, or takes no more: from now on its time counts. Again: nothing. */
