@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { type Clock, KIB, keepAliveDelayMs, PbtError, withReadBuffers } from '@pbt/proto'
 import type { Target } from '../config/target.ts'
 import type { Places } from './places.ts'
+import { tlsReason } from './tls-reason.ts'
 
 /** Time for name, TCP and TLS together. */
 export const DIAL_MS = 10_000
@@ -12,8 +13,6 @@ const STREAM_BUFFER_BYTES = 16 * KIB
 
 export interface Dialer {
   readonly target: Target
-  /** Check the certificate of a TLS target on this machine too; elsewhere it always is. */
-  readonly isVerified: boolean
   readonly alpn: string
   /** Shared by all tunnels. */
   readonly places: Places
@@ -56,7 +55,9 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       else {
         over()
         places.give()
-        events.onFailed(isExhaustion(reason) ? noDescriptor(target) : unreachable(target, reasonOf(reason), reason))
+        events.onFailed(
+          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, reasonOf(reason, target), reason),
+        )
       }
     }
     current.once('error', failed)
@@ -94,7 +95,7 @@ function noDescriptor(target: Target): PbtError {
   return new PbtError('limit', text)
 }
 
-function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
+function open({ target, alpn }: Dialer, host: string): Socket {
   const { endpoint } = target
   const buffers = { allowHalfOpen: true, writableHighWaterMark: STREAM_BUFFER_BYTES }
   if (endpoint.kind === 'unix')
@@ -111,7 +112,8 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
   return connectTls({
     ...where,
     ...(target.serverName === '' ? {} : { servername: target.serverName }),
-    rejectUnauthorized: isVerified || !target.isLoopback,
+    ...(target.trusted === undefined ? {} : { secureContext: target.trusted }),
+    rejectUnauthorized: target.isVerified,
     ALPNProtocols: [alpn],
   })
 }
@@ -134,7 +136,7 @@ export function isRefusal(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNREFUSED'
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: Error, { endpoint, serverName }: Target): string {
   const code = 'code' in error ? error.code : undefined
   switch (code) {
     case 'ECONNREFUSED':
@@ -152,7 +154,9 @@ function reasonOf(error: Error): string {
       return 'no route to the host'
     case 'ECONNRESET':
       return 'connection reset'
-    default:
-      return error.message
+    default: {
+      const [host = ''] = endpoint.kind === 'tcp' ? endpoint.hosts : []
+      return tlsReason(error, serverName || host) ?? error.message
+    }
   }
 }
