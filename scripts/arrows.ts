@@ -53,18 +53,19 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^server\/src\/commands\//,
     [
       'server',
-      'server/owner',
+      'server/api',
       'server/config',
       'server/process',
       'server/observe',
       'server/failure',
       'proto',
+      'proto/gen',
       'launch',
     ],
   ],
   [
     'server',
-    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|deploy\.test)\.ts$/,
+    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|reach|deploy\.test)\.ts$/,
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
@@ -122,7 +123,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/(relay|api)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api|commands)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
   ],
 ]
 

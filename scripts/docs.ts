@@ -106,7 +106,7 @@ function errors(): string {
   })
   const link = codesIn('proto/src/errors.ts', /REASON_OF_CODE = \{([\s\S]*?)\n\}/, /^ {2}'?([a-z-]+)'?:/gm)
   const client = codesIn('client/src/failure.ts', /FailureCode = ([^\n]*)/, /'([a-z-]+)'/g)
-  const server = codesIn('server/src/failure.ts', /FailureCode =([\s\S]*?)\n\n/, /'([a-z-]+)'/g)
+  const server = codesIn('server/src/failure.ts', /FAILURE_CODES = ([\s\S]*?)\n\n/, /'([a-z-]+)'/g)
   return `# Errors
 
 ## Answers of the edge

@@ -20,8 +20,11 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>>
   ],
   reserved: ['as `address`', '`address reserve`: the address is kept'],
   released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  mapped: ['as `address`', '`address map`: the tunnel has the address, or has it no more'],
+  noted: ['as `address`', '`address note`: the note is kept'],
+  login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],
   address: [
-    '`address`, `tunnel`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
+    '`address`, `tunnel`, `isMapped`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
     '`address list`, `address allow`: `access` is `client` (`allow`: those that its client names, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
   ],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
