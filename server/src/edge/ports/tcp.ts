@@ -111,7 +111,15 @@ class TcpVisit implements VisitEnd {
     try {
       const channel = tunnel.connect('tcp', peer, local, opening)
       this.channel = channel
-      channel.handler = new Pipe(socket, channel, code => this.over(code ?? ''), use)
+      channel.handler = new Pipe(
+        socket,
+        channel,
+        code => {
+          if (code === 'limit') tunnel.noteShort()
+          this.over(code ?? '')
+        },
+        use,
+      )
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
       this.refuse(error.code)
