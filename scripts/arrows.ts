@@ -103,7 +103,6 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
-  [/^@peculiar\/x509$/, /^server\/src\/certs\//],
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
