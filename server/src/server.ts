@@ -1,5 +1,6 @@
 // The composition root: the only place where the rooms meet, with the order of start and its reasons.
 import type { Clock } from '@pbt/proto'
+import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { openCertificates } from './certs/open.ts'
@@ -89,7 +90,7 @@ async function open(
   const registry = new Registry(clock)
   onEnd(() => registry.close())
   const visiting = { config, registry, access, clock, log: log.child({ room: 'edge' }) }
-  const arrivals = openArrivals(visiting, sockets)
+  const arrivals = openArrivals({ ...visiting, sockets, descriptors: descriptorLimit() })
   onEnd(arrivals.end)
   const tokens = new TokenBook(await store.tokens.live())
   const relay = await openRelay({

@@ -2,7 +2,7 @@
 import { PbtError } from '@pbt/proto'
 import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
 import { Book, type Holder, type TunnelRecord } from './book.ts'
-import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
+import { PortChoice, type PortChoiceOptions, whyNotListening } from './port-choice.ts'
 import { randomLabel } from './random-name.ts'
 import type { Affinity, Registry } from './registry.ts'
 
@@ -120,7 +120,7 @@ export class Addresses {
     this.options.registry.setOffline(address.key)
     if (!('number' in address) || !this.ports.isInRange(address.number)) return
     await this.ports.listen(address).catch((error: unknown) => {
-      this.options.log.error('cannot listen on a reserved port', { port: address.text, reason: reasonOf(error) })
+      this.options.log.error('cannot listen on a reserved port', { port: address.text, reason: whyNotListening(error) })
     })
   }
 
