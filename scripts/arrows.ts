@@ -31,7 +31,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ['server/relay', 'server/owner', 'server/access', 'server/failure', 'server/observe'],
   ],
   ['server/observe', /^server\/src\/observe\//, []],
-  ['server/config', /^server\/src\/config\//, ['server/failure', 'launch']],
+  ['server/config', /^server\/src\/config\//, ['server/failure', 'launch', 'proto']],
   ['server/process', /^server\/src\/process\//, ['server/config', 'server/observe', 'server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
   [
