@@ -70,6 +70,9 @@ const WORDING: Readonly<Record<ReplyCode, Wording>> = {
   overloaded: { status: 503, title: 'The server is at its limit', cure: 'Wait a little and try again.' },
 }
 
+/** Every code that the edge answers with. */
+export const REPLY_CODES = Object.keys(WORDING) as readonly ReplyCode[]
+
 /** What connections over a limit are told. */
 export const TURNED_AWAY_DETAIL = {
   limited: 'there are too many connections from your address, or they come too fast',
