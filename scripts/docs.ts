@@ -100,17 +100,19 @@ function plainEnvironment(): NodeJS.ProcessEnv {
 function errors(): string {
   const edge = REPLY_CODES.map(code => {
     const { status, body } = replyFor(code, { accept: 'application/json' })
-    const { title, cure } = JSON.parse(body.toString())
-    return `| \`${code}\` | ${status} | ${title} | ${cure} |`
+    const { title, message, cure } = JSON.parse(body.toString())
+    return `| \`${code}\` | ${status} | **${title}.** ${message} | ${cure} |`
   })
   return `# Errors
 
 ## Answers of the edge
 
-They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. After an
+They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. They say whose
+fault it is in words for people who know nothing of tunnels; what is for the owner is folded away in browsers. The reason that a client or
+its target gave is shown to the owner alone, in the terminal of \`pbt\`, since it names addresses of their network. After an
 answer's head has gone out a failure is never a clean end: the connection or stream is cut.
 
-| code | status | what it says | what to do |
+| code | status | what it says | what the owner should do |
 |---|---|---|---|
 ${edge.join('\n')}
 

@@ -302,6 +302,18 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
     ],
   ],
   [
+    'What people read',
+    [
+      row(
+        'H46',
+        'P1',
+        'a request that cannot be served',
+        "whose fault it is in plain sentences; nothing of the owner's network to strangers: the reason stands in the terminal of pbt",
+        ADDED,
+      ),
+    ],
+  ],
+  [
     'TLS',
     [
       row(

@@ -140,9 +140,9 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     this.opened()
   }
 
-  /** It has no channel, or one that was over before it brought an answer: tells the visitor why. */
-  protected unanswered({ code, message }: PbtError): void {
-    this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), { detail: message })
+  /** It has no channel, or one that was over before it brought an answer: tells the visitor so. Why exactly is for the owner. */
+  protected unanswered({ code }: PbtError): void {
+    this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), {})
   }
 
   private timedOut(timeoutMs: number): void {
