@@ -311,6 +311,13 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         "whose fault it is in plain sentences; nothing of the owner's network to strangers: the reason stands in the terminal of pbt",
         ADDED,
       ),
+      row(
+        'H47',
+        'P2',
+        'what to do next, after a command or an error',
+        'right as it stands: with the flags that were given, in the spelling of the command that was run',
+        ADDED,
+      ),
     ],
   ],
   [

@@ -229,7 +229,7 @@ export class Addresses {
     const mapped = this.book.mappedElsewhere(address, name)
     if (mapped !== undefined) {
       throw new PbtError(code, `${what} is kept for the tunnel "${mapped}"`, {
-        cure: `open it with --name ${mapped}, or ${another}`,
+        cure: `open it with --name "${mapped}", or ${another}`,
       })
     }
     const obstacle = this.book.obstacle(address, holder, domains.length > 0 || port > 0)

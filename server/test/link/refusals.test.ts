@@ -56,3 +56,17 @@ test('a client that restarts with its clock set back takes over from the one tha
   await second.event('online')
   assert.match(await rawRequest(t, server, GET), /here$/)
 })
+
+test('H47: `pbt up` tells what to do as specs are spelt, for what it finds itself and for what the server says', async t => {
+  const server = await startServer(t)
+  const wrong = program(t, CLIENT, ['up', 'tcp:22,port=99999', '--json'], clientEnv(t, server))
+  const slip = await wrong.event('error')
+  assert.doesNotMatch(`${slip.message} ${slip.cure}`, /--/)
+  const specs = ['tcp:22,port=1', 'http:1,domain=admin', 'udp:22,port=2']
+  const up = program(t, CLIENT, ['up', ...specs, '--json'], clientEnv(t, server))
+  await up.exited
+  const cures = up.events.filter(({ event }) => event === 'error').map(({ cure }) => String(cure))
+  assert.equal(cures.length, specs.length)
+  assert.ok(cures.filter(cure => cure.includes('port=')).length === 2, cures.join('; '))
+  for (const cure of cures) assert.doesNotMatch(cure, /--(reserve-port|domain|name)/)
+})
