@@ -321,6 +321,18 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
     ],
   ],
   [
+    'The data directory',
+    [
+      row(
+        'H48',
+        'P1',
+        'a second server on one data directory',
+        "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is in nobody's way",
+        ADDED,
+      ),
+    ],
+  ],
+  [
     'TLS',
     [
       row(

@@ -6,6 +6,7 @@ export const FAILURE_CODES = [
   'config-invalid',
   'not-initialised',
   'already-initialised',
+  'already-running',
   'data-dir',
   'database-locked',
   'database-broken',

@@ -14,6 +14,7 @@ import { Changes } from './owner/changes.ts'
 import type { Owner } from './owner/owner.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
+import { socketIds } from './process/inherited.ts'
 import { serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
@@ -69,13 +70,14 @@ async function open(
   const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config
   // The database first: everything else stands on it, and most of what can be wrong is wrong there.
-  // What visitors do is recorded until the last of them has gone.
+  // What visitors do is recorded until the last of them has gone. With it the data directory: no other server has it but a stand-in.
   const {
     store,
     access,
     end: endStores,
   } = await openStores({
     dataDir,
+    sockets: socketIds(sockets),
     accessLogDays: config.accessLogDays,
     accessLogBytes: config.accessLogMegabytes * 1_000_000,
     log,

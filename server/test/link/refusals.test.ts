@@ -10,7 +10,9 @@ const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 
 test('of several tunnels one for which no port is left is refused, told of and asked for again, and the others serve', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  const server = await startServer(t, { serverArgs: ['--port-range', '20000-20000'] })
+  // Any one will do that no other program has.
+  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const server = await startServer(t, { serverArgs: ['--port-range', `${port}-${port}`] })
   const home = join(scratch(t), 'home')
   await startClient(t, server, ['tcp', '22'])
   const { client } = await startClient(t, server, ['up', `http:${target},domain=app`, 'tcp:2222'], { home })
