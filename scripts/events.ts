@@ -5,7 +5,10 @@ import type { ServerEvent } from '../server/src/commands/output.ts'
 type Said = readonly [fields: string, when: string]
 
 const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>> = {
-  initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
+  initialised: [
+    '`token`, `dataDir`, `ca`, `next`',
+    '`init` made the data directory; the token is shown this once; `next`: the command to run',
+  ],
   ready: [
     '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
     'visitors and clients are served',

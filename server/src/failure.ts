@@ -1,11 +1,12 @@
 // A failure as the owner of pbt-server meets it: a code for programs, a sentence, and a cure.
 
-/** Every code that an error of pbt-server's command line and API can have. */
+/** Every code that an error of pbt-server's command line and API can have. `docs/errors.md` lists them for users. */
 export const FAILURE_CODES = [
   'usage',
   'config-invalid',
   'not-initialised',
   'already-initialised',
+  'already-running',
   'data-dir',
   'database-locked',
   'database-broken',

@@ -167,9 +167,13 @@ async function heldAt(api: ApiClients, address: string): Promise<Address> {
   const { checks } = await api.addresses.checkAddress({ address })
   const [held] = checks.flatMap(check => check.held ?? [])
   if (held !== undefined) return held
-  throw new Failure('unknown-address', `the address "${checks[0]?.address ?? address}" is not kept: no tunnel has or had it`, {
-    cure: '"pbt-server address list" shows those that are',
-  })
+  throw new Failure(
+    'unknown-address',
+    `the address "${checks[0]?.address ?? address}" is not kept: no tunnel has or had it`,
+    {
+      cure: '"pbt-server address list" shows those that are',
+    },
+  )
 }
 
 async function allAddresses({ addresses }: ApiClients): Promise<Address[]> {

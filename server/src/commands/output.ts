@@ -6,7 +6,13 @@ import { table, timeText } from './table.ts'
 
 /** What pbt-server tells programs; the fields are a promise. */
 export type ServerEvent =
-  | { readonly event: 'initialised'; readonly token: string; readonly dataDir: string; readonly ca?: string }
+  | {
+      readonly event: 'initialised'
+      readonly token: string
+      readonly dataDir: string
+      readonly ca?: string
+      readonly next: string
+    }
   | Ready
   | { readonly event: 'rotated'; readonly token: string }
   | { readonly event: 'revoked'; readonly id: number }
@@ -112,7 +118,7 @@ Your token, shown only this once:
 
   ${event.token}
 
-Next: pbt-server start`
+Next: ${event.next}`
     case 'ready':
       return readyText(event)
     case 'rotated':
