@@ -6,14 +6,13 @@ import { readSettings, type Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { Places, placesFor } from '../forward/places.ts'
 import { type Output, runningOutput } from '../output/output.ts'
-import { descriptorLimit } from '../process/descriptors.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { Agent } from '../tunnels/agent.ts'
 import { Observed } from '../tunnels/observed.ts'
+import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
 import { serveStatus } from '../tunnels/status-socket.ts'
 import { type Context, tellUnknownVariables } from './command.ts'
@@ -30,14 +29,11 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
-  const places = new Places(placesFor(descriptorLimit()))
-  const tunnels = makePlans.map((makePlan, index) => {
-    const number = index + 1
-    return makePlan(number, places, record => {
-      observed.request(number, record)
-      output.request(number, record)
-    })
+  const maker = new PlanMaker((number, record) => {
+    observed.request(number, record)
+    output.request(number, record)
   })
+  const tunnels = makePlans.map(makePlan => maker.make(makePlan))
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
   const running = { server, tunnels, traffic, openByTunnel: () => agent?.openByTunnel() ?? NOTHING_OPEN }
   const output = runningOutput(outputOptions(isJson, context), running)

@@ -156,6 +156,7 @@ export class Live {
       server: this.options.server,
       state: this.standing.state,
       reason: this.standing.reason,
+      stopping: this.standing.stopping,
       retryInMs: this.standing.retryInMs,
       tunnels: this.standing.tunnels.map(tunnel => {
         const { number } = tunnel

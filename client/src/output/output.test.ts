@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { frame, type TunnelView, type View } from './frame.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { sentence } from './sentence.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
 const HOSTILE_PATH = '/\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\x7f\xe9'
@@ -26,6 +26,7 @@ function viewOf(fields: Partial<View> = {}): View {
     server: 'localhost:8443',
     state: 'online',
     reason: '',
+    stopping: undefined,
     retryInMs: undefined,
     tunnels: [
       {

@@ -1,5 +1,6 @@
 // Events in words, one line each.
-import type { ClientEvent } from '../tunnels/events.ts'
+import type { ClientEvent, Stopping } from '../tunnels/events.ts'
+import type { RequestRecord } from '../tunnels/requests.ts'
 import { formatDuration, safe } from './text.ts'
 
 /** Safe to print. Errors have a second line with the cure. */
@@ -39,6 +40,12 @@ function cureLine(cure: string): string {
 }
 
 /** What a user who waits for the end wants to know. */
-export function stopText({ open, limitMs }: Extract<ClientEvent, { event: 'stopping' }>): string {
+export function stopText({ open, limitMs }: Stopping): string {
   return `${open} request${open === 1 ? '' : 's'} or connection${open === 1 ? '' : 's'} may end within ${formatDuration(limitMs)}; a second signal ends at once`
+}
+
+/** What went wrong, in words; '' when nothing did. */
+export function troubleOf({ fault, dropped }: RequestRecord): string {
+  const drops = dropped === 0 ? '' : `${dropped} datagram${dropped === 1 ? '' : 's'} dropped`
+  return fault === '' || drops === '' ? fault + drops : `${fault}, ${drops}`
 }

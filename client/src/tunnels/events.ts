@@ -26,6 +26,12 @@ export type ClientEvent =
       retrying?: boolean
     }
 
+/** Until the process ends: what is under way, and how long it may take. */
+export interface Stopping {
+  readonly open: number
+  readonly limitMs: number
+}
+
 /** Bytes over the link since the start, both ways, and what is going on now. */
 export interface Traffic {
   readonly bytesIn: number
@@ -85,8 +91,26 @@ export interface ProcessSnapshot {
   /** `HOST:PORT` */
   readonly server: string
   readonly state: LinkState
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   readonly reason: string
+  /** In the state `stopping`. */
+  readonly stopping?: Stopping | undefined
   readonly tunnels: readonly TunnelSnapshot[]
   readonly traffic: Traffic
+}
+
+/** A process of this machine that holds tunnels, as far as it could be asked. */
+export type Status =
+  | { readonly kind: 'answered'; readonly snapshot: ProcessSnapshot }
+  /** It runs, and did not answer in time. */
+  | { readonly kind: 'silent'; readonly pid: number }
+
+/** What a process that holds tunnels can be asked at any moment. */
+export interface Running {
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly tunnels: readonly TunnelAsked[]
+  readonly traffic: () => Traffic
+  /** What is open now, by the number of the tunnel. */
+  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }

@@ -1,7 +1,7 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import type { RequestRecord, Running } from '../output/output.ts'
-import type { ClientEvent, ProcessSnapshot } from './events.ts'
+import type { ClientEvent, ProcessSnapshot, Running } from './events.ts'
+import type { RequestRecord } from './requests.ts'
 import { Standing } from './standing.ts'
 
 interface Sum {
@@ -35,7 +35,7 @@ export class Observed {
   }
 
   snapshot(): ProcessSnapshot {
-    const { state, reason, tunnels } = this.standing
+    const { state, reason, stopping, tunnels } = this.standing
     const { server, traffic, openByTunnel } = this.running
     const open = openByTunnel()
     return {
@@ -43,6 +43,7 @@ export class Observed {
       server,
       state,
       reason,
+      stopping,
       tunnels: tunnels.map(tunnel => {
         const { requests = 0, bytesIn = 0, bytesOut = 0 } = this.sums.get(tunnel.number) ?? {}
         const now = open.get(tunnel.number) ?? { open: 0, bytesIn: 0, bytesOut: 0 }

@@ -1,13 +1,13 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
-import { stopText } from '../output/sentence.ts'
-import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
+import type { ClientEvent, LinkState, Stopping, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
 
 export class Standing {
   private readonly clock: Clock
   state: LinkState = 'connecting'
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   reason = ''
+  stopping: Stopping | undefined
   private readonly byNumber: Map<number, TunnelStanding>
   private retryAt: number | undefined
 
@@ -51,7 +51,8 @@ export class Standing {
         this.enter('offline', event.reason)
         break
       case 'stopping':
-        this.enter('stopping', stopText(event))
+        this.stopping = { open: event.open, limitMs: event.limitMs }
+        this.enter('stopping', '')
         break
       case 'closed':
         this.change(event.number, { urls: [], waiting: [], fault: event.reason })
