@@ -20,6 +20,8 @@ export interface View {
   readonly retryInMs: number | undefined
   readonly tunnels: readonly TunnelView[]
   readonly traffic: Traffic
+  readonly bytesIn: number
+  readonly bytesOut: number
   readonly bytesInPerSecond: number
   readonly bytesOutPerSecond: number
   readonly requests: number
@@ -117,7 +119,7 @@ function stateNote({ state, server, reason, stopping, retryInMs, traffic }: View
   return `${retry}  ${safe(reason || server)}`
 }
 
-function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPerSecond }: View): string {
+function traffic({ bytesIn, bytesOut, bytesInPerSecond, bytesOutPerSecond }: View): string {
   const arrow = (name: string, bytes: number, rate: number) => `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`
   return `${arrow('in', bytesIn, bytesInPerSecond)}   ${arrow('out', bytesOut, bytesOutPerSecond)}`
 }

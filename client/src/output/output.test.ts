@@ -14,7 +14,7 @@ const HOSTILE_PATH = '/\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\x7f\xe9'
 // Anything that could steer a terminal, besides what the view itself uses.
 const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 
-const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
+const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
 function record(fields: Partial<RequestRecord> = {}): RequestRecord {
   const rest = { durationMs: 12.3, status: 200, bytesIn: 0, bytesOut: 1234, dropped: 0, fault: '' }
@@ -40,6 +40,8 @@ function viewOf(fields: Partial<View> = {}): View {
       },
     ],
     traffic: { ...NO_TRAFFIC, roundTripMs: 11.6 },
+    bytesIn: 0,
+    bytesOut: 0,
     bytesInPerSecond: 0,
     bytesOutPerSecond: 0,
     requests: 1,
@@ -227,7 +229,8 @@ function openLive() {
     screen,
     isColored: false,
     traffic: () => NO_TRAFFIC,
-    openByTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    byTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    openOf: () => [],
   })
   live.open()
   return { clock, screen, live }

@@ -12,6 +12,10 @@ export function sentence(event: ClientEvent): string {
       return safe(`connected to ${event.server}`)
     case 'online':
       return safe(`online: ${event.urls.join(' ')} -> ${event.target}`)
+    case 'added':
+      return safe(`added: ${event.kind} -> ${event.target}`)
+    case 'removed':
+      return safe(`removed ${event.tunnel}`)
     case 'waiting':
       return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
     case 'reconnecting':

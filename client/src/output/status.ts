@@ -97,9 +97,8 @@ function processLines(snapshot: ProcessSnapshot): Span[][] {
   const reason = reasonOf(snapshot)
   const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
   const rest = reason === '' ? '' : `  ${safe(reason)}`
-  const link = `in ${formatBytes(traffic.bytesIn)}, out ${formatBytes(traffic.bytesOut)}, ${traffic.open} open`
   return [
-    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  ${link}  process ${pid}`, 'dim'], [rest]],
+    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  process ${pid}`, 'dim'], [rest]],
     ...tunnels.flatMap(tunnelLines),
   ]
 }

@@ -8,17 +8,12 @@ export class Standing {
   /** Why it is not online; '' when it is, and when it is told to stop. */
   reason = ''
   stopping: Stopping | undefined
-  private readonly byNumber: Map<number, TunnelStanding>
+  private readonly byNumber = new Map<number, TunnelStanding>()
   private retryAt: number | undefined
 
   constructor(clock: Clock, asked: readonly TunnelAsked[]) {
     this.clock = clock
-    this.byNumber = new Map(
-      asked.map(({ number, kind, target }) => [
-        number,
-        { number, kind, target, name: '', urls: [], waiting: [], fault: '' },
-      ]),
-    )
+    for (const tunnel of asked) this.add(tunnel)
   }
 
   /** In the order in which they were asked for. */
@@ -39,6 +34,12 @@ export class Standing {
         break
       case 'online':
         this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], fault: '' })
+        break
+      case 'added':
+        this.add(event)
+        break
+      case 'removed':
+        this.byNumber.delete(event.number)
         break
       case 'waiting':
         this.waits(event.number, event.tunnel, event)
@@ -63,6 +64,10 @@ export class Standing {
       case 'stored':
         break
     }
+  }
+
+  private add({ number, kind, target }: TunnelAsked): void {
+    this.byNumber.set(number, { number, kind, target, name: '', urls: [], waiting: [], fault: '' })
   }
 
   private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {
