@@ -185,7 +185,8 @@ test('whatever is added, taken away and lost, in any order, the server ends with
           const [number = 0] = [...wanted].slice(-1)
           wanted.delete(number)
           run.agent.close(number)
-        } else if (one === 'wait') run.clock.advance(500) // in all less than the grace time
+        } else if (one === 'wait')
+          run.clock.advance(500) // in all less than the grace time
         else if (one === 'lose' && isLinked) {
           run.call(-1).end('link-lost')
           isLinked = false
