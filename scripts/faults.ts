@@ -319,6 +319,37 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
     ],
   ],
   [
+    'What people read',
+    [
+      row(
+        'H46',
+        'P1',
+        'a request that cannot be served',
+        "whose fault it is in plain sentences; nothing of the owner's network to strangers: the reason stands in the terminal of pbt",
+        ADDED,
+      ),
+      row(
+        'H47',
+        'P2',
+        'what to do next, after a command or an error',
+        'right as it stands: with the flags that were given, in the spelling of the command that was run',
+        ADDED,
+      ),
+    ],
+  ],
+  [
+    'The data directory',
+    [
+      row(
+        'H48',
+        'P1',
+        'a second server on one data directory',
+        "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is in nobody's way",
+        ADDED,
+      ),
+    ],
+  ],
+  [
     'TLS',
     [
       row(

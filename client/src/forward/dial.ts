@@ -56,7 +56,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
         over()
         places.give()
         events.onFailed(
-          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, reasonOf(reason, target), reason),
+          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason, target), reason),
         )
       }
     }
@@ -136,7 +136,7 @@ export function isRefusal(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNREFUSED'
 }
 
-function reasonOf(error: Error, { endpoint, serverName }: Target): string {
+function whyUnreachable(error: Error, { endpoint, serverName }: Target): string {
   const code = 'code' in error ? error.code : undefined
   switch (code) {
     case 'ECONNREFUSED':

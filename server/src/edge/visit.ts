@@ -165,10 +165,10 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     if (timeoutMs > 0) this.timer ??= setTimeout(() => this.timedOut(timeoutMs), timeoutMs).unref()
   }
 
-  /** It has no channel, or one that was over before it brought an answer: tells the visitor why. */
-  protected unanswered({ code, message }: PbtError): void {
+  /** It has no channel, or one that was over before it brought an answer: tells the visitor so. Why exactly is for the owner. */
+  protected unanswered({ code }: PbtError): void {
     if (code === 'limit') this.live?.noteShort()
-    this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), { detail: message })
+    this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), {})
   }
 
   private timedOut(timeoutMs: number): void {

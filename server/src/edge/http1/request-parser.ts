@@ -1,4 +1,8 @@
 // Reads HTTP/1 requests of visitors: eats bytes, tells what is complete, never touches a socket (RFC 9112).
+//
+// Our own, for two reasons. Of 80 probes that two servers could read in two ways Node's parser takes 27 (two Hosts, one that the
+// target contradicts, codings before chunked). And it is half the work: a bare node:http proxy takes 66 to 74 µs of CPU a request
+// where this edge takes 37 to 39, in the same rounds (bench/README.md).
 import type { HeaderList } from '@pbt/proto'
 import { BodyReader, type BodySink, Http1Error, readFields, SectionReader } from '@pbt/proto/http1'
 import { RefusedRequest } from './request-line.ts'
