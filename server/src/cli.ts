@@ -12,7 +12,7 @@ import {
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
   keyOf,
-  loadConfig,
+  loadSettings,
   SETTING_NAMES,
   SETTINGS,
   variableOf,
@@ -159,12 +159,12 @@ function optionsOf(
   const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), values[keyOf(name)]]))
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
-  const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
   if (isStart !== true) {
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }
-  return { config, odd, values }
+  return { config: settings.config, settings, odd, values }
 }
 
 /** Tells an expected failure; anything else is thrown on. */

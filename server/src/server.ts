@@ -5,7 +5,7 @@ import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { openApi } from './api/open.ts'
 import { openCertificates } from './certs/open.ts'
-import type { Config } from './config/config.ts'
+import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import type { Log } from './observe/log.ts'
@@ -28,7 +28,7 @@ import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
 
 export interface ServerOptions {
-  readonly config: Config
+  readonly settings: Settings
   readonly log: Log
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
@@ -61,15 +61,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return await open(options, end => ends.push(end), endAll)
   } catch (error) {
     await endAll()
-    throw bindFailure(error, options.config)
+    throw bindFailure(error, options.settings.config)
   }
 }
 
 async function open(
-  { config: wanted, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
+  { settings, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
   onEnd: (end: () => void | Promise<void>) => void,
   endAll: () => Promise<void>,
 ): Promise<RunningServer> {
+  const wanted = settings.config
   const [metricsAddress = wanted.metricsAddress] = await usableAddresses([wanted.metricsAddress], log)
   const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config

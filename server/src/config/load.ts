@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
 import { setVariables, type Variables } from '../../../launch/variables.ts'
 import { ConfigError } from './problems.ts'
-import { CONFIG_VARIABLE, readConfig, type Warn } from './read.ts'
-import type { Config } from './settings.ts'
+import { CONFIG_VARIABLE, readSettings, type Settings, type Warn } from './read.ts'
 
 /** `defaultConfigFile`, as documentation shows it. */
 export const DEFAULT_CONFIG_TEXT =
@@ -22,11 +21,11 @@ export function defaultConfigFile(environment: Variables, home: string): string 
  * The settings of this process. `named` is the file of `--config`; a file that is named must be there, the default
  * one may be missing. `warn` hears what is odd and stops nothing. Throws ConfigError with every problem.
  */
-export function loadConfig(
+export function loadSettings(
   named: string | undefined,
   flags: Readonly<Record<string, unknown>>,
   warn: Warn = () => {},
-): Config {
+): Settings {
   const environment = setVariables(process.env)
   const home = homeDirectory(environment)
   const chosen = named ?? environment[CONFIG_VARIABLE]
@@ -35,7 +34,7 @@ export function loadConfig(
     throw new ConfigError([{ key: 'config', value: String(chosen), source: 'config', expected: PATH_EXPECTED }])
   }
   const text = textOf(name, chosen === undefined)
-  return readConfig({ file: text === undefined ? undefined : { name, text }, environment, flags, home, warn })
+  return readSettings({ file: text === undefined ? undefined : { name, text }, environment, flags, home, warn })
 }
 
 function textOf(file: string, mayBeMissing: boolean): string | undefined {

@@ -84,10 +84,11 @@ export async function request2(
   stream
     .on('response', take)
     .on('trailers', take)
-    .on('data', chunk => chunks.push(chunk))
+    .on('data', (chunk: Buffer) => chunks.push(chunk))
   stream.on('error', () => {})
   // A request without a body has ended already.
-  if (body.length > 0) stream.end(typeof body === 'string' ? Buffer.from(body) : body)
+  const bytes: Uint8Array = typeof body === 'string' ? Buffer.from(body) : body
+  if (bytes.length > 0) stream.end(bytes)
   else stream.end()
   await once(stream, 'close')
   const text = Buffer.concat(chunks).toString()
