@@ -11,6 +11,7 @@ import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceInstalled,
   keyOf,
   loadSettings,
   SETTING_NAMES,
@@ -18,6 +19,7 @@ import {
   variableOf,
 } from './config/config.ts'
 import { Failure, type FailureCode } from './failure.ts'
+import { becomeOwnerOf } from './process/owner-user.ts'
 import { VERSION } from './process/version.ts'
 
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
@@ -161,6 +163,7 @@ function optionsOf(
   const named = typeof file === 'string' ? file : undefined
   const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
   if (isStart !== true) {
+    becomeOwnerOf(config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }
@@ -181,8 +184,14 @@ function report(error: unknown, output: Output): ExitCode {
     return EXIT.usage
   }
   if (!(error instanceof Failure)) throw error
-  output({ event: 'error', code: error.code, message: error.message, cure: error.cure })
+  output({ event: 'error', code: error.code, message: error.message, cure: cureOf(error) })
   return exitCodeOf(error.code)
+}
+
+/** One who looks for the service of this machine and is not its user finds nothing. */
+function cureOf({ code, cure }: Failure): string {
+  const isElsewhere = code === 'not-initialised' && process.geteuid?.() !== 0 && isServiceInstalled()
+  return isElsewhere ? `for the service of this machine run it with sudo; otherwise ${cure}` : cure
 }
 
 function exitCodeOf(code: FailureCode): ExitCode {

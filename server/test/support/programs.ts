@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
 import type { KeptSocket } from './sockets.ts'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 export const SERVER = join(ROOT, 'server/bin/pbt-server.js')
 export const CLIENT = join(ROOT, 'client/bin/pbt.js')
 
