@@ -98,7 +98,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ],
   ['client', /^client\/src\/(main|cli|cli\.test)\.ts$/, ['client/*', 'launch', 'proto']],
   ['bin', /^(server|client)\/bin\//, ['launch']],
-  ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/output', 'proto']],
+  ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/tunnels', 'client/output', 'proto']],
   ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],
   [
     'system tests',

@@ -31,6 +31,8 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent' | 'drop
   stored: ['`server`', '`init` has checked and stored the token'],
   connected: ['`server`', 'a session with the server has begun'],
   online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  added: ['`number`, `kind`, `target`', 'a tunnel was added while others run'],
+  removed: ['`number`, `tunnel`', 'a tunnel was taken away while others run; what was under way goes on'],
   waiting: [
     '`number`, `tunnel`, `url`, `target`, `reason`, `cure`',
     'an address is kept for the tunnel and does not serve yet: no certificate covers it',

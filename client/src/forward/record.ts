@@ -1,6 +1,25 @@
 // What is noted of a request, connection or flow for the one who watches: begun with it, told once at its end.
 import type { Channel } from '@pbt/proto'
-import type { RequestRecord } from '../tunnels/requests.ts'
+
+/** One request, connection or flow that is over. */
+export interface RequestRecord {
+  /** Milliseconds since the epoch when it began. */
+  readonly startedAt: number
+  readonly durationMs: number
+  /** `TCP` and `UDP` for connections and flows. */
+  readonly method: string
+  /** Octets as the visitor sent them: unsafe to print. The visitor's address for connections and flows. */
+  readonly path: string
+  /** 0 when no response head was sent; undefined for connections and flows, which have none. */
+  readonly status: number | undefined
+  /** Body bytes from and to the visitor. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Datagrams of a flow, either way, for which there was no room here; 0 for others. */
+  readonly dropped: number
+  /** Why it did not end well; '' when it did. */
+  readonly fault: string
+}
 
 export type OnRequest = (record: RequestRecord) => void
 

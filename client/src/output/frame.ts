@@ -1,6 +1,7 @@
 // What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
-import type { LinkState, Traffic, TunnelStanding } from '../tunnels/events.ts'
-import { type RequestRecord, troubleOf } from '../tunnels/requests.ts'
+import type { LinkState, Stopping, Traffic, TunnelStanding } from '../tunnels/events.ts'
+import type { RequestRecord } from '../tunnels/requests.ts'
+import { stopText, troubleOf } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets, safeReason } from './text.ts'
 
 export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 'target' | 'fault'> {
@@ -12,12 +13,15 @@ export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 't
 export interface View {
   readonly server: string
   readonly state: LinkState
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   readonly reason: string
+  readonly stopping: Stopping | undefined
   /** Until the next try, undefined when none is planned. */
   readonly retryInMs: number | undefined
   readonly tunnels: readonly TunnelView[]
   readonly traffic: Traffic
+  readonly bytesIn: number
+  readonly bytesOut: number
   readonly bytesInPerSecond: number
   readonly bytesOutPerSecond: number
   readonly requests: number
@@ -106,7 +110,8 @@ function label(text: string): Span {
   return [text.padEnd(LABEL_CELLS), 'dim']
 }
 
-function stateNote({ state, server, reason, retryInMs, traffic }: View): string {
+function stateNote({ state, server, reason, stopping, retryInMs, traffic }: View): string {
+  if (stopping !== undefined) return `  ${stopText(stopping)}`
   const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
   if (state === 'online') return `  ${safe(server)}${trip}`
   const retry =
@@ -114,7 +119,7 @@ function stateNote({ state, server, reason, retryInMs, traffic }: View): string 
   return `${retry}  ${safe(reason || server)}`
 }
 
-function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPerSecond }: View): string {
+function traffic({ bytesIn, bytesOut, bytesInPerSecond, bytesOutPerSecond }: View): string {
   const arrow = (name: string, bytes: number, rate: number) => `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`
   return `${arrow('in', bytesIn, bytesInPerSecond)}   ${arrow('out', bytesOut, bytesOutPerSecond)}`
 }

@@ -1,8 +1,8 @@
 // Output without a terminal: a line an event, and requests as far as anybody could read them.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
-import { sentence } from './sentence.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 
 /** Requests are written together this often, so that a busy tunnel spends nothing on them. */

@@ -1,6 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import type { ClientEvent, Running, TunnelTraffic } from '../tunnels/events.ts'
 import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { Standing } from '../tunnels/standing.ts'
 import { frame, type View } from './frame.ts'
@@ -27,15 +27,10 @@ export interface Screen {
   off(event: 'resize', listener: () => void): unknown
 }
 
-export interface LiveOptions {
+export interface LiveOptions extends Running {
   readonly clock: Clock
-  /** `HOST:PORT`, for people. */
-  readonly server: string
-  readonly tunnels: readonly TunnelAsked[]
   readonly screen: Screen
   readonly isColored: boolean
-  readonly traffic: () => Traffic
-  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }
 
 interface Sample {
@@ -60,7 +55,7 @@ export class Live {
   private shown = ''
   private isOpen = false
   /** As of the last tick. */
-  private openByTunnel: ReadonlyMap<number, OpenTunnelTraffic> = new Map()
+  private byTunnel: ReadonlyMap<number, TunnelTraffic> = new Map()
   private samples: [Sample, Sample]
 
   constructor(options: LiveOptions) {
@@ -94,7 +89,7 @@ export class Live {
     this.drawTimer?.clear()
     this.tickTimer?.clear()
     this.options.screen.off('resize', this.resized)
-    const { bytesIn, bytesOut } = this.options.traffic()
+    const { bytesIn, bytesOut } = sumOf(this.options.byTunnel())
     const sum = `pbt: ${this.ring.count} requests, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     this.options.screen.write(`${LEAVE}${[...this.lastWords, sum].join('\n')}\n`)
   }
@@ -127,9 +122,8 @@ export class Live {
   }
 
   private tick(): void {
-    const { bytesIn, bytesOut } = this.options.traffic()
-    const sums = { bytesIn, bytesOut, requests: this.ring.count, byTunnel: new Map(this.requests) }
-    this.openByTunnel = this.options.openByTunnel()
+    this.byTunnel = this.options.byTunnel()
+    const sums = { ...sumOf(this.byTunnel), requests: this.ring.count, byTunnel: new Map(this.requests) }
     this.samples = [this.samples[1], { at: this.options.clock.now(), ...sums }]
     this.tickTimer = this.options.clock.after(TICK_MS, () => this.tick())
     this.changed()
@@ -156,6 +150,7 @@ export class Live {
       server: this.options.server,
       state: this.standing.state,
       reason: this.standing.reason,
+      stopping: this.standing.stopping,
       retryInMs: this.standing.retryInMs,
       tunnels: this.standing.tunnels.map(tunnel => {
         const { number } = tunnel
@@ -164,10 +159,11 @@ export class Live {
           ...tunnel,
           requests: this.requests.get(number) ?? 0,
           requestsPerSecond,
-          open: this.openByTunnel.get(number)?.open ?? 0,
+          open: this.byTunnel.get(number)?.open ?? 0,
         }
       }),
       traffic: this.options.traffic(),
+      ...sumOf(this.byTunnel),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),
       bytesOutPerSecond: rate(before.bytesOut, after.bytesOut),
       requests: this.ring.count,
@@ -175,4 +171,13 @@ export class Live {
       recent: this.ring.newest(rows),
     }
   }
+}
+
+function sumOf(byTunnel: ReadonlyMap<number, TunnelTraffic>): { bytesIn: number; bytesOut: number } {
+  let [bytesIn, bytesOut] = [0, 0]
+  for (const one of byTunnel.values()) {
+    bytesIn += one.bytesIn
+    bytesOut += one.bytesOut
+  }
+  return { bytesIn, bytesOut }
 }

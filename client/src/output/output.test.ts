@@ -3,18 +3,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { frame, type TunnelView, type View } from './frame.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { sentence } from './sentence.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
 const HOSTILE_PATH = '/\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\x7f\xe9'
 // Anything that could steer a terminal, besides what the view itself uses.
 const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 
-const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
+const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
 function record(fields: Partial<RequestRecord> = {}): RequestRecord {
   const rest = { durationMs: 12.3, status: 200, bytesIn: 0, bytesOut: 1234, dropped: 0, fault: '' }
@@ -26,6 +26,7 @@ function viewOf(fields: Partial<View> = {}): View {
     server: 'localhost:8443',
     state: 'online',
     reason: '',
+    stopping: undefined,
     retryInMs: undefined,
     tunnels: [
       {
@@ -39,6 +40,8 @@ function viewOf(fields: Partial<View> = {}): View {
       },
     ],
     traffic: { ...NO_TRAFFIC, roundTripMs: 11.6 },
+    bytesIn: 0,
+    bytesOut: 0,
     bytesInPerSecond: 0,
     bytesOutPerSecond: 0,
     requests: 1,
@@ -226,7 +229,8 @@ function openLive() {
     screen,
     isColored: false,
     traffic: () => NO_TRAFFIC,
-    openByTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    byTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    openOf: () => [],
   })
   live.open()
   return { clock, screen, live }

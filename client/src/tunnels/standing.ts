@@ -1,24 +1,19 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
-import { stopText } from '../output/sentence.ts'
-import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
+import type { ClientEvent, LinkState, Stopping, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
 
 export class Standing {
   private readonly clock: Clock
   state: LinkState = 'connecting'
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   reason = ''
-  private readonly byNumber: Map<number, TunnelStanding>
+  stopping: Stopping | undefined
+  private readonly byNumber = new Map<number, TunnelStanding>()
   private retryAt: number | undefined
 
   constructor(clock: Clock, asked: readonly TunnelAsked[]) {
     this.clock = clock
-    this.byNumber = new Map(
-      asked.map(({ number, kind, target }) => [
-        number,
-        { number, kind, target, name: '', urls: [], waiting: [], fault: '' },
-      ]),
-    )
+    for (const tunnel of asked) this.add(tunnel)
   }
 
   /** In the order in which they were asked for. */
@@ -40,6 +35,12 @@ export class Standing {
       case 'online':
         this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], fault: '' })
         break
+      case 'added':
+        this.add(event)
+        break
+      case 'removed':
+        this.byNumber.delete(event.number)
+        break
       case 'waiting':
         this.waits(event.number, event.tunnel, event)
         break
@@ -51,7 +52,8 @@ export class Standing {
         this.enter('offline', event.reason)
         break
       case 'stopping':
-        this.enter('stopping', stopText(event))
+        this.stopping = { open: event.open, limitMs: event.limitMs }
+        this.enter('stopping', '')
         break
       case 'closed':
         this.change(event.number, { urls: [], waiting: [], fault: event.reason })
@@ -62,6 +64,10 @@ export class Standing {
       case 'stored':
         break
     }
+  }
+
+  private add({ number, kind, target }: TunnelAsked): void {
+    this.byNumber.set(number, { number, kind, target, name: '', urls: [], waiting: [], fault: '' })
   }
 
   private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {

@@ -3,8 +3,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Status } from '../output/status.ts'
-import type { ProcessSnapshot } from './events.ts'
+import type { ProcessSnapshot, Status } from './events.ts'
 
 const FOLDER = 'run'
 const SOCKET = /^(\d{1,10})\.sock$/

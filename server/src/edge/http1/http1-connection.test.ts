@@ -31,6 +31,8 @@ function channelThat(takes: () => boolean) {
       ...{
         id: 1,
         kind: 'http',
+        visitor: '203.0.113.7:50123',
+        openedAt: 0,
         handler,
         isOpen: true,
         isAnnounced: true,
