@@ -1,6 +1,7 @@
 // Runs tunnels until they end: what every command that serves has in common.
 import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
+import { descriptorLimit } from '../../../launch/descriptors.ts'
 import { readSettings, type Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
@@ -20,8 +21,16 @@ import { outputOptions } from './output-options.ts'
 /** How long whoever reads the output has for what is left of it when the tunnels have ended. */
 const LAST_WORDS_MS = 1_000
 
-/** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
-export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
+/**
+ * Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. `spelt`: hints in the spelling of the
+ * command, which the server and others that give them do not know.
+ */
+export async function runTunnels(
+  makePlans: readonly MakePlan[],
+  isJson: boolean,
+  context: Context,
+  spelt: (hint: string) => string = hint => hint,
+): Promise<ExitCode> {
   tellUnknownVariables(context)
   const settings = readSettings(context.env)
   const id = machineId(settings.home)
@@ -59,7 +68,8 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     tunnels,
     dial: (hello, events) =>
       dial({ server: settings.server, token, ca: settings.ca, clock: systemClock }, hello, events),
-    onEvent: event => {
+    onEvent: told => {
+      const event = 'cure' in told ? { ...told, cure: spelt(told.cure) } : told
       observed.event(event)
       output.event(event)
     },

@@ -10,7 +10,12 @@ export interface RequestRecord {
   readonly method: string
   /** Octets as the visitor sent them: unsafe to print. The visitor's address for connections and flows. */
   readonly path: string
-  /** 0 when no response head was sent; undefined for connections and flows, which have none. */
+  /** The visitor's address and port. */
+  readonly visitor: string
+  /**
+   * What the visitor got: the target's, or that of the server's own answer where the target gave none; 0 when the visitor went
+   * away before one. Undefined for connections and flows, which have none.
+   */
   readonly status: number | undefined
   /** Body bytes from and to the visitor. */
   readonly bytesIn: number
@@ -22,6 +27,22 @@ export interface RequestRecord {
 }
 
 export type OnRequest = (record: RequestRecord) => void
+
+/** What the server answers visitors by itself, as far as it depends on what this end told it (`server/src/edge/visit.ts`). */
+const STATUS_OF_CODE: Readonly<Partial<Record<string, number>>> = {
+  'target-timeout': 504,
+  limit: 503,
+  limited: 429,
+  cancelled: 0,
+}
+const BAD_GATEWAY = 502
+
+/** The status that a visitor saw where the last head sent had this one, 0 for none. */
+function statusSeen(status: number, fault: string): number {
+  const isFinal = status === 101 || status >= 200
+  if (isFinal || fault === '') return status
+  return STATUS_OF_CODE[fault.split(':', 1)[0] ?? ''] ?? BAD_GATEWAY
+}
 
 export class Recorder {
   private readonly onRequest: OnRequest
@@ -53,7 +74,8 @@ export class Recorder {
       durationMs: performance.now() - this.began,
       method: this.method,
       path: this.path,
-      status: this.status,
+      visitor: this.channel.visitor,
+      status: this.status === undefined ? undefined : statusSeen(this.status, fault),
       bytesIn: this.channel.bytesReceived,
       bytesOut: this.channel.bytesSent,
       dropped: this.dropped,

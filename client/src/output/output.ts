@@ -57,7 +57,7 @@ function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
   }
 }
 
-function jsonLine({ event, ...fields }: { readonly event: string; readonly [field: string]: unknown }): string {
+function jsonLine<Event extends { readonly event: string }>({ event, ...fields }: Event): string {
   return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
 }
 
@@ -70,14 +70,14 @@ function linesOutput(stdout: Outlet, stderr: Outlet): Output {
       if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
-    request: (_, record) => lines.request(record),
+    request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
     close: () => lines.flush(),
   }
 }
 
 function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Running): Output {
-  const live = new Live({ clock: systemClock, screen, isColored, ...running })
+  const live = new Live({ clock: systemClock, wallTime: Date.now, screen, isColored, ...running })
   // Ctrl-Z: the shell gets its screen back until the process goes on.
   const stopped = () => {
     live.pause()

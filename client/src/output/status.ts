@@ -1,8 +1,10 @@
 // What `pbt status` shows: a block for each process with its tunnels, or a JSON line for each tunnel.
 import type { Outlet } from '../../../launch/outlet.ts'
 import type { ProcessSnapshot, Status, TunnelSnapshot } from '../tunnels/events.ts'
-import { render, type Span, STATE_STYLE } from './frame.ts'
+import { countOf } from './counts.ts'
+import { STATE_STYLE } from './frame.ts'
 import { stopText } from './sentence.ts'
+import { render, type Span } from './spans.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
 
 export interface StatusOutput {
@@ -104,7 +106,7 @@ function processLines(snapshot: ProcessSnapshot): Span[][] {
 }
 
 function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
-  const { urls, waiting, target, fault, requests, open, bytesIn, bytesOut, kind } = tunnel
+  const { urls, waiting, target, allow, fault, cure, requests, open, bytesIn, bytesOut, kind } = tunnel
   const waits = waiting.map(({ url, reason }): Span[] => [
     [`  ${safe(url)}`, 'bold'],
     [`  reserved, but ${safe(reason)}`, 'yellow'],
@@ -112,14 +114,15 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
   if (urls.length === 0 && waits.length > 0) return waits
   if (urls.length === 0) {
     const why: Span = fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']
-    return [[[`  ${kind} to ${safe(target)}`], why]]
+    const toDo: Span[][] = cure === '' ? [] : [[[`  to do: ${safe(cure)}`, 'yellow']]]
+    return [[[`  ${kind} to ${safe(target)}`], why], ...toDo]
   }
-  const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
+  const who = allow.length === 0 ? '' : `, only for ${allow.map(safe).join(', ')}`
   const lines = urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
-    const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
-    return [address, [`  to ${safe(target)}  ${done}`]] as Span[]
+    const done = `${countOf(requests, kind)}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    return [address, [`  to ${safe(target)}  ${done}${who}`]] as Span[]
   })
   return [...lines, ...waits]
 }

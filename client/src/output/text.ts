@@ -83,12 +83,16 @@ export function formatBytes(bytes: number): string {
   return `${formatNumber(value, unit > 0)} ${BYTE_UNITS[unit]}`
 }
 
-/** `0.4 ms`, `12 ms`, `3.4 s`, `2 m 05 s`. */
+/** `0.4 ms`, `12 ms`, `3.4 s`, `2 m 05 s`, `3 h 07 m`, `12 d 04 h`. */
 export function formatDuration(ms: number): string {
   if (ms < 999.5) return `${formatNumber(ms, true)} ms`
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
   const seconds = Math.round(ms / 1000)
-  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`
+  const two = (value: number) => String(value).padStart(2, '0')
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} m ${two(seconds % 60)} s`
+  const hours = Math.floor(minutes / 60)
+  return hours < 24 ? `${hours} h ${two(minutes % 60)} m` : `${Math.floor(hours / 24)} d ${two(hours % 24)} h`
 }
 
 /** Time of day where the owner is, `19:40:12`. */

@@ -236,7 +236,8 @@ export class Agent {
       minimumMs,
       this.backoff.next(resumable === undefined ? MAX_DELAY_MS : MAX_RESUMABLE_DELAY_MS),
     )
-    this.options.onEvent({ event: 'reconnecting', reason: failure.message, retryInMs })
+    const { message: reason, cure } = failure
+    this.options.onEvent({ event: 'reconnecting', reason, cure, retryInMs })
     const timer = this.options.clock.after(retryInMs, () => this.dial(resumable))
     this.enter({ name: 'waiting', kept: resumable, timer })
   }

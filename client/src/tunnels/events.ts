@@ -10,9 +10,10 @@ export type ClientEvent =
   /** One of the tunnel's addresses is kept for it and does not serve yet. */
   | { event: 'waiting'; number: number; tunnel: string; url: string; target: string; reason: string; cure: string }
   /** A tunnel was added to the others, or taken away from them, while they run. */
-  | { event: 'added'; number: number; kind: ChannelKind; target: string }
+  | ({ event: 'added' } & TunnelAsked)
   | { event: 'removed'; number: number; tunnel: string }
-  | { event: 'reconnecting'; reason: string; retryInMs: number }
+  /** `cure`: what the owner can do about it, '' when waiting is all. */
+  | { event: 'reconnecting'; reason: string; cure: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
   /** Told to stop: no new visitors, and what is under way may end within `limitMs`. */
@@ -68,6 +69,8 @@ export interface TunnelAsked {
   readonly number: number
   readonly kind: ChannelKind
   readonly target: string
+  /** Addresses and CIDR blocks that may visit as far as the command says, none for everybody. */
+  readonly allow: readonly string[]
 }
 
 /** An address that does not serve yet. */
@@ -87,6 +90,8 @@ export interface TunnelStanding extends TunnelAsked {
   readonly waiting: readonly WaitingAddress[]
   /** Why it was refused or is over, '' when neither. */
   readonly fault: string
+  /** What to do about that, '' for nothing. */
+  readonly cure: string
 }
 
 /** A tunnel with its requests, connections or flows: those that are over, those that are open, and the bytes of both. */

@@ -26,22 +26,32 @@ function shortOf(record: RequestRecord): RequestRecord {
   return { ...record, method: kept(method), path: kept(path), fault: kept(fault) }
 }
 
+/** One of those, with the number of its tunnel. */
+export interface Seen {
+  readonly tunnel: number
+  readonly record: RequestRecord
+}
+
 export class RequestRing {
   /** Requests ever seen. */
   count = 0
   private readonly ring: (RequestRecord | undefined)[] = new Array(KEPT).fill(undefined)
+  private readonly tunnels = new Float64Array(KEPT)
 
-  push(record: RequestRecord): void {
-    this.ring[this.count++ % KEPT] = isLong(record) ? shortOf(record) : record
+  /** `tunnel`: its number. */
+  push(tunnel: number, record: RequestRecord): void {
+    const place = this.count++ % KEPT
+    this.tunnels[place] = tunnel
+    this.ring[place] = isLong(record) ? shortOf(record) : record
   }
 
   /** Up to `most` records after the first `seen` ones, newest first. */
-  newest(most: number, seen = 0): RequestRecord[] {
-    const records: RequestRecord[] = []
+  newest(most: number, seen = 0): Seen[] {
+    const records: Seen[] = []
     const oldest = Math.max(seen, this.count - Math.min(most, KEPT))
     for (let index = this.count - 1; index >= oldest; index--) {
       const record = this.ring[index % KEPT]
-      if (record !== undefined) records.push(record)
+      if (record !== undefined) records.push({ tunnel: this.tunnels[index % KEPT] ?? 0, record })
     }
     return records
   }

@@ -39,10 +39,10 @@ export class TunnelSet {
 
   /** The plan's number must be new. */
   add(plan: TunnelPlan): void {
-    const { number, kind, target } = plan
+    const { number, kind, target, allow } = plan
     if (this.byNumber.has(number)) throw new Error(`tunnel ${number} is there already`)
     this.byNumber.set(number, plan)
-    this.onEvent({ event: 'added', number, kind, target })
+    this.onEvent({ event: 'added', number, kind, target, allow })
   }
 
   /** It is not wanted any more; false when it was not. */
