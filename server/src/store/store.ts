@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { Failure } from '../failure.ts'
 import { AddressTable } from './addresses.ts'
+import { ClientTable } from './clients.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
+import { EventTable } from './events.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
@@ -20,6 +22,8 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable
+  readonly clients: ClientTable
+  readonly events: EventTable
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   /** Another number after each change by another process, the same one otherwise. */
@@ -63,6 +67,8 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: inWords(new Tokens(prisma), file),
       addresses: inWords(new AddressTable(prisma), file),
+      clients: inWords(new ClientTable(prisma), file),
+      events: inWords(new EventTable(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`

@@ -54,7 +54,9 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Address: 'Address',
-  AllowlistEntry: 'AllowlistEntry'
+  AllowlistEntry: 'AllowlistEntry',
+  Event: 'Event',
+  Client: 'Client'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -125,6 +127,34 @@ export const AllowlistEntryScalarFieldEnum = {
 } as const
 
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
+
+
+export const EventScalarFieldEnum = {
+  number: 'number',
+  at: 'at',
+  kind: 'kind',
+  subject: 'subject',
+  message: 'message',
+  fields: 'fields',
+  client: 'client'
+} as const
+
+export type EventScalarFieldEnum = (typeof EventScalarFieldEnum)[keyof typeof EventScalarFieldEnum]
+
+
+export const ClientScalarFieldEnum = {
+  id: 'id',
+  machineId: 'machineId',
+  label: 'label',
+  agent: 'agent',
+  minor: 'minor',
+  address: 'address',
+  tokenId: 'tokenId',
+  firstSeenAt: 'firstSeenAt',
+  lastSeenAt: 'lastSeenAt'
+} as const
+
+export type ClientScalarFieldEnum = (typeof ClientScalarFieldEnum)[keyof typeof ClientScalarFieldEnum]
 
 
 export const SortOrder = {
