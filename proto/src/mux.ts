@@ -140,6 +140,11 @@ export class Mux implements ChannelHost {
     return this.channels.isBusyUpTo(channel)
   }
 
+  /** How many channels with at most this number are still open. */
+  countUpTo(channel: number): number {
+    return this.channels.countUpTo(channel)
+  }
+
   /** What is open now, by the number of the tunnel. */
   openByTunnel(): ReadonlyMap<number, OpenTraffic> {
     return this.channels.openByTunnel()

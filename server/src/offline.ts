@@ -4,6 +4,8 @@ import { openDevelopmentAuthority } from './certs/development-authority.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
 import { Failure } from './failure.ts'
 import { AddressVerbs } from './owner/addresses.ts'
+import { ClientVerbs } from './owner/clients.ts'
+import { type NewEvent, newEvent, type Tell } from './owner/event.ts'
 import type { Owner } from './owner/owner.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { makeStore, openStore } from './store/store.ts'
@@ -36,12 +38,18 @@ export async function withOwner<T>({ dataDir, baseDomain }: Config, call: (owner
   const store = await openStore(dataDir)
   // Nothing here serves anybody.
   const changed = async () => {}
+  const told: NewEvent[] = []
+  const tell: Tell = happening => void told.push(newEvent(happening, new Date()))
+  const history = (id: string, before: number, most: number) => store.events.ofClient(id, before, most)
   try {
     return await call({
-      addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
-      tokens: new TokenVerbs({ records: store.tokens, changed }),
+      addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed, tell }),
+      clients: new ClientVerbs({ records: store.clients, live: undefined, history, tell }),
+      tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
     })
   } finally {
+    // What was done is done, whether it can be told or not.
+    if (told.length > 0) await store.events.append(told).catch(() => {})
     await store.close()
   }
 }

@@ -10,6 +10,9 @@ import type { Log } from './observe/log.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
+import { ClientVerbs } from './owner/clients.ts'
+import { serverStarted, serverStopping } from './owner/happenings.ts'
+import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
@@ -80,10 +83,17 @@ async function open(
     log,
   })
   onEnd(endStores)
-  const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () =>
-    relay.sessions.tellAgain(),
-  )
+  // What happens from here on is told, until the last client has gone.
+  const { events, news, visitRefused, end: endEvents } = await openEvents({ store, clock, log })
+  const { tell } = events
+  onEnd(endEvents)
+  access.onRefused = visitRefused
+  const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
+    relay.sessions.tellAgain()
+    tellFaults()
+  })
   onEnd(() => keyring.close())
+  const tellFaults = tellingFaults(() => keyring.faults, tell)
 
   // Addresses before anybody can ask for one: an unknown one is answered with 404, a remembered one is awaited.
   const registry = new Registry(clock)
@@ -107,6 +117,7 @@ async function open(
       store.tokens.used(id).catch((error: unknown) => log.error('could not write that a token is in use', { error }))
     },
     agent: AGENT,
+    news,
     clock,
     log: log.child({ room: 'relay' }),
   })
@@ -120,6 +131,7 @@ async function open(
       tokens.replace(await store.tokens.live())
       relay.sessions.keepTokens(tokens)
       await relay.reload()
+      await events.look()
     },
     onError: error => log.error('cannot read what was changed in the database', { error: String(error) }),
     clock,
@@ -127,8 +139,14 @@ async function open(
   onEnd(() => changes.end())
   const changed = () => changes.now()
   const owner: Owner = {
-    addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
-    tokens: new TokenVerbs({ records: store.tokens, changed }),
+    addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed, tell }),
+    clients: new ClientVerbs({
+      records: store.clients,
+      live: relay.sessions,
+      history: (id, before, most) => events.ofClient(id, before, most),
+      tell,
+    }),
+    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
   }
 
   // Figures before the first visitor, so that none is missed.
@@ -161,8 +179,11 @@ async function open(
   onEnd(() => succession.end())
   const { ports } = edge
   log.info('ready', { baseDomain, ...ports })
+  tell(serverStarted(VERSION, baseDomain))
+  tellFaults()
   const { sessions, links } = relay
   const stop = async () => {
+    tell(serverStopping('it was told to'))
     await shutDown({ edge, listeners, sessions, links, succession, clock, drainMs: config.drainSeconds * 1_000 })
     await endAll()
   }

@@ -65,6 +65,13 @@ export class ChannelTable {
     return false
   }
 
+  /** How many with at most this number are open. */
+  countUpTo(channel: number): number {
+    let count = 0
+    for (const id of this.byId.keys()) if (id <= channel) count++
+    return count
+  }
+
   /** By the number of the tunnel. */
   openByTunnel(): Map<number, OpenTraffic> {
     const all = new Map<number, OpenTraffic>()

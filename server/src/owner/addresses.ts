@@ -3,6 +3,8 @@ import { PbtError } from '@pbt/proto'
 import { Allowlist, isSameBlock } from '../access/allowlist.ts'
 import { Failure } from '../failure.ts'
 import { parseAddress } from '../relay/address.ts'
+import type { Tell } from './event.ts'
+import { addressReleased, addressReserved, allowlistChanged } from './happenings.ts'
 
 /** Who may visit an address: those the client says with --allow, everybody, or those of the address's own list. */
 export type Access = 'client' | 'everybody' | 'listed'
@@ -54,6 +56,7 @@ export interface AddressVerbsOptions {
   readonly baseDomain: string
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
+  readonly tell: Tell
 }
 
 /** Addresses are taken in every form in which people meet them. All reject with Failure. */
@@ -78,6 +81,7 @@ export class AddressVerbs {
   async reserve(text: string): Promise<KeptAddress> {
     const address = this.textOf(text)
     if (!(await this.options.records.add(address))) throw taken(await this.find(address))
+    this.options.tell(addressReserved(address))
     await this.options.changed()
     return await this.find(address)
   }
@@ -86,6 +90,7 @@ export class AddressVerbs {
   async release(text: string): Promise<KeptAddress> {
     const before = await this.find(this.textOf(text))
     if (!(await this.options.records.remove(before.address))) throw unknown(before.address)
+    this.options.tell(addressReleased(before.address, before.tunnel))
     await this.options.changed()
     return before
   }
@@ -95,6 +100,7 @@ export class AddressVerbs {
     if ('blocks' in change) inUsage(() => new Allowlist(change.blocks))
     const address = this.textOf(text)
     const after = await this.options.records.setList(address, before => listAfter(address, before, change))
+    this.options.tell(allowlistChanged(address, wordsFor(after)))
     await this.options.changed()
     return after
   }
@@ -108,6 +114,14 @@ export class AddressVerbs {
     if (found === undefined) throw unknown(address)
     return found
   }
+}
+
+/** Who may visit, in words. */
+function wordsFor({ access, blocks }: KeptList): string {
+  if (access === 'client') return 'whom its client names'
+  if (access === 'everybody') return 'everybody'
+  if (blocks.length === 0) return 'nobody'
+  return blocks.length > 5 ? `${blocks.slice(0, 5).join(' ')} and ${blocks.length - 5} more` : blocks.join(' ')
 }
 
 function listAfter(address: string, before: KeptAddress | undefined, change: ListChange): KeptList {
