@@ -18,23 +18,37 @@ export type FailureCode =
   | 'address-unavailable'
   | 'unknown-address'
   | 'address-taken'
-  | 'unknown-client'
   | 'client-gone'
   | 'client-connected'
   | 'unknown-token'
   | 'last-token'
+  | 'token-refused'
+  | 'limited'
+  | 'not-allowed'
+  | 'unknown-session'
+  | 'unknown-tunnel'
+  | 'unknown-connection'
+  | 'unknown-client'
+  | 'not-running'
   | 'internal'
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */
 export class Failure extends Error {
   readonly code: FailureCode
   readonly cure: string
+  /** Values for programs, by name. */
+  readonly metadata: Readonly<Record<string, string>>
 
-  constructor(code: FailureCode, message: string, options: { cure: string; cause?: unknown }) {
+  constructor(
+    code: FailureCode,
+    message: string,
+    options: { cure: string; cause?: unknown; metadata?: Readonly<Record<string, string>> },
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'Failure'
     this.code = code
     this.cure = options.cure
+    this.metadata = options.metadata ?? {}
   }
 }
 

@@ -10,6 +10,7 @@ import { EventTable } from './events.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
+import { PanelSessions } from './panel-sessions.ts'
 import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
 import { Tokens } from './tokens.ts'
 
@@ -24,6 +25,7 @@ export interface Store {
   readonly addresses: AddressTable
   readonly clients: ClientTable
   readonly events: EventTable
+  readonly panelSessions: PanelSessions
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   /** Another number after each change by another process, the same one otherwise. */
@@ -69,6 +71,7 @@ async function open(file: string): Promise<Store> {
       addresses: inWords(new AddressTable(prisma), file),
       clients: inWords(new ClientTable(prisma), file),
       events: inWords(new EventTable(prisma), file),
+      panelSessions: inWords(new PanelSessions(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`

@@ -38,6 +38,11 @@ export type Address = Prisma.AddressModel
  */
 export type AllowlistEntry = Prisma.AllowlistEntryModel
 /**
+ * Model PanelSession
+ * A browser that is logged in to the panel.
+ */
+export type PanelSession = Prisma.PanelSessionModel
+/**
  * Model Event
  * What happened, under a number that grows by one for each, whichever process tells it: 30 days of them, at most 100,000.
  */

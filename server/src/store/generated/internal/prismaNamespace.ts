@@ -401,6 +401,7 @@ export const ModelName = {
   Tunnel: 'Tunnel',
   Address: 'Address',
   AllowlistEntry: 'AllowlistEntry',
+  PanelSession: 'PanelSession',
   Event: 'Event',
   Client: 'Client'
 } as const
@@ -418,7 +419,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "address" | "allowlistEntry" | "event" | "client"
+    modelProps: "token" | "tunnel" | "address" | "allowlistEntry" | "panelSession" | "event" | "client"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -718,6 +719,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PanelSession: {
+      payload: Prisma.$PanelSessionPayload<ExtArgs>
+      fields: Prisma.PanelSessionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PanelSessionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PanelSessionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        findFirst: {
+          args: Prisma.PanelSessionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PanelSessionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        findMany: {
+          args: Prisma.PanelSessionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        create: {
+          args: Prisma.PanelSessionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        createMany: {
+          args: Prisma.PanelSessionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PanelSessionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        delete: {
+          args: Prisma.PanelSessionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        update: {
+          args: Prisma.PanelSessionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PanelSessionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PanelSessionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PanelSessionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PanelSessionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        aggregate: {
+          args: Prisma.PanelSessionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePanelSession>
+        }
+        groupBy: {
+          args: Prisma.PanelSessionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PanelSessionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PanelSessionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PanelSessionCountAggregateOutputType> | number
+        }
+      }
+    }
     Event: {
       payload: Prisma.$EventPayload<ExtArgs>
       fields: Prisma.EventFieldRefs
@@ -959,6 +1034,21 @@ export const AllowlistEntryScalarFieldEnum = {
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
 
 
+export const PanelSessionScalarFieldEnum = {
+  id: 'id',
+  hash: 'hash',
+  tokenId: 'tokenId',
+  userAgent: 'userAgent',
+  address: 'address',
+  isByToken: 'isByToken',
+  createdAt: 'createdAt',
+  lastSeenAt: 'lastSeenAt',
+  endsAt: 'endsAt'
+} as const
+
+export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
+
+
 export const EventScalarFieldEnum = {
   number: 'number',
   at: 'at',
@@ -1198,6 +1288,7 @@ export type GlobalOmitConfig = {
   tunnel?: Prisma.TunnelOmit
   address?: Prisma.AddressOmit
   allowlistEntry?: Prisma.AllowlistEntryOmit
+  panelSession?: Prisma.PanelSessionOmit
   event?: Prisma.EventOmit
   client?: Prisma.ClientOmit
 }

@@ -55,6 +55,7 @@ export const ModelName = {
   Tunnel: 'Tunnel',
   Address: 'Address',
   AllowlistEntry: 'AllowlistEntry',
+  PanelSession: 'PanelSession',
   Event: 'Event',
   Client: 'Client'
 } as const
@@ -127,6 +128,21 @@ export const AllowlistEntryScalarFieldEnum = {
 } as const
 
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
+
+
+export const PanelSessionScalarFieldEnum = {
+  id: 'id',
+  hash: 'hash',
+  tokenId: 'tokenId',
+  userAgent: 'userAgent',
+  address: 'address',
+  isByToken: 'isByToken',
+  createdAt: 'createdAt',
+  lastSeenAt: 'lastSeenAt',
+  endsAt: 'endsAt'
+} as const
+
+export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
 
 
 export const EventScalarFieldEnum = {
