@@ -157,6 +157,11 @@ export class Mux implements ChannelHost {
     return this.channels.isBusyUpTo(channel)
   }
 
+  /** How many channels with at most this number are still open. */
+  countUpTo(channel: number): number {
+    return this.channels.countUpTo(channel)
+  }
+
   /** By the number of the tunnel, which has had a channel. */
   byTunnel(): ReadonlyMap<number, TunnelTraffic> {
     return this.channels.byTunnel()

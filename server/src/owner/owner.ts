@@ -1,10 +1,12 @@
 // Everything that the owner may do, once: commands, the API and the panel have it from here.
 import type { AddressVerbs } from './addresses.ts'
+import type { ClientVerbs } from './clients.ts'
 import type { PanelVerbs } from './panel.ts'
 import type { TokenVerbs } from './tokens.ts'
 
 export interface Owner {
   readonly addresses: AddressVerbs
+  readonly clients: ClientVerbs
   readonly tokens: TokenVerbs
   readonly panel: PanelVerbs
   /** An address as visitors give it. */

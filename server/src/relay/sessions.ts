@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import { type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import type { ClientFacts } from './news.ts'
 import { Session, type SessionContext } from './session.ts'
 
 /** Sessions at once, resumable ones too: one owner's machines. */
@@ -16,6 +17,18 @@ export interface Joined {
   readonly welcome: LinkFrame
   /** For `session.attach`, once the welcome is written. */
   readonly peerReceived: number
+}
+
+/** A client that has a session. */
+export interface LiveClient extends ClientFacts {
+  /** It has a link; else it lost it and may resume. */
+  readonly isConnected: boolean
+  /** When it got its link, or lost it. */
+  readonly since: Date
+  /** To the client and back, as measured last, milliseconds; 0: not yet. */
+  readonly roundTripMs: number
+  /** The names of its tunnels. */
+  readonly tunnels: readonly string[]
 }
 
 /** All sessions together; what only grows does so over the ends of sessions. */
@@ -75,6 +88,24 @@ export class Sessions {
       all.roundTripMs = Math.max(all.roundTripMs, stats.roundTripMs)
     }
     return all
+  }
+
+  /** Every client that has a session. */
+  clients(): LiveClient[] {
+    return [...this.byClient.values()].map(liveClient)
+  }
+
+  /** The client with this id, if it has a session. */
+  client(id: string): LiveClient | undefined {
+    const session = this.byClient.get(id)
+    return session === undefined ? undefined : liveClient(session)
+  }
+
+  /** Ends the session of a client, which begins a new one by itself; false: it has none. */
+  disconnect(clientId: string, message: string): boolean {
+    const session = this.byClient.get(clientId)
+    session?.close('link-lost', message)
+    return session !== undefined
   }
 
   /** Requests, connections and flows under way in all sessions. */
@@ -177,5 +208,15 @@ export class Sessions {
     this.past.creditStalls += creditStalls
     this.byId.delete(session.id.toString('hex'))
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
+  }
+}
+
+function liveClient(session: Session): LiveClient {
+  const { clientId, machineId, label, agent, minor, address, tokenId, since } = session
+  return {
+    ...{ clientId, machineId, label, agent, minor, address, tokenId, since },
+    isConnected: session.isAttached,
+    roundTripMs: session.mux.stats.roundTripMs,
+    tunnels: session.tunnelNames,
   }
 }
