@@ -145,6 +145,11 @@ export class Mux implements ChannelHost {
     return this.channels.openByTunnel()
   }
 
+  /** What is open, one after the other, also what comes and without what goes meanwhile; `tunnel`: its number. */
+  openChannels(): Iterable<Channel & { readonly tunnel: number }> {
+    return this.channels.all()
+  }
+
   /**
    * Starts or resumes on a link. `peerReceived`: what the peer says it has (0 for a new session); batches after it are
    * sent again. Throws PbtError `protocol` when it claims what was never sent or lacks what is no longer kept.

@@ -20,6 +20,8 @@ export type FailureCode =
   | 'address-taken'
   | 'unknown-token'
   | 'last-token'
+  | 'limited'
+  | 'not-running'
   | 'internal'
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */

@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import type { Log } from './observe/log.ts'
+import { OpenBytes } from './observe/open-bytes.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
@@ -111,6 +112,12 @@ async function open(
     log: log.child({ room: 'relay' }),
   })
   onEnd(() => relay.end())
+  const openBytes = new OpenBytes({
+    open: () => relay.sessions.openChannels(),
+    carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
+    clock,
+  })
+  onEnd(() => openBytes.end())
   const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink: socket => relay.links.accept(socket) })
   onEnd(() => edge.close())
 

@@ -1,6 +1,6 @@
 // All sessions: who joins, who resumes, who is replaced, and how all of them end.
 import { create } from '@bufbuild/protobuf'
-import { GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import { type Channel, GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import { type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
 import { Session, type SessionContext } from './session.ts'
 
@@ -16,6 +16,12 @@ export interface Joined {
   readonly welcome: LinkFrame
   /** For `session.attach`, once the welcome is written. */
   readonly peerReceived: number
+}
+
+/** Something under way; `tunnel`: its name. */
+export interface OpenChannel {
+  readonly tunnel: string
+  readonly channel: Channel
 }
 
 /** All sessions together; what only grows does so over the ends of sessions. */
@@ -75,6 +81,19 @@ export class Sessions {
       all.roundTripMs = Math.max(all.roundTripMs, stats.roundTripMs)
     }
     return all
+  }
+
+  /**
+   * What is under way in all sessions, one after the other: may be gone through in parts, and has then also what comes
+   * meanwhile and not what goes. A channel whose tunnel is over is left out.
+   */
+  *openChannels(): Generator<OpenChannel, void, undefined> {
+    for (const session of this.byId.values()) {
+      for (const channel of session.mux.openChannels()) {
+        const tunnel = session.tunnelName(channel.tunnel)
+        if (tunnel !== undefined) yield { tunnel, channel }
+      }
+    }
   }
 
   /** Requests, connections and flows under way in all sessions. */

@@ -1,6 +1,8 @@
 // Opens what is kept: the database of what lasts, and the log of what visitors do.
+import { countedAs } from '../access/peer-address.ts'
 import { AccessLog } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
+import { Refusals } from '../observe/refusals.ts'
 import { LogStore } from './log-store.ts'
 import { openStore, type Store } from './store.ts'
 
@@ -15,6 +17,9 @@ export interface StoresOptions {
 export interface Stores {
   readonly store: Store
   readonly access: AccessLog
+  /** What visitors did, to be asked. */
+  readonly records: LogStore
+  readonly refusals: Refusals
   /** Ends when what visitors did is written; after everything that writes. */
   end(): Promise<void>
 }
@@ -26,9 +31,11 @@ export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }
   try {
     // A file that cannot be written stops nothing.
     const logStore = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogBytes } })
+    const refusals = new Refusals(countedAs)
     const access = new AccessLog({
       write: logStore.write,
       hasRecords: accessLogDays > 0,
+      refusals,
       log: log.child({ room: 'observe' }),
     })
     const end = async () => {
@@ -36,7 +43,7 @@ export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }
       await logStore.close()
       await store.close()
     }
-    return { store, access, end }
+    return { store, access, records: logStore, refusals, end }
   } catch (error) {
     await store.close()
     throw error

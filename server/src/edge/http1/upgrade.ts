@@ -132,8 +132,7 @@ class UpgradeExchange extends Visit {
       return
     }
     if (head.status < 200 && head.status !== 101) return
-    this.stopTimer()
-    this.status = head.status
+    this.answerBegan(head.status)
     if (head.status === 101) this.switchOver(head, fields.headers)
     else this.answer(head, fields.headers, fields.contentLength, last)
   }
