@@ -24,6 +24,20 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^server\/src\/owner\//,
     ['server/relay', 'server/access', 'server/certs', 'server/observe', 'server/failure', 'proto'],
   ],
+  [
+    'server/api',
+    /^server\/src\/api\//,
+    [
+      'server/owner',
+      'server/access',
+      'server/observe',
+      'server/config',
+      'server/process',
+      'server/failure',
+      'proto',
+      'proto/gen',
+    ],
+  ],
   ['server/access', /^server\/src\/access\//, ['proto']],
   [
     'server/store',
@@ -100,6 +114,7 @@ const NOWHERE = 'nowhere'
 const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^@prisma\/|^better-sqlite3$/, /^server\/src\/store\/|^scripts\/migrate\.mjs$/],
   [/^@grpc\/grpc-js$/, /^server\/src\/relay\/service\.ts$|^client\/src\/session\//],
+  [/^@connectrpc\//, /^server\/src\/api\/|^admin\//],
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
@@ -107,7 +122,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/relay\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
   ],
 ]
 

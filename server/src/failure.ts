@@ -20,7 +20,13 @@ export type FailureCode =
   | 'address-taken'
   | 'unknown-token'
   | 'last-token'
+  | 'token-refused'
   | 'limited'
+  | 'not-allowed'
+  | 'unknown-session'
+  | 'unknown-tunnel'
+  | 'unknown-connection'
+  | 'unknown-client'
   | 'not-running'
   | 'internal'
 
@@ -28,12 +34,19 @@ export type FailureCode =
 export class Failure extends Error {
   readonly code: FailureCode
   readonly cure: string
+  /** Values for programs, by name. */
+  readonly metadata: Readonly<Record<string, string>>
 
-  constructor(code: FailureCode, message: string, options: { cure: string; cause?: unknown }) {
+  constructor(
+    code: FailureCode,
+    message: string,
+    options: { cure: string; cause?: unknown; metadata?: Readonly<Record<string, string>> },
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'Failure'
     this.code = code
     this.cure = options.cure
+    this.metadata = options.metadata ?? {}
   }
 }
 

@@ -1,12 +1,18 @@
 // What can be done without a running server: setting one up, and the owner's verbs on its database. A server that runs notices within a second.
-import { hashToken, newToken } from './access/tokens.ts'
+import { systemClock } from '@pbt/proto'
+import { TokenCheck } from './access/token-check.ts'
+import { hashToken, newToken, TokenBook } from './access/tokens.ts'
 import { openDevelopmentAuthority } from './certs/development-authority.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
 import { Failure } from './failure.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import type { Owner } from './owner/owner.ts'
+import { PanelVerbs } from './owner/panel.ts'
+import { restingPorts } from './owner/ports.ts'
 import { TokenVerbs } from './owner/tokens.ts'
-import { makeStore, openStore } from './store/store.ts'
+import { keptAddress } from './relay/address.ts'
+import { urlOf } from './relay/urls.ts'
+import { makeStore, openStore, type Store } from './store/store.ts'
 
 /** What is there after `initialise`. */
 export interface Initialised {
@@ -32,17 +38,41 @@ export async function initialise({ dataDir, baseDomain, tlsCert }: Config): Prom
 }
 
 /** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
-export async function withOwner<T>({ dataDir, baseDomain }: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
-  const store = await openStore(dataDir)
-  // Nothing here serves anybody.
-  const changed = async () => {}
+export async function withOwner<T>(config: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
+  const store = await openStore(config.dataDir)
   try {
-    return await call({
-      addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
-      tokens: new TokenVerbs({ records: store.tokens, changed }),
-    })
+    return await call(await restingOwner(config, store))
   } finally {
     await store.close()
+  }
+}
+
+async function restingOwner(config: Config, store: Store): Promise<Owner> {
+  const { baseDomain, portRange, httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort } = config
+  // Nothing here serves anybody.
+  const changed = async () => {}
+  const own = [httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort]
+  const tokens = new TokenBook(await store.tokens.live())
+  return {
+    addresses: new AddressVerbs({
+      records: store.addresses,
+      baseDomain,
+      ports: restingPorts(portRange, own),
+      connectionsOf: () => [],
+      changed,
+    }),
+    tokens: new TokenVerbs({ records: store.tokens, changed }),
+    panel: new PanelVerbs({
+      records: store.panelSessions,
+      tokens,
+      check: new TokenCheck(tokens, systemClock),
+      endOf: hash => store.tokens.endOf(hash),
+      url: () => undefined,
+      refused: () => {},
+      onError: () => {},
+      clock: systemClock,
+    }),
+    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, publicHttpsPort || httpsPort),
   }
 }
 

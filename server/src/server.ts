@@ -2,6 +2,7 @@
 import type { Clock } from '@pbt/proto'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
+import { openApi } from './api/open.ts'
 import { openCertificates } from './certs/open.ts'
 import type { Config } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
@@ -12,13 +13,16 @@ import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
 import type { Owner } from './owner/owner.ts'
+import { PanelVerbs } from './owner/panel.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
 import { serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
+import { keptAddress } from './relay/address.ts'
 import { openRelay } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
+import { urlOf } from './relay/urls.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
 
@@ -93,13 +97,14 @@ async function open(
   const arrivals = openArrivals(visiting, sockets)
   onEnd(arrivals.end)
   const tokens = new TokenBook(await store.tokens.live())
+  const httpsPort = () => config.publicHttpsPort || edge.ports.https
   const relay = await openRelay({
     registry,
     store: store.addresses,
     listeners: arrivals.listeners,
     keyring,
     baseDomain,
-    httpsPort: () => config.publicHttpsPort || edge.ports.https,
+    httpsPort,
     portRange: config.portRange,
     ephemeral: ephemeralRange(),
     ownPorts: [config.httpsPort, config.httpPort, config.publicHttpsPort, config.publicHttpPort, config.metricsPort],
@@ -118,25 +123,61 @@ async function open(
     clock,
   })
   onEnd(() => openBytes.end())
-  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink: socket => relay.links.accept(socket) })
+  const edge = makeEdge({
+    ...visiting,
+    keyring,
+    arrivals,
+    acceptLink: socket => relay.links.accept(socket),
+    acceptAdmin: socket => api.accept(socket),
+  })
   onEnd(() => edge.close())
 
+  const adminTokens = new TokenCheck(tokens, clock)
+  const panel = new PanelVerbs({
+    records: store.panelSessions,
+    tokens,
+    check: adminTokens,
+    endOf: hash => store.tokens.endOf(hash),
+    url: () => urlOf(keptAddress('admin', baseDomain), baseDomain, httpsPort()),
+    refused: ({ address }) => log.warn('login refused', { peer: address }),
+    onError: error => log.error('could not write that somebody was here', { error: String(error) }),
+    clock,
+  })
   const changes = await Changes.watch({
     version: () => store.version(),
     read: async () => {
       tokens.replace(await store.tokens.live())
       relay.sessions.keepTokens(tokens)
+      await panel.load()
       await relay.reload()
     },
+    nextEnd: async () => earliest(await store.addresses.nextEnd(), await store.tokens.nextEnd()),
     onError: error => log.error('cannot read what was changed in the database', { error: String(error) }),
     clock,
   })
   onEnd(() => changes.end())
   const changed = () => changes.now()
   const owner: Owner = {
-    addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
+    addresses: new AddressVerbs({
+      records: store.addresses,
+      baseDomain,
+      ports: relay.ports,
+      connectionsOf: () => [],
+      changed,
+    }),
     tokens: new TokenVerbs({ records: store.tokens, changed }),
+    panel,
+    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
   }
+  const { api, drain, end } = await openApi({
+    config,
+    owner,
+    tokens: adminTokens,
+    proxies: arrivals.proxies,
+    ports: () => [edge.ports.https, config.publicHttpsPort].filter(port => port !== 0),
+    log: log.child({ room: 'api' }),
+  })
+  onEnd(end)
 
   // Figures before the first visitor, so that none is missed.
   const { listeners } = arrivals
@@ -170,8 +211,14 @@ async function open(
   log.info('ready', { baseDomain, ...ports })
   const { sessions, links } = relay
   const stop = async () => {
-    await shutDown({ edge, listeners, sessions, links, succession, clock, drainMs: config.drainSeconds * 1_000 })
+    const drainMs = config.drainSeconds * 1_000
+    await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })
     await endAll()
   }
   return { ports, authorityFile, owner, reload: () => keyring.reload(), stop }
+}
+
+function earliest(one: Date | undefined, other: Date | undefined): Date | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return one < other ? one : other
 }

@@ -25,8 +25,8 @@ const reserve: Command = {
   summary: 'keep an address for a tunnel that is to come; it asks for it by name',
   positionals: [['<address>', ADDRESS_DOC]],
   run: async ({ config, values }, output) => {
-    const address = await withOwner(config, owner => owner.addresses.reserve(String(values.address)))
-    output({ event: 'reserved', ...itemOf(address) })
+    for (const address of await withOwner(config, owner => owner.addresses.reserve(String(values.address))))
+      output({ event: 'reserved', ...itemOf(address) })
   },
 }
 
@@ -35,8 +35,8 @@ const release: Command = {
   summary: 'give up an address: a tunnel that has it loses it, its allowlist is forgotten, any tunnel may take it',
   positionals: [['<address>', ADDRESS_DOC]],
   run: async ({ config, values }, output) => {
-    const address = await withOwner(config, owner => owner.addresses.release(String(values.address)))
-    output({ event: 'released', ...itemOf(address) })
+    for (const address of await withOwner(config, owner => owner.addresses.release(String(values.address))))
+      output({ event: 'released', ...itemOf(address) })
   },
 }
 
@@ -103,14 +103,14 @@ function changesIn(blocks: readonly string[], added: readonly string[], removed:
 }
 
 function itemOf(address: KeptAddress): AddressItem {
-  const { tunnel, target, isExpected, access, blocks, clientBlocks, note, createdAt, lastUsedAt } = address
+  const { tunnel, target, isExpected, access, entries, clientBlocks, note, createdAt, lastUsedAt } = address
   return {
     address: address.address,
     ...(tunnel === '' ? {} : { tunnel }),
     ...(target === '' ? {} : { target }),
     isExpected,
     access,
-    allow: access === 'client' ? clientBlocks : blocks,
+    allow: access === 'client' ? clientBlocks : entries.map(({ block }) => block),
     ...(note === '' ? {} : { note }),
     createdAt,
     ...(lastUsedAt && { lastUsedAt }),

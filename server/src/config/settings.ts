@@ -117,6 +117,13 @@ export const SETTINGS = {
     unit: '',
     doc: 'the private keys in PEM, in the order of tls-cert',
   }),
+  adminAllow: setting({
+    kind: listOf(block),
+    default: () => [],
+    defaultText: '[] (everybody, with the token)',
+    unit: '',
+    doc: 'the addresses and CIDR blocks that may reach the admin host at all',
+  }),
   trustedProxies: setting({
     kind: listOf(block),
     default: () => [],

@@ -20,7 +20,7 @@ import { createHttp2 } from './http2/http2.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
-import { Router, type Tunnels } from './router.ts'
+import { adminHost, Router, type Tunnels } from './router.ts'
 import { Tls } from './tls.ts'
 
 /** Connections that wait for the process to take them. */
@@ -34,6 +34,8 @@ export interface EdgeOptions {
   readonly publicHttpsPort?: number
   /** Takes a TLS connection that came for the link. */
   readonly acceptLink: (socket: TLSSocket) => void
+  /** Takes a TLS connection that came for the admin host. */
+  readonly acceptAdmin: (socket: TLSSocket) => void
   /** Whether the plain port serves tunnels instead of sending visitors to https. */
   readonly servesPlainHttp: boolean
   /** 0 for none. */
@@ -211,7 +213,9 @@ export class Edge {
 
   private secured(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
-    const isLink = serverNameOf(socket) === `link.${this.options.baseDomain}`
+    const serverName = serverNameOf(socket)
+    const isLink = serverName === `link.${this.options.baseDomain}`
+    const isAdmin = serverName === adminHost(this.options.baseDomain)
     // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
     const isHttp2 = isLink || socket.alpnProtocol === 'h2'
     socket.allowHalfOpen = !isHttp2
@@ -219,6 +223,7 @@ export class Edge {
     const turnedAway = this.connections.turnedAwayFor(socket)
     this.connections.secured(socket, isHttp2)
     if (isLink) this.options.acceptLink(socket)
+    else if (isAdmin && turnedAway === undefined) this.options.acceptAdmin(socket)
     else if (turnedAway !== undefined && socket.alpnProtocol !== 'h2') turnAway(socket, turnedAway)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
     else this.http1.accept(socket)

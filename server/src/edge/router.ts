@@ -27,13 +27,18 @@ export interface RouterOptions {
   readonly cookies?: CookieIsolation | undefined
 }
 
+/** Where the API and the panel are. */
+export function adminHost(baseDomain: string): string {
+  return `admin.${baseDomain}`
+}
+
 export class Router {
   private readonly options: RouterOptions
   private readonly adminHost: string
 
   constructor(options: RouterOptions) {
     this.options = options
-    this.adminHost = `admin.${options.baseDomain}`
+    this.adminHost = adminHost(options.baseDomain)
   }
 
   /**

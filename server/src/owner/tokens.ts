@@ -28,6 +28,8 @@ export interface TokenVerbsOptions {
   readonly changed: () => Promise<void>
 }
 
+const MAX_LABEL_CHARS = 100
+
 /** All reject with Failure. */
 export class TokenVerbs {
   private readonly options: TokenVerbsOptions
@@ -42,9 +44,9 @@ export class TokenVerbs {
   }
 
   /** A new token, shown only now; those before it have ended, and the sessions of their clients. */
-  async rotate(): Promise<{ token: string }> {
+  async rotate(label = ''): Promise<{ token: string }> {
     const token = newToken()
-    await this.options.records.replace(hashToken(token), 'rotated')
+    await this.options.records.replace(hashToken(token), label.slice(0, MAX_LABEL_CHARS) || 'rotated')
     await this.options.changed()
     return { token }
   }

@@ -1,6 +1,14 @@
 // Which addresses a tunnel gets, whatever their kind: those asked for, those its target had last time, or new ones.
 import { PbtError } from '@pbt/proto'
-import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
+import {
+  type Address,
+  keptAddress,
+  type PortAddress,
+  type Protocol,
+  parseHost,
+  portAddress,
+  tunnelNameFor,
+} from './address.ts'
 import { Book, type Holder, type TunnelRecord } from './book.ts'
 import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
 import { randomLabel } from './random-name.ts'
@@ -114,6 +122,19 @@ export class Addresses {
       if (renamed !== undefined) this.writeName(renamed)
       if ('number' in address) this.ports.unlistenIfFree(address)
     }
+  }
+
+  /** Why the server cannot listen on a port that nobody has, '' when it can. */
+  async obstacleOf(protocol: Protocol, number: number): Promise<string> {
+    const address = portAddress(protocol, number)
+    if (this.book.isKnown(address)) return 'a tunnel has it'
+    try {
+      await this.ports.listen(address)
+    } catch (error) {
+      return reasonOf(error)
+    }
+    this.ports.unlistenIfFree(address)
+    return ''
   }
 
   private async reserve(address: Address): Promise<void> {

@@ -2,6 +2,7 @@
 import { type Clock, GRACE_MS } from '@pbt/proto'
 import type { TokenCheck } from '../access/token-check.ts'
 import type { Log } from '../observe/log.ts'
+import type { Protocol } from './address.ts'
 import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
@@ -35,6 +36,12 @@ export interface RelayOptions {
 export interface Relay {
   readonly sessions: Sessions
   readonly links: LinkService
+  /** Where tunnels may be, and why not there. */
+  readonly ports: {
+    readonly first: number
+    readonly last: number
+    obstacle(protocol: Protocol, number: number): Promise<string>
+  }
   /** Reads again what the owner may have changed. */
   reload(): Promise<void>
   end(): void
@@ -81,7 +88,11 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     sessions.judgeAgain()
     await addresses.reload()
   }
-  return { sessions, links, reload, end: () => links.close() }
+  const ports = {
+    ...portRange,
+    obstacle: (protocol: Protocol, number: number) => addresses.obstacleOf(protocol, number),
+  }
+  return { sessions, links, ports, reload, end: () => links.close() }
 }
 
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {

@@ -8,6 +8,7 @@ import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
+import { PanelSessions } from './panel-sessions.ts'
 import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
 import { Tokens } from './tokens.ts'
 
@@ -20,6 +21,7 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable
+  readonly panelSessions: PanelSessions
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   /** Another number after each change by another process, the same one otherwise. */
@@ -63,6 +65,7 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: inWords(new Tokens(prisma), file),
       addresses: inWords(new AddressTable(prisma), file),
+      panelSessions: inWords(new PanelSessions(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`

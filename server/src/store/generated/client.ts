@@ -61,3 +61,8 @@ export type Address = Prisma.AddressModel
  * A block of addresses that may visit an address.
  */
 export type AllowlistEntry = Prisma.AllowlistEntryModel
+/**
+ * Model PanelSession
+ * A browser that is logged in to the panel.
+ */
+export type PanelSession = Prisma.PanelSessionModel

@@ -400,7 +400,8 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Address: 'Address',
-  AllowlistEntry: 'AllowlistEntry'
+  AllowlistEntry: 'AllowlistEntry',
+  PanelSession: 'PanelSession'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -416,7 +417,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "address" | "allowlistEntry"
+    modelProps: "token" | "tunnel" | "address" | "allowlistEntry" | "panelSession"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -716,6 +717,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PanelSession: {
+      payload: Prisma.$PanelSessionPayload<ExtArgs>
+      fields: Prisma.PanelSessionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PanelSessionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PanelSessionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        findFirst: {
+          args: Prisma.PanelSessionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PanelSessionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        findMany: {
+          args: Prisma.PanelSessionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        create: {
+          args: Prisma.PanelSessionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        createMany: {
+          args: Prisma.PanelSessionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PanelSessionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        delete: {
+          args: Prisma.PanelSessionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        update: {
+          args: Prisma.PanelSessionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PanelSessionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PanelSessionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PanelSessionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PanelSessionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PanelSessionPayload>
+        }
+        aggregate: {
+          args: Prisma.PanelSessionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePanelSession>
+        }
+        groupBy: {
+          args: Prisma.PanelSessionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PanelSessionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PanelSessionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PanelSessionCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -807,6 +882,21 @@ export const AllowlistEntryScalarFieldEnum = {
 } as const
 
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
+
+
+export const PanelSessionScalarFieldEnum = {
+  id: 'id',
+  hash: 'hash',
+  tokenId: 'tokenId',
+  userAgent: 'userAgent',
+  address: 'address',
+  isByToken: 'isByToken',
+  createdAt: 'createdAt',
+  lastSeenAt: 'lastSeenAt',
+  endsAt: 'endsAt'
+} as const
+
+export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -1020,6 +1110,7 @@ export type GlobalOmitConfig = {
   tunnel?: Prisma.TunnelOmit
   address?: Prisma.AddressOmit
   allowlistEntry?: Prisma.AllowlistEntryOmit
+  panelSession?: Prisma.PanelSessionOmit
 }
 
 /* Types for Logging */

@@ -54,7 +54,8 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Address: 'Address',
-  AllowlistEntry: 'AllowlistEntry'
+  AllowlistEntry: 'AllowlistEntry',
+  PanelSession: 'PanelSession'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -125,6 +126,21 @@ export const AllowlistEntryScalarFieldEnum = {
 } as const
 
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
+
+
+export const PanelSessionScalarFieldEnum = {
+  id: 'id',
+  hash: 'hash',
+  tokenId: 'tokenId',
+  userAgent: 'userAgent',
+  address: 'address',
+  isByToken: 'isByToken',
+  createdAt: 'createdAt',
+  lastSeenAt: 'lastSeenAt',
+  endsAt: 'endsAt'
+} as const
+
+export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
 
 
 export const SortOrder = {
