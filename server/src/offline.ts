@@ -6,12 +6,15 @@ import { openDevelopmentAuthority } from './certs/development-authority.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
 import { Failure } from './failure.ts'
 import { AddressVerbs } from './owner/addresses.ts'
+import { LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { restingPorts } from './owner/ports.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { keptAddress } from './relay/address.ts'
 import { urlOf } from './relay/urls.ts'
+import { LogStore } from './store/log-store.ts'
 import { makeStore, openStore, type Store } from './store/store.ts'
 
 /** What is there after `initialise`. */
@@ -39,15 +42,18 @@ export async function initialise({ dataDir, baseDomain, tlsCert }: Config): Prom
 
 /** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
 export async function withOwner<T>(config: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
-  const store = await openStore(config.dataDir)
+  const { dataDir, accessLogDays, accessLogMegabytes } = config
+  const store = await openStore(dataDir)
+  const records = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogMegabytes * 1_000_000 } })
   try {
-    return await call(await restingOwner(config, store))
+    return await call(await restingOwner(config, store, records))
   } finally {
+    await records.close()
     await store.close()
   }
 }
 
-async function restingOwner(config: Config, store: Store): Promise<Owner> {
+async function restingOwner(config: Config, store: Store, records: LogStore): Promise<Owner> {
   const { baseDomain, portRange, httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort } = config
   // Nothing here serves anybody.
   const changed = async () => {}
@@ -72,6 +78,8 @@ async function restingOwner(config: Config, store: Store): Promise<Owner> {
       onError: () => {},
       clock: systemClock,
     }),
+    log: new LogVerbs({ records, live: undefined, addresses: () => store.addresses.list() }),
+    metrics: new MetricsVerbs(records),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, publicHttpsPort || httpsPort),
   }
 }

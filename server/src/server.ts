@@ -12,6 +12,8 @@ import { OpenBytes } from './observe/open-bytes.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
+import { LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { TokenVerbs } from './owner/tokens.ts'
@@ -77,6 +79,8 @@ async function open(
   const {
     store,
     access,
+    records,
+    turnedAway,
     end: endStores,
   } = await openStores({
     dataDir,
@@ -167,6 +171,12 @@ async function open(
     }),
     tokens: new TokenVerbs({ records: store.tokens, changed }),
     panel,
+    log: new LogVerbs({
+      records,
+      live: { records: access, refusals: turnedAway },
+      addresses: () => store.addresses.list(),
+    }),
+    metrics: new MetricsVerbs(records),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
   }
   const { api, drain, end } = await openApi({

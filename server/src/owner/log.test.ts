@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { AccessLog } from '../observe/access-log.ts'
-import type { VisitEnd } from '../observe/access-record.ts'
+import type { AccessRecord, VisitEnd } from '../observe/access-record.ts'
 import type { Log } from '../observe/log.ts'
 import { Refusals } from '../observe/refusals.ts'
 import { LogStore } from '../store/log-store.ts'
@@ -20,9 +20,22 @@ const HOUR_MS = 3_600_000
 
 function kept(parts: Partial<KeptAddress>): KeptAddress {
   return {
-    ...{ address: 'app', tunnel: 'app', target: '', isExpected: true, access: 'listed', blocks: [], clientBlocks: [] },
+    ...{
+      address: 'app',
+      tunnel: 'app',
+      target: '',
+      isExpected: true,
+      access: 'listed',
+      entries: [],
+      clientBlocks: [],
+      isMapped: false,
+    },
     ...{ note: '', createdAt: new Date(), lastUsedAt: undefined, ...parts },
   }
+}
+
+function listed(...blocks: string[]): KeptAddress['entries'] {
+  return blocks.map(block => ({ block, note: '', endsAt: undefined }))
 }
 
 function opened(t: TestContext, addresses: readonly KeptAddress[] = []) {
@@ -103,8 +116,8 @@ test('more questions than can wait are refused, and the others answered', async 
 
 test('those who are turned away are told with the list that does, and the nearest entry of it', async t => {
   const { access, verbs } = opened(t, [
-    kept({ address: 'app', blocks: ['203.0.113.0/24'] }),
-    kept({ address: 'app.mine.uk', blocks: ['10.0.0.0/8', '203.0.113.128/25'] }),
+    kept({ address: 'app', entries: listed('203.0.113.0/24') }),
+    kept({ address: 'app.mine.uk', entries: listed('10.0.0.0/8', '203.0.113.128/25') }),
     kept({ address: 'tcp:20022', tunnel: 'tcp-20022', access: 'client', clientBlocks: ['198.51.100.1'] }),
   ])
   access.refused(visit({ reason: 'not-allowed', status: 403 }))
@@ -132,10 +145,9 @@ test('a tail is bounded in number, and needs a running server', async t => {
   access.ended(visit({ tunnel: 'b' }))
   access.ended(visit({ summary: 'GET /seen' }))
   const [page] = pages
-  assert.deepEqual(
-    ((await page?.next())?.value?.records ?? []).map(({ summary }) => summary),
-    ['GET /seen'],
-  )
+  assert.deepEqual(await page?.next().then(({ value }) => value?.records.map((each: AccessRecord) => each.summary)), [
+    'GET /seen',
+  ])
   end.abort()
   await Promise.all(pages.map(each => each.next()))
   const offline = new LogVerbs({

@@ -134,9 +134,13 @@ function cureOf({ rule, peer }: RefusalGroup, addresses: readonly KeptAddress[])
   if (rule !== 'not-allowed') return { address: '', nearestEntry: '' }
   const listed = addresses.filter(({ access }) => access === 'listed')
   const toBlame =
-    listed.find(({ blocks }) => !new Allowlist(blocks).allows(peer)) ??
+    listed.find(kept => !new Allowlist(blocksOf(kept)).allows(peer)) ??
     addresses.find(({ access }) => access === 'client')
   if (toBlame === undefined) return { address: '', nearestEntry: '' }
-  const entries = toBlame.access === 'listed' ? toBlame.blocks : toBlame.clientBlocks
+  const entries = toBlame.access === 'listed' ? blocksOf(toBlame) : toBlame.clientBlocks
   return { address: toBlame.address, nearestEntry: nearestEntry(entries, peer) }
+}
+
+function blocksOf({ entries }: KeptAddress): string[] {
+  return entries.map(({ block }) => block)
 }

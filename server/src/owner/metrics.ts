@@ -129,7 +129,7 @@ function floor(minute: number, step: number): number {
 function spanOf({ from, to = new Date() }: FiguresQuery): MinuteSpan {
   const begin = from ?? new Date(to.getTime() - DAY * MINUTE_MS)
   const span = { from: Math.floor(begin.getTime() / MINUTE_MS), to: Math.ceil(to.getTime() / MINUTE_MS) }
-  if (!(span.from < span.to)) {
+  if (!(begin < to)) {
     throw new Failure('usage', 'the time ends before it begins', { cure: 'give an end that is later than the start' })
   }
   if (span.to - span.from > LONGEST || span.from < 0) {

@@ -1,5 +1,7 @@
 // Everything that the owner may do, once: commands, the API and the panel have it from here.
 import type { AddressVerbs } from './addresses.ts'
+import type { LogVerbs } from './log.ts'
+import type { MetricsVerbs } from './metrics.ts'
 import type { PanelVerbs } from './panel.ts'
 import type { TokenVerbs } from './tokens.ts'
 
@@ -7,6 +9,8 @@ export interface Owner {
   readonly addresses: AddressVerbs
   readonly tokens: TokenVerbs
   readonly panel: PanelVerbs
+  readonly log: LogVerbs
+  readonly metrics: MetricsVerbs
   /** An address as visitors give it. */
   readonly urlOf: (address: string) => string
 }

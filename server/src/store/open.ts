@@ -19,7 +19,7 @@ export interface Stores {
   readonly access: AccessLog
   /** What visitors did, to be asked. */
   readonly records: LogStore
-  readonly refusals: Refusals
+  readonly turnedAway: Refusals
   /** Ends when what visitors did is written; after everything that writes. */
   end(): Promise<void>
 }
@@ -31,11 +31,11 @@ export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }
   try {
     // A file that cannot be written stops nothing.
     const logStore = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogBytes } })
-    const refusals = new Refusals(countedAs)
+    const turnedAway = new Refusals(countedAs)
     const access = new AccessLog({
       write: logStore.write,
       hasRecords: accessLogDays > 0,
-      refusals,
+      refusals: turnedAway,
       log: log.child({ room: 'observe' }),
     })
     const end = async () => {
@@ -43,7 +43,7 @@ export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }
       await logStore.close()
       await store.close()
     }
-    return { store, access, records: logStore, refusals, end }
+    return { store, access, records: logStore, turnedAway, end }
   } catch (error) {
     await store.close()
     throw error
