@@ -9,12 +9,15 @@ import type { Config } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import type { Log } from './observe/log.ts'
+import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
 import { ClientVerbs } from './owner/clients.ts'
 import { serverStarted, serverStopping } from './owner/happenings.ts'
+import { LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
@@ -82,6 +85,8 @@ async function open(
   const {
     store,
     access,
+    records,
+    turnedAway,
     end: endStores,
   } = await openStores({
     dataDir,
@@ -131,6 +136,12 @@ async function open(
     log: log.child({ room: 'relay' }),
   })
   onEnd(() => relay.end())
+  const openBytes = new OpenBytes({
+    open: () => relay.sessions.openChannels(),
+    carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
+    clock,
+  })
+  onEnd(() => openBytes.end())
   const edge = makeEdge({
     ...visiting,
     keyring,
@@ -189,6 +200,12 @@ async function open(
     }),
     tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
     panel,
+    log: new LogVerbs({
+      records,
+      live: { records: access, refusals: turnedAway },
+      addresses: () => store.addresses.list(),
+    }),
+    metrics: new MetricsVerbs(records),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
   }
   const { api, drain, end } = await openApi({

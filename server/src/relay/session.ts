@@ -134,6 +134,11 @@ export class Session implements TunnelSession, ClientFacts {
     return this.tunnels.size
   }
 
+  /** Of the tunnel with this number. */
+  tunnelName(index: number): string | undefined {
+    return this.tunnels.get(index)?.name
+  }
+
   get isAttached(): boolean {
     return this.state.kind === 'attached'
   }

@@ -1,6 +1,6 @@
 // All sessions: who joins, who resumes, who is replaced, and how all of them end.
 import { create } from '@bufbuild/protobuf'
-import { GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import { type Channel, GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import { type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
 import type { ClientFacts } from './news.ts'
 import { Session, type SessionContext } from './session.ts'
@@ -29,6 +29,12 @@ export interface LiveClient extends ClientFacts {
   readonly roundTripMs: number
   /** The names of its tunnels. */
   readonly tunnels: readonly string[]
+}
+
+/** Something under way; `tunnel`: its name. */
+export interface OpenChannel {
+  readonly tunnel: string
+  readonly channel: Channel
 }
 
 /** All sessions together; what only grows does so over the ends of sessions. */
@@ -106,6 +112,19 @@ export class Sessions {
     const session = this.byClient.get(clientId)
     session?.close('link-lost', message)
     return session !== undefined
+  }
+
+  /**
+   * What is under way in all sessions, one after the other: may be gone through in parts, and has then also what comes
+   * meanwhile and not what goes. A channel whose tunnel is over is left out.
+   */
+  *openChannels(): Generator<OpenChannel, void, undefined> {
+    for (const session of this.byId.values()) {
+      for (const channel of session.mux.openChannels()) {
+        const tunnel = session.tunnelName(channel.tunnel)
+        if (tunnel !== undefined) yield { tunnel, channel }
+      }
+    }
   }
 
   /** Requests, connections and flows under way in all sessions. */
