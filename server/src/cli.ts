@@ -163,7 +163,7 @@ function optionsOf(
   const named = typeof file === 'string' ? file : undefined
   const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
   if (isStart !== true) {
-    becomeOwnerOf(config.dataDir)
+    becomeOwnerOf(settings.config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }

@@ -1,5 +1,5 @@
 // The composition root: the only place where the rooms meet, with the order of start and its reasons.
-import type { Clock } from '@pbt/proto'
+import { bareAddress, type Clock } from '@pbt/proto'
 import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
@@ -9,9 +9,16 @@ import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import type { Log } from './observe/log.ts'
+import { OpenBytes } from './observe/open-bytes.ts'
+import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
+import { ClientVerbs } from './owner/clients.ts'
+import { serverStarted, serverStopping } from './owner/happenings.ts'
+import { LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
+import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { TokenVerbs } from './owner/tokens.ts'
@@ -79,6 +86,8 @@ async function open(
   const {
     store,
     access,
+    records,
+    turnedAway,
     end: endStores,
   } = await openStores({
     dataDir,
@@ -88,10 +97,17 @@ async function open(
     log,
   })
   onEnd(endStores)
-  const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () =>
-    relay.sessions.tellAgain(),
-  )
+  // What happens from here on is told, until the last client has gone.
+  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents({ store, clock, log })
+  const { tell } = events
+  onEnd(endEvents)
+  access.onRefused = visitRefused
+  const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
+    relay.sessions.tellAgain()
+    tellFaults()
+  })
   onEnd(() => keyring.close())
+  const tellFaults = tellingFaults(() => keyring.faults, tell)
 
   // Addresses before anybody can ask for one: an unknown one is answered with 404, a remembered one is awaited.
   const registry = new Registry(clock)
@@ -116,10 +132,17 @@ async function open(
       store.tokens.used(id).catch((error: unknown) => log.error('could not write that a token is in use', { error }))
     },
     agent: AGENT,
+    news,
     clock,
     log: log.child({ room: 'relay' }),
   })
   onEnd(() => relay.end())
+  const openBytes = new OpenBytes({
+    open: () => relay.sessions.openChannels(),
+    carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
+    clock,
+  })
+  onEnd(() => openBytes.end())
   const edge = makeEdge({
     ...visiting,
     keyring,
@@ -130,15 +153,21 @@ async function open(
   onEnd(() => edge.close())
 
   const adminTokens = new TokenCheck(tokens, clock)
+  const tellRefused = (what: 'token' | 'login', address: string) => {
+    const peer = bareAddress(address)
+    logRefused(log, what, peer)
+    refusals.refused({ peer, tunnel: '', rule: `${what}-refused` })
+  }
   const panel = new PanelVerbs({
     records: store.panelSessions,
     tokens,
     check: adminTokens,
     endOf: hash => store.tokens.endOf(hash),
     url: () => urlOf(keptAddress('admin', baseDomain), baseDomain, httpsPort()),
-    refused: ({ address }) => log.warn('login refused', { peer: address }),
+    refused: ({ address }) => tellRefused('login', address),
     onError: error => log.error('could not write that somebody was here', { error: String(error) }),
     clock,
+    tell,
   })
   const changes = await Changes.watch({
     version: () => store.version(),
@@ -147,6 +176,7 @@ async function open(
       relay.sessions.keepTokens(tokens)
       await panel.load()
       await relay.reload()
+      await events.look()
     },
     nextEnd: async () => earliest(await store.addresses.nextEnd(), await store.tokens.nextEnd()),
     onError: error => log.error('cannot read what was changed in the database', { error: String(error) }),
@@ -161,9 +191,22 @@ async function open(
       ports: relay.ports,
       connectionsOf: () => [],
       changed,
+      tell,
     }),
-    tokens: new TokenVerbs({ records: store.tokens, changed }),
+    clients: new ClientVerbs({
+      records: store.clients,
+      live: relay.sessions,
+      history: (id, before, most) => events.ofClient(id, before, most),
+      tell,
+    }),
+    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
     panel,
+    log: new LogVerbs({
+      records,
+      live: { records: access, refusals: turnedAway },
+      addresses: () => store.addresses.list(),
+    }),
+    metrics: new MetricsVerbs(records),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
   }
   const { api, drain, end } = await openApi({
@@ -171,6 +214,7 @@ async function open(
     owner,
     tokens: adminTokens,
     proxies: arrivals.proxies,
+    refusedToken: address => tellRefused('token', address),
     ports: () => [edge.ports.https, config.publicHttpsPort].filter(port => port !== 0),
     log: log.child({ room: 'api' }),
   })
@@ -206,8 +250,11 @@ async function open(
   onEnd(() => succession.end())
   const { ports } = edge
   log.info('ready', { baseDomain, ...ports })
+  tell(serverStarted(VERSION, baseDomain))
+  tellFaults()
   const { sessions, links } = relay
   const stop = async () => {
+    tell(serverStopping('it was told to'))
     const drainMs = config.drainSeconds * 1_000
     await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })
     await endAll()

@@ -16,6 +16,8 @@ export interface OpenApiOptions {
   readonly owner: Owner
   readonly tokens: TokenCheck
   readonly proxies: TrustedProxies
+  /** Somebody at this address showed a wrong token. */
+  readonly refusedToken: (address: string) => void
   /** The ports at which visitors find the admin host. */
   readonly ports: () => readonly number[]
   readonly log: Log
@@ -35,7 +37,15 @@ export function socketDirectory(dataDir: string): string {
 }
 
 /** It answers as soon as the edge hands connections over. Rejects when the socket for commands cannot be made. */
-export async function openApi({ config, owner, tokens, proxies, ports, log }: OpenApiOptions): Promise<OpenApi> {
+export async function openApi({
+  config,
+  owner,
+  tokens,
+  proxies,
+  refusedToken,
+  ports,
+  log,
+}: OpenApiOptions): Promise<OpenApi> {
   const { baseDomain, dataDir, adminAllow } = config
   const admitted = adminAllow.length === 0 ? EVERYBODY : new Allowlist(adminAllow)
   const draining = new AbortController()
@@ -49,7 +59,7 @@ export async function openApi({ config, owner, tokens, proxies, ports, log }: Op
       return session && { id: String(session.id), tokenId: session.tokenId }
     },
     admits: address => admitted.allows(address),
-    refusedToken: address => log.warn('token refused', { peer: address, at: 'api' }),
+    refusedToken,
   })
   const api = new Api({
     door,

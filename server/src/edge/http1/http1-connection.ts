@@ -289,7 +289,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     }
     const { access } = this.options
     const visitor = this.visitor.address
-    const nothing = { kind: 'http', tunnel: '', summary: '', bytesIn: 0, bytesOut: 0 } as const
+    const bytes = { bytesIn: 0, bytesOut: 0, countedIn: 0, countedOut: 0 }
+    const nothing = { kind: 'http', tunnel: '', summary: '', firstByteAt: 0, ...bytes } as const
     access.refused({ ...nothing, visitor, status, startedAt: access.now(), reason: 'bad-request' })
     this.write('bad-request', { status, detail: message }, undefined, true)
     this.end(this.options.tick())
