@@ -80,7 +80,16 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   [
     'client/tunnels',
     /^client\/src\/tunnels\//,
-    ['client/session', 'client/forward', 'client/config', 'client/process', 'client/failure', 'proto', 'proto/gen'],
+    [
+      'client/session',
+      'client/forward',
+      'client/config',
+      'client/process',
+      'client/failure',
+      'proto',
+      'proto/gen',
+      'launch',
+    ],
   ],
   ['client/output', /^client\/src\/output\//, ['client/tunnels', 'client/failure', 'proto', 'launch']],
   [

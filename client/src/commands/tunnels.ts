@@ -1,7 +1,6 @@
 // Runs tunnels until they end: what every command that serves has in common.
 import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
-import { descriptorLimit } from '../../../launch/descriptors.ts'
 import { readSettings, type Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'

@@ -1,6 +1,7 @@
 // Gives tunnels their numbers, and their sockets one common count.
+
+import { descriptorLimit } from '../../../launch/descriptors.ts'
 import { Places, placesFor } from '../forward/places.ts'
-import { descriptorLimit } from '../process/descriptors.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import type { MakePlan } from './plans.ts'
 import type { RequestRecord } from './requests.ts'
