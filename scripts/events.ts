@@ -4,7 +4,7 @@ import type { ServerEvent } from '../server/src/commands/output.ts'
 
 type Said = readonly [fields: string, when: string]
 
-const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>> = {
+const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record', Said>> = {
   initialised: [
     '`token`, `dataDir`, `ca`, `next`',
     '`init` made the data directory; the token is shown this once; `next`: the command to run',
@@ -30,6 +30,11 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>>
     '`address`, `tunnel`, `isMapped`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
     '`address list`, `address allow`: `access` is `client` (`allow`: those that its client names, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
   ],
+  record: [
+    '`id`, `tunnel`, `kind`, `peer`, `summary`, `status`, `startedAt`, `endedAt`, `durationMs`, `bytesIn`, `bytesOut`, `reason`',
+    '`log`: what a visitor did; without `id`: it has just come. `status` 0: there was no answer; `reason` empty: it was complete',
+  ],
+  skipped: ['`records`', '`log --follow`: so many came too fast to be told'],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
 }
 
