@@ -45,7 +45,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ['server/relay', 'server/owner', 'server/access', 'server/failure', 'server/observe'],
   ],
   ['server/observe', /^server\/src\/observe\//, []],
-  ['server/config', /^server\/src\/config\//, ['server/failure', 'launch']],
+  ['server/config', /^server\/src\/config\//, ['server/failure', 'launch', 'proto']],
   ['server/process', /^server\/src\/process\//, ['server/config', 'server/observe', 'server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
   [
@@ -53,18 +53,19 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^server\/src\/commands\//,
     [
       'server',
-      'server/owner',
+      'server/api',
       'server/config',
       'server/process',
       'server/observe',
       'server/failure',
       'proto',
+      'proto/gen',
       'launch',
     ],
   ],
   [
     'server',
-    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|deploy\.test)\.ts$/,
+    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|reach|deploy\.test)\.ts$/,
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
@@ -79,7 +80,16 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   [
     'client/tunnels',
     /^client\/src\/tunnels\//,
-    ['client/session', 'client/forward', 'client/config', 'client/process', 'client/failure', 'proto', 'proto/gen'],
+    [
+      'client/session',
+      'client/forward',
+      'client/config',
+      'client/process',
+      'client/failure',
+      'proto',
+      'proto/gen',
+      'launch',
+    ],
   ],
   ['client/output', /^client\/src\/output\//, ['client/tunnels', 'client/failure', 'proto', 'launch']],
   [
@@ -98,7 +108,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ],
   ['client', /^client\/src\/(main|cli|cli\.test)\.ts$/, ['client/*', 'launch', 'proto']],
   ['bin', /^(server|client)\/bin\//, ['launch']],
-  ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/output', 'proto']],
+  ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/*', 'proto']],
   ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],
   [
     'system tests',
@@ -118,11 +128,10 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
-  [/^@peculiar\/x509$/, /^server\/src\/certs\//],
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/(relay|api)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api|commands)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
   ],
 ]
 

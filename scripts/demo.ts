@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { expandHome, homeDirectory, PATH_EXPECTED } from '../launch/home-path.ts'
 import { startSample } from './demo-sample.ts'
+import { inDemoWords } from './demo-words.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const HOME = demoHome()
@@ -111,7 +112,8 @@ function program(file: string, args: readonly string[], env: Readonly<Record<str
   const waiting = new Map<string, (event: Event) => void>()
   createInterface({ input: child.stdout }).on('line', line => {
     const event = JSON.parse(line) as Event
-    if (event.event === 'error') process.stderr.write(`pbt: ${event.message}\n  to do: ${event.cure}\n`)
+    if (event.event === 'error')
+      process.stderr.write(`pbt: ${event.message}\n  to do: ${inDemoWords(String(event.cure))}\n`)
     seen.push(event)
     waiting.get(event.event)?.(event)
   })

@@ -1,9 +1,12 @@
 // Writes the pages of docs/ that list things, from the things themselves: `node scripts/docs.ts`. docs.test.ts compares.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { OWN_CODES } from '../client/src/failure.ts'
+import { ERROR_CODES } from '../proto/src/errors.ts'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../server/src/config/config.ts'
-import { replyFor } from '../server/src/edge/replies.ts'
+import { REPLY_CODES, replyFor } from '../server/src/edge/replies.ts'
+import { FAILURE_CODES } from '../server/src/failure.ts'
 import { DURATION_METRIC, METRICS } from '../server/src/observe/metrics.ts'
 import { eventsSection } from './events.ts'
 import { faultsPage } from './faults.ts'
@@ -95,45 +98,35 @@ function plainEnvironment(): NodeJS.ProcessEnv {
 }
 
 function errors(): string {
-  const source = readFileSync(`${ROOT}server/src/edge/replies.ts`, 'utf8')
-  const codes = [...(/WORDING[\s\S]*?\n}\n/.exec(source)?.[0] ?? '').matchAll(/^ {2}'?([a-z-]+)'?: \{/gm)].map(
-    match => match[1] ?? '',
-  )
-  const edge = codes.map(code => {
-    const { status, body } = replyFor(code as Parameters<typeof replyFor>[0], { accept: 'application/json' })
-    const { title, cure } = JSON.parse(body.toString())
-    return `| \`${code}\` | ${status} | ${title} | ${cure} |`
+  const edge = REPLY_CODES.map(code => {
+    const { status, body } = replyFor(code, { accept: 'application/json' })
+    const { title, message, cure } = JSON.parse(body.toString())
+    return `| \`${code}\` | ${status} | **${title}.** ${message} | ${cure} |`
   })
-  const link = codesIn('proto/src/errors.ts', /REASON_OF_CODE = \{([\s\S]*?)\n\}/, /^ {2}'?([a-z-]+)'?:/gm)
-  const client = codesIn('client/src/failure.ts', /FailureCode = ([^\n]*)/, /'([a-z-]+)'/g)
-  const server = codesIn('server/src/failure.ts', /FailureCode =([\s\S]*?)\n\n/, /'([a-z-]+)'/g)
   return `# Errors
 
 ## Answers of the edge
 
-They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. After an
+They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. They say whose
+fault it is in words for people who know nothing of tunnels; what is for the owner is folded away in browsers. The reason that a client or
+its target gave is shown to the owner alone, in the terminal of \`pbt\`, since it names addresses of their network. After an
 answer's head has gone out a failure is never a clean end: the connection or stream is cut.
 
-| code | status | what it says | what to do |
+| code | status | what it says | what the owner should do |
 |---|---|---|---|
 ${edge.join('\n')}
 
 ## Codes of the link
 
-In \`closed\` and \`error\` events and in the live view: ${list(link)}.
+In \`closed\` and \`error\` events and in the live view: ${list(ERROR_CODES)}.
 
 ## Codes of the programs
 
-\`pbt\` adds ${list(client)}. Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not
+\`pbt\` adds ${list(OWN_CODES)}. Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not
 available.
 
-\`pbt-server\` has ${list(server)}. Exit codes: 0 stopped, 1 failed, 2 wrong usage or settings.
+\`pbt-server\` has ${list(FAILURE_CODES)}. Exit codes: 0 stopped, 1 failed, 2 wrong usage or settings.
 `
-}
-
-function codesIn(file: string, section: RegExp, code: RegExp): string[] {
-  const text = section.exec(readFileSync(`${ROOT}${file}`, 'utf8'))?.[1] ?? ''
-  return [...text.matchAll(code)].map(match => match[1] ?? '')
 }
 
 function list(codes: readonly string[]): string {

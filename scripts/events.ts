@@ -5,7 +5,10 @@ import type { ServerEvent } from '../server/src/commands/output.ts'
 type Said = readonly [fields: string, when: string]
 
 const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>> = {
-  initialised: ['`token`, `dataDir`, `ca`', '`init` made the data directory; the token is shown this once'],
+  initialised: [
+    '`token`, `dataDir`, `ca`, `next`',
+    '`init` made the data directory; the token is shown this once; `next`: the command to run',
+  ],
   ready: [
     '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
     'visitors and clients are served',
@@ -20,8 +23,11 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>>
   ],
   reserved: ['as `address`', '`address reserve`: the address is kept'],
   released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  mapped: ['as `address`', '`address map`: the tunnel has the address, or has it no more'],
+  noted: ['as `address`', '`address note`: the note is kept'],
+  login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],
   address: [
-    '`address`, `tunnel`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
+    '`address`, `tunnel`, `isMapped`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
     '`address list`, `address allow`: `access` is `client` (`allow`: those that its client names, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
   ],
   error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
@@ -31,11 +37,16 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent' | 'drop
   stored: ['`server`', '`init` has checked and stored the token'],
   connected: ['`server`', 'a session with the server has begun'],
   online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
+  removed: ['`number`, `tunnel`', 'a tunnel was taken away while others run; what was under way goes on'],
   waiting: [
     '`number`, `tunnel`, `url`, `target`, `reason`, `cure`',
     'an address is kept for the tunnel and does not serve yet: no certificate covers it',
   ],
-  reconnecting: ['`reason`, `retryInMs`', 'the link is gone; visitors wait while the session can be resumed'],
+  reconnecting: [
+    '`reason`, `cure`, `retryInMs`',
+    'there is no link; visitors wait while the session can be resumed. `cure`: what to do, empty when waiting is all',
+  ],
   resumed: ['', 'the session goes on, nothing is lost'],
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
   stopping: [
@@ -48,7 +59,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | 'tunnel' | 'silent' | 'drop
     'something cannot be, and why; with `number` and `target` one tunnel, the others serve; `retrying`: it is asked for again',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `state`, `reason`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allow`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this machine, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],

@@ -96,6 +96,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'the target and the visitor are told the ones that visitors dial',
         ADDED,
       ),
+      row(
+        'B13',
+        'P1',
+        'target that is to see its own name and compares it with where its visitor comes from',
+        'Host, Origin, Referer and Destination are rewritten alike; those of other sites stay',
+      ),
       row('B11', 'P0', 'look-alike names', 'case does not matter; a name is one label before the base domain'),
     ],
   ],
@@ -139,7 +145,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row('D4', 'P1', 'trailers and gRPC', 'pass both ways; forbidden fields are dropped'),
       row('D5', 'P0', 'event streams and long polls', 'each chunk passes when it comes'),
       row('D7', 'P0', 'large and slow bodies', 'constant memory, no limit of time, every byte'),
-      row('D9', 'P0', 'WebSocket handshake', 'the target accepts or refuses; no early byte is lost'),
+      row(
+        'D9',
+        'P0',
+        'WebSocket handshake, and other upgrades',
+        'the target accepts or refuses; no early byte is lost; behind a body, or without the upgrade; ignored in HTTP/1.0',
+      ),
       row('D10', 'P0', 'a WebSocket peer dies', 'the other side ends; the programs go on'),
       row('D11', 'P2', 'WebSocket over HTTP/2', 'not advertised', ADDED),
       row(
@@ -157,7 +168,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'E1',
         'P0',
         'slow or silent visitors',
-        'time limits for handshake, head and first request; others are served',
+        'time limits for handshake, head and first request; slow bodies are borne while there is room, and go where it is short; others are served',
         ADDED,
       ),
       row('E2', 'P0', 'HTTP/2 floods', "the attacker's connection ends; others see no error", ADDED),
@@ -299,6 +310,37 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         ADDED,
       ),
       row('H45', 'P1', 'kernel without IPv6', 'IPv4 alone, told once; client and targets likewise', ADDED),
+    ],
+  ],
+  [
+    'What people read',
+    [
+      row(
+        'H46',
+        'P1',
+        'a request that cannot be served',
+        "whose fault it is in plain sentences; nothing of the owner's network to strangers: the reason stands in the terminal of pbt",
+        ADDED,
+      ),
+      row(
+        'H47',
+        'P2',
+        'what to do next, after a command or an error',
+        'right as it stands: with the flags that were given, in the spelling of the command that was run',
+        ADDED,
+      ),
+    ],
+  ],
+  [
+    'The data directory',
+    [
+      row(
+        'H48',
+        'P1',
+        'a second server on one data directory',
+        "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is in nobody's way",
+        ADDED,
+      ),
     ],
   ],
   [

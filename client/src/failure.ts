@@ -2,7 +2,8 @@
 import { type ErrorCode, PbtError } from '@pbt/proto'
 
 /** What only the command line can meet, besides the codes of the link. `docs/errors.md` lists them for users. */
-export type FailureCode = ErrorCode | 'usage' | 'not-configured' | 'unreachable' | 'untrusted'
+export const OWN_CODES = ['usage', 'not-configured', 'unreachable', 'untrusted'] as const
+export type FailureCode = ErrorCode | (typeof OWN_CODES)[number]
 
 /** Exit codes of pbt; PRODUCT promises them to programs. */
 export const EXIT = { stopped: 0, failed: 1, usage: 2, tokenRefused: 3, notAvailable: 4 } as const

@@ -1,15 +1,14 @@
 // How much of something a peer may do for nothing: a bucket that fills with time.
-import type { Clock } from './clock.ts'
 
 export class Allowance {
-  private readonly clock: Clock
-  private readonly most: number
-  private readonly perMs: number
+  private readonly clock: { now(): number }
+  private most: number
+  private perMs: number
   private left: number
   private at: number
 
-  /** `most` at once, `perSecond` in the long run. */
-  constructor(clock: Clock, most: number, perSecond: number) {
+  /** `most` at once, `perSecond` in the long run. `clock.now` in milliseconds, monotonic. */
+  constructor(clock: { now(): number }, most: number, perSecond: number) {
     this.clock = clock
     this.most = most
     this.perMs = perSecond / 1000
@@ -23,6 +22,13 @@ export class Allowance {
     if (this.left < amount) return false
     this.left -= amount
     return true
+  }
+
+  /** Other terms, which hold since the bucket was looked at last; of what is left, no more than may be at once by these. */
+  change(most: number, perSecond: number): void {
+    this.most = most
+    this.perMs = perSecond / 1000
+    this.left = Math.min(this.left, most)
   }
 
   private refill(): void {

@@ -33,6 +33,9 @@ const REASON_OF_CODE = {
 
 export type ErrorCode = keyof typeof REASON_OF_CODE
 
+/** All of them, in the order of the wire's numbers. */
+export const ERROR_CODES = Object.keys(REASON_OF_CODE) as readonly ErrorCode[]
+
 const CODE_OF_REASON: ReadonlyMap<number, ErrorCode> = new Map(
   Object.entries(REASON_OF_CODE).map(([code, reason]) => [reason, code as ErrorCode]),
 )

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel/channel.ts'
-import { ChannelTable, type OpenTraffic } from './channel/channel-table.ts'
+import { ChannelTable, type TunnelTraffic } from './channel/channel-table.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './channel/mux-channel.ts'
 import { openIn, openKind } from './channel/opens.ts'
 import type { CreditPool } from './channel/window.ts'
@@ -130,6 +130,11 @@ export class Mux implements ChannelHost {
     return this.channels.size
   }
 
+  /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
+  get underWay(): number {
+    return this.channels.underWay
+  }
+
   /** The number of the channel that was opened last. */
   get newestChannel(): number {
     return this.lastChannel
@@ -145,9 +150,14 @@ export class Mux implements ChannelHost {
     return this.channels.countUpTo(channel)
   }
 
-  /** What is open now, by the number of the tunnel. */
-  openByTunnel(): ReadonlyMap<number, OpenTraffic> {
-    return this.channels.openByTunnel()
+  /** By the number of the tunnel, which has had a channel. */
+  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
+    return this.channels.byTunnel()
+  }
+
+  /** The channels of a tunnel that are open, the newest last. Looks at every channel: to be asked now and then. */
+  openOf(tunnel: number): readonly Channel[] {
+    return this.channels.openOf(tunnel)
   }
 
   /**
@@ -337,7 +347,9 @@ export class Mux implements ChannelHost {
       channel.reset('protocol', error.message)
       return
     }
-    channel.tunnel = open.kind === 'http' ? open.head.tunnel : open.tunnel
+    const { tunnel, visitor } = open.kind === 'http' ? open.head : open
+    channel.tunnel = tunnel
+    channel.visitor = visitor
     this.handler.onOpen?.(channel, open, end)
     if (channel.handler === NO_HANDLER) channel.reset('internal', 'nobody took the channel')
     else if (end) channel.peerEnded()

@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
 import { init } from './commands/init.ts'
+import { login } from './commands/login.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
 import { TOKEN_COMMANDS } from './commands/token.ts'
@@ -23,7 +24,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Commands of one word, and groups of commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [init, start, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
+export const COMMANDS: readonly Command[] = [init, start, login, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
 
 const GROUPS: Readonly<Record<string, string>> = {
   token: 'the tokens with which clients connect',

@@ -1,36 +1,44 @@
 // A failure as the owner of pbt-server meets it: a code for programs, a sentence, and a cure.
 
-/** Every code that an error of pbt-server's command line can have. */
-export type FailureCode =
-  | 'usage'
-  | 'config-invalid'
-  | 'not-initialised'
-  | 'already-initialised'
-  | 'data-dir'
-  | 'database-locked'
-  | 'database-broken'
-  | 'database-newer'
-  | 'database-read-only'
-  | 'disk-full'
-  | 'certificate'
-  | 'port-taken'
-  | 'port-denied'
-  | 'address-unavailable'
-  | 'unknown-address'
-  | 'address-taken'
-  | 'client-gone'
-  | 'client-connected'
-  | 'unknown-token'
-  | 'last-token'
-  | 'token-refused'
-  | 'limited'
-  | 'not-allowed'
-  | 'unknown-session'
-  | 'unknown-tunnel'
-  | 'unknown-connection'
-  | 'unknown-client'
-  | 'not-running'
-  | 'internal'
+/** Every code that an error of pbt-server's command line and API can have. `docs/errors.md` lists them for users. */
+export const FAILURE_CODES = [
+  'usage',
+  'config-invalid',
+  'not-initialised',
+  'already-initialised',
+  'already-running',
+  'data-dir',
+  'database-locked',
+  'database-broken',
+  'database-newer',
+  'database-read-only',
+  'disk-full',
+  'certificate',
+  'port-taken',
+  'port-denied',
+  'address-unavailable',
+  'unknown-address',
+  'address-taken',
+  'unknown-token',
+  'last-token',
+  'token-refused',
+  'limited',
+  'not-allowed',
+  'unknown-session',
+  'unknown-tunnel',
+  'unknown-connection',
+  'unknown-client',
+  'client-gone',
+  'client-connected',
+  'not-running',
+  'internal',
+] as const
+
+export type FailureCode = (typeof FAILURE_CODES)[number]
+
+export function isFailureCode(text: string): text is FailureCode {
+  return (FAILURE_CODES as readonly string[]).includes(text)
+}
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */
 export class Failure extends Error {

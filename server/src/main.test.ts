@@ -104,6 +104,28 @@ test('init tells people what to do next', async t => {
   assert.match(stdout, /pbt-server start/)
 })
 
+test('H47: what init says to run next is right as it stands, whatever flags it was given', async t => {
+  const directory = home(t)
+  const config = join(directory, 'my settings.yaml')
+  writeFileSync(config, 'connections-per-address: 77\n')
+  const flags = ['--config', config, '--data-dir', join(directory, "it's here")]
+  const { stdout } = await run(t, directory, ['init', ...flags]).ended
+  const [, line = ''] = /^Next: (pbt-server start .*)$/m.exec(stdout) ?? []
+  const shell = spawn(
+    '/bin/sh',
+    ['-c', `eval "set -- $1"; shift; exec "$0" ${MAIN} "$@" --json ${FREE_PORTS.join(' ')}`, process.execPath, line],
+    { env: { PATH: process.env.PATH, HOME: directory }, stdio: ['ignore', 'pipe', 'pipe'], timeout: TIME_LIMIT_MS },
+  )
+  t.after(() => shell.kill('SIGKILL'))
+  const [ready] = await once(createInterface({ input: shell.stdout }), 'line')
+  assert.equal(parsed(String(ready)).event, 'ready')
+  shell.kill('SIGTERM')
+  await once(shell, 'exit')
+  const again = await run(t, directory, ['init', ...flags]).ended
+  assert.ok(again.stderr.includes(`run "${line}"`), again.stderr)
+  assert.ok(again.stderr.includes(line.replace('start', 'token rotate')), again.stderr)
+})
+
 test('start without init says what to do', async t => {
   const directory = home(t)
   const { code, stdout, stderr } = await run(t, directory, ['start', ...FREE_PORTS]).ended

@@ -24,15 +24,21 @@ export interface Initialised {
   readonly authorityFile: string | undefined
 }
 
-/** Makes the data directory, the database, the certificates' authority and the first token. Rejects with Failure. */
-export async function initialise({ dataDir, baseDomain, tlsCert }: Config): Promise<Initialised> {
+/**
+ * Makes the data directory, the database, the certificates' authority and the first token. Rejects with Failure. `lineOf`: the line
+ * that runs another command with the same settings.
+ */
+export async function initialise(
+  { dataDir, baseDomain, tlsCert }: Config,
+  lineOf: (command: string) => string,
+): Promise<Initialised> {
   const store = await makeStore(dataDir)
   try {
     const isDevelopment = baseDomain === DEVELOPMENT_DOMAIN && tlsCert.length === 0
     // Before the token: whoever has the token finds everything else made.
     const authority = isDevelopment ? openDevelopmentAuthority(dataDir) : undefined
     const token = newToken()
-    if (!(await store.tokens.addFirst(hashToken(token), 'first'))) throw alreadyInitialised(dataDir)
+    if (!(await store.tokens.addFirst(hashToken(token), 'first'))) throw alreadyInitialised(dataDir, lineOf)
     return { token, authorityFile: authority?.file }
   } finally {
     await store.close()
@@ -90,8 +96,8 @@ async function restingOwner(config: Config, store: Store, tell: Tell): Promise<O
   }
 }
 
-function alreadyInitialised(dataDir: string): Failure {
+function alreadyInitialised(dataDir: string, lineOf: (command: string) => string): Failure {
   return new Failure('already-initialised', `${dataDir} is set up already, and its token is shown only once`, {
-    cure: 'run "pbt-server start"; "pbt-server token rotate" makes a new token; for another server beside this one choose another --data-dir',
+    cure: `run "${lineOf('start')}"; "${lineOf('token rotate')}" makes a new token; for another server beside this one choose another --data-dir`,
   })
 }

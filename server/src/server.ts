@@ -1,6 +1,6 @@
 // The composition root: the only place where the rooms meet, with the order of start and its reasons.
-import type { Clock } from '@pbt/proto'
-import { bareAddress } from './access/peer-address.ts'
+import { bareAddress, type Clock } from '@pbt/proto'
+import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { openApi } from './api/open.ts'
@@ -20,6 +20,7 @@ import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
+import { socketIds } from './process/inherited.ts'
 import { serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
@@ -80,13 +81,14 @@ async function open(
   const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config
   // The database first: everything else stands on it, and most of what can be wrong is wrong there.
-  // What visitors do is recorded until the last of them has gone.
+  // What visitors do is recorded until the last of them has gone. With it the data directory: no other server has it but a stand-in.
   const {
     store,
     access,
     end: endStores,
   } = await openStores({
     dataDir,
+    sockets: socketIds(sockets),
     accessLogDays: config.accessLogDays,
     accessLogBytes: config.accessLogMegabytes * 1_000_000,
     log,
@@ -108,7 +110,7 @@ async function open(
   const registry = new Registry(clock)
   onEnd(() => registry.close())
   const visiting = { config, registry, access, clock, log: log.child({ room: 'edge' }) }
-  const arrivals = openArrivals(visiting, sockets)
+  const arrivals = openArrivals({ ...visiting, sockets, descriptors: descriptorLimit() })
   onEnd(arrivals.end)
   const tokens = new TokenBook(await store.tokens.live())
   const httpsPort = () => config.publicHttpsPort || edge.ports.https

@@ -38,7 +38,9 @@ export const http: Command<HttpOptions> = {
         type: 'string',
         requiresArg: true,
         default: 'preserve',
-        describe: 'Host that the target sees: preserve (the public one), rewrite (its own) or a value',
+        describe:
+          'Host that the target sees: preserve (the public one), rewrite (its own) or a value; Origin, Referer and ' +
+          'Destination of its own pages follow it',
       })
       .option('target-protocol', {
         choices: ['http1', 'h2c'] as const,

@@ -84,8 +84,8 @@ function check(settings: Settings, id: string): Promise<void> {
     let session: Session | undefined
     dial({ server, token, ca, clock: systemClock }, hello, {
       onWelcome: (welcome, line) => {
-        session = new Session(welcome, new Map(), systemClock, NOTHING_TO_DO)
-        session.begin(line)
+        session = new Session(welcome, systemClock, NOTHING_TO_DO)
+        session.begin(line, [])
         session.sayGoodbye('checked by init')
         systemClock.after(GOODBYE_MS, resolve)
       },

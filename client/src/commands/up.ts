@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts'
 import { httpPlan, type MakePlan, tcpPlan, udpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { JSON_LINES } from './options.ts'
+import { inSpecWords } from './spec-words.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UpOptions {
@@ -34,7 +35,7 @@ export const up: Command<UpOptions> = {
       .example('$0 up http:3000,domain=app tcp:22,port=20022 udp:51820', 'a web service, ssh and WireGuard'),
   run: async (options, context) => {
     const plans = (options.spec ?? []).map(named)
-    return runTunnels(plans, options.json === true, context)
+    return runTunnels(plans, options.json === true, context, inSpecWords)
   },
 }
 
@@ -44,7 +45,8 @@ function named(spec: string): MakePlan {
     return planOf(spec)
   } catch (cause) {
     if (!(cause instanceof Failure) || cause.message.startsWith(`"${spec}"`)) throw cause
-    throw new Failure(cause.code, `"${spec}" cannot be used: ${cause.message}`, { cure: cause.cure, cause })
+    const message = `"${spec}" cannot be used: ${inSpecWords(cause.message)}`
+    throw new Failure(cause.code, message, { cure: inSpecWords(cause.cure), cause })
   }
 }
 

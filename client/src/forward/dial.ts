@@ -56,7 +56,9 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       else {
         over()
         places.give()
-        events.onFailed(isExhaustion(reason) ? noDescriptor(target) : unreachable(target, reasonOf(reason), reason))
+        events.onFailed(
+          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason), reason),
+        )
       }
     }
     current.once('error', failed)
@@ -134,7 +136,7 @@ export function isRefusal(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNREFUSED'
 }
 
-function reasonOf(error: Error): string {
+function whyUnreachable(error: Error): string {
   const code = 'code' in error ? error.code : undefined
   switch (code) {
     case 'ECONNREFUSED':

@@ -37,7 +37,7 @@ async function posted(t: TestContext, isWhole: boolean) {
   const closed = once(target.over, 'close', { signal })
   const headers = ['host', 'a', 'content-length', '4']
   const about = { tunnel: 1, method: 'POST', target: '/', headers, upgrade: '', visitor: '', connection: '' }
-  const exchange = new Http1Exchange(channel, about, isWhole, pool, { kind: 'preserve' }, () => {})
+  const exchange = new Http1Exchange(channel, about, isWhole, pool, () => {})
   t.after(() => {
     exchange.onReset(new PbtError('cancelled', 'the test is over'))
     pool.close()

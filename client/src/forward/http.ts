@@ -7,7 +7,7 @@ import { createHttp2Forwarder } from './http2/forwarder.ts'
 import type { Places } from './places.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
-import type { HostHeader } from './rewriting.ts'
+import { type HostHeader, hostHeaderFor, rewritten } from './rewriting.ts'
 
 export interface HttpForwarderOptions {
   readonly target: Target
@@ -29,7 +29,7 @@ export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
   const pool = new Pool({ target, isVerified, alpn: 'http/1.1', places, clock: systemClock })
   return {
     accept: (channel, open, last) => {
-      if (open.kind === 'http') new Http1Exchange(channel, open.head, last, pool, host, onRequest)
+      if (open.kind === 'http') new Http1Exchange(channel, rewritten(open.head, host), last, pool, onRequest)
     },
     close: () => pool.close(),
   }
@@ -37,9 +37,5 @@ export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
 
 function hostHeaderOf(option: string, target: Target): HostHeader {
   if (option === 'preserve') return { kind: 'preserve' }
-  if (option !== 'rewrite') return { kind: 'value', value: option, scheme: undefined }
-  const { authority, isTls } = target
-  // As programs write it: a port that goes without saying is left out.
-  const value = authority.replace(isTls ? /:443$/ : /:80$/, '')
-  return { kind: 'value', value, scheme: isTls ? 'https' : 'http' }
+  return hostHeaderFor(option === 'rewrite' ? target.authority : option, target.isTls)
 }

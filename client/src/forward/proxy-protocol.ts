@@ -1,5 +1,5 @@
 // The PROXY protocol's header, versions 1 and 2: tells a target the addresses of a connection that came through others.
-import { isIP } from 'node:net'
+import { bareAddress, parseAddress } from '@pbt/proto'
 
 export type ProxyVersion = 'v1' | 'v2'
 
@@ -11,6 +11,7 @@ const TCP_OVER = { 4: 0x11, 6: 0x21 } as const
 
 interface Endpoint {
   readonly address: string
+  readonly parts: readonly number[]
   readonly family: 0 | 4 | 6
   readonly port: number
 }
@@ -39,18 +40,19 @@ function binaryHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6
 
 function read(endpoint: string): Endpoint {
   const match = /^\[?([^\]]*?)\]?:(\d{1,5})$/.exec(endpoint)
-  const address = match?.[1] ?? ''
-  const family = isIP(address)
-  return { address, family: family === 4 || family === 6 ? family : 0, port: Number(match?.[2] ?? 0) & 0xffff }
+  const address = bareAddress(match?.[1] ?? '')
+  const parts = parseAddress(address) ?? []
+  return {
+    address,
+    parts,
+    family: parts.length === 4 ? 4 : parts.length === 8 ? 6 : 0,
+    port: Number(match?.[2] ?? 0) & 0xffff,
+  }
 }
 
-function octets({ address, family }: Endpoint): Buffer {
-  if (family === 4) return Buffer.from(address.split('.').map(Number))
-  const [head = '', tail] = address.split('::')
-  const groups = (text: string) => (text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16)))
-  const [first, last] = [groups(head), groups(tail ?? '')]
-  const all = [...first, ...Array<number>(tail === undefined ? 0 : 8 - first.length - last.length).fill(0), ...last]
-  const buffer = Buffer.alloc(16)
-  for (const [index, group] of all.slice(0, 8).entries()) buffer.writeUInt16BE(group & 0xffff, 2 * index)
+function octets({ parts, family }: Endpoint): Buffer {
+  if (family === 4) return Buffer.from(parts)
+  const buffer = Buffer.alloc(2 * parts.length)
+  for (const [index, group] of parts.entries()) buffer.writeUInt16BE(group, 2 * index)
   return buffer
 }

@@ -1,8 +1,8 @@
 // Output without a terminal: a line an event, and requests as far as anybody could read them.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
-import { sentence } from './sentence.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 
 /** Requests are written together this often, so that a busy tunnel spends nothing on them. */
@@ -30,8 +30,9 @@ export class Lines {
     this.write([`${this.stamp(this.wallTime())} ${line}`, ...cures, ''].join('\n'))
   }
 
-  request(record: RequestRecord): void {
-    this.ring.push(record)
+  /** `tunnel`: its number. */
+  request(tunnel: number, record: RequestRecord): void {
+    this.ring.push(tunnel, record)
     if (this.isPlanned) return
     this.isPlanned = true
     this.clock.after(REQUESTS_EVERY_MS, () => this.flush())
@@ -45,7 +46,7 @@ export class Lines {
     const shown = this.ring.newest(REQUESTS_AT_ONCE, this.written).reverse()
     const more = count - this.written - shown.length
     this.written = count
-    const lines = shown.map(record => `${this.stamp(record.startedAt)} ${requestLine(record)}\n`)
+    const lines = shown.map(({ record }) => `${this.stamp(record.startedAt)} ${requestLine(record)}\n`)
     if (more > 0) lines.unshift(`${this.stamp(this.wallTime())} ${more} more requests\n`)
     this.write(lines.join(''))
   }

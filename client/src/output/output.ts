@@ -1,13 +1,11 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
 import { systemClock } from '@pbt/proto'
 import type { Outlet } from '../../../launch/outlet.ts'
-import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import type { ClientEvent, Running } from '../tunnels/events.ts'
 import type { RequestRecord } from '../tunnels/requests.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
 import { sentence } from './sentence.ts'
-
-export type { RequestRecord } from '../tunnels/requests.ts'
 
 /** What a command tells. */
 export interface Output {
@@ -28,16 +26,6 @@ export interface OutputOptions {
   readonly isDrawn: boolean
   /** It has colours, and the user wants them. */
   readonly isColored: boolean
-}
-
-/** What a process that holds tunnels can tell of itself. */
-export interface Running {
-  /** `HOST:PORT`, for people. */
-  readonly server: string
-  readonly tunnels: readonly TunnelAsked[]
-  readonly traffic: () => Traffic
-  /** What is open now, by the number of the tunnel. */
-  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }
 
 /** For a command that does one thing and ends. */
@@ -69,7 +57,7 @@ function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
   }
 }
 
-function jsonLine({ event, ...fields }: { readonly event: string; readonly [field: string]: unknown }): string {
+function jsonLine<Event extends { readonly event: string }>({ event, ...fields }: Event): string {
   return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
 }
 
@@ -82,14 +70,14 @@ function linesOutput(stdout: Outlet, stderr: Outlet): Output {
       if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
-    request: (_, record) => lines.request(record),
+    request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
     close: () => lines.flush(),
   }
 }
 
 function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Running): Output {
-  const live = new Live({ clock: systemClock, screen, isColored, ...running })
+  const live = new Live({ clock: systemClock, wallTime: Date.now, screen, isColored, ...running })
   // Ctrl-Z: the shell gets its screen back until the process goes on.
   const stopped = () => {
     live.pause()

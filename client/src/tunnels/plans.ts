@@ -1,6 +1,5 @@
 // Tunnels as options describe them, on the command line or in a spec of `pbt up`, made into plans.
-import { isIP } from 'node:net'
-import { MAX_CONTROL_BYTES } from '@pbt/proto'
+import { MAX_CONTROL_BYTES, parseBlock } from '@pbt/proto'
 import { parsePortTarget, parseTarget } from '../config/target.ts'
 import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
@@ -117,12 +116,9 @@ function common({ name, allow = [] }: CommonOptions) {
 
 /** The server reads them again; here a slip is told before anything is opened. */
 function checkBlock(entry: string): void {
-  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry)
-  const family = isIP(match?.[1] ?? '')
-  const bits = family === 4 ? 32 : 128
-  if (family !== 0 && Number(match?.[2] ?? 0) <= bits) return
-  const why = family === 0 ? 'it is no address' : `its prefix is more than ${bits}`
-  throw new Failure('usage', `--allow "${entry}" cannot be used: ${why}`, {
+  const block = parseBlock(entry)
+  if (typeof block !== 'string') return
+  throw new Failure('usage', `--allow "${entry}" cannot be used: ${block}`, {
     cure: 'give addresses or CIDR blocks, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32',
   })
 }

@@ -3,8 +3,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Status } from '../output/status.ts'
-import type { ProcessSnapshot } from './events.ts'
+import type { ProcessSnapshot, Status } from './events.ts'
 
 const FOLDER = 'run'
 const SOCKET = /^(\d{1,10})\.sock$/
@@ -90,7 +89,10 @@ function statusOf(text: string): Status | undefined {
     const snapshot = JSON.parse(text) as Partial<ProcessSnapshot> | null
     // Of another version, perhaps: what is shown has to be there.
     const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
-    return isWhole ? { kind: 'answered', snapshot: snapshot as ProcessSnapshot } : undefined
+    if (!isWhole) return undefined
+    const { tunnels, ...rest } = snapshot as ProcessSnapshot
+    const missing = { waiting: [], allow: [], fault: '', cure: '' }
+    return { kind: 'answered', snapshot: { ...rest, tunnels: tunnels.map(tunnel => ({ ...missing, ...tunnel })) } }
   } catch {
     return undefined
   }

@@ -29,6 +29,10 @@ export interface ChannelHandler {
 export interface Channel {
   readonly id: number
   readonly kind: ChannelKind
+  /** For whom it was opened: address and port, `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+  readonly visitor: string
+  /** By the clock of the session. */
+  readonly openedAt: number
   /** Set by the opener at once, by the acceptor within `onOpen`. */
   handler: ChannelHandler
   /** Neither ended in both directions nor reset. */

@@ -6,6 +6,8 @@ export function channelStub(parts: Partial<Channel>): Channel {
   return {
     id: 1,
     kind: 'udp',
+    visitor: '203.0.113.7:50123',
+    openedAt: 0,
     handler: { onReset: () => {} },
     isOpen: true,
     isAnnounced: true,

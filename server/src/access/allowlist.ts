@@ -1,9 +1,9 @@
 // Which visitors may come: addresses and CIDR blocks, as sorted ranges, so that matching is a binary search.
-import { isIPv4, isIPv6 } from 'node:net'
-import { PbtError } from '@pbt/proto'
-import { bareAddress, groupsOf } from './peer-address.ts'
+import { PbtError, parseAddress, parseBlock } from '@pbt/proto'
 
 const MAX_ENTRIES = 10_000
+/** IPv4 addresses have as many parts. */
+const OCTETS = 4
 
 /** Blocks of one family as ranges of sort keys: disjoint, ascending. Keys have the same length, so text order is address order. */
 class Ranges {
@@ -58,9 +58,9 @@ export class Allowlist implements Judge {
 
   /** `address`: as a socket tells it. IPv4 within IPv6 is IPv4; what is no address is not allowed. */
   allows(address: string): boolean {
-    const bare = bareAddress(address)
-    if (isIPv4(bare)) return this.v4.has(keyOf(octetsOf(bare)))
-    return isIPv6(bare) && this.v6.has(keyOf(groupsOf(bare)))
+    const parts = parseAddress(address)
+    if (parts === undefined) return false
+    return (parts.length === OCTETS ? this.v4 : this.v6).has(keyOf(parts))
   }
 }
 
@@ -72,18 +72,11 @@ export function isSameBlock(one: string, other: string): boolean {
 }
 
 function blockOf(entry: string): { isV4: boolean; range: readonly [string, string] } {
-  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry.trim())
-  const written = match?.[1] ?? ''
-  const address = bareAddress(written)
-  const isV4 = isIPv4(address)
-  if (!isV4 && !isIPv6(address)) throw wrong(entry, 'it is no address')
-  const bits = isV4 ? 32 : 128
-  // The prefix of a mapped address counts from the beginning of the IPv6 address.
-  const shift = isV4 && written.includes(':') ? 96 : 0
-  const prefix = match?.[2] === undefined ? bits : Number(match[2]) - shift
-  if (prefix < 0 || prefix > bits) throw wrong(entry, `its prefix is not between ${shift} and ${bits + shift}`)
-  const groups = isV4 ? octetsOf(address) : groupsOf(address)
-  const size = bits / groups.length
+  const block = parseBlock(entry.trim())
+  if (typeof block === 'string') throw wrong(entry, block)
+  const { address, prefix } = block
+  const isV4 = address.length === OCTETS
+  const size = isV4 ? 8 : 16
   const mask = (group: number, index: number, fill: number) => {
     const kept = Math.min(Math.max(prefix - index * size, 0), size)
     const low = 2 ** (size - kept) - 1
@@ -92,14 +85,10 @@ function blockOf(entry: string): { isV4: boolean; range: readonly [string, strin
   return {
     isV4,
     range: [
-      keyOf(groups.map((group, index) => mask(group, index, 0))),
-      keyOf(groups.map((group, index) => mask(group, index, 1))),
+      keyOf(address.map((group, index) => mask(group, index, 0))),
+      keyOf(address.map((group, index) => mask(group, index, 1))),
     ],
   }
-}
-
-function octetsOf(address: string): number[] {
-  return address.split('.').map(Number)
 }
 
 /** Each group as one character: compares as the address does. */

@@ -1,4 +1,5 @@
 // Wrong tokens by address: who fails too often is refused for a while; everybody else notices nothing.
+import { Allowance } from '@pbt/proto'
 import { countedAs } from './peer-address.ts'
 
 /** The failure within a minute with which an address is refused. A person who mistypes stays far below. */
@@ -10,12 +11,11 @@ export const REFUSED_MS = 60_000
 /** Addresses kept at once; the one that failed longest ago makes room. About 1 MiB. */
 export const MAX_ADDRESSES = 10_000
 
-const MINUTE_MS = 60_000
+const SECONDS_A_MINUTE = 60
 
 interface Failures {
-  /** Failures left before the address is refused, with fractions, as of `at`. */
-  left: number
-  at: number
+  /** Failures before the one that has the address refused. */
+  readonly allowance: Allowance
   refusedUntil: number
 }
 
@@ -43,20 +43,18 @@ export class FailureLimiter {
   /** This address has shown a wrong token. True when it is refused from now on, which is worth a line in the log. */
   failed(address: string | undefined): boolean {
     const key = countedAs(address)
-    const now = this.clock.now()
-    const failures = this.byAddress.get(key) ?? { left: FAILURES_A_MINUTE, at: now, refusedUntil: 0 }
-    const refilled = ((now - failures.at) / MINUTE_MS) * FAILURES_A_MINUTE
-    failures.left = Math.min(FAILURES_A_MINUTE, failures.left + refilled) - 1
-    failures.at = now
-    const isRefused = failures.left < 1
-    if (isRefused) {
-      failures.refusedUntil = now + REFUSED_MS
-      failures.left = 0
-    }
+    const failures = this.byAddress.get(key) ?? this.none()
+    const isRefused = !failures.allowance.spend(1)
+    if (isRefused) failures.refusedUntil = this.clock.now() + REFUSED_MS
     this.byAddress.delete(key)
     this.byAddress.set(key, failures)
     this.makeRoom()
     return isRefused
+  }
+
+  private none(): Failures {
+    const allowance = new Allowance(this.clock, FAILURES_A_MINUTE - 1, FAILURES_A_MINUTE / SECONDS_A_MINUTE)
+    return { allowance, refusedUntil: 0 }
   }
 
   private makeRoom(): void {

@@ -1,7 +1,7 @@
 // The owner's own reverse proxies: which addresses are theirs, and whom they say a request came from.
 import { isIP, isIPv4 } from 'node:net'
+import { bareAddress } from '@pbt/proto'
 import { Allowlist } from './allowlist.ts'
-import { bareAddress } from './peer-address.ts'
 
 /** Proxies in a row at most; a request that claims more has a visitor whom nobody knows. */
 export const MAX_PROXIES = 32

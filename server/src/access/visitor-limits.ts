@@ -1,6 +1,7 @@
 // How many connections and requests visitors may hold and open, in all and from one address: pure counting, the sockets are
 // the edge's.
 
+import { Allowance } from '@pbt/proto'
 import { type AddressUse, UseOfAddress } from './address-use.ts'
 import { countedAs } from './peer-address.ts'
 
@@ -18,6 +19,8 @@ export const TURNED_AWAY_SHARE = 0.05
 export const MAX_TURNED_AWAY_PER_ADDRESS = 8
 /** New connections that may come at once: this many seconds' worth. A browser opens six for each host. */
 export const BURST_SECONDS = 4
+/** From this part of the connections on there are few left: those that only wait may have to go. */
+export const SCARCE_SHARE = 0.75
 /** Addresses remembered without an open connection; the one seen longest ago makes room. About 2 MiB. */
 export const MAX_REMEMBERED = 10_000
 /** Connections closed for abuse within a minute after which an address is held down for the next minute. */
@@ -48,12 +51,12 @@ export interface VisitorLimitsOptions {
 
 interface Address {
   turnedAway: number
-  /** New connections it may still open, with fractions, as of `at`. */
-  left: number
-  at: number
+  /** New connections it may still open. */
+  readonly arrivals: Allowance
   /** When it was closed for abuse, within the last minute. */
   abuses: number[]
-  heldDownUntil: number
+  /** Undefined: it is not held down. */
+  heldDownUntil: number | undefined
   readonly use: UseOfAddress
 }
 
@@ -84,6 +87,11 @@ export class VisitorLimits {
   /** Addresses remembered at the moment. */
   get size(): number {
     return this.addresses.size
+  }
+
+  /** There is little room for those who come, in connections or memory. */
+  get isScarce(): boolean {
+    return this.isMemoryShort || this.open >= this.maxConnections * SCARCE_SHARE
   }
 
   /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */
@@ -126,20 +134,17 @@ export class VisitorLimits {
     if (state.abuses.length < ABUSES_A_MINUTE) return false
     state.abuses = []
     state.heldDownUntil = now + MINUTE_MS
-    state.left = Math.min(state.left, HELD_DOWN_A_SECOND)
+    state.arrivals.change(HELD_DOWN_A_SECOND, HELD_DOWN_A_SECOND)
     return true
   }
 
   private takeOne(state: Address): boolean {
-    const now = this.options.clock.now()
-    const isHeldDown = now < state.heldDownUntil
-    const perSecond = isHeldDown ? HELD_DOWN_A_SECOND : this.options.newPerSecond
-    const most = isHeldDown ? HELD_DOWN_A_SECOND : perSecond * BURST_SECONDS
-    state.left = Math.min(most, state.left + ((now - state.at) / 1_000) * perSecond)
-    state.at = now
-    if (state.left < 1) return false
-    state.left--
-    return true
+    const { clock, newPerSecond } = this.options
+    if (state.heldDownUntil !== undefined && clock.now() >= state.heldDownUntil) {
+      state.heldDownUntil = undefined
+      state.arrivals.change(newPerSecond * BURST_SECONDS, newPerSecond)
+    }
+    return state.arrivals.spend(1)
   }
 
   /** The address's counters, seen just now. Those with connections stay for as long as these. */
@@ -159,10 +164,9 @@ export class VisitorLimits {
     const use = new UseOfAddress(most, this.requests)
     return {
       turnedAway: 0,
-      left: newPerSecond * BURST_SECONDS,
-      at: clock.now(),
+      arrivals: new Allowance(clock, newPerSecond * BURST_SECONDS, newPerSecond),
       abuses: [],
-      heldDownUntil: 0,
+      heldDownUntil: undefined,
       use,
     }
   }

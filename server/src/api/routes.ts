@@ -18,7 +18,8 @@ import { watchService } from './services/watch.ts'
 /** What services need besides the verbs. */
 export interface RouteOptions {
   readonly owner: Owner
-  readonly events: Events
+  /** Undefined: no server runs, and nothing can be watched. */
+  readonly events: Events | undefined
   /** Aborted when the server stops taking visitors: streams end. */
   readonly draining: AbortSignal
 }
@@ -30,7 +31,7 @@ export function routes({ owner, events, draining }: RouteOptions, router: Connec
   router.service(AddressService, addressService(owner))
   router.service(ClientService, clientService(owner))
   router.service(PanelService, panelService(owner))
-  router.service(ServerService, { ...watchService({ owner, events, draining }) })
+  router.service(ServerService, { ...(events && watchService({ owner, events, draining })) })
   router.service(TokenService, tokenService(owner))
   tellHealth(SERVICES, draining, router)
   reflect([...SERVICES, Health, ServerReflection, OldReflection], router)

@@ -6,11 +6,18 @@ import { table, timeText } from './table.ts'
 
 /** What pbt-server tells programs; the fields are a promise. */
 export type ServerEvent =
-  | { readonly event: 'initialised'; readonly token: string; readonly dataDir: string; readonly ca?: string }
+  | {
+      readonly event: 'initialised'
+      readonly token: string
+      readonly dataDir: string
+      readonly ca?: string
+      readonly next: string
+    }
   | Ready
   | { readonly event: 'rotated'; readonly token: string }
   | { readonly event: 'revoked'; readonly id: number }
-  | ({ readonly event: 'reserved' | 'released' } & AddressItem)
+  | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
+  | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
   | { readonly event: 'stopping' }
   | { readonly event: 'stopped' }
   | {
@@ -27,6 +34,8 @@ export interface AddressItem {
   readonly address: string
   /** The tunnel that has it or had it last. */
   readonly tunnel?: string
+  /** The owner gave it to that tunnel. */
+  readonly isMapped?: boolean
   readonly target?: string
   /** Its client is there, or expected back. */
   readonly isExpected: boolean
@@ -36,7 +45,7 @@ export interface AddressItem {
   readonly allow: readonly string[]
   readonly note?: string
   readonly createdAt: Date
-  readonly lastUsedAt?: Date
+  readonly lastUsedAt?: Date | undefined
 }
 
 /** A token, without itself. */
@@ -45,8 +54,8 @@ export interface TokenItem {
   readonly label: string
   readonly state: 'valid' | 'ending' | 'ended'
   readonly createdAt: Date
-  readonly lastUsedAt?: Date
-  readonly endsAt?: Date
+  readonly lastUsedAt?: Date | undefined
+  readonly endsAt?: Date | undefined
 }
 
 /** What there is of a kind: for programs an object a line, whose event is the kind. */
@@ -109,7 +118,7 @@ Your token, shown only this once:
 
   ${event.token}
 
-Next: pbt-server start`
+Next: ${event.next}`
     case 'ready':
       return readyText(event)
     case 'rotated':
@@ -124,6 +133,14 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return `${event.address} is kept for a tunnel that asks for it by name`
     case 'released':
       return `${event.address} is released${event.isExpected && event.tunnel !== undefined ? `, the tunnel "${event.tunnel}" loses it` : ''}`
+    case 'mapped':
+      return event.tunnel === undefined || event.isMapped !== true
+        ? `${event.address} is reserved, and given to no tunnel`
+        : `${event.address} leads to the tunnel "${event.tunnel}" from now on`
+    case 'noted':
+      return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
+    case 'login':
+      return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
+import { parseBlock } from '@pbt/proto'
 import { expandHome, PATH_EXPECTED } from '../../../launch/home-path.ts'
 
 export interface Kind<T> {
@@ -120,11 +121,7 @@ export const block: Kind<string> = {
   expected: 'an address or CIDR block, for example 10.0.0.0/8 or 2001:db8::/32',
   read: value => {
     const text = textOf(value)
-    const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text ?? '')
-    const family = isIP(match?.[1] ?? '')
-    // IPv4 is written as IPv4: the prefix of a mapped address would count from elsewhere.
-    if (/^::ffff:.*\./i.test(match?.[1] ?? '')) return undefined
-    return family !== 0 && Number(match?.[2] ?? 0) <= (family === 4 ? 32 : 128) ? text : undefined
+    return text !== undefined && typeof parseBlock(text) !== 'string' ? text : undefined
   },
   show: quoted,
 }

@@ -40,7 +40,7 @@ export interface EdgeOptions {
   readonly servesPlainHttp: boolean
   /** 0 for none. */
   readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
   readonly leastBodyRate: number
   /** The owner's reverse proxies. */
   readonly proxies: TrustedProxies
@@ -99,6 +99,7 @@ export class Edge {
       serverNameOf,
       responseTimeoutMs: options.responseTimeoutMs,
       leastBodyRate: options.leastBodyRate,
+      isScarce: () => limits.isScarce,
       isDraining: () => this.isDraining,
       access: options.access,
     }

@@ -7,7 +7,6 @@ import type { AccessLog } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
 import type { Keyring } from '../relay/keyring.ts'
 import type { Registry } from '../relay/registry.ts'
-import { descriptorLimit } from './descriptors.ts'
 import { Edge, type EdgeOptions } from './edge.ts'
 import { CookieIsolation } from './fields/cookies.ts'
 import { MemoryWatch, memoryLimit } from './memory-watch.ts'
@@ -29,12 +28,20 @@ export interface Arrivals {
   end(): Promise<void>
 }
 
-/** `sockets`: descriptors that outlive this process. From here on memory is for visitors: what is in use now is the program itself. */
-export function openArrivals({ config, registry, access, clock, log }: Common, sockets: readonly number[]): Arrivals {
+export interface ArrivalsOptions extends Common {
+  /** Descriptors of listening sockets that outlive this process. */
+  readonly sockets: readonly number[]
+  /** How many descriptors this process may have. */
+  readonly descriptors: number
+}
+
+/** From here on memory is for visitors: what is in use now is the program itself. */
+export function openArrivals(options: ArrivalsOptions): Arrivals {
+  const { config, registry, access, clock, log, sockets, descriptors } = options
   const proxies = new TrustedProxies(config.trustedProxies, config.proxyFields)
   const limits = new VisitorLimits({
     clock,
-    descriptors: descriptorLimit(),
+    descriptors,
     perAddress: config.connectionsPerAddress,
     newPerSecond: config.newConnectionsPerSecond,
     isProxy: address => proxies.trusts(address),

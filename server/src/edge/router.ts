@@ -46,7 +46,7 @@ export class Router {
    * visitor's.
    */
   route(host: string, serverName: string | undefined, address: string): Route {
-    if (this.options.limits.isMemoryShort) return reply('overloaded', { detail: 'its memory is short' })
+    if (this.options.limits.isMemoryShort) return reply('overloaded', { detail: 'the memory of the server is short' })
     if (serverName !== undefined && serverName !== host && !this.mayShare(serverName, host)) {
       const named = serverName === '' ? 'without a server name' : `for ${serverName}`
       return reply('misdirected', { detail: `the connection was made ${named}, the request is for ${host}` })
@@ -68,11 +68,11 @@ export class Router {
         return { kind: 'tunnel', tunnel: lookup.tunnel, cookies: this.options.cookies }
       case 'offline':
         return reply('offline', {
-          detail: `no client is connected for ${host}`,
+          detail: `no pbt is connected for ${host}`,
           retryAfterSeconds: lookup.retryAfterSeconds,
         })
       case 'unknown':
-        return reply('unknown-host', { detail: `nobody has opened a tunnel for ${host}` })
+        return reply('unknown-host', { detail: `you asked for ${host}` })
       case 'awaited':
         return {
           kind: 'wait',

@@ -2,8 +2,18 @@
 //
 // They stay open over a restart: visitors who arrive while no process is there wait in them instead of being refused.
 
+import { fstatSync } from 'node:fs'
+
 /** sd_listen_fds(3): they begin here. */
 const FIRST = 3
+
+/** What the kernel knows these sockets by: the same for all processes that they were handed over to. */
+export function socketIds(descriptors: readonly number[]): readonly string[] {
+  return descriptors.map(descriptor => {
+    const { dev, ino } = fstatSync(descriptor, { bigint: true })
+    return `${dev}:${ino}`
+  })
+}
 
 /** The descriptors handed over, none as a rule. Read once, at the start. */
 export function inheritedSockets(environment: NodeJS.ProcessEnv, pid: number): readonly number[] {

@@ -10,7 +10,7 @@ import {
   tunnelNameFor,
 } from './address.ts'
 import { Book, type Holder, type TunnelRecord } from './book.ts'
-import { PortChoice, type PortChoiceOptions, reasonOf } from './port-choice.ts'
+import { PortChoice, type PortChoiceOptions, whyNotListening } from './port-choice.ts'
 import { randomLabel } from './random-name.ts'
 import type { Affinity, Registry } from './registry.ts'
 
@@ -131,7 +131,7 @@ export class Addresses {
     try {
       await this.ports.listen(address)
     } catch (error) {
-      return reasonOf(error)
+      return whyNotListening(error)
     }
     this.ports.unlistenIfFree(address)
     return ''
@@ -141,7 +141,7 @@ export class Addresses {
     this.options.registry.setOffline(address.key)
     if (!('number' in address) || !this.ports.isInRange(address.number)) return
     await this.ports.listen(address).catch((error: unknown) => {
-      this.options.log.error('cannot listen on a reserved port', { port: address.text, reason: reasonOf(error) })
+      this.options.log.error('cannot listen on a reserved port', { port: address.text, reason: whyNotListening(error) })
     })
   }
 
@@ -250,7 +250,7 @@ export class Addresses {
     const mapped = this.book.mappedElsewhere(address, name)
     if (mapped !== undefined) {
       throw new PbtError(code, `${what} is kept for the tunnel "${mapped}"`, {
-        cure: `open it with --name ${mapped}, or ${another}`,
+        cure: `open it with --name "${mapped}", or ${another}`,
       })
     }
     const obstacle = this.book.obstacle(address, holder, domains.length > 0 || port > 0)

@@ -7,7 +7,7 @@ import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
 import type { RelayNews } from './news.ts'
-import { type Listeners, type PortRange, reasonOf } from './port-choice.ts'
+import { type Listeners, type PortRange, whyNotListening } from './port-choice.ts'
 import type { Registry } from './registry.ts'
 import { LinkService } from './service.ts'
 import { Sessions } from './sessions.ts'
@@ -103,7 +103,7 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {
   const { failed, outside } = await addresses.load(GRACE_MS)
   for (const { address, error } of failed) {
-    log.error('cannot listen on a reserved port', { port: address.text, reason: reasonOf(error) })
+    log.error('cannot listen on a reserved port', { port: address.text, reason: whyNotListening(error) })
   }
   if (outside.length === 0) return
   const ports = outside.map(({ text }) => text)

@@ -80,10 +80,14 @@ export class PortChoice {
     try {
       await this.listen(address)
     } catch (cause) {
-      throw new PbtError('port-taken', `the server cannot listen on ${protocol} port ${number}: ${reasonOf(cause)}`, {
-        cure: cureOf(cause),
-        cause,
-      })
+      throw new PbtError(
+        'port-taken',
+        `the server cannot listen on ${protocol} port ${number}: ${whyNotListening(cause)}`,
+        {
+          cure: cureOf(cause),
+          cause,
+        },
+      )
     }
     return address
   }
@@ -97,7 +101,13 @@ export class PortChoice {
       // Somebody who asked for it may have got it while we listened.
       if (this.book.obstacle(address, holder, false) !== undefined) continue
       for (const { number: port, error } of lost) {
-        const fields = { protocol, port, reason: reasonOf(error), given: address.number, target: holder.description }
+        const fields = {
+          protocol,
+          port,
+          reason: whyNotListening(error),
+          given: address.number,
+          target: holder.description,
+        }
         this.options.log.warn('a reserved port cannot be had, the tunnel got another one', fields)
       }
       return address
@@ -167,7 +177,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** Why a port cannot be listened on. */
-export function reasonOf(error: unknown): string {
+export function whyNotListening(error: unknown): string {
   const code = codeOf(error)
   if (code === 'EADDRINUSE') return 'another program uses it'
   if (code === 'EACCES') return 'the server may not listen there'

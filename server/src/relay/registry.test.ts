@@ -10,11 +10,13 @@ const tunnel = (name: string): LiveTunnel => ({
   name,
   affinity: { machineId: 'machine', kind: 'http', target: name },
   isNearlyFull: false,
+  isShort: false,
   idleTimeoutMs: 0,
   replyFactor: undefined,
   allows: () => true,
   open: notAskedFor,
   connect: notAskedFor,
+  noteShort: notAskedFor,
 })
 
 test('a name is unknown, online, offline, and only its own tunnel takes it offline', () => {

@@ -23,6 +23,8 @@ export interface LiveTunnel {
   readonly affinity: Affinity
   /** Its session has few channels left: they are for visitors whose addresses have little under way. */
   readonly isNearlyFull: boolean
+  /** Its session is nearly full, or its client had no room for a visitor of late: who only waits may have to go. */
+  readonly isShort: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
   /** How many times the bytes that came from a UDP source it may be sent until it is proven; undefined: no bound. */
@@ -36,6 +38,8 @@ export interface LiveTunnel {
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel
   /** Opens a channel for a connection or flow. `visitor` and `local`: address and port. Throws as `open`. */
   connect(kind: 'tcp' | 'udp', visitor: string, local: string, handler: ChannelHandler): Channel
+  /** Its client had no room for a visitor (`limit`). */
+  noteShort(): void
 }
 
 export type Lookup =

@@ -14,6 +14,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import {
+  bareAddress,
   type Clock,
   encodeLinkFrame,
   HANDSHAKE_MS,
@@ -26,7 +27,7 @@ import {
   type Timer,
 } from '@pbt/proto'
 import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
-import { bareAddress, countedAs } from '../access/peer-address.ts'
+import { countedAs } from '../access/peer-address.ts'
 import type { TokenCheck } from '../access/token-check.ts'
 import type { Log } from '../observe/log.ts'
 import { logRefused } from '../observe/refused-line.ts'

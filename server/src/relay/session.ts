@@ -64,6 +64,9 @@ const NAME_CHARS = 100
 const TUNNEL_CHANGES = 2 * MAX_TUNNELS
 const TUNNEL_CHANGES_A_SECOND = 2
 
+/** How long a client counts as short of room (descriptors) after it had none: until those who waited longest have gone. */
+const CLIENT_SHORT_MS = 10_000
+
 export class Session implements TunnelSession, ClientFacts {
   readonly id = randomBytes(16)
   readonly secret = randomBytes(32)
@@ -85,6 +88,7 @@ export class Session implements TunnelSession, ClientFacts {
   private readonly told = new Map<Tunnel, TunnelOpened>()
   private readonly beganAt: number
   private readonly changes: Allowance
+  private clientShortUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: SessionContext, hello: Hello, tokenId: number) {
     this.context = context
@@ -136,6 +140,14 @@ export class Session implements TunnelSession, ClientFacts {
 
   get isClosed(): boolean {
     return this.state.kind === 'closed'
+  }
+
+  get isClientShort(): boolean {
+    return this.context.clock.now() < this.clientShortUntil
+  }
+
+  noteClientShort(): void {
+    this.clientShortUntil = this.context.clock.now() + CLIENT_SHORT_MS
   }
 
   /** Whether this is the proof that the session was given; in constant time. */

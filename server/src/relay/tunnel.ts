@@ -25,6 +25,9 @@ export interface TunnelSession {
   readonly mux: Mux
   readonly isAttached: boolean
   readonly isClosed: boolean
+  /** Its client had no room for a visitor of late. */
+  readonly isClientShort: boolean
+  noteClientShort(): void
   /** A visitor was turned away by the allowlist, the `count`th of this tunnel. */
   refusedVisitor(tunnel: Tunnel, peer: string, count: number): void
   /** Ends the tunnel and tells the client why. */
@@ -134,6 +137,14 @@ export class Tunnel implements Holder {
 
   get isNearlyFull(): boolean {
     return this.session.mux.channelCount >= MAX_CHANNELS - RESERVED_CHANNELS
+  }
+
+  get isShort(): boolean {
+    return this.isNearlyFull || this.session.isClientShort
+  }
+
+  noteShort(): void {
+    this.session.noteClientShort()
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {

@@ -1,11 +1,14 @@
 // Opens what is kept: the database of what lasts, and the log of what visitors do.
 import { AccessLog } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
+import { holdDataDir } from './data-hold.ts'
 import { LogStore } from './log-store.ts'
-import { openStore, type Store } from './store.ts'
+import { isSetUp, openStore, type Store } from './store.ts'
 
 export interface StoresOptions {
   readonly dataDir: string
+  /** What the kernel knows the sockets by that outlive this process. */
+  readonly sockets: readonly string[]
   /** 0 keeps no records. */
   readonly accessLogDays: number
   readonly accessLogBytes: number
@@ -19,8 +22,26 @@ export interface Stores {
   end(): Promise<void>
 }
 
-/** Throws Failure. */
-export async function openStores({ dataDir, accessLogDays, accessLogBytes, log }: StoresOptions): Promise<Stores> {
+/** Throws Failure, also when another server has the data directory. */
+export async function openStores(options: StoresOptions): Promise<Stores> {
+  // Before the database is opened, which would migrate it beneath the other server.
+  const release = isSetUp(options.dataDir) ? holdDataDir(options.dataDir, options.sockets) : () => {}
+  try {
+    const { end, ...stores } = await openAll(options)
+    return {
+      ...stores,
+      end: async () => {
+        await end()
+        release()
+      },
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+async function openAll({ dataDir, accessLogDays, accessLogBytes, log }: StoresOptions): Promise<Stores> {
   const store = await openStore(dataDir)
   if (store.applied.length > 0) log.info('database migrated', { migrations: store.applied })
   try {

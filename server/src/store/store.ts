@@ -42,6 +42,11 @@ export async function makeStore(dataDir: string): Promise<Store> {
   return open(file)
 }
 
+/** Whether there is a database. Throws Failure. */
+export function isSetUp(dataDir: string): boolean {
+  return isThere(join(dataDir, DATABASE_FILE))
+}
+
 /** Opens a database that is there. Throws Failure; `not-initialised` when there is none. */
 export async function openStore(dataDir: string): Promise<Store> {
   const file = join(dataDir, DATABASE_FILE)

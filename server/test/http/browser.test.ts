@@ -1,28 +1,12 @@
 // A browser loads a page with 50 assets, talks over a WebSocket and hears events, all through the tunnel.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
-import { scratch, startPbt } from '../support/programs.ts'
+import { INSTALL_MS, openBrowser } from '../support/browser.ts'
+import { startPbt } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { acceptUpgrade, FrameReader, frame } from '../support/websocket.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
 const ASSETS = 50
-/** Installing the browser may take this long. */
-const INSTALL_MS = 480_000
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
-
-/** Installs Debian's when this user may; whether there is one then. */
-function hasChromium(): boolean {
-  if (!existsSync(CHROMIUM) && process.getuid?.() === 0) {
-    spawnSync('apt-get', ['update'], { timeout: 120_000 })
-    spawnSync('apt-get', ['install', '-y', 'chromium'], { timeout: 240_000 })
-  }
-  return existsSync(CHROMIUM)
-}
 
 const PAGE = `<!doctype html><title>through the tunnel</title>
 ${Array.from({ length: ASSETS }, (_, index) => `<script src="/asset/${index}.js"></script>`).join('\n')}
@@ -35,10 +19,8 @@ socket.onmessage = event => { window.echoed = new TextDecoder().decode(event.dat
 </script>`
 
 test('Chromium loads 50 assets, a WebSocket and an event stream', { timeout: INSTALL_MS }, async t => {
-  if (!hasChromium()) {
-    t.skip('chromium is not installed: apt-get install chromium')
-    return
-  }
+  const browser = await openBrowser(t)
+  if (browser === undefined) return
   const port = await httpTarget(
     t,
     (request, response) => {
@@ -65,13 +47,6 @@ test('Chromium loads 50 assets, a WebSocket and an event stream', { timeout: INS
       }),
   )
   const { server } = await startPbt(t, port)
-  const browser = await chromium.launchPersistentContext(join(scratch(t), 'profile'), {
-    executablePath: CHROMIUM,
-    headless: true,
-    ignoreHTTPSErrors: true,
-    args: FLAGS,
-  })
-  t.after(() => browser.close())
   const page = await browser.newPage()
   await page.goto(`https://app.localhost:${server.https}/`)
   await page.waitForFunction('window.heard === "news" && window.echoed === "hi"')

@@ -25,7 +25,7 @@ test('B11: unknown names, in the form the visitor reads', async t => {
 test('a target that is not there, or closes without an answer', async t => {
   const unreachable = await startPbt(t, 1)
   const answer = await rawRequest(t, unreachable.server, get('app.localhost'))
-  assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*pbt-error: target-unreachable[\s\S]*connection refused/)
+  assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*pbt-error: target-unreachable/)
   const closes = await startPbt(t, await rawTarget(t, socket => socket.once('data', () => socket.destroy())))
   assert.match(await rawRequest(t, closes.server, get('app.localhost')), /502 [\s\S]*pbt-error: target-broke/)
 })

@@ -2,22 +2,25 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { scratch } from '../support/programs.ts'
 
+const START = fileURLToPath(new URL('../../../scripts/start.js', import.meta.url))
+
 test('the demonstration announces what answers, and ends with all its programs', async t => {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../../scripts/start.js', import.meta.url))], {
+  const child = spawn(process.execPath, [START], {
     env: { ...process.env, PBT_DEMO_HOME: scratch(t), PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGTERM'))
-  let text = ''
-  while (!text.includes('Ctrl-C')) text += String((await once(child.stdout, 'data'))[0])
-  assert.match(text, /https:\/\/demo\.localhost:\d+/)
-  assert.match(text, /token +pbt_[A-Za-z0-9_-]{43}/)
-  const port = Number(/http:\/\/demo\.localhost:(\d+)/.exec(text)?.[1])
+  let said = ''
+  while (!said.includes('Ctrl-C')) said += String((await once(child.stdout, 'data'))[0])
+  assert.match(said, /https:\/\/demo\.localhost:\d+/)
+  assert.match(said, /token +pbt_[A-Za-z0-9_-]{43}/)
+  const port = Number(/http:\/\/demo\.localhost:(\d+)/.exec(said)?.[1])
   const visitor = connect({ port, host: '127.0.0.1' })
   visitor.write('GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: close\r\n\r\n')
   let answer = ''
@@ -27,4 +30,23 @@ test('the demonstration announces what answers, and ends with all its programs',
   assert.deepEqual(await once(child, 'exit'), [0, null])
   const again = connect({ port, host: '127.0.0.1' })
   await assert.rejects(once(again, 'connect'), { code: 'ECONNREFUSED' })
+})
+
+test('H47: a demonstration whose port is taken says how to run it with another one', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  for (const setting of ['https-port', 'http-port']) {
+    const ports = { PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' }
+    const variable = `PBT_DEMO_${setting.replace('-', '_').toUpperCase()}`
+    const child = spawn(process.execPath, [START], {
+      env: { ...process.env, PBT_DEMO_HOME: scratch(t), ...ports, [variable]: String(port) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    t.after(() => child.kill('SIGTERM'))
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+    assert.equal(code, 1)
+    assert.match(said, new RegExp(`to do: .*"npm start -- --${setting} PORT"`))
+  }
 })

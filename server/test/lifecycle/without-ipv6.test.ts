@@ -115,15 +115,11 @@ test('H45: pbt tells why nobody answers on localhost, not that there is no IPv6'
     undefined,
     WITHOUT_IPV6,
   )
-  let said = ''
-  plain.child.stdout?.on('data', chunk => {
-    said += chunk
-  })
-  await plain.until(() => /online/.exec(said) ?? undefined, 'the tunnel')
+  await plain.until(() => /online/.exec(plain.said) ?? undefined, 'the tunnel')
   assert.match(await rawRequest(t, server, GET.replace('app', 'plain')), /^HTTP\/1\.1 502 /)
   await plain.until(
-    () => /could not connect to 127\.0\.0\.1:1: connection refused/.exec(said) ?? undefined,
-    `the request in ${said}`,
+    () => /could not connect to 127\.0\.0\.1:1: connection refused/.exec(plain.said) ?? undefined,
+    'the request',
   )
 })
 

@@ -10,7 +10,9 @@ const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 
 test('of several tunnels one for which no port is left is refused, told of and asked for again, and the others serve', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  const server = await startServer(t, { serverArgs: ['--port-range', '20000-20000'] })
+  // Any one will do that no other program has.
+  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const server = await startServer(t, { serverArgs: ['--port-range', `${port}-${port}`] })
   const home = join(scratch(t), 'home')
   await startClient(t, server, ['tcp', '22'])
   const { client } = await startClient(t, server, ['up', `http:${target},domain=app`, 'tcp:2222'], { home })
@@ -55,4 +57,18 @@ test('a client that restarts with its clock set back takes over from the one tha
   const second = program(t, CLIENT, ['http', String(target), '--domain', 'app', '--json'], env)
   await second.event('online')
   assert.match(await rawRequest(t, server, GET), /here$/)
+})
+
+test('H47: `pbt up` tells what to do as specs are spelt, for what it finds itself and for what the server says', async t => {
+  const server = await startServer(t)
+  const wrong = program(t, CLIENT, ['up', 'tcp:22,port=99999', '--json'], clientEnv(t, server))
+  const slip = await wrong.event('error')
+  assert.doesNotMatch(`${slip.message} ${slip.cure}`, /--/)
+  const specs = ['tcp:22,port=1', 'http:1,domain=admin', 'udp:22,port=2']
+  const up = program(t, CLIENT, ['up', ...specs, '--json'], clientEnv(t, server))
+  await up.exited
+  const cures = up.events.filter(({ event }) => event === 'error').map(({ cure }) => String(cure))
+  assert.equal(cures.length, specs.length)
+  assert.ok(cures.filter(cure => cure.includes('port=')).length === 2, cures.join('; '))
+  for (const cure of cures) assert.doesNotMatch(cure, /--(reserve-port|domain|name)/)
 })

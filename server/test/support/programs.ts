@@ -41,6 +41,8 @@ process.once('SIGTERM', () => {
 export class Program {
   readonly child: ChildProcess
   readonly events: ProgramEvent[] = []
+  /** What it said to people. */
+  said = ''
   stderr = ''
   readonly exited: Promise<Exit>
   private readonly name: string
@@ -77,6 +79,7 @@ export class Program {
     const lines = createInterface({ input: this.child.stdout ?? process.stdin })
     lines.on('line', line => {
       if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
+      else this.said += `${line}\n`
       this.wake()
     })
     this.exited = Promise.all([once(this.child, 'close'), once(lines, 'close')]).then(([[code, signal]]) => {
@@ -260,6 +263,13 @@ export async function startClient(
   const { urls } = await client.event('online')
   const url = new URL(String((urls as unknown[])[0]))
   return { client, url, port: Number(url.port) }
+}
+
+/** A client with these arguments whose first tunnel is online and that speaks to people: `said` has the reason of each failed request. */
+export async function startTalkingClient(t: Cleaner, server: RunningServer, args: readonly string[]): Promise<Program> {
+  const client = program(t, CLIENT, args, clientEnv(t, server))
+  await client.until(() => /online: .*/.exec(client.said) ?? undefined, 'the tunnel')
+  return client
 }
 
 /** A client with one HTTP tunnel, online. */

@@ -61,6 +61,13 @@ export function addressService({
       const { address: after, isAdded } = await addresses.allowPeer(textOf('address', address), entry)
       return { address: messageOf(after), isAdded }
     },
+    async removePeer({ address, block }) {
+      const wrong = new Violations()
+      wrong.read('address', () => addresses.textOf(address))
+      wrong.read('block', () => checkBlock(block))
+      wrong.check()
+      return { address: messageOf(await addresses.allow(address, { kind: 'remove', blocks: [block] })) }
+    },
     async setNote({ address, note }) {
       return { address: messageOf(await addresses.setNote(textOf('address', address), note)) }
     },

@@ -1,7 +1,6 @@
 // Who a visitor is and which host is meant, as connections and fields say it; and fields as lists.
-import type { HeaderList } from '@pbt/proto'
+import { bareAddress, type HeaderList } from '@pbt/proto'
 import type { AddressUse } from '../../access/address-use.ts'
-import { bareAddress } from '../../access/peer-address.ts'
 
 /** What the connection says of a visitor; made once a connection. */
 export interface Visitor {

@@ -21,8 +21,10 @@ export interface Http1Options {
   /** The server name of the connection, undefined without TLS. */
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
   readonly leastBodyRate: number
+  /** Room is short for all visitors. */
+  readonly isScarce: () => boolean
   /** The server is stopping: connections end with their answers. */
   readonly isDraining: () => boolean
   /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
@@ -101,7 +103,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   /** Ends waits that have lasted too long. Called once a second. */
   tick(tick: number): void {
     if (this.state === 'closing') this.tickClosing(tick)
-    else if (this.exchange !== undefined) this.exchange.watchBody(this.options.leastBodyRate)
+    else if (this.exchange !== undefined) this.exchange.watchBody(this.options.leastBodyRate, this.options.isScarce())
     else if (this.headSince !== undefined) {
       if (tick - this.headSince > HEAD_TICKS)
         this.refuse(new RefusedRequest('the request head did not come in time', 408))

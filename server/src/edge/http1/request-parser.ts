@@ -1,4 +1,8 @@
 // Reads HTTP/1 requests of visitors: eats bytes, tells what is complete, never touches a socket (RFC 9112).
+//
+// Our own, for two reasons. Of 80 probes that two servers could read in two ways Node's parser takes 27 (two Hosts, one that the
+// target contradicts, codings before chunked). And it is half the work: a bare node:http proxy takes 66 to 74 µs of CPU a request
+// where this edge takes 37 to 39, in the same rounds (bench/README.md).
 import type { HeaderList } from '@pbt/proto'
 import { BodyReader, type BodySink, Http1Error, readFields, SectionReader } from '@pbt/proto/http1'
 import { RefusedRequest } from './request-line.ts'
@@ -75,9 +79,18 @@ export class IncomingRequest {
     return !this.isChunked && this.contentLength <= 0
   }
 
-  /** The visitor wants to go on with another protocol; h2c is between it and the edge, which does not speak it. */
+  /**
+   * The visitor wants to go on with another protocol, and what would be that is told from its body. Otherwise Upgrade is ignored, as
+   * every server may (RFC 9110 section 7.8): of HTTP/1.0; of h2c, which is between the visitor and the edge, which does not speak it;
+   * behind a body whose length is not known or that is held back; and of a WebSocket with a body or another method than GET.
+   */
   get isUpgrade(): boolean {
-    return this.upgrade !== '' && hasOption(this.connection, 'upgrade') && !hasOption(this.upgrade.toLowerCase(), 'h2c')
+    if (this.upgrade === '' || this.minor === 0 || !hasOption(this.connection, 'upgrade')) return false
+    const protocols = this.upgrade.toLowerCase()
+    if (hasOption(protocols, 'h2c')) return false
+    const { hasNoBody } = this
+    if (hasOption(protocols, 'websocket')) return this.method === 'GET' && hasNoBody
+    return hasNoBody || (!this.isChunked && this.expect === '')
   }
 
   /** The connection may be used again (RFC 9112 section 9.3). */

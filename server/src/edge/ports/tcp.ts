@@ -1,7 +1,15 @@
 // TCP visitors of a port: each connection is a channel, joined to it until both ends are over.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Channel, type ChannelHandler, KIB, keepAliveDelayMs, PbtError, Pipe, resetStream } from '@pbt/proto'
-import { bareAddress } from '../../access/peer-address.ts'
+import {
+  bareAddress,
+  type Channel,
+  type ChannelHandler,
+  KIB,
+  keepAliveDelayMs,
+  PbtError,
+  Pipe,
+  resetStream,
+} from '@pbt/proto'
 import type { VisitorLimits } from '../../access/visitor-limits.ts'
 import type { AccessSink } from '../../observe/access-log.ts'
 import type { VisitEnd } from '../../observe/access-record.ts'
@@ -111,7 +119,15 @@ class TcpVisit implements VisitEnd {
     try {
       const channel = tunnel.connect('tcp', peer, local, opening)
       this.channel = channel
-      channel.handler = new Pipe(socket, channel, code => this.over(code ?? ''), use)
+      channel.handler = new Pipe(
+        socket,
+        channel,
+        code => {
+          if (code === 'limit') tunnel.noteShort()
+          this.over(code ?? '')
+        },
+        use,
+      )
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
       this.refuse(error.code)

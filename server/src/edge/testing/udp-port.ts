@@ -36,6 +36,8 @@ function tunnelIn(world: World, opened: Opened[], isLinkBehind: () => boolean): 
   return {
     name: 'udp',
     isNearlyFull: false,
+    isShort: false,
+    noteShort: () => {},
     get affinity() {
       return world.affinity
     },
