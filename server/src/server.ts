@@ -34,6 +34,9 @@ import { urlOf } from './relay/urls.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
 
+/** How long a stopping server waits until that is written, milliseconds. */
+const STOPPING_MS = 500
+
 export interface ServerOptions {
   readonly settings: Settings
   readonly log: Log
@@ -212,6 +215,7 @@ async function open(
   const { api, drain, end } = await openApi({
     config,
     owner,
+    events,
     tokens: adminTokens,
     proxies: arrivals.proxies,
     refusedToken: address => tellRefused('token', address),
@@ -255,6 +259,8 @@ async function open(
   const { sessions, links } = relay
   const stop = async () => {
     tell(serverStopping('it was told to'))
+    // Who looks on hears of it before the stream ends.
+    await events.flush(STOPPING_MS)
     const drainMs = config.drainSeconds * 1_000
     await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })
     await endAll()

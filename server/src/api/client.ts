@@ -45,7 +45,7 @@ export function clientsAt(socketPath: string): ApiClients {
 export function clientsOf(owner: Owner, log: Log): ApiClients {
   const draining = new AbortController().signal
   const options = { router: { interceptors: [tellFailures(log)] } }
-  return clientsOver(createRouterTransport(router => routes({ owner, draining }, router), options))
+  return clientsOver(createRouterTransport(router => routes({ owner, events: undefined, draining }, router), options))
 }
 
 /** Whether a call failed because nobody listens on the socket. */
