@@ -28,9 +28,12 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
-  const maker = new PlanMaker((number, record) => {
-    observed.request(number)
-    output.request(number, record)
+  const maker = new PlanMaker({
+    opened: (number, kind, visitor) => output.opened(number, kind, visitor),
+    over: (number, record) => {
+      observed.request(number)
+      output.request(number, record)
+    },
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
   const traffic = () => agent?.traffic ?? NO_TRAFFIC

@@ -29,6 +29,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+const VISIT = /^\{"event":"(?:request|connection|flow)"/
+/** Visits that a program's events are kept of. */
+const MAX_VISITS = 1_000
+
 const running = new Set<ChildProcess>()
 
 // A run of tests that is ended from outside ends its files with SIGTERM, and nobody else would end their programs.
@@ -41,6 +45,8 @@ process.once('SIGTERM', () => {
 export class Program {
   readonly child: ChildProcess
   readonly events: ProgramEvent[] = []
+  /** The newest events of what visitors did, as lines: a busy program says thousands a second. */
+  private visits: string[] = []
   stderr = ''
   readonly exited: Promise<Exit>
   private readonly name: string
@@ -76,7 +82,8 @@ export class Program {
     })
     const lines = createInterface({ input: this.child.stdout ?? process.stdin })
     lines.on('line', line => {
-      if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
+      if (VISIT.test(line)) this.visited(line)
+      else if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
       this.wake()
     })
     this.exited = Promise.all([once(this.child, 'close'), once(lines, 'close')]).then(([[code, signal]]) => {
@@ -120,6 +127,16 @@ export class Program {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     if (this.exit === undefined) this.child.kill(signal)
     return await this.exited
+  }
+
+  /** The newest `request`, `connection` and `flow` events, which are not among `events`. */
+  get visitEvents(): ProgramEvent[] {
+    return this.visits.map(line => JSON.parse(line) as ProgramEvent)
+  }
+
+  private visited(line: string): void {
+    this.visits.push(line)
+    if (this.visits.length > 2 * MAX_VISITS) this.visits = this.visits.slice(-MAX_VISITS)
   }
 
   private wake(): void {
