@@ -29,7 +29,10 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token', Said>>
 }
 
 const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'silent' | 'dropped', Said>> = {
-  stored: ['`server`', '`init` has checked and stored the token'],
+  stored: [
+    '`server`, `replaced`',
+    '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
+  ],
   connected: ['`server`', 'a session with the server has begun'],
   online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
   added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
@@ -67,7 +70,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
   ],
   tunnel: [
     '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allow`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this machine, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
+    '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
