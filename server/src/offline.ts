@@ -6,12 +6,17 @@ import { openDevelopmentAuthority } from './certs/development-authority.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
 import { Failure } from './failure.ts'
 import { AddressVerbs } from './owner/addresses.ts'
+import { ClientVerbs } from './owner/clients.ts'
+import { type NewEvent, newEvent, type Tell } from './owner/event.ts'
+import { LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { restingPorts } from './owner/ports.ts'
 import { TokenVerbs } from './owner/tokens.ts'
 import { keptAddress } from './relay/address.ts'
 import { urlOf } from './relay/urls.ts'
+import { LogStore } from './store/log-store.ts'
 import { makeStore, openStore, type Store } from './store/store.ts'
 
 /** What is there after `initialise`. */
@@ -45,15 +50,22 @@ export async function initialise(
 
 /** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
 export async function withOwner<T>(config: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
-  const store = await openStore(config.dataDir)
+  const { dataDir, accessLogDays, accessLogMegabytes } = config
+  const store = await openStore(dataDir)
+  const records = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogMegabytes * 1_000_000 } })
+  const told: NewEvent[] = []
+  const tell: Tell = happening => void told.push(newEvent(happening, new Date()))
   try {
-    return await call(await restingOwner(config, store))
+    return await call(await restingOwner(config, store, records, tell))
   } finally {
+    // What was done is done, whether it can be told or not.
+    if (told.length > 0) await store.events.append(told).catch(() => {})
+    await records.close()
     await store.close()
   }
 }
 
-async function restingOwner(config: Config, store: Store): Promise<Owner> {
+async function restingOwner(config: Config, store: Store, records: LogStore, tell: Tell): Promise<Owner> {
   const { baseDomain, portRange, httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort } = config
   // Nothing here serves anybody.
   const changed = async () => {}
@@ -66,8 +78,15 @@ async function restingOwner(config: Config, store: Store): Promise<Owner> {
       ports: restingPorts(portRange, own),
       connectionsOf: () => [],
       changed,
+      tell,
     }),
-    tokens: new TokenVerbs({ records: store.tokens, changed }),
+    clients: new ClientVerbs({
+      records: store.clients,
+      live: undefined,
+      history: (id, before, most) => store.events.ofClient(id, before, most),
+      tell,
+    }),
+    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
     panel: new PanelVerbs({
       records: store.panelSessions,
       tokens,
@@ -77,7 +96,10 @@ async function restingOwner(config: Config, store: Store): Promise<Owner> {
       refused: () => {},
       onError: () => {},
       clock: systemClock,
+      tell,
     }),
+    log: new LogVerbs({ records, live: undefined, addresses: () => store.addresses.list() }),
+    metrics: new MetricsVerbs(records),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, publicHttpsPort || httpsPort),
   }
 }

@@ -57,6 +57,11 @@ export class ChannelTable {
     if (channel.kind === 'udp') this.flows--
   }
 
+  /** One after the other; those that come meanwhile too, and those that go are left out. */
+  all(): MapIterator<MuxChannel> {
+    return this.byId.values()
+  }
+
   /** Bytes that wait to be sent, and how often data of a channel waited for the peer since the session began. */
   get queued(): { bytes: number; stalls: number } {
     let [bytes, stalls] = [0, this.pastStalls]
@@ -71,6 +76,13 @@ export class ChannelTable {
   isBusyUpTo(channel: number): boolean {
     for (const { id, kind } of this.byId.values()) if (id <= channel && kind !== 'udp') return true
     return false
+  }
+
+  /** How many with at most this number are open. */
+  countUpTo(channel: number): number {
+    let count = 0
+    for (const id of this.byId.keys()) if (id <= channel) count++
+    return count
   }
 
   private addPast({ tunnel, bytesSent, bytesReceived }: MuxChannel): void {

@@ -8,7 +8,7 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, PanelService, TokenService } from '@pbt/proto/admin/v1'
+import { AddressService, LogService, PanelService, TokenService } from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -21,6 +21,7 @@ export interface ApiClients {
   readonly addresses: Client<typeof AddressService>
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
+  readonly log: Client<typeof LogService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -44,7 +45,7 @@ export function clientsAt(socketPath: string): ApiClients {
 export function clientsOf(owner: Owner, log: Log): ApiClients {
   const draining = new AbortController().signal
   const options = { router: { interceptors: [tellFailures(log)] } }
-  return clientsOver(createRouterTransport(router => routes({ owner, draining }, router), options))
+  return clientsOver(createRouterTransport(router => routes({ owner, events: undefined, draining }, router), options))
 }
 
 /** Whether a call failed because nobody listens on the socket. */
@@ -68,5 +69,6 @@ function clientsOver(transport: Transport): ApiClients {
     addresses: createClient(AddressService, transport),
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
+    log: createClient(LogService, transport),
   }
 }

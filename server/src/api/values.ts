@@ -55,10 +55,10 @@ export function textOf(field: string, value: string): string {
 }
 
 /** How many rows a page has: 0 is `usual`, more than `most` is `most`, less than 0 is wrong. */
-export function pageSizeOf(value: number, usual: number, most: number): number {
+export function pageSizeOf(value: number, usual: number, most: number, field = 'page_size'): number {
   if (value >= 0) return value === 0 ? usual : Math.min(value, most)
   const wrong = new Violations()
-  wrong.add('page_size', `it is ${value}; 0 or more would be right`)
+  wrong.add(field, `it is ${value}; 0 or more would be right`)
   wrong.check()
   return usual
 }
@@ -79,7 +79,7 @@ export function pageOf<T>(
 
 function keyIn(pageToken: string): string {
   const key = Buffer.from(pageToken, 'base64url').toString()
-  if (/^[A-Za-z0-9_-]{1,600}$/.test(pageToken) && Buffer.from(key).toString('base64url') === pageToken) return key
+  if (/^[A-Za-z0-9_-]{1,3000}$/.test(pageToken) && Buffer.from(key).toString('base64url') === pageToken) return key
   const wrong = new Violations()
   wrong.add('page_token', 'it is not one that this server gave; begin without one')
   wrong.check()

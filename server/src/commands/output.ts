@@ -2,6 +2,7 @@
 import type { Outlet } from '../../../launch/outlet.ts'
 import { type ConfigProblem, sentenceOf } from '../config/config.ts'
 import type { FailureCode } from '../failure.ts'
+import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
 
 /** What pbt-server tells programs; the fields are a promise. */
@@ -18,6 +19,8 @@ export type ServerEvent =
   | { readonly event: 'revoked'; readonly id: number }
   | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
   | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
+  /** So many records came too fast to be told. */
+  | { readonly event: 'skipped'; readonly records: number }
   | { readonly event: 'stopping' }
   | { readonly event: 'stopped' }
   | {
@@ -58,10 +61,33 @@ export interface TokenItem {
   readonly endsAt?: Date | undefined
 }
 
+/** What a visitor did. */
+export interface RecordItem {
+  /** Missing while it is not written yet. */
+  readonly id?: number
+  /** Empty: for none. */
+  readonly tunnel: string
+  /** http, websocket, upgrade, tcp or udp. */
+  readonly kind: string
+  readonly peer: string
+  /** Method and path without the query. */
+  readonly summary: string
+  /** 0: there was no answer. */
+  readonly status: number
+  readonly startedAt: Date
+  readonly endedAt: Date
+  readonly durationMs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Why it ended; empty: it was complete. */
+  readonly reason: string
+}
+
 /** What there is of a kind: for programs an object a line, whose event is the kind. */
 export type ServerList =
   | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
   | { readonly list: 'token'; readonly items: readonly TokenItem[] }
+  | { readonly list: 'record'; readonly items: readonly RecordItem[] }
 
 export interface Ready {
   readonly event: 'ready'
@@ -92,7 +118,7 @@ export function jsonOutput({ stdout }: OutputStreams): Output {
     stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`)
   }
   return told => {
-    if ('list' in told) for (const item of told.items) write(told.list === 'token' ? 'token' : 'address', item)
+    if ('list' in told) for (const item of told.items) write(told.list === 'allowlist' ? 'address' : told.list, item)
     else {
       const { event, ...fields } = told
       write(event, fields)
@@ -141,6 +167,8 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
     case 'login':
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
+    case 'skipped':
+      return `… ${event.records} came too fast to be shown`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -176,6 +204,7 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
+  if (list.list === 'record') return list.items.map(recordText).join('\n')
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')

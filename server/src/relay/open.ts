@@ -6,6 +6,7 @@ import type { Protocol } from './address.ts'
 import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
+import type { RelayNews } from './news.ts'
 import { type Listeners, type PortRange, whyNotListening } from './port-choice.ts'
 import type { Registry } from './registry.ts'
 import { LinkService } from './service.ts'
@@ -29,6 +30,8 @@ export interface RelayOptions {
   /** A client connected with this token. */
   readonly tokenUsed: (tokenId: number) => void
   readonly agent: string
+  /** Hears what happens to clients and tunnels. */
+  readonly news: RelayNews
   readonly clock: Clock
   readonly log: Log
 }
@@ -72,12 +75,14 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     urlOf: address => urlOf(address, baseDomain, options.httpsPort()),
     baseDomain,
     agent: options.agent,
+    news: options.news,
     random: Math.random,
   })
   const links = new LinkService({
     clock,
     log,
     tokens: options.tokens,
+    news: options.news,
     join: (hello, tokenId) => {
       options.tokenUsed(tokenId)
       return sessions.join(hello, tokenId)

@@ -27,10 +27,15 @@ import { type Address, hostOf } from './address.ts'
 import type { Addresses, Claimed } from './addresses.ts'
 import type { Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
+import type { ClientFacts, RelayNews } from './news.ts'
+import { SessionNews, wishOf } from './session-news.ts'
 import { Tunnel, type TunnelSession } from './tunnel.ts'
+import { withoutCertificate } from './urls.ts'
 
 /** The link of a session, as the service hands it over. */
 export interface SessionLink extends Link {
+  /** Where it comes from, without the port. */
+  readonly address: string
   /** Drops the connection below: the peer is silent. */
   drop(): void
 }
@@ -44,6 +49,7 @@ export interface SessionContext {
   readonly keyring: Keyring
   /** As visitors give it, for example `https://myapp.localhost:8443` or `tcp://localhost:20022`. */
   readonly urlOf: (address: Address) => string
+  readonly news: RelayNews
   /** The session is over. */
   readonly ended: (session: Session) => void
 }
@@ -61,7 +67,7 @@ const TUNNEL_CHANGES_A_SECOND = 2
 /** How long a client counts as short of room (descriptors) after it had none: until those who waited longest have gone. */
 const CLIENT_SHORT_MS = 10_000
 
-export class Session implements TunnelSession {
+export class Session implements TunnelSession, ClientFacts {
   readonly id = randomBytes(16)
   readonly secret = randomBytes(32)
   readonly clientId: string
@@ -69,11 +75,14 @@ export class Session implements TunnelSession {
   readonly generation: bigint
   readonly label: string
   readonly tokenId: number
+  readonly agent: string
+  readonly minor: number
   readonly mux: Mux
 
   private readonly context: SessionContext
   private readonly log: Log
   private state: State
+  private readonly news: SessionNews
   private readonly tunnels = new Map<number, Tunnel>()
   /** What the client knows of each tunnel that is online, as it was sent. */
   private readonly told = new Map<Tunnel, TunnelOpened>()
@@ -90,6 +99,8 @@ export class Session implements TunnelSession {
     this.generation = hello.generation
     this.label = hello.label === '' ? 'a client without a name' : hello.label
     this.tokenId = tokenId
+    this.agent = hello.agent
+    this.minor = hello.minor
     this.log = context.log.child({ session: this.id.toString('hex').slice(0, 8), client: this.label })
     this.mux = new Mux({
       role: 'server',
@@ -105,11 +116,27 @@ export class Session implements TunnelSession {
           this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })
+    this.news = new SessionNews(this, this.mux, context)
     this.state = { kind: 'detached', timer: this.grace() }
+  }
+
+  /** Where it came from last. */
+  get address(): string {
+    return this.news.address
+  }
+
+  /** When it got its link, or lost it. */
+  get since(): Date {
+    return this.news.since
   }
 
   get tunnelCount(): number {
     return this.tunnels.size
+  }
+
+  /** Of the tunnel with this number. */
+  tunnelName(index: number): string | undefined {
+    return this.tunnels.get(index)?.name
   }
 
   get isAttached(): boolean {
@@ -141,12 +168,19 @@ export class Session implements TunnelSession {
     if (before.kind === 'detached') before.timer.clear()
     else before.link.drop()
     this.state = { kind: 'attached', link }
+    this.news.attached(link.address, before.kind === 'attached')
+  }
+
+  /** The names of its tunnels that are open. */
+  get tunnelNames(): string[] {
+    return [...this.told.keys()].map(({ name }) => name)
   }
 
   /** The link is gone; nothing when the session has another one by now. */
-  linkLost(link: SessionLink): void {
+  linkLost(link: SessionLink, why = 'its connection broke'): void {
     if (this.state.kind !== 'attached' || this.state.link !== link) return
     this.state = { kind: 'detached', timer: this.grace() }
+    this.news.lost(why)
     this.mux.detach()
     this.log.info('link lost', { resumableMs: GRACE_MS })
   }
@@ -179,7 +213,7 @@ export class Session implements TunnelSession {
     if (this.state.kind !== 'attached') return
     const { link } = this.state
     this.log.warn('link is silent')
-    this.linkLost(link)
+    this.linkLost(link, 'nothing came from it for 15 s')
     link.drop()
   }
 
@@ -188,10 +222,15 @@ export class Session implements TunnelSession {
     if (before.kind === 'closed') return
     this.state = { kind: 'closed' }
     if (before.kind === 'detached') before.timer.clear()
+    const open = this.mux.channelCount
     this.mux.close(code, message)
     // After a restart of the server the client is expected back: its names stay marked as online.
     const isComingBack = code === 'shutdown'
-    for (const tunnel of this.tunnels.values()) this.release(tunnel, isComingBack)
+    if (!isComingBack) this.news.gone({ code, reason: message }, open)
+    for (const tunnel of this.tunnels.values()) {
+      if (!isComingBack) this.tellOffline(tunnel, code, message)
+      this.release(tunnel, isComingBack)
+    }
     this.tunnels.clear()
     const { bytesSent, bytesReceived } = this.mux.stats
     const seconds = Math.round((this.context.clock.now() - this.beganAt) / 1_000)
@@ -203,12 +242,15 @@ export class Session implements TunnelSession {
     if (!this.changes.spend(1)) throw new PbtError('limit', 'tunnels are opened and closed too often')
     switch (frame.case) {
       case 'openTunnel':
-        this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value.tunnel, error))
+        this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value, error))
         return
       case 'closeTunnel': {
         const tunnel = this.tunnels.get(frame.value.tunnel)
         this.tunnels.delete(frame.value.tunnel)
-        if (tunnel !== undefined) this.release(tunnel, false)
+        if (tunnel !== undefined) {
+          this.tellOffline(tunnel, 'tunnel-closed', 'the client closed it')
+          this.release(tunnel, false)
+        }
         return
       }
       case 'goodbye':
@@ -240,6 +282,7 @@ export class Session implements TunnelSession {
     }
     const told = this.tell(tunnel, claimed.addresses)
     const waiting = told.waiting.map(({ url }) => url)
+    this.context.news.tunnelOnline(this, tunnel.facts, [...told.urls, ...waiting])
     this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls: told.urls, waiting })
   }
 
@@ -270,7 +313,7 @@ export class Session implements TunnelSession {
     return claimed
   }
 
-  private refuse(tunnel: number, cause: unknown): void {
+  private refuse(open: OpenTunnel, cause: unknown): void {
     const error =
       cause instanceof PbtError
         ? cause
@@ -279,14 +322,20 @@ export class Session implements TunnelSession {
             cure: 'look at the log of pbt-server: its disk may be full',
           })
     this.log.warn('tunnel refused', { code: error.code, reason: error.message, cause: String(error.cause ?? '') })
+    this.context.news.tunnelRefused(this, wishOf(open), { code: error.code, reason: error.message })
     const value = create(TunnelRefusedSchema, {
-      tunnel,
+      tunnel: open.tunnel,
       reason: reasonOf(error.code),
       message: error.message,
       cure: error.cure,
       mayPass: error.mayPass,
     })
     this.mux.sendSessionFrame({ case: 'tunnelRefused', value })
+  }
+
+  /** Nothing when it was not online. */
+  private tellOffline(tunnel: Tunnel, code: ErrorCode, reason: string): void {
+    if (this.told.has(tunnel)) this.context.news.tunnelOffline(this, tunnel.facts, { code, reason })
   }
 
   /** The tunnel is over: its addresses stay reserved, offline. */
@@ -309,6 +358,7 @@ export class Session implements TunnelSession {
   }
 
   refusedVisitor(tunnel: Tunnel, peer: string, count: number): void {
+    this.context.news.visitorRefused(tunnel.name, peer, 'not-allowed')
     // The 1st, 2nd, 4th, 8th and so on: a flood cannot fill the log.
     if ((count & (count - 1)) !== 0) return
     this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: peer, refused: count })
@@ -318,16 +368,9 @@ export class Session implements TunnelSession {
   closeTunnel(tunnel: Tunnel, code: ErrorCode, message: string): void {
     if (this.tunnels.get(tunnel.index) !== tunnel) return
     this.tunnels.delete(tunnel.index)
+    this.tellOffline(tunnel, code, message)
     this.release(tunnel, false)
     const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
-  }
-}
-
-function withoutCertificate({ text }: Address, url: string) {
-  return {
-    url,
-    reason: 'no certificate covers it yet',
-    cure: `add a certificate for ${text} to tls-cert and tls-key of pbt-server`,
   }
 }

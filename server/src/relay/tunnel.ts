@@ -12,6 +12,7 @@ import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist, EVERYBODY, type Judge } from '../access/allowlist.ts'
 import type { Address, Protocol } from './address.ts'
 import type { Holder, Loss } from './book.ts'
+import type { TunnelFacts } from './news.ts'
 import type { Affinity } from './registry.ts'
 
 /** What a tunnel needs of its session. */
@@ -54,6 +55,11 @@ const KINDS = new Map<number, 'http' | Protocol>([
   [TunnelKind.UDP, 'udp'],
 ])
 
+/** What a tunnel's kind is called; undefined: this server has none such. */
+export function kindOf(kind: number): 'http' | Protocol | undefined {
+  return KINDS.get(kind)
+}
+
 export class Tunnel implements Holder {
   readonly index: number
   readonly kind: 'http' | Protocol | undefined
@@ -82,7 +88,7 @@ export class Tunnel implements Holder {
     this.session = session
     this.listOf = listOf
     this.index = open.tunnel
-    this.kind = KINDS.get(open.kind)
+    this.kind = kindOf(open.kind)
     this.affinity = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
@@ -90,6 +96,11 @@ export class Tunnel implements Holder {
     this.allow = open.allow
     this.wished = open.allow.length === 0 ? EVERYBODY : new Allowlist(open.allow)
     this.judgedBy = this.judges()
+  }
+
+  /** For those who hear of it. */
+  get facts(): TunnelFacts {
+    return { name: this.name, kind: this.kind ?? '', target: this.affinity.target }
   }
 
   get isAttached(): boolean {

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { Failure } from '../failure.ts'
 import { AddressTable } from './addresses.ts'
+import { ClientTable } from './clients.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
+import { EventTable } from './events.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
@@ -21,6 +23,8 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable
+  readonly clients: ClientTable
+  readonly events: EventTable
   readonly panelSessions: PanelSessions
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
@@ -70,6 +74,8 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: inWords(new Tokens(prisma), file),
       addresses: inWords(new AddressTable(prisma), file),
+      clients: inWords(new ClientTable(prisma), file),
+      events: inWords(new EventTable(prisma), file),
       panelSessions: inWords(new PanelSessions(prisma), file),
       applied,
       version: async () => {

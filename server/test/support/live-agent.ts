@@ -32,7 +32,7 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker(() => {})
+  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
   private waiting: (() => void)[] = []
 
   /** Its link goes to `port`; it is stopped after the test. */

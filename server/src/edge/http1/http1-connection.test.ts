@@ -39,6 +39,8 @@ function channelThat(takes: () => boolean) {
         isEnded: false,
         bytesSent: 0,
         bytesReceived: 0,
+        countedSent: 0,
+        countedReceived: 0,
       },
       write: chunk => {
         channel.bytes += chunk.length

@@ -9,6 +9,7 @@ import type { Log } from '../../observe/log.ts'
 import type { Address } from '../address.ts'
 import { Addresses } from '../addresses.ts'
 import { Allowlists, type StoredAllowlist } from '../allowlists.ts'
+import { NO_NEWS, type RelayNews } from '../news.ts'
 import { Registry } from '../registry.ts'
 import { Session, type SessionLink } from '../session.ts'
 
@@ -33,6 +34,7 @@ export function house() {
     allowlists: () => Promise.resolve([...lists]),
   }
   const errors: string[] = []
+  const news: string[] = []
   const log: Log = {
     error: text => errors.push(text),
     warn: text => warnings.push(text),
@@ -62,9 +64,10 @@ export function house() {
       covers: (_serverName: string | undefined, host: string) => !certificates.without.has(host),
     },
     urlOf: (address: Address) => `https://${address.key}`,
+    news: noting(news),
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
-  const seen = { clock, registry, certificates, offline, ended, warnings, errors, disk, state, allow }
+  const seen = { news, clock, registry, certificates, offline, ended, warnings, errors, disk, state, allow }
   return { ...seen, join: () => client(context, clock) }
 }
 
@@ -96,7 +99,7 @@ function client(context: ConstructorParameters<typeof Session>[0], clock: FakeCl
       })
     }
   const connect = (): SessionLink => {
-    const link = { write: write(mux), close: () => {}, drop: () => line.drops++ }
+    const link = { write: write(mux), address: '192.0.2.1', close: () => {}, drop: () => line.drops++ }
     const [serverHas, clientHas] = [session.mux.received, mux.received]
     session.attach(link, clientHas)
     mux.attach({ write: write(session.mux), close: () => {} }, serverHas)
@@ -124,4 +127,20 @@ function client(context: ConstructorParameters<typeof Session>[0], clock: FakeCl
       name === 'tunnelRefused' ? [{ code: codeOf(value.reason), cure: value.cure }] : [],
     )
   return { session, mux, heard, goAways, line, connect, settle, say, open, closeTunnel, refusals }
+}
+
+/** What is told, each as its name and what matters of it. */
+function noting(news: string[]): RelayNews {
+  const note = (...parts: unknown[]) => void news.push(parts.join(' '))
+  return {
+    ...NO_NEWS,
+    clientConnected: ({ address }) => note('connected', address),
+    clientLost: (_, why, open) => note('lost', open, why),
+    clientResumed: (_, { awayMs, wentOn, lost }) => note('resumed', awayMs, wentOn, lost),
+    clientGone: (_, { code }, open) => note('gone', code, open),
+    tunnelOnline: (_, { name }) => note('online', name),
+    tunnelOffline: (_, { name }, { code }) => note('offline', name, code),
+    tunnelRefused: (_, { name }, { code }) => note('refused', name, code),
+    visitorRefused: (...parts) => note('visitor', ...parts),
+  }
 }
