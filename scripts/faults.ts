@@ -216,6 +216,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       ),
       row('F12', 'P0', 'empty and largest datagrams', 'kept as they are', ADDED),
       row('F13', 'P1', 'UDP overload', 'dropped and counted; bounded queue', ADDED),
+      row(
+        'F14',
+        'P2',
+        'UDP target that has to know its visitors (PROXY protocol)',
+        "version 2 in front of each flow's first datagram, again where another socket or a target that refused begins anew",
+      ),
     ],
   ],
   [

@@ -106,6 +106,8 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['up http:https://a.lan,insecure-target=no', /insecure-target takes no value/],
   ['up http:3000,target-name=a.lan', /target-name= cannot be used: target "127.0.0.1:3000" is not https/],
   ['up tcp:22,target-ca=a.pem', /"target-ca" is no option of tcp/],
+  ['udp 53 --proxy-protocol v1', /v1/],
+  ['up udp:53,proxy-protocol=v1', /proxy-protocol="v1" cannot be used: datagrams have version 2 only/],
   ['init a b', /b/],
 ]
 

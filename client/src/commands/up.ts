@@ -18,7 +18,7 @@ const FLAGS = ['verify-target', 'insecure-target']
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   http: ['domain', 'name', 'allow', 'host-header', 'target-protocol', ...FLAGS, 'target-ca', 'target-name'],
   tcp: ['port', 'name', 'allow', 'proxy-protocol'],
-  udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor'],
+  udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor', 'proxy-protocol'],
 }
 const REPEATABLE = new Set(['domain', 'allow'])
 
@@ -63,7 +63,8 @@ function planOf(spec: string): MakePlan {
   if (kind === 'tcp') return tcpPlan({ ...common, reservePort: one('port'), proxyProtocol: one('proxy-protocol') })
   if (kind === 'udp') {
     const [idleTimeout, replyFactor] = [one('idle-timeout'), one('reply-factor')]
-    return udpPlan({ ...common, reservePort: one('port'), idleTimeout, replyFactor })
+    const proxyProtocol = one('proxy-protocol')
+    return udpPlan({ ...common, reservePort: one('port'), idleTimeout, replyFactor, proxyProtocol })
   }
   const targetProtocol = one('target-protocol') ?? 'http1'
   if (targetProtocol !== 'http1' && targetProtocol !== 'h2c') throw wrong(spec, 'target-protocol is http1 or h2c')

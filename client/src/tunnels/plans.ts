@@ -78,10 +78,17 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
 export interface UdpPlanOptions extends PortPlanOptions {
   readonly idleTimeout: string | undefined
   readonly replyFactor: string | undefined
+  readonly proxyProtocol: string | undefined
 }
 
 export function udpPlan(options: UdpPlanOptions): MakePlan {
   const target = parsePortTarget(options.target, 'udp')
+  const { proxyProtocol } = options
+  if (proxyProtocol !== undefined && proxyProtocol !== 'v2') {
+    throw new Failure('usage', `--proxy-protocol "${proxyProtocol}" cannot be used: datagrams have version 2 only`, {
+      cure: 'give v2',
+    })
+  }
   const idleTimeoutMs = durationOf(options.idleTimeout)
   const replyFactor = factorOf(options.replyFactor)
   const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs, replyFactor }
@@ -90,7 +97,7 @@ export function udpPlan(options: UdpPlanOptions): MakePlan {
     number,
     kind: 'udp',
     target: target.label,
-    forwarder: createUdpForwarder({ target, places, onRequest }),
+    forwarder: createUdpForwarder({ target, isIntroduced: proxyProtocol !== undefined, places, onRequest }),
   })
 }
 
