@@ -87,6 +87,19 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['udp 53 --reply-factor none', /"none"/],
   ['up udp:53,reply-factor=1000001', /udp:53,reply-factor=1000001" cannot be used: --reply-factor "1000001"/],
   ['up tcp:53,reply-factor=60', /"reply-factor" is no option of tcp/],
+  ['http 3000 --insecure-target', /--insecure-target: target "127.0.0.1:3000" has no certificate, for it is not https/],
+  ['http unix:/run/x --target-name a.lan --verify-target', /--verify-target, --target-name: .*unix:\/run\/x/],
+  [
+    'http https://a.lan --insecure-target --verify-target',
+    /--insecure-target takes any certificate, --verify-target does/,
+  ],
+  ['http https://a.lan --target-name 10.0.0.1', /--target-name "10.0.0.1" cannot be used: it is not a host name/],
+  ['http https://a.lan --target-ca /dev/null', /--target-ca "\/dev\/null" is not a certificate in PEM form/],
+  ['http https://a.lan --target-ca /nowhere.pem', /--target-ca "\/nowhere.pem" cannot be read: /],
+  ['up http:https://a.lan,target-ca=/nowhere.pem', /https:\/\/a.lan,target-ca=.*--target-ca "\/nowhere.pem" cannot/],
+  ['up http:https://a.lan,insecure-target=no', /insecure-target takes no value/],
+  ['up http:3000,target-name=a.lan', /--target-name: target "127.0.0.1:3000" has no certificate/],
+  ['up tcp:22,target-ca=a.pem', /"target-ca" is no option of tcp/],
   ['init a b', /b/],
 ]
 

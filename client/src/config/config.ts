@@ -165,13 +165,17 @@ function readCa(path: string, what: string, env: Environment): string {
   }
 }
 
-function readText(path: string, what: string, env: Environment): string {
+/** The text of a file. Throws Failure `usage`; `what`: where its path was given. */
+export function readText(path: string, what: string, env: Environment): string {
   const file = pathOf(path, what, env)
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, { cause })
+    throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, {
+      cure: 'give the path of a file that you may read',
+      cause,
+    })
   }
 }
 
