@@ -1,7 +1,7 @@
 // The events that programs get with --json, for docs/commands.md: one that is missing here does not compile.
 import type { VisitEvent } from '../client/src/output/json.ts'
 import type { ClientEvent } from '../client/src/tunnels/events.ts'
-import type { ServerEvent } from '../server/src/commands/output.ts'
+import type { ServerEvent } from '../server/src/commands/events.ts'
 
 type Said = readonly [fields: string, when: string]
 

@@ -4,7 +4,8 @@ import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
 import { type Command, type CommandOptions, type Context, durationIn, textsIn, timeIn, timestampOf } from './command.ts'
-import type { Output, RecordItem } from './output.ts'
+import type { RecordItem } from './events.ts'
+import type { Output } from './output.ts'
 
 type Api = ApiClients['log']
 type Filter = NonNullable<Parameters<Api['tailRecords']>[0]['filter']>
