@@ -14,6 +14,7 @@ import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { restingPorts } from './owner/ports.ts'
 import { TokenVerbs } from './owner/tokens.ts'
+import { TunnelVerbs } from './owner/tunnels.ts'
 import { keptAddress } from './relay/address.ts'
 import { urlOf } from './relay/urls.ts'
 import { LogStore } from './store/log-store.ts'
@@ -84,6 +85,15 @@ async function restingOwner(config: Config, store: Store, records: LogStore, tel
       records: store.clients,
       live: undefined,
       history: (id, before, most) => store.events.ofClient(id, before, most),
+      tell,
+    }),
+    tunnels: new TunnelVerbs({
+      records: store.tunnels,
+      addresses: () => store.addresses.list(),
+      live: undefined,
+      figures: undefined,
+      waitingAt: () => undefined,
+      changed,
       tell,
     }),
     tokens: new TokenVerbs({ records: store.tokens, changed, tell }),

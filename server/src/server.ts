@@ -12,6 +12,7 @@ import type { Log } from './observe/log.ts'
 import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/telemetry.ts'
+import { TunnelFigures } from './observe/tunnel-figures.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
 import { ClientVerbs } from './owner/clients.ts'
@@ -22,6 +23,7 @@ import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { PanelVerbs } from './owner/panel.ts'
 import { TokenVerbs } from './owner/tokens.ts'
+import { TunnelVerbs } from './owner/tunnels.ts'
 import { bindFailure } from './process/bind-failure.ts'
 import { socketIds } from './process/inherited.ts'
 import { serve } from './process/successor.ts'
@@ -119,6 +121,7 @@ async function open(
   const relay = await openRelay({
     registry,
     store: store.addresses,
+    tunnels: store.tunnels,
     listeners: arrivals.listeners,
     keyring,
     baseDomain,
@@ -142,6 +145,8 @@ async function open(
     clock,
   })
   onEnd(() => openBytes.end())
+  const figures = new TunnelFigures({ tallies: access.tallies, before: records.totals(), clock })
+  onEnd(() => figures.end())
   const edge = makeEdge({
     ...visiting,
     keyring,
@@ -188,7 +193,7 @@ async function open(
       records: store.addresses,
       baseDomain,
       ports: relay.ports,
-      connectionsOf: () => [],
+      connectionsOf: tunnel => (tunnel === '' ? [] : relay.live.connections(tunnel)),
       changed,
       tell,
     }),
@@ -196,6 +201,15 @@ async function open(
       records: store.clients,
       live: relay.sessions,
       history: (id, before, most) => events.ofClient(id, before, most),
+      tell,
+    }),
+    tunnels: new TunnelVerbs({
+      records: store.tunnels,
+      addresses: () => store.addresses.list(),
+      live: relay.live,
+      figures,
+      waitingAt: relay.waitingAt,
+      changed,
       tell,
     }),
     tokens: new TokenVerbs({ records: store.tokens, changed, tell }),

@@ -8,7 +8,7 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, PanelService, TokenService } from '@pbt/proto/admin/v1'
+import { AddressService, PanelService, TokenService, TunnelService } from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -21,6 +21,7 @@ export interface ApiClients {
   readonly addresses: Client<typeof AddressService>
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
+  readonly tunnels: Client<typeof TunnelService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -68,5 +69,6 @@ function clientsOver(transport: Transport): ApiClients {
     addresses: createClient(AddressService, transport),
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
+    tunnels: createClient(TunnelService, transport),
   }
 }

@@ -17,6 +17,9 @@ export type ServerEvent =
   | { readonly event: 'rotated'; readonly token: string }
   | { readonly event: 'revoked'; readonly id: number }
   | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
+  | ({ readonly event: 'killed' /** Connections that were cut. */; readonly cut: number } & TunnelItem)
+  | ({ readonly event: 'started' /** A client opens it now, or has it. */; readonly isOpening: boolean } & TunnelItem)
+  | ({ readonly event: 'paused' | 'unpaused' } & TunnelItem)
   | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
   | { readonly event: 'stopping' }
   | { readonly event: 'stopped' }
@@ -48,6 +51,28 @@ export interface AddressItem {
   readonly lastUsedAt?: Date | undefined
 }
 
+/** A tunnel as it is now. */
+export interface TunnelItem {
+  readonly tunnel: string
+  readonly kind: 'http' | 'tcp' | 'udp' | ''
+  readonly state: 'online' | 'offline' | 'paused' | 'killed' | 'awaited'
+  /** Why, for people; '' when there is nothing to say. */
+  readonly reason: string
+  readonly since?: Date | undefined
+  /** Its addresses that serve. */
+  readonly urls: readonly string[]
+  /** Those that do not yet. */
+  readonly waiting: readonly { readonly url: string; readonly reason: string; readonly cure: string }[]
+  readonly target: string
+  /** The name of its client. */
+  readonly client: string
+  /** Requests, connections and flows. */
+  readonly open: number
+  /** Since it was first seen. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
 /** A token, without itself. */
 export interface TokenItem {
   readonly id: number
@@ -62,6 +87,7 @@ export interface TokenItem {
 export type ServerList =
   | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
   | { readonly list: 'token'; readonly items: readonly TokenItem[] }
+  | { readonly list: 'tunnel'; readonly items: readonly TunnelItem[] }
 
 export interface Ready {
   readonly event: 'ready'
@@ -92,7 +118,7 @@ export function jsonOutput({ stdout }: OutputStreams): Output {
     stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`)
   }
   return told => {
-    if ('list' in told) for (const item of told.items) write(told.list === 'token' ? 'token' : 'address', item)
+    if ('list' in told) for (const item of told.items) write(told.list === 'allowlist' ? 'address' : told.list, item)
     else {
       const { event, ...fields } = told
       write(event, fields)
@@ -141,6 +167,16 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
     case 'login':
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
+    case 'killed':
+      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
+    case 'started':
+      return event.isOpening
+        ? `${event.tunnel} is opened by ${event.client}`
+        : `${event.tunnel} may come back: run its command on the machine that serves it`
+    case 'paused':
+      return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
+    case 'unpaused':
+      return `${event.tunnel} lets visitors in again`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -176,6 +212,7 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
+  if (list.list === 'tunnel') return tunnelsText(list.items)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
@@ -193,6 +230,16 @@ function tokensText(tokens: readonly TokenItem[]): string {
     ]
   })
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE'], ...rows])
+}
+
+function tunnelsText(tunnels: readonly TunnelItem[]): string {
+  if (tunnels.length === 0) return 'there is no tunnel yet: "pbt http 3000" on a machine with a service opens one'
+  const rows = tunnels.map(({ tunnel, state, since, urls, waiting, target, client, open, reason }) => {
+    const where = [...urls, ...waiting.map(({ url, reason }) => `${url} (${reason})`)].join(' ')
+    const stateText = since === undefined ? state : `${state} since ${timeText(since)}`
+    return [tunnel, stateText, String(open), `${target} on ${client || '-'}`, where, reason]
+  })
+  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows])
 }
 
 function addressesText(addresses: readonly AddressItem[]): string {

@@ -5,11 +5,13 @@ import type { LogVerbs } from './log.ts'
 import type { MetricsVerbs } from './metrics.ts'
 import type { PanelVerbs } from './panel.ts'
 import type { TokenVerbs } from './tokens.ts'
+import type { TunnelVerbs } from './tunnels.ts'
 
 export interface Owner {
   readonly addresses: AddressVerbs
   readonly clients: ClientVerbs
   readonly tokens: TokenVerbs
+  readonly tunnels: TunnelVerbs
   readonly panel: PanelVerbs
   readonly log: LogVerbs
   readonly metrics: MetricsVerbs
