@@ -10,9 +10,9 @@ export const explain: Command = {
   summary: 'show why a visitor of an address gets what they get, step by step',
   positionals: [['<address>', 'an address or a URL, such as "app", "https://app.example.com/" or "tcp:20022"']],
   options: [{ name: 'from', doc: "the visitor's IP address; without it one that may come" }],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), peer: String(values.from ?? '') }
-    const { checks, verdict, isReachable } = await withApi(config, api => api.server.explain(request))
+    const { checks, verdict, isReachable } = await withApi(settings, api => api.server.explain(request))
     output({ list: 'check', items: checks.map(itemOf), verdict })
     const failed = checks.find(({ state }) => state === State.FAILED)
     // For scripts: an address that cannot be reached is not all right.

@@ -1,7 +1,7 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
 import { sentenceOf } from '../config/config.ts'
-import type { AddressItem, Ready, ServerEvent, ServerList, TokenItem } from './events.ts'
+import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
 
@@ -69,6 +69,16 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
     case 'skipped':
       return `… ${event.records} came too fast to be shown`
+    case 'killed':
+      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
+    case 'started':
+      return event.isOpening
+        ? `${event.tunnel} is opened by ${event.client}`
+        : `${event.tunnel} may come back: run its command on the machine that serves it`
+    case 'paused':
+      return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
+    case 'unpaused':
+      return `${event.tunnel} lets visitors in again`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -105,6 +115,8 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
   if (list.list === 'record') return list.items.map(recordText).join('\n')
+  if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'check') return checksText(list.items, list.verdict)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
@@ -122,6 +134,23 @@ function tokensText(tokens: readonly TokenItem[]): string {
     ]
   })
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE'], ...rows])
+}
+
+function checksText(checks: readonly CheckItem[], verdict: string): string {
+  const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
+  const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
+  const cures = checks.flatMap(({ cure }) => (cure === undefined ? [] : [`  ${cure}`]))
+  return [table(rows), '', verdict, ...cures].join('\n')
+}
+
+function tunnelsText(tunnels: readonly TunnelItem[]): string {
+  if (tunnels.length === 0) return 'there is no tunnel yet: "pbt http 3000" on a machine with a service opens one'
+  const rows = tunnels.map(({ tunnel, state, since, urls, waiting, target, client, open, reason }) => {
+    const where = [...urls, ...waiting.map(({ url, reason }) => `${url} (${reason})`)].join(' ')
+    const stateText = since === undefined ? state : `${state} since ${timeText(since)}`
+    return [tunnel, stateText, String(open), `${target} on ${client || '-'}`, where, reason]
+  })
+  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows])
 }
 
 function addressesText(addresses: readonly AddressItem[]): string {

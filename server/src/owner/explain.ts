@@ -1,7 +1,7 @@
 // Why a visitor gets what they get: the way to an address, step by step, with what is found at each and the cure of the first that fails.
+import { bareAddress } from '@pbt/proto'
 import { Allowlist } from '../access/allowlist.ts'
 import { nearestEntry } from '../access/nearest-entry.ts'
-import { bareAddress } from '../access/peer-address.ts'
 import { Failure } from '../failure.ts'
 import { type Address, hostOf, parseAddress } from '../relay/address.ts'
 import type { KeptAddress } from './addresses.ts'
@@ -66,7 +66,10 @@ export class ExplainVerb {
     ]
     const first = checks.find(({ state }) => state === 'failed')
     const who = visitor === '' ? 'A visitor who may come' : visitor
-    const verdict = first === undefined ? `${who} reaches ${tunnel?.target ?? 'the target'}.` : `${who} does not get through: ${first.message}.`
+    const verdict =
+      first === undefined
+        ? `${who} reaches ${tunnel?.target ?? 'the target'}.`
+        : `${who} does not get through: ${first.message}.`
     return { checks, verdict, isReachable: first === undefined }
   }
 
@@ -99,7 +102,12 @@ export class ExplainVerb {
     const { publicAddresses } = this.options
     const list = found.join(', ')
     if (publicAddresses.length === 0) {
-      return { step, state: 'not-checked', message: `${host} leads to ${list}; whether that is this server is not known`, cure: 'set public-address' }
+      return {
+        step,
+        state: 'not-checked',
+        message: `${host} leads to ${list}; whether that is this server is not known`,
+        cure: 'set public-address',
+      }
     }
     const elsewhere = found.filter(each => !publicAddresses.includes(each))
     if (elsewhere.length === 0) return { step, state: 'ok', message: `${host} leads to ${list}`, cure: '' }
@@ -122,8 +130,12 @@ export class ExplainVerb {
 function nameCheck(address: Address, kept: KeptAddress | undefined): Check {
   const step = 'name'
   if (kept === undefined) {
-    const what = 'number' in address ? `${address.kind.toUpperCase()} port ${address.number}` : `the name ${address.text}`
-    const cure = 'number' in address ? `pbt ${address.kind} PORT --reserve-port ${address.number}` : `pbt http PORT --domain ${address.text}`
+    const what =
+      'number' in address ? `${address.kind.toUpperCase()} port ${address.number}` : `the name ${address.text}`
+    const cure =
+      'number' in address
+        ? `pbt ${address.kind} PORT --reserve-port ${address.number}`
+        : `pbt http PORT --domain ${address.text}`
     return { step, state: 'failed', message: `nobody has opened a tunnel for ${what}`, cure: `open one: ${cure}` }
   }
   const by = kept.address === address.text ? '' : ` (by ${kept.address})`
@@ -140,7 +152,12 @@ function tunnelCheck(kept: KeptAddress | undefined, tunnel: ExplainedTunnel | un
   const { name, state, reason } = tunnel
   const why = reason === '' ? '' : `: ${reason}`
   if (state === 'paused') {
-    return { step, state: 'failed', message: `you paused the tunnel "${name}"`, cure: `pbt-server tunnel resume ${name}` }
+    return {
+      step,
+      state: 'failed',
+      message: `you paused the tunnel "${name}"`,
+      cure: `pbt-server tunnel resume ${name}`,
+    }
   }
   if (state === 'killed') {
     const cure = `pbt-server tunnel start ${name}, or run its command again`
@@ -159,8 +176,14 @@ function allowlistCheck(kept: KeptAddress | undefined, visitor: string): Check {
   }
   const whose = access === 'listed' ? `the list of ${address}` : 'the client’s --allow'
   if (visitor === '') {
-    if (blocks.length > 0) return notChecked(step, `${whose} has ${blocks.slice(0, 5).join(', ')}; name a visitor to judge one`)
-    return { step, state: 'failed', message: `${whose} is empty: nobody may visit`, cure: `pbt-server allow ${address} BLOCK` }
+    if (blocks.length > 0)
+      return notChecked(step, `${whose} has ${blocks.slice(0, 5).join(', ')}; name a visitor to judge one`)
+    return {
+      step,
+      state: 'failed',
+      message: `${whose} is empty: nobody may visit`,
+      cure: `pbt-server allow ${address} BLOCK`,
+    }
   }
   const decided = blocks.find(block => new Allowlist([block]).allows(visitor))
   if (decided !== undefined) return { step, state: 'ok', message: `${whose} has ${decided}`, cure: '' }
@@ -177,7 +200,12 @@ function clientCheck(tunnel: ExplainedTunnel | undefined): Check {
   const who = clientLabel === '' ? 'its client' : clientLabel
   if (state === 'awaited') {
     const cure = `look at "pbt status" on ${who}`
-    return { step, state: 'failed', message: `${who} lost its link and is expected back${reason === '' ? '' : ` (${reason})`}`, cure }
+    return {
+      step,
+      state: 'failed',
+      message: `${who} lost its link and is expected back${reason === '' ? '' : ` (${reason})`}`,
+      cure,
+    }
   }
   if (state === 'offline') {
     const message = `${who} is not connected${reason === '' ? '' : `: ${reason}`}`

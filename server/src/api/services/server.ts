@@ -1,7 +1,12 @@
 // The server itself, as the API has it: what it is, and why a visitor gets what they get. `Watch` is in watch.ts.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { ServiceImpl } from '@connectrpc/connect'
-import { Check_State as State, type CheckSchema, type GetServerInfoResponseSchema, type ServerService } from '@pbt/proto/admin/v1'
+import {
+  type CheckSchema,
+  type GetServerInfoResponseSchema,
+  type ServerService,
+  Check_State as State,
+} from '@pbt/proto/admin/v1'
 import type { Owner } from '../../owner/owner.ts'
 import type { Check } from '../../owner/server-info.ts'
 import { callerOf } from '../caller.ts'
