@@ -1,11 +1,11 @@
 // The events that programs get with --json, for docs/commands.md: one that is missing here does not compile.
 import type { VisitEvent } from '../client/src/output/json.ts'
 import type { ClientEvent } from '../client/src/tunnels/events.ts'
-import type { ServerEvent } from '../server/src/commands/output.ts'
+import type { ServerEvent } from '../server/src/commands/events.ts'
 
 type Said = readonly [fields: string, when: string]
 
-const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record', Said>> = {
+const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel' | 'check', Said>> = {
   initialised: [
     '`token`, `dataDir`, `ca`, `next`',
     '`init` made the data directory; the token is shown this once; `next`: the command to run',
@@ -22,8 +22,20 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
     '`id`, `label`, `state`, `createdAt`, `lastUsedAt`, `endsAt`',
     '`token list`: `state` is `valid`, `ending` or `ended`',
   ],
+  tunnel: [
+    '`tunnel`, `kind`, `state`, `reason`, `since`, `urls`, `waiting`, `target`, `client`, `open`, `bytesIn`, `bytesOut`',
+    '`tunnel list`: `state` is `online`, `awaited`, `offline`, `paused` or `killed`; `open`: what is open now; the bytes are since the tunnel was first seen',
+  ],
+  killed: ['as `tunnel`, `cut`', '`tunnel kill`: it is ended, and so many connections were cut'],
+  started: ['as `tunnel`, `isOpening`', '`tunnel start`: it may come back; `isOpening`: a client opens it now'],
+  paused: ['as `tunnel`', '`tunnel pause`: visitors are turned away'],
+  unpaused: ['as `tunnel`', '`tunnel resume`: visitors are let in again'],
   reserved: ['as `address`', '`address reserve`: the address is kept'],
   released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  check: [
+    '`step`, `state`, `message`, `cure`',
+    '`explain`: a step of the way; `state` is `ok`, `failed` or `not-checked`',
+  ],
   mapped: ['as `address`', '`address map`: the tunnel has the address, or has it no more'],
   noted: ['as `address`', '`address note`: the note is kept'],
   login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],

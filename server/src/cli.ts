@@ -2,12 +2,14 @@
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { login } from './commands/login.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
 import { TOKEN_COMMANDS } from './commands/token.ts'
+import { TUNNEL_COMMANDS } from './commands/tunnel.ts'
 import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
@@ -27,10 +29,20 @@ export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Commands of one word, and groups of commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [init, start, login, log, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
+export const COMMANDS: readonly Command[] = [
+  init,
+  start,
+  login,
+  explain,
+  log,
+  ...TOKEN_COMMANDS,
+  ...TUNNEL_COMMANDS,
+  ...ADDRESS_COMMANDS,
+]
 
 const GROUPS: Readonly<Record<string, string>> = {
   token: 'the tokens with which clients connect',
+  tunnel: 'what your machines serve: look at it, end it, pause it',
   address: 'what visitors come to, and who may visit',
 }
 

@@ -33,6 +33,7 @@ export const FAILURE_CODES = [
   'client-gone',
   'client-connected',
   'not-running',
+  'not-reachable',
   'internal',
 ] as const
 

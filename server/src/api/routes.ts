@@ -9,6 +9,7 @@ import {
   PanelService,
   ServerService,
   TokenService,
+  TunnelService,
 } from '@pbt/proto/admin/v1'
 import { Health } from '@pbt/proto/grpc/health/v1'
 import { ServerReflection } from '@pbt/proto/grpc/reflection/v1'
@@ -22,7 +23,9 @@ import { clientService } from './services/client.ts'
 import { logService } from './services/log.ts'
 import { metricsService } from './services/metrics.ts'
 import { panelService } from './services/panel.ts'
+import { serverService } from './services/server.ts'
 import { tokenService } from './services/token.ts'
+import { tunnelService } from './services/tunnel.ts'
 import { watchService } from './services/watch.ts'
 
 /** What services need besides the verbs. */
@@ -42,6 +45,7 @@ const SERVICES: readonly DescService[] = [
   PanelService,
   ServerService,
   TokenService,
+  TunnelService,
 ]
 
 /** Adds them to a router. */
@@ -51,8 +55,12 @@ export function routes({ owner, events, draining }: RouteOptions, router: Connec
   router.service(MetricsService, metricsService(owner))
   router.service(ClientService, clientService(owner))
   router.service(PanelService, panelService(owner))
-  router.service(ServerService, { ...(events && watchService({ owner, events, draining })) })
+  router.service(ServerService, {
+    ...serverService(owner, () => events?.last ?? 0),
+    ...(events && watchService({ owner, events, draining })),
+  })
   router.service(TokenService, tokenService(owner))
+  router.service(TunnelService, tunnelService(owner))
   tellHealth(SERVICES, draining, router)
   reflect([...SERVICES, Health, ServerReflection, OldReflection], router)
 }

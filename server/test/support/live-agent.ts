@@ -18,8 +18,8 @@ export const planFor = {
   http: (target: number, domain: string): MakePlan =>
     httpPlan({
       ...{ ...COMMON, target: String(target), domain: [domain] },
-      ...{ hostHeader: 'preserve', targetProtocol: 'http1', verifyTarget: false, insecureTarget: false },
-      ...{ targetCa: undefined, targetName: undefined },
+      ...{ hostHeader: 'preserve', targetProtocol: 'http1' },
+      ...{ verifyTarget: false, insecureTarget: false, targetCa: undefined, targetName: undefined },
     }),
   tcp: (target: number): MakePlan =>
     tcpPlan({ ...COMMON, target: String(target), reservePort: undefined, proxyProtocol: undefined }),
