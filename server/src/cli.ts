@@ -10,6 +10,7 @@ import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceData,
   isServiceInstalled,
   keyOf,
   loadConfig,
@@ -161,8 +162,9 @@ function optionsOf(
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
   const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  // A server that root starts elsewhere may need to be root, for its ports.
+  if (isStart !== true || isServiceData(config.dataDir)) becomeOwnerOf(config.dataDir)
   if (isStart !== true) {
-    becomeOwnerOf(config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }

@@ -12,7 +12,16 @@ const SETTINGS = 'https-port: 0\nhttp-port: 0\nconnections-per-address: 77\n'
 
 /** One command of the owner's, to its end. `uid`: undefined for root. */
 async function command(t: TestContext, vps: Vps, args: readonly string[], uid?: number) {
-  const ran = program(t, SERVER, [...args, '--json'], { HOME: '/nonexistent' }, undefined, [], undefined, vps.under(uid))
+  const ran = program(
+    t,
+    SERVER,
+    [...args, '--json'],
+    { HOME: '/nonexistent' },
+    undefined,
+    [],
+    undefined,
+    vps.under(uid),
+  )
   const { code } = await ran.exited
   return { code, events: ran.events, stderr: ran.stderr }
 }
@@ -25,7 +34,11 @@ const ownersOf = (vps: Vps) =>
 test('H49: root’s commands are for the service’s data, and leave every file the service’s own', { skip }, async t => {
   const vps = makeVps(t, SETTINGS)
   const { code, events } = await command(t, vps, ['init'])
-  assert.deepEqual([code, events[0]?.event, events[0]?.dataDir], [0, 'initialised', '/var/lib/pbt-server'], JSON.stringify(events))
+  assert.deepEqual(
+    [code, events[0]?.event, events[0]?.dataDir],
+    [0, 'initialised', '/var/lib/pbt-server'],
+    JSON.stringify(events),
+  )
   assert.deepEqual([...ownersOf(vps)], [SERVICE_UID])
 
   const variables = { STATE_DIRECTORY: '/var/lib/pbt-server', CONFIGURATION_DIRECTORY: '/etc/pbt-server' }
@@ -47,6 +60,20 @@ test('H49: root’s commands are for the service’s data, and leave every file 
   const own = await command(t, vps, ['address', 'list'], SERVICE_UID)
   assert.deepEqual([own.code, own.events[0]?.address], [0, 'app'])
   assert.deepEqual(await service.end(), { code: 0, signal: null })
+  // Also when root starts a server by hand.
+  const byHand = program(
+    t,
+    SERVER,
+    ['start', '--json'],
+    { HOME: '/nonexistent' },
+    undefined,
+    [],
+    undefined,
+    vps.under(),
+  )
+  await byHand.event('ready')
+  await byHand.end()
+  assert.deepEqual([...ownersOf(vps)], [SERVICE_UID])
   // The service starts again on what root has changed.
   const again = program(t, SERVER, ['start', '--json'], variables, undefined, [], undefined, vps.under(SERVICE_UID))
   await again.event('ready')
