@@ -353,6 +353,20 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is in nobody's way",
         ADDED,
       ),
+      row(
+        'H49',
+        'P1',
+        "the owner's commands on a VPS, as root",
+        "they find the service's data, and make no file there that locks it out; others are told to use sudo",
+        ADDED,
+      ),
+      row(
+        'H50',
+        'P1',
+        'settings that are not right, under systemd',
+        'not started again and again; the ports close, so that visitors are refused and do not wait; the journal says why, in JSON',
+        ADDED,
+      ),
     ],
   ],
   [
