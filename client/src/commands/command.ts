@@ -27,6 +27,8 @@ export interface Command<Options> {
   /** As in the help: the name and the positional arguments. */
   readonly usage: string
   readonly summary: string
+  /** What it cannot do without, with an example: ends "pbt http needs …". */
+  readonly needs: string
   readonly build: (yargs: Argv) => Argv<Options>
   /** Throws Failure for what the user can mend. */
   readonly run: (options: ArgumentsCamelCase<Options>, context: Context) => Promise<ExitCode>

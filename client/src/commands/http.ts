@@ -19,6 +19,7 @@ interface HttpOptions {
 export const http: Command<HttpOptions> = {
   usage: 'http <target>',
   summary: 'put a local HTTP service on a public https address',
+  needs: 'a target, for example: pbt http 3000',
   build: yargs =>
     yargs
       .positional('target', {

@@ -28,6 +28,7 @@ interface InitOptions {
 export const init: Command<InitOptions> = {
   usage: 'init [token]',
   summary: 'store the token and the server, after checking them',
+  needs: 'a token, for example: pbt init TOKEN --server tunnel.example.com',
   build: yargs =>
     yargs
       .positional('token', {
@@ -36,6 +37,7 @@ export const init: Command<InitOptions> = {
       })
       .option('server', {
         type: 'string',
+        requiresArg: true,
         describe: 'HOST[:PORT], the base domain of the server (default: the stored one)',
       })
       .option('ca', { type: 'string', requiresArg: true, describe: 'PEM file of the only authority to trust for it' })

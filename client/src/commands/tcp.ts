@@ -17,6 +17,7 @@ interface TcpOptions {
 export const tcp: Command<TcpOptions> = {
   usage: 'tcp <target>',
   summary: 'put a local TCP service on a public port',
+  needs: 'a target, for example: pbt tcp 22',
   build: yargs =>
     yargs
       .positional('target', { type: 'string', describe: '22, HOST:22 or unix:/PATH' })

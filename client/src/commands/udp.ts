@@ -18,6 +18,7 @@ interface UdpOptions {
 export const udp: Command<UdpOptions> = {
   usage: 'udp <target>',
   summary: 'put a local UDP service on a public port',
+  needs: 'a target, for example: pbt udp 51820',
   build: yargs =>
     yargs
       .positional('target', { type: 'string', describe: '51820 or HOST:51820' })

@@ -121,7 +121,7 @@ function checkBlock(entry: string): void {
   const family = isIP(match?.[1] ?? '')
   const bits = family === 4 ? 32 : 128
   if (family !== 0 && Number(match?.[2] ?? 0) <= bits) return
-  const why = family === 0 ? 'it is no address' : `its prefix is more than ${bits}`
+  const why = family === 0 ? 'it is not an IP address or CIDR block' : `its prefix is longer than ${bits}`
   throw new Failure('usage', `--allow "${entry}" cannot be used: ${why}`, {
     cure: 'give addresses or CIDR blocks, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32',
   })
@@ -131,7 +131,7 @@ function portOf(text: string | undefined): number {
   if (text === undefined) return 0
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Failure('usage', `"${text}" is no port to reserve`, { cure: 'give a number from 1 to 65535' })
+  throw new Failure('usage', `"${text}" is not a port that can be reserved`, { cure: 'give a number from 1 to 65535' })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
