@@ -100,7 +100,7 @@ function statusOf(text: string): Status | undefined {
     const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
     if (!isWhole) return undefined
     const { tunnels, ...rest } = snapshot as ProcessSnapshot
-    const missing = { waiting: [], allow: [], fault: '', cure: '' }
+    const missing = { waiting: [], allowlists: [], fault: '', cure: '' }
     return { kind: 'answered', snapshot: { ...rest, tunnels: tunnels.map(tunnel => ({ ...missing, ...tunnel })) } }
   } catch {
     return undefined

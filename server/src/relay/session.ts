@@ -54,6 +54,8 @@ type State =
   | { readonly kind: 'closed' }
 
 const NAME_CHARS = 100
+/** Of an allowlist, which may have thousands of blocks, the client is told as many as a person reads. */
+const TOLD_BLOCKS = 16
 /** Tunnels opened and closed by one session at once, and a second in the long run: each may be written to the database. */
 const TUNNEL_CHANGES = 2 * MAX_TUNNELS
 const TUNNEL_CHANGES_A_SECOND = 2
@@ -143,7 +145,9 @@ export class Session implements TunnelSession {
   judgeAgain(): void {
     for (const tunnel of this.tunnels.values()) {
       const cut = tunnel.judgeAgain()
-      if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
+      if (cut === undefined) continue
+      this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
+      this.addressesChanged(tunnel)
     }
   }
 
@@ -239,6 +243,7 @@ export class Session implements TunnelSession {
       name: tunnel.name,
       urls: addresses.filter(address => !lacks(address)).map(urlOf),
       waiting: addresses.filter(lacks).map(address => withoutCertificate(address, urlOf(address))),
+      visitors: visitorsOf(tunnel),
     })
     const before = this.told.get(tunnel)
     if (before !== undefined && equals(TunnelOpenedSchema, before, value)) return before
@@ -309,6 +314,15 @@ export class Session implements TunnelSession {
     this.release(tunnel, false)
     const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
+  }
+}
+
+function visitorsOf({ allowlists }: Tunnel) {
+  return {
+    allowlists: allowlists.map(blocks => ({
+      blocks: blocks.slice(0, TOLD_BLOCKS),
+      more: Math.max(0, blocks.length - TOLD_BLOCKS),
+    })),
   }
 }
 

@@ -89,6 +89,11 @@ export class Tunnel implements Holder {
     this.judgedBy = this.judges()
   }
 
+  /** Who may visit: every one of these lists has to let a visitor in. */
+  get allowlists(): readonly (readonly string[])[] {
+    return this.judges().flatMap(({ entries }) => (entries === undefined ? [] : [entries]))
+  }
+
   get isAttached(): boolean {
     return this.session.isAttached
   }
