@@ -24,7 +24,7 @@ Variables, which come before what is stored:
   PBT_SERVER       HOST[:PORT] of the server
   PBT_TOKEN        the token
   PBT_TOKEN_FILE   a file that holds the token
-  PBT_CA           PEM file of the only authority to trust for the server
+  PBT_CA           PEM file of the certificate authority to trust for the server, and no other
   PBT_HOME         another directory for the files
 
 Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available`

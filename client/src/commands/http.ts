@@ -31,7 +31,7 @@ export const http: Command<HttpOptions> = {
         array: true,
         requiresArg: true,
         describe:
-          'a name below the base domain, or a domain of your own; may be repeated (default: the name of last time)',
+          'a name below the base domain, or a domain of your own; may be repeated (default: the name that this target had before)',
       })
       .option('name', NAME)
       .option('allow', ALLOW)
@@ -51,7 +51,7 @@ export const http: Command<HttpOptions> = {
         describe: 'check the certificate of an https target on this machine too',
       })
       .option('json', JSON_LINES)
-      .example('$0 http 3000', 'port 3000 of this machine, under the name it had last time')
+      .example('$0 http 3000', 'port 3000 of this machine, under the name it had before')
       .example('$0 http 3000 --domain app --domain app.mine.uk', 'two addresses of the same service')
       .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network'),
   run: async (options, context) => {

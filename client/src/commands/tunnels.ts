@@ -9,7 +9,7 @@ import { type Output, runningOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { Agent } from '../tunnels/agent.ts'
-import { clientIdOf } from '../tunnels/identity.ts'
+import { clientIdOf, type Identity, type Purpose } from '../tunnels/identity.ts'
 import { Observed } from '../tunnels/observed.ts'
 import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
@@ -17,14 +17,13 @@ import { serveStatus } from '../tunnels/status-socket.ts'
 import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 
-/** How long whoever reads the output has for what is left of it when the tunnels have ended. */
+/** How long the reader of the output has for what is left of it when the tunnels have ended. */
 const LAST_WORDS_MS = 1_000
 
 /** Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. */
 export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean, context: Context): Promise<ExitCode> {
   tellUnknownVariables(context)
   const settings = readSettings(context.env)
-  const id = machineId(settings.home)
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
@@ -36,6 +35,7 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     },
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
+  const identity = identityOf(settings.home, { kind: 'tunnels', tunnels })
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
   const running = {
     server,
@@ -47,13 +47,6 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
   const output = runningOutput(outputOptions(isJson, context), running)
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, running)
-  const identity = {
-    agent: AGENT,
-    machineId: id,
-    clientId: clientIdOf(id, { kind: 'tunnels', tunnels }),
-    generation: nextGeneration(settings.home, Date.now()),
-    label: hostname(),
-  }
   agent = new Agent({
     clock: systemClock,
     random: Math.random,
@@ -83,6 +76,13 @@ export async function runTunnels(makePlans: readonly MakePlan[], isJson: boolean
     output.close()
     await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   }
+}
+
+/** Throws Failure `usage` when this machine has no name and none can be made. */
+function identityOf(home: string, purpose: Purpose): Identity {
+  const id = machineId(home)
+  const clientId = clientIdOf(id, purpose)
+  return { agent: AGENT, machineId: id, clientId, generation: nextGeneration(home, Date.now()), label: hostname() }
 }
 
 /** Tunnels do not depend on it: when it cannot be, `pbt status` does not show this process. */

@@ -28,7 +28,7 @@ export const udp: Command<UdpOptions> = {
       .option('idle-timeout', {
         type: 'string',
         requiresArg: true,
-        describe: 'how long a visitor may be silent before it is forgotten, such as 90s or 5m (default: 60s)',
+        describe: 'idle timeout of a flow, such as 90s or 5m (default: 60s)',
       })
       .option('reply-factor', {
         type: 'string',

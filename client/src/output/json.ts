@@ -1,4 +1,4 @@
-// Output for programs: one JSON object a line, requests together as far as nobody waits for them.
+// Output for programs: one JSON object a line, many requests in one write.
 import type { ChannelKind, Clock, Timer } from '@pbt/proto'
 import type { ClientEvent } from '../tunnels/events.ts'
 import { MAX_KEPT, type RequestRecord } from '../tunnels/requests.ts'

@@ -27,7 +27,7 @@ export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: En
         })
       }
       return new Failure('limited', `${server.base} limits this address: ${ended.details}`, {
-        cure: 'wait a minute; too many wrong tokens came from here',
+        cure: 'wait a minute; too many wrong tokens came from this address',
         cause,
       })
     case 'FAILED_PRECONDITION':
