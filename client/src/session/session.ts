@@ -268,7 +268,7 @@ export class Session {
     return true
   }
 
-  /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
+  /** Whether the server may send it unasked: an answer that was not asked for would only fill the terminal. */
   private isExpectable(name: 'tunnelOpened' | 'tunnelRefused' | 'tunnelClosed'): boolean {
     return name === 'tunnelClosed' || (name === 'tunnelOpened' && this.news.spend(1))
   }

@@ -133,7 +133,7 @@ function portOf(text: string | undefined): number {
   if (text === undefined) return 0
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Failure('usage', `"${text}" is no port to reserve`, { cure: 'give a number from 1 to 65535' })
+  throw new Failure('usage', `"${text}" is not a port that can be reserved`, { cure: 'give a number from 1 to 65535' })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
