@@ -8,7 +8,7 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, LogService, PanelService, TokenService } from '@pbt/proto/admin/v1'
+import { AddressService, LogService, MetricsService, PanelService, TokenService } from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -22,6 +22,7 @@ export interface ApiClients {
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
   readonly log: Client<typeof LogService>
+  readonly metrics: Client<typeof MetricsService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -70,5 +71,6 @@ function clientsOver(transport: Transport): ApiClients {
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
     log: createClient(LogService, transport),
+    metrics: createClient(MetricsService, transport),
   }
 }
