@@ -19,6 +19,8 @@ export const FAILURE_CODES = [
   'address-unavailable',
   'unknown-address',
   'address-taken',
+  'client-gone',
+  'client-connected',
   'unknown-token',
   'last-token',
   'token-refused',
@@ -31,6 +33,7 @@ export const FAILURE_CODES = [
   'client-gone',
   'client-connected',
   'not-running',
+  'not-reachable',
   'internal',
 ] as const
 

@@ -5,38 +5,35 @@ import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { openApi } from './api/open.ts'
 import { openCertificates } from './certs/open.ts'
-import type { Config } from './config/config.ts'
+import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import { openNotify } from './notify/notify.ts'
 import type { Log } from './observe/log.ts'
+import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/telemetry.ts'
-import { AddressVerbs } from './owner/addresses.ts'
+import { TunnelFigures } from './observe/tunnel-figures.ts'
 import { Changes } from './owner/changes.ts'
-import { ClientVerbs } from './owner/clients.ts'
 import { serverStarted, serverStopping } from './owner/happenings.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
-import { PanelVerbs } from './owner/panel.ts'
-import { TokenVerbs } from './owner/tokens.ts'
 import { bindFailure } from './process/bind-failure.ts'
 import { socketIds } from './process/inherited.ts'
-import { serve } from './process/successor.ts'
+import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
-import { keptAddress } from './relay/address.ts'
 import { openRelay } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
-import { urlOf } from './relay/urls.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
+import { verbsOver } from './verbs.ts'
 
 /** How long a stopping server waits until that is written, milliseconds. */
 const STOPPING_MS = 500
 
 export interface ServerOptions {
-  readonly config: Config
+  readonly settings: Settings
   readonly log: Log
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
@@ -69,15 +66,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return await open(options, end => ends.push(end), endAll)
   } catch (error) {
     await endAll()
-    throw bindFailure(error, options.config)
+    throw bindFailure(error, options.settings.config)
   }
 }
 
 async function open(
-  { config: wanted, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
+  { settings, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
   onEnd: (end: () => void | Promise<void>) => void,
   endAll: () => Promise<void>,
 ): Promise<RunningServer> {
+  const wanted = settings.config
   const [metricsAddress = wanted.metricsAddress] = await usableAddresses([wanted.metricsAddress], log)
   const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config
@@ -86,6 +84,8 @@ async function open(
   const {
     store,
     access,
+    records,
+    turnedAway,
     end: endStores,
   } = await openStores({
     dataDir,
@@ -120,6 +120,7 @@ async function open(
   const relay = await openRelay({
     registry,
     store: store.addresses,
+    tunnels: store.tunnels,
     listeners: arrivals.listeners,
     keyring,
     baseDomain,
@@ -137,6 +138,14 @@ async function open(
     log: log.child({ room: 'relay' }),
   })
   onEnd(() => relay.end())
+  const openBytes = new OpenBytes({
+    open: () => relay.sessions.openChannels(),
+    carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
+    clock,
+  })
+  onEnd(() => openBytes.end())
+  const figures = new TunnelFigures({ tallies: access.tallies, before: records.totals(), clock })
+  onEnd(() => figures.end())
   const edge = makeEdge({
     ...visiting,
     keyring,
@@ -152,23 +161,31 @@ async function open(
     logRefused(log, what, peer)
     refusals.refused({ peer, tunnel: '', rule: `${what}-refused` })
   }
-  const panel = new PanelVerbs({
-    records: store.panelSessions,
+  const standIn: { succession?: Succession } = {}
+  const owner = verbsOver({
+    settings: { ...settings, config },
+    store,
+    records,
     tokens,
     check: adminTokens,
-    endOf: hash => store.tokens.endOf(hash),
-    url: () => urlOf(keptAddress('admin', baseDomain), baseDomain, httpsPort()),
-    refused: ({ address }) => tellRefused('login', address),
+    loginRefused: ({ address }) => tellRefused('login', address),
     onError: error => log.error('could not write that somebody was here', { error: String(error) }),
-    clock,
+    changed: () => changes.now(),
     tell,
+    clock,
+    running: {
+      ...{ relay, figures, access, log: { records: access, refusals: turnedAway }, events, keyring },
+      ports: () => edge.ports,
+      hasStandIn: () => standIn.succession?.hasSuccessor() === true,
+      startedAt: new Date(),
+    },
   })
   const changes = await Changes.watch({
     version: () => store.version(),
     read: async () => {
       tokens.replace(await store.tokens.live())
       relay.sessions.keepTokens(tokens)
-      await panel.load()
+      await owner.panel.load()
       await relay.reload()
       await events.look()
     },
@@ -177,26 +194,6 @@ async function open(
     clock,
   })
   onEnd(() => changes.end())
-  const changed = () => changes.now()
-  const owner: Owner = {
-    addresses: new AddressVerbs({
-      records: store.addresses,
-      baseDomain,
-      ports: relay.ports,
-      connectionsOf: () => [],
-      changed,
-      tell,
-    }),
-    clients: new ClientVerbs({
-      records: store.clients,
-      live: relay.sessions,
-      history: (id, before, most) => events.ofClient(id, before, most),
-      tell,
-    }),
-    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
-    panel,
-    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
-  }
   const { api, drain, end } = await openApi({
     config,
     owner,
@@ -236,6 +233,7 @@ async function open(
   // The doors last: whoever reaches them finds everything behind them.
   await openEdge(edge, config, sockets)
   const succession = serve(dataDir)
+  standIn.succession = succession
   onEnd(() => succession.end())
   const { ports } = edge
   log.info('ready', { baseDomain, ...ports })

@@ -57,6 +57,11 @@ export class ChannelTable {
     if (channel.kind === 'udp') this.flows--
   }
 
+  /** One after the other; those that come meanwhile too, and those that go are left out. */
+  all(): MapIterator<MuxChannel> {
+    return this.byId.values()
+  }
+
   /** Bytes that wait to be sent, and how often data of a channel waited for the peer since the session began. */
   get queued(): { bytes: number; stalls: number } {
     let [bytes, stalls] = [0, this.pastStalls]

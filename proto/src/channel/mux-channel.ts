@@ -44,6 +44,8 @@ export class MuxChannel implements Channel {
   readonly queue: SendQueue
   bytesSent = 0
   bytesReceived = 0
+  countedSent = 0
+  countedReceived = 0
 
   private readonly host: ChannelHost
   private readonly window: ReceiveWindow

@@ -14,6 +14,8 @@ export function channelStub(parts: Partial<Channel>): Channel {
     isEnded: false,
     bytesSent: 0,
     bytesReceived: 0,
+    countedSent: 0,
+    countedReceived: 0,
     sendHead: () => {},
     write: () => true,
     sendDatagram: () => true,

@@ -8,7 +8,14 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, PanelService, TokenService } from '@pbt/proto/admin/v1'
+import {
+  AddressService,
+  LogService,
+  PanelService,
+  ServerService,
+  TokenService,
+  TunnelService,
+} from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -21,6 +28,9 @@ export interface ApiClients {
   readonly addresses: Client<typeof AddressService>
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
+  readonly log: Client<typeof LogService>
+  readonly tunnels: Client<typeof TunnelService>
+  readonly server: Client<typeof ServerService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -68,5 +78,8 @@ function clientsOver(transport: Transport): ApiClients {
     addresses: createClient(AddressService, transport),
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
+    log: createClient(LogService, transport),
+    tunnels: createClient(TunnelService, transport),
+    server: createClient(ServerService, transport),
   }
 }

@@ -1,7 +1,16 @@
 // Every service of the API, over the owner's verbs.
 import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
-import { AddressService, ClientService, PanelService, ServerService, TokenService } from '@pbt/proto/admin/v1'
+import {
+  AddressService,
+  ClientService,
+  LogService,
+  MetricsService,
+  PanelService,
+  ServerService,
+  TokenService,
+  TunnelService,
+} from '@pbt/proto/admin/v1'
 import { Health } from '@pbt/proto/grpc/health/v1'
 import { ServerReflection } from '@pbt/proto/grpc/reflection/v1'
 import { ServerReflection as OldReflection } from '@pbt/proto/grpc/reflection/v1alpha'
@@ -11,8 +20,12 @@ import { tellHealth } from './health.ts'
 import { reflect } from './reflection.ts'
 import { addressService } from './services/address.ts'
 import { clientService } from './services/client.ts'
+import { logService } from './services/log.ts'
+import { metricsService } from './services/metrics.ts'
 import { panelService } from './services/panel.ts'
+import { serverService } from './services/server.ts'
 import { tokenService } from './services/token.ts'
+import { tunnelService } from './services/tunnel.ts'
 import { watchService } from './services/watch.ts'
 
 /** What services need besides the verbs. */
@@ -24,15 +37,30 @@ export interface RouteOptions {
   readonly draining: AbortSignal
 }
 
-const SERVICES: readonly DescService[] = [AddressService, ClientService, PanelService, ServerService, TokenService]
+const SERVICES: readonly DescService[] = [
+  AddressService,
+  ClientService,
+  LogService,
+  MetricsService,
+  PanelService,
+  ServerService,
+  TokenService,
+  TunnelService,
+]
 
 /** Adds them to a router. */
 export function routes({ owner, events, draining }: RouteOptions, router: ConnectRouter): void {
   router.service(AddressService, addressService(owner))
+  router.service(LogService, logService(owner, draining))
+  router.service(MetricsService, metricsService(owner))
   router.service(ClientService, clientService(owner))
   router.service(PanelService, panelService(owner))
-  router.service(ServerService, { ...(events && watchService({ owner, events, draining })) })
+  router.service(ServerService, {
+    ...serverService(owner, () => events?.last ?? 0),
+    ...(events && watchService({ owner, events, draining })),
+  })
   router.service(TokenService, tokenService(owner))
+  router.service(TunnelService, tunnelService(owner))
   tellHealth(SERVICES, draining, router)
   reflect([...SERVICES, Health, ServerReflection, OldReflection], router)
 }

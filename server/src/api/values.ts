@@ -55,10 +55,10 @@ export function textOf(field: string, value: string): string {
 }
 
 /** How many rows a page has: 0 is `usual`, more than `most` is `most`, less than 0 is wrong. */
-export function pageSizeOf(value: number, usual: number, most: number): number {
+export function pageSizeOf(value: number, usual: number, most: number, field = 'page_size'): number {
   if (value >= 0) return value === 0 ? usual : Math.min(value, most)
   const wrong = new Violations()
-  wrong.add('page_size', `it is ${value}; 0 or more would be right`)
+  wrong.add(field, `it is ${value}; 0 or more would be right`)
   wrong.check()
   return usual
 }

@@ -133,7 +133,6 @@ export abstract class Exchange extends Visit {
       this.onInterim(head)
       return
     }
-    this.stopTimer()
     const fields = this.fieldsOf(head)
     if (fields === undefined) {
       this.broke('the answer has a Content-Length that makes no sense')
@@ -142,7 +141,7 @@ export abstract class Exchange extends Visit {
     this.hasNoBody = this.isHeadRequest || head.status === 204 || head.status === 304
     this.left = this.hasNoBody ? -1 : fields.contentLength
     this.phase = 'answering'
-    this.status = head.status
+    this.answerBegan(head.status)
     try {
       this.sendHead(head, fields.headers, this.hasNoBody || last, fields.contentLength)
     } catch {

@@ -30,6 +30,8 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   tunnel = ''
   /** Of the answer, 0 while there is none. */
   status = 0
+  /** Of an answer that came through the tunnel. */
+  firstByteAt = 0
   reason = ''
   private readonly access: AccessSink
   protected readonly method: string
@@ -187,13 +189,26 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     if (this.isRecorded) return
     this.isRecorded = true
     this.reason = reason
-    if (this.channel === undefined) this.access.refused(this)
-    else this.access.ended(this)
+    const { channel } = this
+    if (channel === undefined) this.access.refused(this)
+    else {
+      this.access.ended(this)
+      // It may stay open for a moment.
+      channel.countedSent = channel.bytesSent
+      channel.countedReceived = channel.bytesReceived
+    }
   }
 
   /** The fields of an answer that go on; undefined when its Content-Length makes no sense. */
   protected fieldsOf({ headers }: ResponseHead): AnswerFields | undefined {
     return answerFields(this.cookies?.keep(headers, this.tunnel) ?? headers)
+  }
+
+  /** The answer has begun. */
+  protected answerBegan(status: number): void {
+    this.status = status
+    this.firstByteAt = this.access.now()
+    this.stopTimer()
   }
 
   /** The answer has begun, or is not expected yet. */
@@ -226,6 +241,14 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
 
   get bytesOut(): number {
     return this.channel?.bytesReceived ?? 0
+  }
+
+  get countedIn(): number {
+    return this.channel?.countedSent ?? 0
+  }
+
+  get countedOut(): number {
+    return this.channel?.countedReceived ?? 0
   }
 }
 

@@ -17,6 +17,7 @@ export const EVENT_KINDS = {
   'tunnel.resumed': 'visitors are let in again',
   'tunnel.target-refuses': 'its client does not reach the target',
   'tunnel.target-answers': 'its client reaches the target again',
+  'connection.ended': 'the owner ended a request, connection or flow of a tunnel',
   'address.reserved': 'the owner keeps an address',
   'address.released': 'the owner gave up an address',
   'address.mapped': 'the owner gave an address to a tunnel, or took it from one',

@@ -89,6 +89,12 @@ export function tunnelResumed(tunnel: string): Happening {
   return byOwner('tunnel.resumed', tunnel, `${tunnel} is no longer paused`, { tunnel })
 }
 
+/** Something that was open. */
+export function connectionEnded({ tunnel, kind, peer }: { tunnel: string; kind: string; peer: string }): Happening {
+  const message = `a connection (${kind}) of ${peer} to ${tunnel} was ended by the owner`
+  return byOwner('connection.ended', tunnel, message, { tunnel, peer, protocol: kind })
+}
+
 // Addresses and who may visit them.
 
 export function addressReserved(address: string): Happening {
@@ -132,8 +138,15 @@ export function tokenRotated(id: number | undefined, graceMs = 0): Happening {
   return byOwner('token.rotated', 'token', `there is a new token, ${before}`, named({ token: id?.toString() ?? '' }))
 }
 
-export function tokenTaken(client: { readonly clientId: string; readonly label: string }, id: number): Happening {
-  return ofClient('token.taken', client, `${client.label} took the new token`, { token: String(id) })
+/** `notStored`: why the client does not have it after a restart, '' when it does. */
+export function tokenTaken(
+  client: { readonly clientId: string; readonly label: string },
+  id: number,
+  notStored = '',
+): Happening {
+  const but = notStored === '' ? '' : `, and does not have it after a restart: ${notStored}`
+  const fields = { token: String(id), ...named({ notStored }) }
+  return ofClient('token.taken', client, `${client.label} took the new token${but}`, fields)
 }
 
 export function tokenEnded(id: number): Happening {

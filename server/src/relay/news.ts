@@ -55,6 +55,8 @@ export interface RelayNews {
   targetRefuses(client: ClientFacts, tunnel: TunnelFacts, why: string): void
   /** Its client reaches the target again. */
   targetAnswers(client: ClientFacts, tunnel: TunnelFacts): void
+  /** The client took the newer token that it was sent; `notStored`: why not for its next start, '' when it is. */
+  tokenTaken(client: ClientFacts, notStored: string): void
   /** A visitor with this address was turned away by a rule, for example not-allowed. Called for each one of a flood. */
   visitorRefused(tunnel: string, address: string, rule: string): void
   /** Somebody at this address showed a wrong token. */
@@ -74,6 +76,7 @@ export const NO_NEWS: RelayNews = {
   tunnelRefused: nothing,
   targetRefuses: nothing,
   targetAnswers: nothing,
+  tokenTaken: nothing,
   visitorRefused: nothing,
   tokenRefused: nothing,
 }

@@ -13,6 +13,7 @@ import { migrate } from './migrate.ts'
 import { PanelSessions } from './panel-sessions.ts'
 import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
 import { Tokens } from './tokens.ts'
+import { TunnelTable } from './tunnels.ts'
 
 /** The number of `PRAGMA synchronous = FULL`. */
 const SYNCHRONOUS_FULL = 2
@@ -23,6 +24,7 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable
+  readonly tunnels: TunnelTable
   readonly clients: ClientTable
   readonly events: EventTable
   readonly panelSessions: PanelSessions
@@ -74,6 +76,7 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: inWords(new Tokens(prisma), file),
       addresses: inWords(new AddressTable(prisma), file),
+      tunnels: inWords(new TunnelTable(prisma), file),
       clients: inWords(new ClientTable(prisma), file),
       events: inWords(new EventTable(prisma), file),
       panelSessions: inWords(new PanelSessions(prisma), file),

@@ -184,9 +184,8 @@ class UpgradeExchange extends Visit {
       return
     }
     if (head.status < 200 && head.status !== 101) return
-    this.stopTimer()
+    this.answerBegan(head.status)
     this.stopWatching()
-    this.status = head.status
     if (head.status === 101) this.switchOver(head, fields.headers)
     else this.answer(head, fields.headers, fields.contentLength, last)
   }

@@ -23,6 +23,8 @@ export const file_pbt_admin_v1_log: GenFile = /*@__PURE__*/
  */
 export type Record = Message<"pbt.admin.v1.Record"> & {
   /**
+   * 0: it has just come, and is not written yet.
+   *
    * @generated from field: uint64 id = 1;
    */
   id: bigint;
@@ -126,7 +128,7 @@ export type RecordFilter = Message<"pbt.admin.v1.RecordFilter"> & {
   peer: string;
 
   /**
-   * Part of method, host and path.
+   * Part of method, host and path, whatever its capitals.
    *
    * @generated from field: string text = 5;
    */
@@ -241,6 +243,8 @@ export const TailRecordsRequestSchema: GenMessage<TailRecordsRequest> = /*@__PUR
  */
 export type TailRecordsResponse = Message<"pbt.admin.v1.TailRecordsResponse"> & {
   /**
+   * The oldest first. The first message has none: it tells that those that come from then on are told.
+   *
    * @generated from field: repeated pbt.admin.v1.Record records = 1;
    */
   records: Record[];
@@ -370,7 +374,7 @@ export type ListRefusalsResponse = Message<"pbt.admin.v1.ListRefusalsResponse"> 
   refusals: Refusal[];
 
   /**
-   * Peers that were turned away and are not in the list: there were too many.
+   * Refusals since the server started that are in none of these groups, nor could be: there were too many.
    *
    * @generated from field: uint64 more = 2;
    */

@@ -110,6 +110,8 @@ export const FiguresSchema: GenMessage<Figures> = /*@__PURE__*/
  */
 export type TunnelFigures = Message<"pbt.admin.v1.TunnelFigures"> & {
   /**
+   * Empty: for none.
+   *
    * @generated from field: string tunnel = 1;
    */
   tunnel: string;
@@ -254,7 +256,7 @@ export const PointSchema: GenMessage<Point> = /*@__PURE__*/
  */
 export type GetSeriesResponse = Message<"pbt.admin.v1.GetSeriesResponse"> & {
   /**
-   * How long a point is: a minute or more.
+   * How long a point is: a minute or more. Points begin at multiples of it, in UTC.
    *
    * @generated from field: google.protobuf.Duration step = 1;
    */

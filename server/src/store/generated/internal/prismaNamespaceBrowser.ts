@@ -94,6 +94,9 @@ export const TunnelScalarFieldEnum = {
   allow: 'allow',
   isPaused: 'isPaused',
   isKilled: 'isKilled',
+  steeredAt: 'steeredAt',
+  clientId: 'clientId',
+  clientLabel: 'clientLabel',
   createdAt: 'createdAt',
   lastOnlineAt: 'lastOnlineAt'
 } as const
