@@ -275,6 +275,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'target that closes connections without a word',
         'no request meets the end: how long it keeps them is learnt, and a new one is made in doubt; nothing is sent twice',
       ),
+      row(
+        'H21',
+        'P1',
+        'https target with a certificate that nobody usual vouches for',
+        'refused, and its owner is told the option that helps; options that cannot be are told at the start',
+      ),
     ],
   ],
   [

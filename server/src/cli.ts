@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
 import { init } from './commands/init.ts'
+import { log } from './commands/log.ts'
 import { login } from './commands/login.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
@@ -12,13 +13,15 @@ import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceInstalled,
   keyOf,
-  loadConfig,
+  loadSettings,
   SETTING_NAMES,
   SETTINGS,
   variableOf,
 } from './config/config.ts'
 import { Failure, type FailureCode } from './failure.ts'
+import { becomeOwnerOf } from './process/owner-user.ts'
 import { VERSION } from './process/version.ts'
 
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
@@ -29,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   start,
   login,
+  log,
   ...TOKEN_COMMANDS,
   ...TUNNEL_COMMANDS,
   ...ADDRESS_COMMANDS,
@@ -121,7 +125,12 @@ function add(parser: Argv, command: Command, run: (command: Command, options: Re
     summary,
     parser => {
       withPositionals(parser, positionals)
-      for (const { name, doc } of options) parser.option(name, { type: 'string', requiresArg: true, describe: doc })
+      for (const { name, doc, isFlag = false } of options) {
+        parser.option(
+          name,
+          isFlag ? { type: 'boolean', describe: doc } : { type: 'string', requiresArg: true, describe: doc },
+        )
+      }
       return withSettings(parser, isStart ? USUAL : WHERE)
     },
     parsed => run(command, parsed),
@@ -168,12 +177,13 @@ function optionsOf(
   const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), values[keyOf(name)]]))
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
-  const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
   if (isStart !== true) {
+    becomeOwnerOf(settings.config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }
-  return { config, odd, values }
+  return { config: settings.config, settings, odd, values }
 }
 
 /** Tells an expected failure; anything else is thrown on. */
@@ -190,8 +200,14 @@ function report(error: unknown, output: Output): ExitCode {
     return EXIT.usage
   }
   if (!(error instanceof Failure)) throw error
-  output({ event: 'error', code: error.code, message: error.message, cure: error.cure })
+  output({ event: 'error', code: error.code, message: error.message, cure: cureOf(error) })
   return exitCodeOf(error.code)
+}
+
+/** One who looks for the service of this machine and is not its user finds nothing. */
+function cureOf({ code, cure }: Failure): string {
+  const isElsewhere = code === 'not-initialised' && process.geteuid?.() !== 0 && isServiceInstalled()
+  return isElsewhere ? `for the service of this machine run it with sudo; otherwise ${cure}` : cure
 }
 
 function exitCodeOf(code: FailureCode): ExitCode {

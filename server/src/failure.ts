@@ -30,6 +30,8 @@ export const FAILURE_CODES = [
   'unknown-tunnel',
   'unknown-connection',
   'unknown-client',
+  'client-gone',
+  'client-connected',
   'not-running',
   'internal',
 ] as const

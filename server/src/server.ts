@@ -5,7 +5,7 @@ import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { openApi } from './api/open.ts'
 import { openCertificates } from './certs/open.ts'
-import type { Config } from './config/config.ts'
+import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import type { Log } from './observe/log.ts'
@@ -36,8 +36,11 @@ import { urlOf } from './relay/urls.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
 
+/** How long a stopping server waits until that is written, milliseconds. */
+const STOPPING_MS = 500
+
 export interface ServerOptions {
-  readonly config: Config
+  readonly settings: Settings
   readonly log: Log
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
@@ -70,15 +73,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return await open(options, end => ends.push(end), endAll)
   } catch (error) {
     await endAll()
-    throw bindFailure(error, options.config)
+    throw bindFailure(error, options.settings.config)
   }
 }
 
 async function open(
-  { config: wanted, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
+  { settings, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
   onEnd: (end: () => void | Promise<void>) => void,
   endAll: () => Promise<void>,
 ): Promise<RunningServer> {
+  const wanted = settings.config
   const [metricsAddress = wanted.metricsAddress] = await usableAddresses([wanted.metricsAddress], log)
   const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
   const { baseDomain, dataDir } = config
@@ -225,6 +229,7 @@ async function open(
   const { api, drain, end } = await openApi({
     config,
     owner,
+    events,
     tokens: adminTokens,
     proxies: arrivals.proxies,
     refusedToken: address => tellRefused('token', address),
@@ -268,6 +273,8 @@ async function open(
   const { sessions, links } = relay
   const stop = async () => {
     tell(serverStopping('it was told to'))
+    // Who looks on hears of it before the stream ends.
+    await events.flush(STOPPING_MS)
     const drainMs = config.drainSeconds * 1_000
     await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })
     await endAll()

@@ -1,6 +1,8 @@
 // Which entry of an allowlist is most like an address that it does not have: often the same network a day later.
 import { parseAddress } from '@pbt/proto'
 
+const OCTETS = 4
+
 /** The entry whose address has most first bits in common with `peer`, of the first of them; '' when none has any. */
 export function nearestEntry(entries: readonly string[], peer: string): string {
   const wanted = bitsOf(peer)
@@ -15,8 +17,9 @@ export function nearestEntry(entries: readonly string[], peer: string): string {
 
 /** '' for what is no address; of the two families they are not as many. */
 function bitsOf(address: string): string {
-  const octets = parseAddress(address.trim()) ?? []
-  return octets.map(octet => octet.toString(2).padStart(8, '0')).join('')
+  const groups = parseAddress(address.trim()) ?? []
+  const size = groups.length === OCTETS ? 8 : 16
+  return groups.map(group => group.toString(2).padStart(size, '0')).join('')
 }
 
 function commonBits(one: string, other: string): number {

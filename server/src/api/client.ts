@@ -8,7 +8,7 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, PanelService, TokenService, TunnelService } from '@pbt/proto/admin/v1'
+import { AddressService, LogService, PanelService, TokenService, TunnelService } from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -22,6 +22,7 @@ export interface ApiClients {
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
   readonly tunnels: Client<typeof TunnelService>
+  readonly log: Client<typeof LogService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -45,7 +46,7 @@ export function clientsAt(socketPath: string): ApiClients {
 export function clientsOf(owner: Owner, log: Log): ApiClients {
   const draining = new AbortController().signal
   const options = { router: { interceptors: [tellFailures(log)] } }
-  return clientsOver(createRouterTransport(router => routes({ owner, draining }, router), options))
+  return clientsOver(createRouterTransport(router => routes({ owner, events: undefined, draining }, router), options))
 }
 
 /** Whether a call failed because nobody listens on the socket. */
@@ -70,5 +71,6 @@ function clientsOver(transport: Transport): ApiClients {
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
     tunnels: createClient(TunnelService, transport),
+    log: createClient(LogService, transport),
   }
 }

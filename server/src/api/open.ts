@@ -6,6 +6,7 @@ import type { TokenCheck } from '../access/token-check.ts'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from '../config/config.ts'
 import type { Log } from '../observe/log.ts'
+import type { Events } from '../owner/events.ts'
 import type { Owner } from '../owner/owner.ts'
 import { Api } from './api.ts'
 import { Door } from './door.ts'
@@ -14,6 +15,7 @@ import { routes } from './routes.ts'
 export interface OpenApiOptions {
   readonly config: Config
   readonly owner: Owner
+  readonly events: Events
   readonly tokens: TokenCheck
   readonly proxies: TrustedProxies
   /** Somebody at this address showed a wrong token. */
@@ -40,6 +42,7 @@ export function socketDirectory(dataDir: string): string {
 export async function openApi({
   config,
   owner,
+  events,
   tokens,
   proxies,
   refusedToken,
@@ -63,7 +66,7 @@ export async function openApi({
   })
   const api = new Api({
     door,
-    routes: router => routes({ owner, draining: draining.signal }, router),
+    routes: router => routes({ owner, events, draining: draining.signal }, router),
     isDevelopment: baseDomain === DEVELOPMENT_DOMAIN,
     draining: draining.signal,
     log,

@@ -4,7 +4,7 @@ import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
 import { type Command, durationIn, everyPage, textsIn, timeIn } from './command.ts'
-import type { AddressItem } from './output.ts'
+import type { AddressItem } from './events.ts'
 
 const ADDRESS_DOC =
   'a name such as "app", a custom domain, a port such as "tcp:20022", or one of them as pbt shows it, such as "tcp://host:20022"'

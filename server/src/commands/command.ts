@@ -1,6 +1,6 @@
 // What a command is, and what it is given.
-import { type Duration, durationFromMs, type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt'
-import type { Config } from '../config/config.ts'
+import { type Duration, durationFromMs, type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
+import type { Config, Settings } from '../config/config.ts'
 import { Failure } from '../failure.ts'
 import type { Output, OutputStreams } from './output.ts'
 
@@ -22,6 +22,8 @@ export interface OddVariable {
 
 export interface CommandOptions {
   readonly config: Config
+  /** The same, and where each value is from. */
+  readonly settings: Settings
   /** Variables of the environment that count for nothing; `start` tells them, for all other commands they have been told. */
   readonly odd: readonly OddVariable[]
   /** What stands without a name, by the names of `positionals`, and the command's own options. */
@@ -32,6 +34,8 @@ export interface CommandOptions {
 export interface CommandOption {
   readonly name: string
   readonly doc: string
+  /** It has no value. */
+  readonly isFlag?: boolean
 }
 
 /** A command as a value. Throws Failure and ConfigError for what the user can mend. */
@@ -70,6 +74,11 @@ const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 /** A time of the API. */
 export function timeIn(time: Timestamp | undefined): Date | undefined {
   return time === undefined ? undefined : timestampDate(time)
+}
+
+/** For the API. */
+export function timestampOf(time: Date): Timestamp {
+  return timestampFromDate(time)
 }
 
 /** All rows of a list that comes in pages. */

@@ -1,109 +1,9 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
-import { type ConfigProblem, sentenceOf } from '../config/config.ts'
-import type { FailureCode } from '../failure.ts'
+import { sentenceOf } from '../config/config.ts'
+import type { AddressItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
+import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
-
-/** What pbt-server tells programs; the fields are a promise. */
-export type ServerEvent =
-  | {
-      readonly event: 'initialised'
-      readonly token: string
-      readonly dataDir: string
-      readonly ca?: string
-      readonly next: string
-    }
-  | Ready
-  | { readonly event: 'rotated'; readonly token: string }
-  | { readonly event: 'revoked'; readonly id: number }
-  | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
-  | ({ readonly event: 'killed' /** Connections that were cut. */; readonly cut: number } & TunnelItem)
-  | ({ readonly event: 'started' /** A client opens it now, or has it. */; readonly isOpening: boolean } & TunnelItem)
-  | ({ readonly event: 'paused' | 'unpaused' } & TunnelItem)
-  | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
-  | { readonly event: 'stopping' }
-  | { readonly event: 'stopped' }
-  | {
-      readonly event: 'error'
-      readonly code: FailureCode
-      readonly message: string
-      readonly cure: string
-      /** One for each setting that is not right. */
-      readonly problems?: readonly ConfigProblem[]
-    }
-
-/** An address with who may visit it. */
-export interface AddressItem {
-  readonly address: string
-  /** The tunnel that has it or had it last. */
-  readonly tunnel?: string
-  /** The owner gave it to that tunnel. */
-  readonly isMapped?: boolean
-  readonly target?: string
-  /** Its client is there, or expected back. */
-  readonly isExpected: boolean
-  /** `client`: those it names with --allow; `listed`: those of the address's own list. */
-  readonly access: 'client' | 'everybody' | 'listed'
-  /** The addresses and CIDR blocks of `client` (none: everybody) or `listed` (none: nobody). */
-  readonly allow: readonly string[]
-  readonly note?: string
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date | undefined
-}
-
-/** A tunnel as it is now. */
-export interface TunnelItem {
-  readonly tunnel: string
-  readonly kind: 'http' | 'tcp' | 'udp' | ''
-  readonly state: 'online' | 'offline' | 'paused' | 'killed' | 'awaited'
-  /** Why, for people; '' when there is nothing to say. */
-  readonly reason: string
-  readonly since?: Date | undefined
-  /** Its addresses that serve. */
-  readonly urls: readonly string[]
-  /** Those that do not yet. */
-  readonly waiting: readonly { readonly url: string; readonly reason: string; readonly cure: string }[]
-  readonly target: string
-  /** The name of its client. */
-  readonly client: string
-  /** Requests, connections and flows. */
-  readonly open: number
-  /** Since it was first seen. */
-  readonly bytesIn: number
-  readonly bytesOut: number
-}
-
-/** A token, without itself. */
-export interface TokenItem {
-  readonly id: number
-  readonly label: string
-  readonly state: 'valid' | 'ending' | 'ended'
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date | undefined
-  readonly endsAt?: Date | undefined
-}
-
-/** What there is of a kind: for programs an object a line, whose event is the kind. */
-export type ServerList =
-  | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
-  | { readonly list: 'token'; readonly items: readonly TokenItem[] }
-  | { readonly list: 'tunnel'; readonly items: readonly TunnelItem[] }
-
-export interface Ready {
-  readonly event: 'ready'
-  readonly baseDomain: string
-  /** The ports that are bound; 0: none. */
-  readonly https: number
-  readonly http: number
-  /** The ports that visitors use, where these are passed on to the ones that are bound. */
-  readonly publicHttps?: number
-  readonly publicHttp?: number
-  readonly dns: number
-  readonly portRange: string
-  /** The file of the development authority, when there is one. */
-  readonly ca?: string
-  readonly publicAddress?: readonly string[]
-}
 
 export type Output = (told: ServerEvent | ServerList) => void
 
@@ -177,6 +77,8 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
     case 'unpaused':
       return `${event.tunnel} lets visitors in again`
+    case 'skipped':
+      return `… ${event.records} came too fast to be shown`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -213,6 +115,7 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
   if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'record') return list.items.map(recordText).join('\n')
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')

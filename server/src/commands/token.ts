@@ -3,7 +3,7 @@ import { Token_State as State, type Token } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
 import { type Command, timeIn } from './command.ts'
-import type { TokenItem } from './output.ts'
+import type { TokenItem } from './events.ts'
 
 const list: Command = {
   name: 'token list',

@@ -2,7 +2,7 @@
 import { TunnelKind as Kind, TunnelState as State, type Tunnel } from '@pbt/proto/admin/v1'
 import { withApi } from '../reach.ts'
 import { type Command, everyPage, timeIn } from './command.ts'
-import type { TunnelItem } from './output.ts'
+import type { TunnelItem } from './events.ts'
 
 const NAME: NonNullable<Command['positionals']> = [['<name>', 'its name, as "pbt-server tunnel list" shows it']]
 

@@ -119,9 +119,12 @@ export class Events {
     await this.inTurn(() => this.catchUp())
   }
 
-  /** Resolves when all that was told has its number, or could not be written. */
-  async flush(): Promise<void> {
-    await this.queue.flush()
+  /** Resolves when all that was told has its number, or could not be written, at the latest after `limitMs`. */
+  async flush(limitMs = 10_000): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const timer = this.clock.after(limitMs, late.resolve)
+    await Promise.race([this.queue.flush(), late.promise])
+    timer.clear()
   }
 
   /** Takes nothing more; resolves when what was told is written, as far as the database takes it in time. Readers are over. */

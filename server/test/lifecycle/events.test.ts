@@ -7,6 +7,7 @@ import { clientsIn, type EventRow, eventsIn, eventual } from '../support/databas
 import { hostilePeer } from '../support/hostile-peer.ts'
 import { restartServer, SERVER, scratch, startPbt, startServer, startTunnel } from '../support/programs.ts'
 import { Relay } from '../support/relay.ts'
+import { keptSocket } from '../support/sockets.ts'
 import { httpTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 
@@ -123,8 +124,14 @@ test('who is turned away is told with the rule, once a minute for each, and with
 
 test('a stand-in beside the server writes under the same numbers', async t => {
   const dataDir = join(scratch(t), 'data')
-  const one = await startServer(t, { dataDir })
-  const two = await restartServer(t, one)
+  const [https, http] = [keptSocket(), keptSocket()]
+  t.after(() => {
+    https.close()
+    http.close()
+  })
+  const options = { sockets: [https, http], ports: { https: https.port, http: http.port } }
+  const one = await startServer(t, { dataDir, ...options })
+  const two = await restartServer(t, one, options)
   const target = await httpTarget(t, (_request, response) => response.end('well'))
   const clients = [one, two, one, two].map((server, index) => startTunnel(t, server, target, { domain: `app${index}` }))
   for (const client of await Promise.all(clients)) await client.end()

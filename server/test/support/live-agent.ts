@@ -18,7 +18,8 @@ export const planFor = {
   http: (target: number, domain: string): MakePlan =>
     httpPlan({
       ...{ ...COMMON, target: String(target), domain: [domain] },
-      ...{ hostHeader: 'preserve', targetProtocol: 'http1', verifyTarget: false },
+      ...{ hostHeader: 'preserve', targetProtocol: 'http1' },
+      ...{ verifyTarget: false, insecureTarget: false, targetCa: undefined, targetName: undefined },
     }),
   tcp: (target: number): MakePlan =>
     tcpPlan({ ...COMMON, target: String(target), reservePort: undefined, proxyProtocol: undefined }),
@@ -31,7 +32,7 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker(() => {})
+  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
   private waiting: (() => void)[] = []
 
   /** Its link goes to `port`; it is stopped after the test. */

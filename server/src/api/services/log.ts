@@ -1,6 +1,6 @@
 // The access log, as the API has it.
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { ServiceImpl } from '@connectrpc/connect'
 import type { RecordFilter as FilterMessage, LogService, RecordSchema } from '@pbt/proto/admin/v1'
 import type { AccessRecord } from '../../observe/access-record.ts'
@@ -9,6 +9,8 @@ import type { Owner } from '../../owner/owner.ts'
 import { type RecordFilter, wrongIn } from '../../owner/record-filter.ts'
 import { callerOf } from '../caller.ts'
 import { dateOf, pageSizeOf, timeField, Violations } from '../values.ts'
+
+const SECOND_US = 1_000_000
 
 /** As the message has them. */
 const FIELDS: Readonly<Record<keyof RecordFilter, string>> = {
@@ -65,7 +67,7 @@ export function recordMessage(record: AccessRecord): MessageInitShape<typeof Rec
   return {
     ...{ id: BigInt(id), tunnel, kind, peer: visitor, summary, status, reason },
     startTime: timestampFromMs(startedAt),
-    duration: durationFromMs(durationUs / 1_000),
+    duration: { seconds: BigInt(Math.floor(durationUs / SECOND_US)), nanos: (durationUs % SECOND_US) * 1_000 },
     bytesIn: BigInt(bytesIn),
     bytesOut: BigInt(bytesOut),
   }
