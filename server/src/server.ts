@@ -216,7 +216,15 @@ async function open(
       changed,
       tell,
     }),
-    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
+    tokens: new TokenVerbs({
+      records: store.tokens,
+      live: {
+        clients: () => relay.sessions.clients(),
+        offer: (id, token, ms) => relay.tokenOffer.offer(id, token, ms),
+      },
+      changed,
+      tell,
+    }),
     panel,
     log: new LogVerbs({
       records,

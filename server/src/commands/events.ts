@@ -12,7 +12,14 @@ export type ServerEvent =
       readonly next: string
     }
   | Ready
-  | { readonly event: 'rotated'; readonly token: string }
+  | {
+      readonly event: 'rotated'
+      readonly token: string
+      /** When the one before ends; none: it has. */
+      readonly endsAt?: Date
+      /** The names of clients that are sent the new one. */
+      readonly told: readonly string[]
+    }
   | { readonly event: 'revoked'; readonly id: number }
   | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
   | ({ readonly event: 'killed' /** Connections that were cut. */; readonly cut: number } & TunnelItem)
@@ -78,6 +85,8 @@ export interface TokenItem {
   readonly id: number
   readonly label: string
   readonly state: 'valid' | 'ending' | 'ended'
+  /** The names of those that are connected with it. */
+  readonly clients: readonly string[]
   readonly createdAt: Date
   readonly lastUsedAt?: Date | undefined
   readonly endsAt?: Date | undefined
