@@ -16,11 +16,14 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],
   stopped: ['', 'it has ended'],
-  rotated: ['`token`', '`token rotate` made a new token; it is shown this once, and those before it have ended'],
+  rotated: [
+    '`token`, `endsAt`, `told`',
+    '`token rotate` made a new token; it is shown this once. The one before it ends at `endsAt`, without that it has; `told`: the names of clients that are sent the new one',
+  ],
   revoked: ['`id`', '`token revoke` ended this token'],
   token: [
-    '`id`, `label`, `state`, `createdAt`, `lastUsedAt`, `endsAt`',
-    '`token list`: `state` is `valid`, `ending` or `ended`',
+    '`id`, `label`, `state`, `clients`, `createdAt`, `lastUsedAt`, `endsAt`',
+    '`token list`: `state` is `valid`, `ending` or `ended`; `clients`: the names of those that are connected with it',
   ],
   tunnel: [
     '`tunnel`, `kind`, `state`, `reason`, `since`, `urls`, `waiting`, `target`, `client`, `open`, `bytesIn`, `bytesOut`',

@@ -127,7 +127,7 @@ function check(settings: Settings, id: string): Promise<void> {
     dial({ server, token, ca, clock: systemClock }, hello, {
       onWelcome: (welcome, line) => {
         session = new Session(welcome, systemClock, NOTHING_TO_DO)
-        session.begin(line, [])
+        session.begin(line)
         session.sayGoodbye('checked by init')
         systemClock.after(GOODBYE_MS, resolve)
       },
@@ -141,7 +141,8 @@ const NOTHING_TO_DO: SessionEvents = {
   onOpened: () => {},
   onRefused: () => {},
   onClosed: () => {},
-  onNewToken: () => {},
+  onNewToken: () => '',
+  onStart: () => {},
   onGoAway: () => {},
   onSilent: () => {},
   onBroken: () => {},

@@ -6,6 +6,7 @@ import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
 import { type Output, runningOutput } from '../output/output.ts'
+import { isAttended } from '../process/attended.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { Agent } from '../tunnels/agent.ts'
@@ -41,6 +42,7 @@ export async function runTunnels(
       observed.request(number)
       output.request(number, record)
     },
+    targetSeen: (number, message) => agent?.targetSeen(number, message),
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
   const identity = identityOf(settings.home, { kind: 'tunnels', tunnels })
@@ -68,9 +70,15 @@ export async function runTunnels(
       observed.event(event)
       output.event(event)
     },
+    isAskedByOwner: isAttended({
+      env: context.env,
+      pid: process.pid,
+      parentPid: process.ppid,
+      hasTerminal: context.stdin.isTTY === true || context.stdout.isTTY || context.stderr.isTTY,
+    }),
     onNewToken: newToken => {
       token = newToken
-      keepToken(settings, newToken, output)
+      return keepToken(settings, newToken, output)
     },
   })
   const ignoreSignals = context.onStopSignal(() => agent?.stop())
@@ -107,17 +115,24 @@ function answerStatus(home: string, observed: Observed, output: Output): () => v
 const NOTHING_YET = new Map<number, never>()
 const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
-/** Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. */
-function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): void {
+/**
+ * Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. Tells why a restart would come
+ * without it, '' when it is stored.
+ */
+function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): string {
   if (!isTokenStored) {
     output.say('pbt: the server has a new token; replace the one in PBT_TOKEN or PBT_TOKEN_FILE')
-    return
+    return 'it is in PBT_TOKEN or PBT_TOKEN_FILE there'
   }
   try {
     const stored = readStored(home)
     // Another server may have been stored meanwhile; its token stays.
-    if (stored?.server === formatServer(server)) writeStored(home, { ...stored, token })
+    if (stored?.server !== formatServer(server)) return 'another server is stored there'
+    writeStored(home, { ...stored, token })
+    return ''
   } catch (error) {
-    output.say(`pbt: the server's new token could not be stored: ${failureOf(error).message}`)
+    const { message } = failureOf(error)
+    output.say(`pbt: the server's new token could not be stored: ${message}`)
+    return message
   }
 }

@@ -32,7 +32,11 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
+  private readonly maker = new PlanMaker({
+    opened: () => {},
+    over: () => {},
+    targetSeen: (number, message) => this.agent.targetSeen(number, message),
+  })
   private waiting: (() => void)[] = []
 
   /** Its link goes to `port`; it is stopped after the test. */
@@ -50,7 +54,8 @@ export class LiveAgent {
         this.events.push(event)
         for (const wake of this.waiting.splice(0)) wake()
       },
-      onNewToken: () => {},
+      isAskedByOwner: true,
+      onNewToken: () => '',
     })
     t.after(async () => {
       this.agent.stop()
