@@ -118,7 +118,7 @@ export function verbsOver(options: VerbOptions): Owner {
 }
 
 async function explained(tunnels: TunnelVerbs, name: string): Promise<ExplainedTunnel | undefined> {
-  const tunnel = (await tunnels.list()).find(each => each.name === name)
+  const tunnel = await tunnels.find(name)
   if (tunnel === undefined) return undefined
   const { health, ...rest } = tunnel
   return { ...rest, health: health && { answers: health.isAnswering, message: health.message, at: health.since } }

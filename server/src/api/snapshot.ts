@@ -1,41 +1,29 @@
 // How everything is now: for the first message of Watch, and for what an event is about. Read once for all who watch.
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '@pbt/proto'
-import type {
-  EventNoticeSchema,
-  GetServerInfoResponseSchema,
-  RefusalSchema,
-  SnapshotSchema,
-  TunnelSchema,
-} from '@pbt/proto/admin/v1'
+import { type EventNoticeSchema, type Snapshot, SnapshotSchema } from '@pbt/proto/admin/v1'
 import type { KeptEvent } from '../owner/event.ts'
 import type { Owner } from '../owner/owner.ts'
 import { eventMessage } from './events.ts'
 import { addressMessage } from './services/address.ts'
 import { clientMessage } from './services/client.ts'
+import { refusalMessage } from './services/log.ts'
+import { infoMessage } from './services/server.ts'
 import { tokenMessage } from './services/token.ts'
+import { tunnelMessage } from './services/tunnel.ts'
 
-type Snapshot = MessageInitShape<typeof SnapshotSchema>
 type Notice = MessageInitShape<typeof EventNoticeSchema>
-type TunnelMessage = MessageInitShape<typeof TunnelSchema>
-
-/** What other services tell, as they come to be; what is not there is not told. */
-export interface Parts {
-  readonly tunnels?: () => Promise<TunnelMessage[]>
-  /** One of them; undefined: there is none. */
-  readonly tunnel?: (name: string) => Promise<TunnelMessage | undefined>
-  readonly refusals?: () => Promise<MessageInitShape<typeof RefusalSchema>[]>
-  readonly server?: () => Promise<MessageInitShape<typeof GetServerInfoResponseSchema>>
-}
 
 /** A snapshot is good for so long for others who come, milliseconds: the events since then follow it. */
 const SHARED_MS = 1_000
 /** Notices that are kept for those who come to them a little later. */
 const NOTICES = 1_000
 
+/** The verbs whose answers are shown. */
+export type ShownOwner = Pick<Owner, 'addresses' | 'clients' | 'log' | 'server' | 'tokens' | 'tunnels' | 'urlOf'>
+
 export interface ViewOptions {
-  readonly owner: Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'urlOf'>
-  readonly parts: Parts
+  readonly owner: ShownOwner
   /** The newest event's number. */
   readonly last: () => number
   readonly clock: Clock
@@ -43,7 +31,7 @@ export interface ViewOptions {
 
 export class View {
   private readonly options: ViewOptions
-  private shared: { readonly at: number; readonly snapshot: Promise<Snapshot & { number: bigint }> } | undefined
+  private shared: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined
   private readonly notices = new Map<number, Promise<Notice>>()
 
   constructor(options: ViewOptions) {
@@ -51,7 +39,7 @@ export class View {
   }
 
   /** Everything as it is now, with the number of an event that it is not older than. */
-  async snapshot(): Promise<Snapshot & { number: bigint }> {
+  async snapshot(): Promise<Snapshot> {
     const now = this.options.clock.now()
     if (this.shared === undefined || now - this.shared.at > SHARED_MS) {
       this.shared = { at: now, snapshot: this.read() }
@@ -75,19 +63,19 @@ export class View {
     return await notice
   }
 
-  private async read(): Promise<Snapshot & { number: bigint }> {
-    const { owner, parts, last } = this.options
+  private async read(): Promise<Snapshot> {
+    const { owner, last } = this.options
     const number = BigInt(last())
-    const [tunnels, refusals, server] = await Promise.all([parts.tunnels?.(), parts.refusals?.(), parts.server?.()])
-    return {
+    const { refusals } = await owner.log.refusals()
+    return create(SnapshotSchema, {
       number,
+      tunnels: (await owner.tunnels.list()).map(view => tunnelMessage(view, owner.urlOf)),
       clients: (await owner.clients.list()).map(clientMessage),
       addresses: (await owner.addresses.list()).map(kept => addressMessage(kept, owner.urlOf(kept.address))),
       tokens: (await owner.tokens.list()).map(tokenMessage),
-      ...(tunnels && { tunnels }),
-      ...(refusals && { refusals }),
-      ...(server && { server }),
-    }
+      refusals: refusals.map(refusal => refusalMessage(refusal, '')),
+      server: infoMessage(owner, Number(number), ''),
+    })
   }
 
   private async readNotice(event: KeptEvent): Promise<Notice> {
@@ -101,9 +89,10 @@ export class View {
     }
     if (/^(address|allowlist|tunnel)\./.test(event.kind))
       Object.assign(notice, await this.addressesOf(address, tunnel, gone))
-    if (tunnel !== '' && this.options.parts.tunnel !== undefined) {
-      const found = await this.options.parts.tunnel(tunnel)
-      if (found !== undefined) notice.tunnels = [found]
+    if (tunnel !== '') {
+      const found = await this.options.owner.tunnels.find(tunnel)
+      if (found === undefined) gone.push(tunnel)
+      else notice.tunnels = [tunnelMessage(found, this.options.owner.urlOf)]
     }
     if (event.kind.startsWith('token.')) notice.tokens = (await this.options.owner.tokens.list()).map(tokenMessage)
     return notice

@@ -96,8 +96,15 @@ export class TunnelVerbs {
 
   /** One of them. */
   async get(name: string): Promise<TunnelView> {
+    const found = await this.find(name)
+    if (found === undefined) throw unknown(name)
+    return found
+  }
+
+  /** One of them; undefined when there is no such tunnel. */
+  async find(name: string): Promise<TunnelView | undefined> {
     const kept = await this.options.records.find(name)
-    if (kept === undefined) throw unknown(name)
+    if (kept === undefined) return undefined
     const addresses = (await this.options.addresses()).filter(({ tunnel }) => tunnel === name)
     return this.view(kept, addresses, this.options.live?.tunnels().get(name))
   }

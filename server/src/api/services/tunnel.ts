@@ -7,6 +7,7 @@ import {
   TunnelKind as Kind,
   TunnelState as State,
   type TargetHealthSchema,
+  type TunnelRateSchema,
   type TunnelSchema,
   type TunnelService,
 } from '@pbt/proto/admin/v1'
@@ -119,6 +120,11 @@ function healthMessage({
   message,
 }: NonNullable<TunnelView['health']>): MessageInitShape<typeof TargetHealthSchema> {
   return { state: isAnswering ? Health.ANSWERS : Health.REFUSES, time: timestampFromDate(since), message }
+}
+
+/** The figures of a tunnel, for Watch. */
+export function rateMessage(view: TunnelView): MessageInitShape<typeof TunnelRateSchema> & { readonly name: string } {
+  return { name: view.name, openConnections: view.open, ...figuresOf(view) }
 }
 
 function figuresOf({ totals, traffic }: TunnelView) {

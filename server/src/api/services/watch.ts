@@ -5,12 +5,12 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
 import type { ServerService, WatchRequest, WatchResponseSchema } from '@pbt/proto/admin/v1'
 import type { EventReader } from '../../owner/event-reader.ts'
 import type { Events } from '../../owner/events.ts'
-import type { Owner } from '../../owner/owner.ts'
-import { cutOf } from '../caller.ts'
+import { callerOf, cutOf } from '../caller.ts'
 import { eventMessage } from '../events.ts'
-import { RATES_MS, Rates, type TunnelRate } from '../rates.ts'
-import { type Parts, View } from '../snapshot.ts'
+import { RATES_MS, Rates } from '../rates.ts'
+import { type ShownOwner, View } from '../snapshot.ts'
 import { cutWhenStuck } from '../stuck.ts'
+import { rateMessage } from './tunnel.ts'
 
 /** A reader hears something at least this often, milliseconds; 15 s are promised. */
 const HEARTBEAT_MS = 10_000
@@ -20,20 +20,22 @@ const PAGE = 200
 type Message = MessageInitShape<typeof WatchResponseSchema>
 
 export interface WatchOptions {
-  readonly owner: Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'urlOf'>
+  readonly owner: ShownOwner
   readonly events: Events
-  readonly parts?: Parts
-  /** The figures of all tunnels. */
-  readonly rates?: () => Promise<TunnelRate[]>
   /** Aborted when the server stops taking visitors. */
   readonly draining: AbortSignal
 }
 
 export function watchService(options: WatchOptions): Pick<ServiceImpl<typeof ServerService>, 'watch'> {
-  const { owner, events, parts = {}, rates = async () => [] } = options
+  const { owner, events } = options
   const { clock } = events
-  const view = new View({ owner, parts, last: () => events.last, clock })
-  const shared = { view, events, rates: new Rates(rates, clock), draining: options.draining }
+  const view = new View({ owner, last: () => events.last, clock })
+  const shared = {
+    view,
+    events,
+    rates: new Rates(async () => (await owner.tunnels.list()).map(rateMessage), clock),
+    draining: options.draining,
+  }
   return {
     watch: (request, context) => cutWhenStuck(new Watch(shared, request, context).messages(), cutOf(context), clock),
   }
@@ -49,6 +51,8 @@ interface Shared {
 class Watch {
   private readonly shared: Shared
   private readonly signal: AbortSignal
+  /** The caller's. */
+  private readonly address: string
   private readonly reader: EventReader
   private readonly isNew: boolean
   /** What is told of events up to here stands in the snapshot already. */
@@ -57,9 +61,10 @@ class Watch {
   private ratesAt = 0
   private ratesKnown = 0
 
-  constructor(shared: Shared, { after }: WatchRequest, { signal }: HandlerContext) {
+  constructor(shared: Shared, { after }: WatchRequest, context: HandlerContext) {
     this.shared = shared
-    this.signal = signal
+    this.signal = context.signal
+    this.address = callerOf(context).address
     this.isNew = after === 0n
     this.reader = shared.events.reader(this.isNew ? undefined : Number(after))
   }
@@ -111,7 +116,13 @@ class Watch {
     const snapshot = await this.shared.view.snapshot()
     this.seen = Number(snapshot.number)
     if (number === undefined) this.reader.at = this.seen
-    const value = number === undefined ? snapshot : { ...snapshot, number: BigInt(number) }
+    // What all who watch have in common, and what is of this one.
+    const value = {
+      ...snapshot,
+      number: number === undefined ? snapshot.number : BigInt(number),
+      ...(snapshot.server && { server: { ...snapshot.server, yourAddress: this.address } }),
+      refusals: snapshot.refusals.map(refusal => ({ ...refusal, isYou: refusal.peer === this.address })),
+    }
     return this.said({ message: { case: 'snapshot', value } })
   }
 
