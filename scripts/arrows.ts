@@ -65,7 +65,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ],
   [
     'server',
-    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|reach|deploy\.test)\.ts$/,
+    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|reach|verbs|deploy\.test)\.ts$/,
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
@@ -131,7 +131,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/(relay|api|commands)\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/agent\.ts)/,
   ],
 ]
 
@@ -152,7 +152,7 @@ export function findFaults(files: readonly string[], read = (file: string) => re
   const graph = new Map<string, string[]>()
   for (const file of files) {
     if (roomOf(file) === NOWHERE) faults.push(`${file} is in no room: give its folder a row in scripts/arrows.ts`)
-    const isTest = /\.test\.ts$|\/testing\//.test(file)
+    const isTest = /\.test\.ts$|\/testing\/|^server\/test\//.test(file)
     const targets: string[] = []
     for (const name of importsOf(read(file))) {
       const target = resolve(file, name)

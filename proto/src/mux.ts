@@ -27,7 +27,19 @@ import { Sender } from './send/sender.ts'
 /** A frame of the session itself, counted and replayed. */
 export type SessionFrame = Extract<
   Frame['body'],
-  { case: 'openTunnel' | 'tunnelOpened' | 'tunnelRefused' | 'closeTunnel' | 'tunnelClosed' | 'newToken' | 'goodbye' }
+  {
+    case:
+      | 'openTunnel'
+      | 'tunnelOpened'
+      | 'tunnelRefused'
+      | 'closeTunnel'
+      | 'tunnelClosed'
+      | 'newToken'
+      | 'goodbye'
+      | 'tokenTaken'
+      | 'startTunnel'
+      | 'targetHealth'
+  }
 >
 
 /** Called synchronously; must not throw. */
@@ -145,6 +157,11 @@ export class Mux implements ChannelHost {
     return this.channels.isBusyUpTo(channel)
   }
 
+  /** How many channels with at most this number are still open. */
+  countUpTo(channel: number): number {
+    return this.channels.countUpTo(channel)
+  }
+
   /** By the number of the tunnel, which has had a channel. */
   byTunnel(): ReadonlyMap<number, TunnelTraffic> {
     return this.channels.byTunnel()
@@ -204,6 +221,13 @@ export class Mux implements ChannelHost {
    */
   resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
     return this.channels.resetVisitors(tunnel, isChosen, error)
+  }
+
+  /** Resets a channel at both ends; false: it is not open. */
+  resetChannel(id: number, error: PbtError): boolean {
+    const channel = this.channels.get(id)
+    channel?.abort(error)
+    return channel !== undefined
   }
 
   sendSessionFrame(frame: SessionFrame): void {
@@ -376,6 +400,9 @@ export class Mux implements ChannelHost {
       case 'tunnelClosed':
       case 'newToken':
       case 'goodbye':
+      case 'tokenTaken':
+      case 'startTunnel':
+      case 'targetHealth':
         if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
         this.handler.onSessionFrame(body)
         return undefined

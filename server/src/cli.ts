@@ -2,33 +2,48 @@
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { login } from './commands/login.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
 import { TOKEN_COMMANDS } from './commands/token.ts'
+import { TUNNEL_COMMANDS } from './commands/tunnel.ts'
 import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceData,
+  isServiceInstalled,
   keyOf,
-  loadConfig,
+  loadSettings,
   SETTING_NAMES,
   SETTINGS,
   variableOf,
 } from './config/config.ts'
 import { Failure, type FailureCode } from './failure.ts'
+import { becomeOwnerOf } from './process/owner-user.ts'
 import { VERSION } from './process/version.ts'
 
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Commands of one word, and groups of commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [init, start, login, log, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
+export const COMMANDS: readonly Command[] = [
+  init,
+  start,
+  login,
+  explain,
+  log,
+  ...TOKEN_COMMANDS,
+  ...TUNNEL_COMMANDS,
+  ...ADDRESS_COMMANDS,
+]
 
 const GROUPS: Readonly<Record<string, string>> = {
   token: 'the tokens with which clients connect',
+  tunnel: 'what your machines serve: look at it, end it, pause it',
   address: 'what visitors come to, and who may visit',
 }
 
@@ -165,12 +180,15 @@ function optionsOf(
   const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), values[keyOf(name)]]))
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
-  const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const { dataDir } = settings.config
+  // A server that root starts elsewhere may need to be root, for its ports.
+  if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }
-  return { config, odd, values }
+  return { config: settings.config, settings, odd, values }
 }
 
 /** Tells an expected failure; anything else is thrown on. */
@@ -187,8 +205,14 @@ function report(error: unknown, output: Output): ExitCode {
     return EXIT.usage
   }
   if (!(error instanceof Failure)) throw error
-  output({ event: 'error', code: error.code, message: error.message, cure: error.cure })
+  output({ event: 'error', code: error.code, message: error.message, cure: cureOf(error) })
   return exitCodeOf(error.code)
+}
+
+/** One who looks for the service of this machine and is not its user finds nothing. */
+function cureOf({ code, cure }: Failure): string {
+  const isElsewhere = code === 'not-initialised' && process.geteuid?.() !== 0 && isServiceInstalled()
+  return isElsewhere ? `for the service of this machine run it with sudo; otherwise ${cure}` : cure
 }
 
 function exitCodeOf(code: FailureCode): ExitCode {

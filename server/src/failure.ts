@@ -19,6 +19,8 @@ export const FAILURE_CODES = [
   'address-unavailable',
   'unknown-address',
   'address-taken',
+  'client-gone',
+  'client-connected',
   'unknown-token',
   'last-token',
   'token-refused',
@@ -28,7 +30,10 @@ export const FAILURE_CODES = [
   'unknown-tunnel',
   'unknown-connection',
   'unknown-client',
+  'client-gone',
+  'client-connected',
   'not-running',
+  'not-reachable',
   'internal',
 ] as const
 

@@ -20,7 +20,7 @@ export interface ShutdownOptions {
   readonly listeners: PortListeners
   readonly sessions: Sessions
   readonly links: LinkService
-  readonly admin: { readonly api: { readonly connectionCount: number }; drain(): void }
+  readonly admin: { readonly api: { readonly connectionCount: number; readonly streamCount: number }; drain(): void }
   readonly succession: Succession
   readonly clock: Clock
   /** What is in flight may take as long. */
@@ -49,7 +49,7 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   await until(() => visitors() <= 0, clock, left())
   // What is left of the visitors breaks off, and each link ends after what it still has to say.
   sessions.close('the server stopped')
-  await until(() => links.connectionCount === 0, clock, LAST_WORDS_MS)
+  await until(() => links.connectionCount === 0 && admin.api.streamCount === 0, clock, LAST_WORDS_MS)
 }
 
 /** Resolves when the condition holds, at the latest after `limitMs`. */

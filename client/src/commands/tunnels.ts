@@ -36,9 +36,12 @@ export async function runTunnels(
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
-  const maker = new PlanMaker((number, record) => {
-    observed.request(number)
-    output.request(number, record)
+  const maker = new PlanMaker({
+    opened: (number, kind, visitor) => output.opened(number, kind, visitor),
+    over: (number, record) => {
+      observed.request(number)
+      output.request(number, record)
+    },
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
@@ -105,14 +108,15 @@ const NOTHING_YET = new Map<number, never>()
 const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
 /** Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. */
-function keepToken({ home, isTokenStored }: Settings, token: string, output: Output): void {
+function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): void {
   if (!isTokenStored) {
     output.say('pbt: the server has a new token; replace the one in PBT_TOKEN or PBT_TOKEN_FILE')
     return
   }
   try {
     const stored = readStored(home)
-    if (stored !== undefined) writeStored(home, { ...stored, token })
+    // Another server may have been stored meanwhile; its token stays.
+    if (stored?.server === formatServer(server)) writeStored(home, { ...stored, token })
   } catch (error) {
     output.say(`pbt: the server's new token could not be stored: ${failureOf(error).message}`)
   }

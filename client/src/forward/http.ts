@@ -14,8 +14,6 @@ export interface HttpForwarderOptions {
   /** What the target sees as Host: `preserve`, `rewrite` or a value. */
   readonly hostHeader: string
   readonly protocol: 'http1' | 'h2c'
-  /** Check the certificate of an https target on this machine too. */
-  readonly isVerified: boolean
   readonly places: Places
   /** Told of every request at its end. Must not throw. */
   readonly onRequest: OnRequest
@@ -23,10 +21,10 @@ export interface HttpForwarderOptions {
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
 export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
-  const { target, protocol, isVerified, places, onRequest } = options
+  const { target, protocol, places, onRequest } = options
   const host = hostHeaderOf(options.hostHeader, target)
-  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, isVerified, places, onRequest })
-  const pool = new Pool({ target, isVerified, alpn: 'http/1.1', places, clock: systemClock })
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, places, onRequest })
+  const pool = new Pool({ target, alpn: 'http/1.1', places, clock: systemClock })
   return {
     accept: (channel, open, last) => {
       if (open.kind === 'http') new Http1Exchange(channel, rewritten(open.head, host), last, pool, onRequest)

@@ -17,6 +17,8 @@ export class Lines {
   private readonly ring = new RequestRing()
   private written = 0
   private isPlanned = false
+  /** What to do about the link, as it was told last. */
+  private toldCure = ''
 
   constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
     this.clock = clock
@@ -26,8 +28,17 @@ export class Lines {
 
   event(event: ClientEvent): void {
     this.flush()
-    const [line = '', ...cures] = sentence(event).split('\n')
+    const [line = '', ...cures] = sentence(this.withoutToldCure(event)).split('\n')
     this.write([`${this.stamp(this.wallTime())} ${line}`, ...cures, ''].join('\n'))
+  }
+
+  /** While it tries again and again for one reason, what to do is told once. */
+  private withoutToldCure(event: ClientEvent): ClientEvent {
+    if (event.event === 'connected' || event.event === 'resumed') this.toldCure = ''
+    if (event.event !== 'reconnecting' || event.cure === '') return event
+    if (event.cure === this.toldCure) return { ...event, cure: '' }
+    this.toldCure = event.cure
+    return event
   }
 
   /** `tunnel`: its number. */

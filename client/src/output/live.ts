@@ -112,7 +112,8 @@ export class Live {
     if (this.drawTimer === undefined) this.changed()
   }
 
-  private changed(): void {
+  /** Something is to be seen. */
+  changed(): void {
     if (!this.isOpen || this.drawTimer !== undefined) return
     const { clock } = this.options
     this.drawTimer = clock.after(Math.max(0, this.drawnAt + DRAW_EVERY_MS - clock.now()), () => {

@@ -1,8 +1,9 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
-import { systemClock } from '@pbt/proto'
+import { type ChannelKind, systemClock } from '@pbt/proto'
 import type { Outlet } from '../../../launch/outlet.ts'
 import type { ClientEvent, Running } from '../tunnels/events.ts'
 import type { RequestRecord } from '../tunnels/requests.ts'
+import { JsonLines, jsonLine } from './json.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
 import { sentence } from './sentence.ts'
@@ -10,7 +11,9 @@ import { sentence } from './sentence.ts'
 /** What a command tells. */
 export interface Output {
   event(event: ClientEvent): void
-  /** A request of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
+  /** A connection or flow of the tunnel with this number has begun; `visitor`: its address and port. */
+  opened(tunnel: number, kind: ChannelKind, visitor: string): void
+  /** A request, connection or flow of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
   request(tunnel: number, record: RequestRecord): void
   /** Words that belong to no event, for people. */
   say(text: string): void
@@ -33,6 +36,7 @@ export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
   if (isJson) return jsonOutput(stdout, stderr)
   return {
     event: event => (event.event === 'error' ? stderr : stdout).write(`pbt: ${sentence(event)}\n`),
+    opened: () => {},
     request: () => {},
     say: text => stderr.write(`${text}\n`),
     close: () => {},
@@ -47,18 +51,16 @@ export function runningOutput(options: OutputOptions, running: Running): Output 
 }
 
 function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
-  stdout.note = lines => jsonLine({ event: 'dropped', lines })
+  stdout.note = lines => jsonLine('dropped', Date.now(), { lines })
   stderr.note = lines => `pbt: ${lines} lines were not read in time and are left out\n`
+  const lines = new JsonLines(systemClock, Date.now, text => stdout.write(text))
   return {
-    event: event => stdout.write(jsonLine(event)),
-    request: () => {},
+    event: event => lines.event(event),
+    opened: (tunnel, kind, visitor) => lines.opened(tunnel, kind, visitor),
+    request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
-    close: () => {},
+    close: () => lines.flush(),
   }
-}
-
-function jsonLine<Event extends { readonly event: string }>({ event, ...fields }: Event): string {
-  return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
 }
 
 function linesOutput(stdout: Outlet, stderr: Outlet): Output {
@@ -70,6 +72,7 @@ function linesOutput(stdout: Outlet, stderr: Outlet): Output {
       if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
+    opened: () => {},
     request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
     close: () => lines.flush(),
@@ -89,6 +92,7 @@ function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Runni
   live.open()
   return {
     event: event => live.event(event),
+    opened: () => live.changed(),
     request: (tunnel, record) => live.request(tunnel, record),
     say: () => {},
     close: () => {

@@ -7,7 +7,11 @@ import { formatDuration, safe } from './text.ts'
 export function sentence(event: ClientEvent): string {
   switch (event.event) {
     case 'stored':
-      return safe(`${event.server} took the token; it is stored`)
+      return safe(
+        event.replaced === undefined
+          ? `${event.server} took the token; it is stored`
+          : `${event.server} took the token; it is stored, in place of ${event.replaced}`,
+      )
     case 'connected':
       return safe(`connected to ${event.server}`)
     case 'online':
@@ -19,8 +23,10 @@ export function sentence(event: ClientEvent): string {
     case 'waiting':
       return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
     case 'reconnecting':
-      return safe(
-        `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
+      return (
+        safe(
+          `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
+        ) + cureLine(event.cure)
       )
     case 'resumed':
       return 'resumed: nothing was lost'

@@ -4,7 +4,7 @@ import type { ProcessSnapshot, Status, TunnelSnapshot } from '../tunnels/events.
 import { countOf } from './counts.ts'
 import { STATE_STYLE } from './frame.ts'
 import { stopText } from './sentence.ts'
-import { render, type Span } from './spans.ts'
+import { render, type Span, wrap } from './spans.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
 
 export interface StatusOutput {
@@ -27,7 +27,9 @@ const LEAVE = '\x1b[?25h\x1b[?1049l'
 const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
-const MOST_COLUMNS = 1_000
+const MOST_COLUMNS = 100_000
+/** Of a line that goes on. */
+const INDENT_CELLS = 4
 
 export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }: StatusOptions): StatusOutput {
   if (isJson) {
@@ -52,7 +54,9 @@ export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }:
   let isOpen = isScreen
   return {
     show: all => {
-      const lines = statusLines(all).map(line => render(line, columns(), isColored))
+      const lines = statusLines(all)
+        .flatMap(line => wrap(line, columns(), INDENT_CELLS))
+        .map(line => render(line, columns(), isColored))
       if (!isScreen) stdout.write(`${lines.join('\n')}\n`)
       else if (!stdout.writableNeedDrain)
         stdout.write(`${HOME}${lines.slice(0, stdout.rows ?? 24).join(`${CLEAR_LINE}\r\n`)}${CLEAR_LINE}${CLEAR_BELOW}`)
@@ -81,13 +85,13 @@ function objects(status: Status): Record<string, unknown>[] {
 
 /** Lines of safe text; at least one. */
 export function statusLines(all: readonly Status[]): Span[][] {
-  if (all.length === 0) return [[['no tunnel of this machine is running; "pbt http 3000" opens one']]]
+  if (all.length === 0) return [[['no tunnel of this user is running; "pbt http 3000" opens one']]]
   const blocks = all.map(status => (status.kind === 'silent' ? silentLines(status.pid) : processLines(status.snapshot)))
   return blocks.flatMap((lines, index) => (index === 0 ? lines : [[], ...lines]))
 }
 
 function silentLines(pid: number): Span[][] {
-  return [[['not answering', 'red'], [`  process ${pid} holds tunnels and says nothing`]]]
+  return [[['not answering', 'red'], [`  process ${pid} did not respond`]]]
 }
 
 function reasonOf({ reason, stopping }: ProcessSnapshot): string {

@@ -4,7 +4,17 @@ import type { OpenChannel } from '../tunnels/events.ts'
 import type { RequestRecord, Seen } from '../tunnels/requests.ts'
 import { troubleOf } from './sentence.ts'
 import type { Span, Style } from './spans.ts'
-import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets, safeReason } from './text.ts'
+import {
+  addressOf,
+  cellsOf,
+  clip,
+  formatBytes,
+  formatDuration,
+  formatTime,
+  safe,
+  safeOctets,
+  safeReason,
+} from './text.ts'
 
 /** A connection or flow that is open. */
 export interface Open extends OpenChannel {
@@ -129,11 +139,6 @@ function seenRow({ record }: Seen, tunnel: TableTunnel | undefined): Row {
     path: isRequest ? safeOctets(path) : '',
     trouble: safeReason(troubleOf(record)),
   }
-}
-
-/** Without the port, which says nothing of a visitor whose connection serves many requests. */
-export function addressOf(visitor: string): string {
-  return visitor.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 }
 
 function layoutOf(rows: readonly Row[], columns: number, hasTunnels: boolean, hasRequests: boolean): Column[] {

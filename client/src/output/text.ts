@@ -70,6 +70,11 @@ function widthOf(character: string): number {
   return WIDE.test(character) ? 2 : 1
 }
 
+/** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+export function addressOf(visitor: string): string {
+  return visitor.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+}
+
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
 /** `532 B`, `1.2 kB`, `34 MB`: at most three digits, powers of 1000. */

@@ -4,7 +4,8 @@ import type { FailureCode } from '../failure.ts'
 
 /** Without `time`, which the output adds. `number`: which of the tunnels that the process was asked for, from 1. */
 export type ClientEvent =
-  | { event: 'stored'; server: string }
+  /** `replaced`: the server whose token was stored before, if it was another one. */
+  | { event: 'stored'; server: string; replaced?: string | undefined }
   | { event: 'connected'; server: string }
   | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
   /** One of the tunnel's addresses is kept for it and does not serve yet. */

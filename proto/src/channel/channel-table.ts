@@ -78,6 +78,13 @@ export class ChannelTable {
     return false
   }
 
+  /** How many with at most this number are open. */
+  countUpTo(channel: number): number {
+    let count = 0
+    for (const id of this.byId.keys()) if (id <= channel) count++
+    return count
+  }
+
   private addPast({ tunnel, bytesSent, bytesReceived }: MuxChannel): void {
     const past = this.past.get(tunnel)
     if (past === undefined) this.past.set(tunnel, { bytesSent, bytesReceived })

@@ -10,6 +10,10 @@ import type { ErrorCode, PbtError } from '../errors.ts'
  * After `onReset`, or once both directions have ended, nothing more is called.
  */
 export interface ChannelHandler {
+  /** What the owner calls it, where it knows more than the channel: http, websocket, upgrade. */
+  readonly kind?: string
+  /** What it is about, for people: method and path of a request. */
+  readonly summary?: string
   /** A response head (at the edge). 1xx other than 101 come first, then the final one. */
   onHead?(head: ResponseHead, last: boolean): void
   /** Bytes, to keep as long as wanted. The owner owes `channel.consumed(chunk.length)` once they have gone on. */

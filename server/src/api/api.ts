@@ -97,6 +97,11 @@ export class Api {
     return this.sockets.size
   }
 
+  /** Answers under way that end when it is drained. */
+  get streamCount(): number {
+    return this.streams
+  }
+
   /** Cuts every connection. */
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.destroy()
@@ -149,7 +154,8 @@ export class Api {
     this.limitTime(request, isStream)
     // Outside the promise a request that is no URL would end the process.
     try {
-      const answer = handler(universalRequestFromNodeRequest(request, response as never, undefined, valuesOf(caller)))
+      const values = valuesOf(caller, () => response.destroy())
+      const answer = handler(universalRequestFromNodeRequest(request, response as never, undefined, values))
       answer.then(found => universalResponseToNodeResponse(found, response)).catch(() => response.destroy())
     } catch (error) {
       this.options.log.warn('a request that cannot be read', { error: String(error) })

@@ -18,9 +18,16 @@ export const LOCAL: Caller = { kind: 'local', address: '', userAgent: '', tokenI
 
 const CALLER = createContextKey<Caller>(LOCAL)
 
-/** For the router, beside a request. */
-export function valuesOf(caller: Caller): ContextValues {
-  return createContextValues().set(CALLER, caller)
+const CUT = createContextKey<() => void>(() => {})
+
+/** For the router, beside a request. `cut` breaks the answer off. */
+export function valuesOf(caller: Caller, cut: () => void): ContextValues {
+  return createContextValues().set(CALLER, caller).set(CUT, cut)
+}
+
+/** Breaks the answer to a request off, for one who does not read it. */
+export function cutOf({ values }: { readonly values: ContextValues }): () => void {
+  return values.get(CUT)
 }
 
 /** Whose request a service answers. */

@@ -8,7 +8,15 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, LogService, MetricsService, PanelService, TokenService } from '@pbt/proto/admin/v1'
+import {
+  AddressService,
+  LogService,
+  MetricsService,
+  PanelService,
+  ServerService,
+  TokenService,
+  TunnelService,
+} from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -23,6 +31,8 @@ export interface ApiClients {
   readonly panel: Client<typeof PanelService>
   readonly log: Client<typeof LogService>
   readonly metrics: Client<typeof MetricsService>
+  readonly tunnels: Client<typeof TunnelService>
+  readonly server: Client<typeof ServerService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -46,7 +56,7 @@ export function clientsAt(socketPath: string): ApiClients {
 export function clientsOf(owner: Owner, log: Log): ApiClients {
   const draining = new AbortController().signal
   const options = { router: { interceptors: [tellFailures(log)] } }
-  return clientsOver(createRouterTransport(router => routes({ owner, draining }, router), options))
+  return clientsOver(createRouterTransport(router => routes({ owner, events: undefined, draining }, router), options))
 }
 
 /** Whether a call failed because nobody listens on the socket. */
@@ -72,5 +82,7 @@ function clientsOver(transport: Transport): ApiClients {
     panel: createClient(PanelService, transport),
     log: createClient(LogService, transport),
     metrics: createClient(MetricsService, transport),
+    tunnels: createClient(TunnelService, transport),
+    server: createClient(ServerService, transport),
   }
 }

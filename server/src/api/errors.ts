@@ -26,6 +26,8 @@ const CODES: Partial<Record<FailureCode, Code>> = {
   'unknown-tunnel': Code.NotFound,
   'unknown-connection': Code.NotFound,
   'unknown-client': Code.NotFound,
+  'client-gone': Code.FailedPrecondition,
+  'client-connected': Code.FailedPrecondition,
   'not-running': Code.FailedPrecondition,
 }
 

@@ -6,6 +6,7 @@ import type { TokenCheck } from '../access/token-check.ts'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from '../config/config.ts'
 import type { Log } from '../observe/log.ts'
+import type { Events } from '../owner/events.ts'
 import type { Owner } from '../owner/owner.ts'
 import { Api } from './api.ts'
 import { Door } from './door.ts'
@@ -14,8 +15,11 @@ import { routes } from './routes.ts'
 export interface OpenApiOptions {
   readonly config: Config
   readonly owner: Owner
+  readonly events: Events
   readonly tokens: TokenCheck
   readonly proxies: TrustedProxies
+  /** Somebody at this address showed a wrong token. */
+  readonly refusedToken: (address: string) => void
   /** The ports at which visitors find the admin host. */
   readonly ports: () => readonly number[]
   readonly log: Log
@@ -35,7 +39,16 @@ export function socketDirectory(dataDir: string): string {
 }
 
 /** It answers as soon as the edge hands connections over. Rejects when the socket for commands cannot be made. */
-export async function openApi({ config, owner, tokens, proxies, ports, log }: OpenApiOptions): Promise<OpenApi> {
+export async function openApi({
+  config,
+  owner,
+  events,
+  tokens,
+  proxies,
+  refusedToken,
+  ports,
+  log,
+}: OpenApiOptions): Promise<OpenApi> {
   const { baseDomain, dataDir, adminAllow } = config
   const admitted = adminAllow.length === 0 ? EVERYBODY : new Allowlist(adminAllow)
   const draining = new AbortController()
@@ -49,11 +62,11 @@ export async function openApi({ config, owner, tokens, proxies, ports, log }: Op
       return session && { id: String(session.id), tokenId: session.tokenId }
     },
     admits: address => admitted.allows(address),
-    refusedToken: address => log.warn('token refused', { peer: address, at: 'api' }),
+    refusedToken,
   })
   const api = new Api({
     door,
-    routes: router => routes({ owner, draining: draining.signal }, router),
+    routes: router => routes({ owner, events, draining: draining.signal }, router),
     isDevelopment: baseDomain === DEVELOPMENT_DOMAIN,
     draining: draining.signal,
     log,

@@ -79,7 +79,7 @@ export function pageOf<T>(
 
 function keyIn(pageToken: string): string {
   const key = Buffer.from(pageToken, 'base64url').toString()
-  if (/^[A-Za-z0-9_-]{1,600}$/.test(pageToken) && Buffer.from(key).toString('base64url') === pageToken) return key
+  if (/^[A-Za-z0-9_-]{1,3000}$/.test(pageToken) && Buffer.from(key).toString('base64url') === pageToken) return key
   const wrong = new Violations()
   wrong.add('page_token', 'it is not one that this server gave; begin without one')
   wrong.check()

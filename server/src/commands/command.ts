@@ -1,6 +1,6 @@
 // What a command is, and what it is given.
 import { type Duration, durationFromMs, type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
-import type { Config } from '../config/config.ts'
+import type { Config, Settings } from '../config/config.ts'
 import { Failure } from '../failure.ts'
 import type { Output, OutputStreams } from './output.ts'
 
@@ -22,6 +22,8 @@ export interface OddVariable {
 
 export interface CommandOptions {
   readonly config: Config
+  /** The same, and where each value is from. */
+  readonly settings: Settings
   /** Variables of the environment that count for nothing; `start` tells them, for all other commands they have been told. */
   readonly odd: readonly OddVariable[]
   /** What stands without a name, by the names of `positionals`, and the command's own options. */

@@ -4,7 +4,8 @@ import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
 import { type Command, type CommandOptions, type Context, durationIn, textsIn, timeIn, timestampOf } from './command.ts'
-import type { Output, RecordItem } from './output.ts'
+import type { RecordItem } from './events.ts'
+import type { Output } from './output.ts'
 
 type Api = ApiClients['log']
 type Filter = NonNullable<Parameters<Api['tailRecords']>[0]['filter']>
@@ -38,7 +39,7 @@ export const log: Command = {
   run: async (options, output, context) => {
     const asked = readOptions(options)
     const teller = new Teller(output, context)
-    await withApi(options.config, api =>
+    await withApi(options.settings, api =>
       asked.follow ? follow(api.log, asked, teller, context) : tellBefore(api.log, asked, new Date(), teller),
     )
   },

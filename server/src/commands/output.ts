@@ -1,109 +1,9 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
-import { type ConfigProblem, sentenceOf } from '../config/config.ts'
-import type { FailureCode } from '../failure.ts'
+import { sentenceOf } from '../config/config.ts'
+import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
-
-/** What pbt-server tells programs; the fields are a promise. */
-export type ServerEvent =
-  | {
-      readonly event: 'initialised'
-      readonly token: string
-      readonly dataDir: string
-      readonly ca?: string
-      readonly next: string
-    }
-  | Ready
-  | { readonly event: 'rotated'; readonly token: string }
-  | { readonly event: 'revoked'; readonly id: number }
-  | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
-  | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
-  /** So many records came too fast to be told. */
-  | { readonly event: 'skipped'; readonly records: number }
-  | { readonly event: 'stopping' }
-  | { readonly event: 'stopped' }
-  | {
-      readonly event: 'error'
-      readonly code: FailureCode
-      readonly message: string
-      readonly cure: string
-      /** One for each setting that is not right. */
-      readonly problems?: readonly ConfigProblem[]
-    }
-
-/** An address with who may visit it. */
-export interface AddressItem {
-  readonly address: string
-  /** The tunnel that has it or had it last. */
-  readonly tunnel?: string
-  /** The owner gave it to that tunnel. */
-  readonly isMapped?: boolean
-  readonly target?: string
-  /** Its client is there, or expected back. */
-  readonly isExpected: boolean
-  /** `client`: those it names with --allow; `listed`: those of the address's own list. */
-  readonly access: 'client' | 'everybody' | 'listed'
-  /** The addresses and CIDR blocks of `client` (none: everybody) or `listed` (none: nobody). */
-  readonly allow: readonly string[]
-  readonly note?: string
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date | undefined
-}
-
-/** A token, without itself. */
-export interface TokenItem {
-  readonly id: number
-  readonly label: string
-  readonly state: 'valid' | 'ending' | 'ended'
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date | undefined
-  readonly endsAt?: Date | undefined
-}
-
-/** What a visitor did. */
-export interface RecordItem {
-  /** Missing while it is not written yet. */
-  readonly id?: number
-  /** Empty: for none. */
-  readonly tunnel: string
-  /** http, websocket, upgrade, tcp or udp. */
-  readonly kind: string
-  readonly peer: string
-  /** Method and path without the query. */
-  readonly summary: string
-  /** 0: there was no answer. */
-  readonly status: number
-  readonly startedAt: Date
-  readonly endedAt: Date
-  readonly durationMs: number
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** Why it ended; empty: it was complete. */
-  readonly reason: string
-}
-
-/** What there is of a kind: for programs an object a line, whose event is the kind. */
-export type ServerList =
-  | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
-  | { readonly list: 'token'; readonly items: readonly TokenItem[] }
-  | { readonly list: 'record'; readonly items: readonly RecordItem[] }
-
-export interface Ready {
-  readonly event: 'ready'
-  readonly baseDomain: string
-  /** The ports that are bound; 0: none. */
-  readonly https: number
-  readonly http: number
-  /** The ports that visitors use, where these are passed on to the ones that are bound. */
-  readonly publicHttps?: number
-  readonly publicHttp?: number
-  readonly dns: number
-  readonly portRange: string
-  /** The file of the development authority, when there is one. */
-  readonly ca?: string
-  readonly publicAddress?: readonly string[]
-}
 
 export type Output = (told: ServerEvent | ServerList) => void
 
@@ -169,6 +69,16 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
     case 'skipped':
       return `… ${event.records} came too fast to be shown`
+    case 'killed':
+      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
+    case 'started':
+      return event.isOpening
+        ? `${event.tunnel} is opened by ${event.client}`
+        : `${event.tunnel} may come back: run its command on the machine that serves it`
+    case 'paused':
+      return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
+    case 'unpaused':
+      return `${event.tunnel} lets visitors in again`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -205,6 +115,8 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
   if (list.list === 'record') return list.items.map(recordText).join('\n')
+  if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'check') return checksText(list.items, list.verdict)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
@@ -222,6 +134,23 @@ function tokensText(tokens: readonly TokenItem[]): string {
     ]
   })
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE'], ...rows])
+}
+
+function checksText(checks: readonly CheckItem[], verdict: string): string {
+  const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
+  const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
+  const cures = checks.flatMap(({ cure }) => (cure === undefined ? [] : [`  ${cure}`]))
+  return [table(rows), '', verdict, ...cures].join('\n')
+}
+
+function tunnelsText(tunnels: readonly TunnelItem[]): string {
+  if (tunnels.length === 0) return 'there is no tunnel yet: "pbt http 3000" on a machine with a service opens one'
+  const rows = tunnels.map(({ tunnel, state, since, urls, waiting, target, client, open, reason }) => {
+    const where = [...urls, ...waiting.map(({ url, reason }) => `${url} (${reason})`)].join(' ')
+    const stateText = since === undefined ? state : `${state} since ${timeText(since)}`
+    return [tunnel, stateText, String(open), `${target} on ${client || '-'}`, where, reason]
+  })
+  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows])
 }
 
 function addressesText(addresses: readonly AddressItem[]): string {

@@ -1,5 +1,5 @@
 // A record of the access log as a line for people.
-import type { RecordItem } from './output.ts'
+import type { RecordItem } from './events.ts'
 import { timeText } from './table.ts'
 
 /** `2026-11-28 14:03:07  200  12 ms  1.2 kB  app  203.0.113.7  GET /path`, with what it was when it was no request, and why it ended. */

@@ -3,13 +3,13 @@ import { Token_State as State, type Token } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
 import { type Command, timeIn } from './command.ts'
-import type { TokenItem } from './output.ts'
+import type { TokenItem } from './events.ts'
 
 const list: Command = {
   name: 'token list',
   summary: 'show all tokens: when they were made, when a client used them last, which is valid',
-  run: async ({ config }, output) => {
-    const { tokens } = await withApi(config, api => api.tokens.listTokens({}))
+  run: async ({ settings }, output) => {
+    const { tokens } = await withApi(settings, api => api.tokens.listTokens({}))
     output({ list: 'token', items: tokens.map(itemOf) })
   },
 }
@@ -19,9 +19,9 @@ const rotate: Command = {
   summary:
     'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients',
   options: [{ name: 'label', doc: 'what the new one is called in lists' }],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const label = String(values.label ?? '')
-    const { secret } = await withApi(config, api => api.tokens.rotateToken({ label }))
+    const { secret } = await withApi(settings, api => api.tokens.rotateToken({ label }))
     output({ event: 'rotated', token: secret })
   },
 }
@@ -30,9 +30,9 @@ const revoke: Command = {
   name: 'token revoke',
   summary: 'end a token that is on its way out',
   positionals: [['<id>', 'its number, as "pbt-server token list" shows it']],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const id = idIn(String(values.id))
-    await withApi(config, api => api.tokens.revokeToken({ id: BigInt(id) }))
+    await withApi(settings, api => api.tokens.revokeToken({ id: BigInt(id) }))
     output({ event: 'revoked', id })
   },
 }

@@ -51,7 +51,8 @@ export const SETTINGS = {
   dataDir: setting({
     kind: path,
     default: defaultDataDir,
-    defaultText: '$STATE_DIRECTORY under systemd, otherwise $XDG_DATA_HOME/pbt-server or ~/.local/share/pbt-server',
+    defaultText:
+      '$STATE_DIRECTORY under systemd (for root and its user also in a shell), otherwise $XDG_DATA_HOME/pbt-server or ~/.local/share/pbt-server',
     unit: '',
     doc: 'the directory of the database and the keys, made by "pbt-server init"',
   }),

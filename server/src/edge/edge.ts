@@ -104,7 +104,7 @@ export class Edge {
       access: options.access,
     }
     this.http1 = new Http1(common)
-    this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
+    this.plain = new Http1({ ...common, redirect: { isForAll: !options.servesPlainHttp, to: this.redirect } })
     this.http2 = createHttp2({
       ...common,
       turnedAwayFor: socket => this.connections.turnedAwayFor(socket),
@@ -243,8 +243,10 @@ export class Edge {
     return visitor
   }
 
-  /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
-  private readonly redirect = (host: string, target: string): string => {
+  /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9); the panel is nowhere else. */
+  private readonly redirect = (host: string, target: string): string | undefined => {
+    const { servesPlainHttp, baseDomain } = this.options
+    if (servesPlainHttp && host !== adminHost(baseDomain)) return undefined
     const port = this.options.publicHttpsPort || this.bound.https
     return `https://${host}${port === 443 ? '' : `:${port}`}${target.startsWith('/') ? target : '/'}`
   }

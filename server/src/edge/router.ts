@@ -62,6 +62,7 @@ export class Router {
   private routeOf(host: string, address: string, lookup: Lookup): Route {
     switch (lookup.state) {
       case 'online':
+        if (lookup.tunnel.isPaused) return reply('paused', {}, lookup.tunnel.name)
         if (!lookup.tunnel.allows(address)) {
           return reply('not-allowed', { detail: `your address is ${address}` }, lookup.tunnel.name)
         }

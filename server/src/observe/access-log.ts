@@ -96,6 +96,8 @@ export class AccessLog implements AccessSink {
   /** Answers by class of duration, and their sum. */
   readonly durations: number[] = Array.from({ length: DURATION_BOUNDS_MS.length + 1 }, () => 0)
   durationSumMs = 0
+  /** Hears of each refusal; must cost next to nothing. The visit is not kept. */
+  onRefused: (visit: VisitEnd) => void = () => {}
   private readonly options: AccessLogOptions
   private readonly timer: NodeJS.Timeout
   private readonly gathered = new Lines(BATCH_BYTES)
@@ -154,6 +156,7 @@ export class AccessLog implements AccessSink {
     tally.refused++
     tally.countStatus(visit.status)
     tally.hasGrown = true
+    this.onRefused(visit)
     this.options.refusals.visit(visit.visitor, tally.tunnel, visit.reason, visit)
     const now = performance.now()
     if (now - this.refusalsSince >= 1_000) {

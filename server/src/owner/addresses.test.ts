@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { makeStore } from '../store/store.ts'
 import { AddressVerbs, type ListChange } from './addresses.ts'
+import type { Tell } from './event.ts'
 
 const TUNNEL = { name: 'app', machineId: 'machine', kind: 'http', target: '3000', allow: ['192.0.2.1', '192.0.2.2'] }
 
@@ -21,23 +22,26 @@ async function setUp(t: TestContext) {
   })
   let changes = 0
   const changed = async () => void changes++
+  const told: string[] = []
+  const tell: Tell = ({ kind, message }) => void told.push(`${kind}: ${message}`)
   const verbs = new AddressVerbs({
     records: store.addresses,
     baseDomain: 'pbt.test',
     ports: PORTS,
     connectionsOf: () => [],
     changed,
+    tell,
   })
   await store.addresses.claim(TUNNEL, ['app'])
   const allow = async (address: string, kind: ListChange['kind'], ...blocks: string[]) => {
     const after = await verbs.allow(address, { kind, blocks } as ListChange)
     return [after.access, ...after.entries.map(({ block }) => block)]
   }
-  return { verbs, allow, changes: () => changes }
+  return { verbs, allow, told, changes: () => changes }
 }
 
 test('an address is kept for later in any form, once, and anybody may have it after it is released', async t => {
-  const { verbs, changes } = await setUp(t)
+  const { verbs, told, changes } = await setUp(t)
   assert.equal((await verbs.reserve('https://Later.pbt.test/'))[0]?.address, 'later')
   assert.equal((await verbs.reserve('tcp-20022'))[0]?.address, 'tcp:20022')
   assert.equal(changes(), 2)
@@ -53,6 +57,12 @@ test('an address is kept for later in any form, once, and anybody may have it af
   await verbs.reserve('app')
   assert.equal((await verbs.get('app')).tunnel, '')
   assert.equal(changes(), 4)
+  assert.deepEqual(told, [
+    'address.reserved: later is reserved',
+    'address.reserved: tcp:20022 is reserved',
+    'address.released: app was given up, app has it no longer',
+    'address.reserved: app is reserved',
+  ])
 })
 
 test('what is no address is refused with what would be right, and nothing changes', async t => {
@@ -64,7 +74,7 @@ test('what is no address is refused with what would be right, and nothing change
 })
 
 test('a list is set, added to and removed from, whatever it was', async t => {
-  const { allow } = await setUp(t)
+  const { allow, told } = await setUp(t)
   // From what the client says.
   assert.deepEqual(await allow('app', 'add', '203.0.113.0/24'), ['listed', '192.0.2.1', '192.0.2.2', '203.0.113.0/24'])
   assert.deepEqual(await allow('app', 'add', '192.0.2.1/32'), ['listed', '192.0.2.1', '192.0.2.2', '203.0.113.0/24'])
@@ -81,6 +91,11 @@ test('a list is set, added to and removed from, whatever it was', async t => {
   assert.deepEqual(await allow('app', 'everybody'), ['everybody'])
   assert.deepEqual(await allow('app', 'nobody'), ['listed'])
   assert.deepEqual(await allow('app', 'add', '192.0.2.1'), ['listed', '192.0.2.1'])
+  assert.deepEqual(told.slice(-3), [
+    'allowlist.changed: app now lets in everybody',
+    'allowlist.changed: app now lets in nobody',
+    'allowlist.changed: app now lets in 192.0.2.1',
+  ])
 })
 
 test('a list may be set before an address has a tunnel; the address is kept from then on', async t => {

@@ -19,6 +19,8 @@ import {
   listNow,
   noteIn,
 } from './allowlist.ts'
+import type { Tell } from './event.ts'
+import { addressMapped, addressNoted, addressReleased, addressReserved, allowlistChanged } from './happenings.ts'
 
 export type { Access, KeptList, ListChange, ListEntry } from './allowlist.ts'
 
@@ -99,6 +101,7 @@ export interface AddressVerbsOptions {
   readonly connectionsOf: (tunnel: string) => readonly OpenConnection[]
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
+  readonly tell: Tell
 }
 
 /** Addresses are taken in every form in which people meet them. All reject with Failure. */
@@ -134,6 +137,7 @@ export class AddressVerbs {
     if (isDry) return wanted.map(({ text: address }) => nobodys(address, noteIn(note)))
     const texts = wanted.map(({ text: address }) => address)
     if (!(await this.options.records.add(texts, noteIn(note)))) throw taken(await this.find(texts[0] ?? ''))
+    for (const address of texts) this.options.tell(addressReserved(address))
     await this.options.changed()
     return await Promise.all(texts.map(address => this.find(address)))
   }
@@ -145,6 +149,7 @@ export class AddressVerbs {
       const before = await this.find(address)
       if (!(await this.options.records.remove(address))) throw unknown(address)
       released.push(before)
+      this.options.tell(addressReleased(address, before.tunnel))
     }
     await this.options.changed()
     return released
@@ -159,6 +164,7 @@ export class AddressVerbs {
     if (other !== undefined) throw anotherKind(other.text, tunnel, kind ?? '')
     for (const address of addresses) {
       if (!(await this.options.records.map(address.text, tunnel))) throw unknownTunnel(tunnel)
+      this.options.tell(addressMapped(address.text, tunnel))
     }
     await this.options.changed()
     return await Promise.all(addresses.map(({ text: address }) => this.find(address)))
@@ -168,6 +174,7 @@ export class AddressVerbs {
   async setNote(text: string, note: string): Promise<KeptAddress> {
     const address = this.textOf(text)
     if (!(await this.options.records.setNote(address, noteIn(note)))) throw unknown(address)
+    this.options.tell(addressNoted(address, note))
     await this.options.changed()
     return await this.find(address)
   }
@@ -211,6 +218,7 @@ export class AddressVerbs {
 
   private async write(address: string, change: (before: KeptAddress | undefined) => KeptList): Promise<KeptAddress> {
     const after = await this.options.records.setList(address, change)
+    this.options.tell(allowlistChanged(address, wordsFor(after)))
     await this.options.changed()
     return after
   }
@@ -268,6 +276,17 @@ export class AddressVerbs {
     if (found === undefined) throw unknown(address)
     return found
   }
+}
+
+/** Who may visit, in words. */
+function wordsFor({ access, entries }: KeptList): string {
+  if (access === 'client') return 'whom its client names'
+  if (access === 'everybody') return 'everybody'
+  if (entries.length === 0) return 'nobody'
+  const some = entries
+    .slice(0, 5)
+    .map(({ block, endsAt }) => (endsAt === undefined ? block : `${block} until ${endsAt.toISOString()}`))
+  return entries.length > 5 ? `${some.join(' ')} and ${entries.length - 5} more` : some.join(' ')
 }
 
 /** An address that would be kept. */

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import type { TokenCheck } from '../access/token-check.ts'
 import { hashToken, type TokenBook } from '../access/tokens.ts'
 import { Failure } from '../failure.ts'
+import type { Tell } from './event.ts'
+import { panelEnded, panelLogin } from './happenings.ts'
 
 /** A browser that is logged in. */
 export interface KeptSession {
@@ -55,10 +57,11 @@ export interface PanelVerbsOptions {
   readonly endOf: (hash: Buffer) => Promise<Date | undefined>
   /** Where the panel is, without a slash at the end; undefined: no server runs. */
   readonly url: () => string | undefined
-  /** A login was refused. */
+  /** A login was refused, other than for being one too many. */
   readonly refused: (visitor: Visitor) => void
   readonly onError: (error: unknown) => void
   readonly clock: { now(): number }
+  readonly tell: Tell
 }
 
 const DAY_MS = 24 * 3_600_000
@@ -111,6 +114,7 @@ export class PanelVerbs {
       ...{ createdAt: now, lastSeenAt: now, endsAt: new Date(now.getTime() + SESSION_MS) },
     })
     this.sessions.set(session.hash, session)
+    this.options.tell(panelLogin(visitor.address, session.isByToken ? 'with the token' : 'by a link'))
     return { session, secret }
   }
 
@@ -145,6 +149,7 @@ export class PanelVerbs {
     const ended = await this.options.records.remove(wanted)
     const gone = new Set(wanted)
     for (const [hash, { id }] of this.sessions) if (gone.has(id)) this.sessions.delete(hash)
+    if (ended > 0) this.options.tell(panelEnded(ended))
     return ended
   }
 
@@ -152,8 +157,8 @@ export class PanelVerbs {
     const { check } = this.options
     const verdict = check.check([`Bearer ${token}`], visitor.address)
     if (verdict.verdict === 'accepted') return verdict.tokenId
-    this.options.refused(visitor)
     if (verdict.verdict === 'limited') throw this.limited(visitor)
+    this.options.refused(visitor)
     const end = await this.options.endOf(hashToken(token))
     if (end === undefined) throw wrong('the token is not valid here', '"pbt-server login" makes a link that needs none')
     throw wrong('the token has been replaced', '"pbt-server login" makes a link that needs none', {

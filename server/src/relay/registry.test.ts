@@ -11,6 +11,7 @@ const tunnel = (name: string): LiveTunnel => ({
   affinity: { machineId: 'machine', kind: 'http', target: name },
   isNearlyFull: false,
   isShort: false,
+  isPaused: false,
   idleTimeoutMs: 0,
   replyFactor: undefined,
   allows: () => true,

@@ -27,6 +27,8 @@ export interface LiveTunnel {
   readonly isShort: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
+  /** The owner has visitors turned away; those who are here go on, flows of datagrams wait. */
+  readonly isPaused: boolean
   /** How many times the bytes that came from a UDP source it may be sent until it is proven; undefined: no bound. */
   readonly replyFactor: number | undefined
   /** Whether a visitor with this address may come; counts those who may not. */

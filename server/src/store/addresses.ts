@@ -28,10 +28,15 @@ export class AddressTable implements AddressStore, AddressRecords {
   }
 
   /** The addresses belong to this tunnel, whose client is there, when this resolves; all or none. */
-  async claim({ name, allow, ...owner }: TunnelRecord, addresses: readonly string[]): Promise<void> {
+  async claim({ name, allow, client, ...owner }: TunnelRecord, addresses: readonly string[]): Promise<void> {
     const { machineId, target } = owner
     const lastOnlineAt = new Date()
-    const known = { ...owner, allow: allow.join(' '), lastOnlineAt }
+    const known = {
+      ...owner,
+      ...(client && { clientId: client.id, clientLabel: client.label }),
+      allow: allow.join(' '),
+      lastOnlineAt,
+    }
     const use = { isExpected: true, machineId, target, lastUsedAt: lastOnlineAt, tunnel: { connect: { name } } }
     await this.prisma.$transaction([
       this.prisma.tunnel.upsert({ where: { name }, create: { name, ...known }, update: known }),
@@ -43,7 +48,11 @@ export class AddressTable implements AddressStore, AddressRecords {
 
   /** Their client has gone for good: nobody is expected back after a restart. */
   async setUnexpected(addresses: readonly string[]): Promise<void> {
-    await this.prisma.address.updateMany({ where: { address: { in: [...addresses] } }, data: { isExpected: false } })
+    const where = { address: { in: [...addresses] } }
+    await this.prisma.$transaction([
+      this.prisma.address.updateMany({ where, data: { isExpected: false } }),
+      this.prisma.tunnel.updateMany({ where: { addresses: { some: where } }, data: { lastOnlineAt: new Date() } }),
+    ])
   }
 
   /** The allowlists that are set for addresses, by the addresses' texts. */
@@ -95,7 +104,8 @@ export class AddressTable implements AddressStore, AddressRecords {
     return await this.prisma.$transaction(async prisma => {
       const where = { address }
       if (name === '') {
-        const data = { isMapped: false }
+        // It is reserved from now on, whoever had it.
+        const data = { isMapped: false, tunnelId: null, machineId: '', target: '' }
         await prisma.address.upsert({ where, create: { address, ...data }, update: data })
         return true
       }

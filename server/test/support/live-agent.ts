@@ -18,12 +18,13 @@ export const planFor = {
   http: (target: number, domain: string): MakePlan =>
     httpPlan({
       ...{ ...COMMON, target: String(target), domain: [domain] },
-      ...{ hostHeader: 'preserve', targetProtocol: 'http1', verifyTarget: false },
+      ...{ hostHeader: 'preserve', targetProtocol: 'http1' },
+      ...{ verifyTarget: false, insecureTarget: false, targetCa: undefined, targetName: undefined },
     }),
   tcp: (target: number): MakePlan =>
     tcpPlan({ ...COMMON, target: String(target), reservePort: undefined, proxyProtocol: undefined }),
   udp: (target: number): MakePlan => {
-    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined }
+    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined, proxyProtocol: undefined }
     return udpPlan({ ...COMMON, ...options, target: String(target) })
   },
 }
@@ -31,7 +32,7 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker(() => {})
+  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
   private waiting: (() => void)[] = []
 
   /** Its link goes to `port`; it is stopped after the test. */

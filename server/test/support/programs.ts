@@ -7,10 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
 import type { KeptSocket } from './sockets.ts'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 export const SERVER = join(ROOT, 'server/bin/pbt-server.js')
 export const CLIENT = join(ROOT, 'client/bin/pbt.js')
 
@@ -29,6 +28,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+const VISIT = /^\{"event":"(?:request|connection|flow)"/
+/** Visits that a program's events are kept of. */
+const MAX_VISITS = 1_000
+
 const running = new Set<ChildProcess>()
 
 // A run of tests that is ended from outside ends its files with SIGTERM, and nobody else would end their programs.
@@ -43,6 +46,8 @@ export class Program {
   readonly events: ProgramEvent[] = []
   /** What it said to people. */
   said = ''
+  /** The newest events of what visitors did, as lines: a busy program says thousands a second. */
+  private visits: string[] = []
   stderr = ''
   readonly exited: Promise<Exit>
   private readonly name: string
@@ -61,7 +66,9 @@ export class Program {
     under: readonly string[] = [],
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    const command = [...under, process.execPath, ...(file === SERVER ? SERVER_FLAGS : CLIENT_FLAGS), file, ...args]
+    // As users start it: the program beside the file for Node.
+    const isOurs = file === SERVER || file === CLIENT
+    const command = [...under, ...(isOurs ? [file.replace(/\.js$/, '')] : [process.execPath, file]), ...args]
     const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
     const [run = '', ...rest] = descriptors === undefined ? command : limited
     this.child = spawn(run, rest, {
@@ -78,7 +85,8 @@ export class Program {
     })
     const lines = createInterface({ input: this.child.stdout ?? process.stdin })
     lines.on('line', line => {
-      if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
+      if (VISIT.test(line)) this.visited(line)
+      else if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
       else this.said += `${line}\n`
       this.wake()
     })
@@ -123,6 +131,16 @@ export class Program {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     if (this.exit === undefined) this.child.kill(signal)
     return await this.exited
+  }
+
+  /** The newest `request`, `connection` and `flow` events, which are not among `events`. */
+  get visitEvents(): ProgramEvent[] {
+    return this.visits.map(line => JSON.parse(line) as ProgramEvent)
+  }
+
+  private visited(line: string): void {
+    this.visits.push(line)
+    if (this.visits.length > 2 * MAX_VISITS) this.visits = this.visits.slice(-MAX_VISITS)
   }
 
   private wake(): void {

@@ -17,8 +17,6 @@ export interface Http2ForwarderOptions {
   readonly target: Target
   /** What the target sees as Host. */
   readonly host: HostHeader
-  /** Check the certificate of an https target on this machine too. */
-  readonly isVerified: boolean
   readonly places: Places
   readonly onRequest: OnRequest
   readonly clock?: Clock
@@ -26,8 +24,8 @@ export interface Http2ForwarderOptions {
 
 /** Few connections for all requests; upgrades that HTTP/2 does not have go over HTTP/1.1 to the same target. */
 export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder {
-  const { target, host, isVerified, places, onRequest, clock = systemClock } = options
-  const dialer = { target, isVerified, places, clock }
+  const { target, host, places, onRequest, clock = systemClock } = options
+  const dialer = { target, places, clock }
   const pool = new Http2Pool({ ...dialer, alpn: 'h2' })
   const http1 = new Pool({ ...dialer, alpn: 'http/1.1' })
   const ways: Ways = { pool, http1, clock, onRequest }

@@ -19,7 +19,7 @@ function tunnelWith(open: LiveTunnel['open'], isNearlyFull = false): LiveTunnel 
     throw new Error('only requests come')
   }
   const affinity = { machineId: 'machine', kind: 'http', target: '3000' }
-  const limits = { isNearlyFull, isShort: isNearlyFull, idleTimeoutMs: 0, replyFactor: undefined }
+  const limits = { isNearlyFull, isShort: isNearlyFull, isPaused: false, idleTimeoutMs: 0, replyFactor: undefined }
   return { name: 'test', affinity, ...limits, allows: () => true, open, connect, noteShort: () => {} }
 }
 

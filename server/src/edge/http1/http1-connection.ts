@@ -13,6 +13,14 @@ import { destinationOf, RefusedRequest } from './request-line.ts'
 import { type IncomingRequest, type RequestEvents, RequestParser } from './request-parser.ts'
 import { serveUpgrade } from './upgrade.ts'
 
+/** Where requests are sent on to. */
+export interface Redirect {
+  /** No tunnel is served on this port. */
+  readonly isForAll: boolean
+  /** Undefined: it is served here. */
+  to(host: string, target: string): string | undefined
+}
+
 export interface Http1Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
@@ -27,8 +35,8 @@ export interface Http1Options {
   readonly isScarce: () => boolean
   /** The server is stopping: connections end with their answers. */
   readonly isDraining: () => boolean
-  /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
-  readonly redirect?: (host: string, target: string) => string
+  /** For the plain port: which requests are sent elsewhere. */
+  readonly redirect?: Redirect
   readonly access: AccessSink
   /** Seconds since some moment, counted by the owner. */
   readonly tick: () => number
@@ -200,7 +208,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const visitor = options.visitorBehind(this.visitor, fields)
     // A trusted proxy may have taken the visitor's TLS off.
     const redirect = visitor.behind !== undefined && visitor.scheme === 'https' ? undefined : options.redirect
-    if (request.isUpgrade && redirect === undefined) {
+    if (request.isUpgrade && redirect?.isForAll !== true) {
       this.upgrade = request
       return
     }
@@ -208,8 +216,9 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       throw new RefusedRequest('the expectation is not known', 417)
     }
     const { host, authority, target } = destinationOf(method, request.target, request.host)
-    if (redirect !== undefined) {
-      this.redirect(request, redirect(host, target))
+    const location = redirect?.to(host, target)
+    if (location !== undefined) {
+      this.redirect(request, location)
       return
     }
     const headers = requestHeaders(fields, visitor, authority)

@@ -60,7 +60,7 @@ async function waiting(t: TestContext) {
   }
   const tunnel: LiveTunnel = {
     ...{ name: 'app', affinity: { machineId: 'machine', kind: 'http', target: '3000' }, isNearlyFull: false },
-    ...{ isShort: false, idleTimeoutMs: 0, replyFactor: undefined, allows: () => true, open },
+    ...{ isShort: false, isPaused: false, idleTimeoutMs: 0, replyFactor: undefined, allows: () => true, open },
     ...{ connect: connectNothing, noteShort: () => {} },
   }
   return { visitor, socket, come, online: () => tell({ state: 'online', tunnel }) }

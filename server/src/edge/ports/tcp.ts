@@ -115,6 +115,10 @@ class TcpVisit implements VisitEnd {
     if (socket.destroyed) return
     this.tunnel = tunnel.name
     const use = options.limits.useOf(visitor)
+    if (tunnel.isPaused) {
+      this.refuse('paused')
+      return
+    }
     if (!tunnel.allows(visitor)) {
       this.refuse('not-allowed')
       return

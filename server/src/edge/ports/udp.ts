@@ -91,6 +91,10 @@ export class UdpListener implements FlowOwner {
   private received(datagram: Buffer, { address, port }: RemoteInfo): void {
     const key = `${address} ${port}`
     const flow = this.flows.get(key) ?? this.admit(key, address, port)
+    if (flow?.tunnel.isPaused === true) {
+      this.drop(flow.tunnel.name)
+      return
+    }
     // Refused when the link is behind: what waits there is bounded, and the newest goes.
     if (flow !== undefined && !flow.receive(datagram, this.options.clock.now())) this.drop(flow.tunnel.name)
   }
@@ -105,6 +109,10 @@ export class UdpListener implements FlowOwner {
       return undefined
     }
     const { tunnel } = lookup
+    if (tunnel.isPaused) {
+      this.drop(tunnel.name)
+      return undefined
+    }
     if (!tunnel.allows(address)) {
       access.datagramRefused(tunnel.name, address)
       return undefined
@@ -184,7 +192,7 @@ export class UdpListener implements FlowOwner {
 
   send(datagram: Buffer, flow: Flow): void {
     const { socket } = this
-    if (socket.getSendQueueSize() > MAX_WAITING_BYTES) this.drop(flow.tunnel.name)
+    if (flow.tunnel.isPaused || socket.getSendQueueSize() > MAX_WAITING_BYTES) this.drop(flow.tunnel.name)
     else if (flow.spend(datagram.length)) socket.send(datagram, flow.port, flow.address, ignore)
     else this.withhold(flow)
   }

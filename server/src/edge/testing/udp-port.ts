@@ -24,6 +24,7 @@ export interface Opened {
 export interface World {
   isOnline: boolean
   isAllowed: boolean
+  isPaused: boolean
   isMemoryShort: boolean
   isSessionFull: boolean
   places: number
@@ -37,6 +38,9 @@ function tunnelIn(world: World, opened: Opened[], isLinkBehind: () => boolean): 
     name: 'udp',
     isNearlyFull: false,
     isShort: false,
+    get isPaused() {
+      return world.isPaused
+    },
     noteShort: () => {},
     get affinity() {
       return world.affinity
@@ -64,7 +68,7 @@ function tunnelIn(world: World, opened: Opened[], isLinkBehind: () => boolean): 
 export async function listenerFor(t: TestContext, isLinkBehind = () => false) {
   const opened: Opened[] = []
   const world: World = {
-    ...{ isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false },
+    ...{ isOnline: true, isAllowed: true, isPaused: false, isMemoryShort: false, isSessionFull: false },
     ...{ places: 10_000, replyFactor: 60, affinity: TARGET },
   }
   const tunnel = tunnelIn(world, opened, isLinkBehind)

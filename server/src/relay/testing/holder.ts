@@ -10,6 +10,8 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
   return {
     name: target,
     isNearlyFull: false,
+    isPaused: false,
+    client: { id: 'client', label: 'machine' },
     isShort: false,
     idleTimeoutMs: 0,
     replyFactor: undefined,

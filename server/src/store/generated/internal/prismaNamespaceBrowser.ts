@@ -55,7 +55,9 @@ export const ModelName = {
   Tunnel: 'Tunnel',
   Address: 'Address',
   AllowlistEntry: 'AllowlistEntry',
-  PanelSession: 'PanelSession'
+  PanelSession: 'PanelSession',
+  Event: 'Event',
+  Client: 'Client'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -92,6 +94,9 @@ export const TunnelScalarFieldEnum = {
   allow: 'allow',
   isPaused: 'isPaused',
   isKilled: 'isKilled',
+  steeredAt: 'steeredAt',
+  clientId: 'clientId',
+  clientLabel: 'clientLabel',
   createdAt: 'createdAt',
   lastOnlineAt: 'lastOnlineAt'
 } as const
@@ -141,6 +146,34 @@ export const PanelSessionScalarFieldEnum = {
 } as const
 
 export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
+
+
+export const EventScalarFieldEnum = {
+  number: 'number',
+  at: 'at',
+  kind: 'kind',
+  subject: 'subject',
+  message: 'message',
+  fields: 'fields',
+  client: 'client'
+} as const
+
+export type EventScalarFieldEnum = (typeof EventScalarFieldEnum)[keyof typeof EventScalarFieldEnum]
+
+
+export const ClientScalarFieldEnum = {
+  id: 'id',
+  machineId: 'machineId',
+  label: 'label',
+  agent: 'agent',
+  minor: 'minor',
+  address: 'address',
+  tokenId: 'tokenId',
+  firstSeenAt: 'firstSeenAt',
+  lastSeenAt: 'lastSeenAt'
+} as const
+
+export type ClientScalarFieldEnum = (typeof ClientScalarFieldEnum)[keyof typeof ClientScalarFieldEnum]
 
 
 export const SortOrder = {

@@ -1,0 +1,13 @@
+// Root that looks after a server from a shell: whatever it makes in the data directory has to be the server's, which could not open it otherwise.
+import { statSync } from 'node:fs'
+
+/** As root, becomes the user that the directory belongs to; otherwise, and when there is no such directory, nothing. For good. */
+export function becomeOwnerOf(directory: string): void {
+  if (process.geteuid?.() !== 0) return
+  const owner = statSync(directory, { throwIfNoEntry: false })
+  if (owner === undefined || owner.uid === 0) return
+  // The groups first: a user cannot change them any more.
+  process.setgroups?.([owner.gid])
+  process.setgid?.(owner.gid)
+  process.setuid?.(owner.uid)
+}
