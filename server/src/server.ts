@@ -96,7 +96,8 @@ async function open(
   })
   onEnd(endStores)
   // What happens from here on is told, until the last client has gone.
-  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents({ store, clock, log })
+  const telling = { store, turnedAway, clock, log }
+  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents(telling)
   const { tell } = events
   onEnd(endEvents)
   access.onRefused = visitRefused
@@ -159,6 +160,7 @@ async function open(
   const tellRefused = (what: 'token' | 'login', address: string) => {
     const peer = bareAddress(address)
     logRefused(log, what, peer)
+    turnedAway.note(peer, '', `${what}-refused`)
     refusals.refused({ peer, tunnel: '', rule: `${what}-refused` })
   }
   const standIn: { succession?: Succession } = {}
