@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { AccessLog } from '../server/src/observe/access-log.ts'
+import { Refusals } from '../server/src/observe/refusals.ts'
 import { LogStore } from '../server/src/store/log-store.ts'
 import { type Load, type Measured, measure, median, medians } from './support/measure.ts'
 import { milli, Report } from './support/report.ts'
@@ -96,6 +97,8 @@ const VISIT = {
   status: 200,
   bytesIn: 100,
   bytesOut: 2_000,
+  countedIn: 0,
+  countedOut: 0,
   reason: '',
 } as const
 
@@ -105,7 +108,8 @@ async function reportRecords(): Promise<void> {
   const store = new LogStore({ dataDir, limits: { days: 14, bytes: 500_000_000 } })
   const ignore = () => {}
   const nothing = { error: ignore, warn: ignore, info: ignore, debug: ignore, child: () => nothing }
-  const log = new AccessLog({ write: store.write, hasRecords: true, log: nothing })
+  const refusals = new Refusals(peer => peer)
+  const log = new AccessLog({ write: store.write, hasRecords: true, refusals, log: nothing })
   await store.totals() // the thread is there
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
@@ -115,7 +119,7 @@ async function reportRecords(): Promise<void> {
   for (let made = 0; made < RECORDS; ) {
     const turn = performance.now()
     for (let count = 0; count < RECORDS_PER_TURN; count++, made++) {
-      log.ended({ ...VISIT, summary: `GET /path/${made % 1_000}`, startedAt: turn })
+      log.ended({ ...VISIT, summary: `GET /path/${made % 1_000}`, startedAt: turn, firstByteAt: turn + 1 })
     }
     const tookMs = performance.now() - turn
     spentMs += tookMs

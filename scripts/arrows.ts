@@ -24,6 +24,20 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^server\/src\/owner\//,
     ['server/relay', 'server/access', 'server/certs', 'server/observe', 'server/failure', 'proto'],
   ],
+  [
+    'server/api',
+    /^server\/src\/api\//,
+    [
+      'server/owner',
+      'server/access',
+      'server/observe',
+      'server/config',
+      'server/process',
+      'server/failure',
+      'proto',
+      'proto/gen',
+    ],
+  ],
   ['server/access', /^server\/src\/access\//, ['proto']],
   [
     'server/store',
@@ -39,18 +53,19 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^server\/src\/commands\//,
     [
       'server',
-      'server/owner',
+      'server/api',
       'server/config',
       'server/process',
       'server/observe',
       'server/failure',
       'proto',
+      'proto/gen',
       'launch',
     ],
   ],
   [
     'server',
-    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|deploy\.test)\.ts$/,
+    /^server\/src\/(main|main\.test|cli|server|shutdown|offline|reach|verbs|deploy\.test)\.ts$/,
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],
@@ -65,7 +80,16 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   [
     'client/tunnels',
     /^client\/src\/tunnels\//,
-    ['client/session', 'client/forward', 'client/config', 'client/process', 'client/failure', 'proto', 'proto/gen'],
+    [
+      'client/session',
+      'client/forward',
+      'client/config',
+      'client/process',
+      'client/failure',
+      'proto',
+      'proto/gen',
+      'launch',
+    ],
   ],
   ['client/output', /^client\/src\/output\//, ['client/tunnels', 'client/failure', 'proto', 'launch']],
   [
@@ -100,13 +124,14 @@ const NOWHERE = 'nowhere'
 const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^@prisma\/|^better-sqlite3$/, /^server\/src\/store\/|^scripts\/migrate\.mjs$/],
   [/^@grpc\/grpc-js$/, /^server\/src\/relay\/service\.ts$|^client\/src\/session\//],
+  [/^@connectrpc\//, /^server\/src\/api\/|^admin\//],
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/relay\/|^server\/test\/support\/handmade-link\.ts$|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/agent\.ts)/,
   ],
 ]
 
@@ -127,7 +152,7 @@ export function findFaults(files: readonly string[], read = (file: string) => re
   const graph = new Map<string, string[]>()
   for (const file of files) {
     if (roomOf(file) === NOWHERE) faults.push(`${file} is in no room: give its folder a row in scripts/arrows.ts`)
-    const isTest = /\.test\.ts$|\/testing\//.test(file)
+    const isTest = /\.test\.ts$|\/testing\/|^server\/test\//.test(file)
     const targets: string[] = []
     for (const name of importsOf(read(file))) {
       const target = resolve(file, name)

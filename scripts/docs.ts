@@ -66,6 +66,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['client/src/main.ts', ['tunnel', 'tcp', '--help']],
   ['client/src/main.ts', ['tunnel', 'udp', '--help']],
   ['client/src/main.ts', ['up', '--help']],
+  ['client/src/main.ts', ['status', '--help']],
   ['server/src/main.ts', ['--help']],
   ['server/src/main.ts', ['init', '--help']],
   ['server/src/main.ts', ['start', '--help']],

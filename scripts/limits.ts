@@ -14,6 +14,7 @@ import {
   SESSION_QUEUE_BYTES,
   SESSION_UNREAD_BYTES,
 } from '../proto/src/limits.ts'
+import { FEW_UNDER_WAY } from '../server/src/access/address-use.ts'
 import { MAX_CONNECTIONS } from '../server/src/access/visitor-limits.ts'
 import { SESSION_WINDOW_BYTES } from '../server/src/edge/http2/http2.ts'
 import { fieldsSection } from './fields.ts'
@@ -198,9 +199,12 @@ connections are reset, and so are those for whom there is no room even for the a
 limit of connections. Limits that owners may want to change are [settings](settings.md): \`connections-per-address\`,
 \`new-connections-per-second\`, \`least-upload-rate\`, \`memory-limit-megabytes\`.
 
-A request's body has no limit of size or time. It is cut (408) when it brings less than \`least-upload-rate\` while the target
-would take more and has not begun to answer: an upload that the target holds up is never cut, nor is one whose sender waits for
-100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up to sixty.
+A request's body has no limit of size or time. Where room is short, though, those go that bring less than \`least-upload-rate\` while the
+target would take more and has not begun to answer: of an address that has more than ${FEW_UNDER_WAY} connections and requests under way (429
+\`limited\`), and of all (503 \`overloaded\`) while three quarters of the connections are in use, memory is short, the client's session has
+few channels left, or \`pbt\` had no descriptor for a visitor of late. An upload that the target holds up is never ended for it, nor is one whose
+sender waits for 100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up
+to sixty. A target that serves few requests at once can be kept busy by slow bodies all the same: give it limits of its own.
 
 ${parts.join('\n')}
 ${fieldsSection()}${REPLIES}

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -87,6 +87,19 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['udp 53 --reply-factor none', /"none"/],
   ['up udp:53,reply-factor=1000001', /udp:53,reply-factor=1000001" cannot be used: --reply-factor "1000001"/],
   ['up tcp:53,reply-factor=60', /"reply-factor" is no option of tcp/],
+  ['http 3000 --insecure-target', /--insecure-target: target "127.0.0.1:3000" has no certificate, for it is not https/],
+  ['http unix:/run/x --target-name a.lan --verify-target', /--verify-target, --target-name: .*unix:\/run\/x/],
+  [
+    'http https://a.lan --insecure-target --verify-target',
+    /--insecure-target takes any certificate, --verify-target does/,
+  ],
+  ['http https://a.lan --target-name 10.0.0.1', /--target-name "10.0.0.1" cannot be used: it is not a host name/],
+  ['http https://a.lan --target-ca /dev/null', /--target-ca "\/dev\/null" is not a certificate in PEM form/],
+  ['http https://a.lan --target-ca /nowhere.pem', /--target-ca "\/nowhere.pem" cannot be read: /],
+  ['up http:https://a.lan,target-ca=/nowhere.pem', /https:\/\/a.lan,target-ca=.*--target-ca "\/nowhere.pem" cannot/],
+  ['up http:https://a.lan,insecure-target=no', /insecure-target takes no value/],
+  ['up http:3000,target-name=a.lan', /--target-name: target "127.0.0.1:3000" has no certificate/],
+  ['up tcp:22,target-ca=a.pem', /"target-ca" is no option of tcp/],
   ['init a b', /b/],
 ]
 
@@ -130,6 +143,61 @@ test('init stores what the server took, for the owner only', async t => {
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { server, token: 'the-token', ca: TEST_CERTIFICATE })
   assert.equal(statSync(file).mode & 0o777, 0o600)
   assert.equal(statSync(join(home, 'pbt')).mode & 0o777, 0o700)
+})
+
+test('init for another server says that it replaces the first, and does so only when it is told to', async t => {
+  const home = makeHome(t)
+  const accept = (call: LinkCall) => {
+    call.write(welcomeBatch())
+    call.once('data', () => call.end())
+  }
+  const [first, second] = [await serve(t, accept), await serve(t, accept)]
+  const init = (server: string, ...more: string[]) =>
+    run(t, ['init', '-', '--server', server, '--ca', storeCa(home), ...more], { home, input: `token-of-${server}\n` })
+  const stored = () => JSON.parse(readFileSync(join(home, 'pbt', 'config.json'), 'utf8')).server
+  assert.equal((await init(first)).exitCode, 0)
+  assert.equal((await init(first)).exitCode, 0, 'a new token for the same one')
+  const refused = await init(second)
+  assert.deepEqual([refused.exitCode, stored()], [2, first])
+  assert.match(refused.stderr, new RegExp(`${first} is stored, and its token would be replaced.*\n.*to do: .*--yes`))
+  const agreed = await init(second, '--yes')
+  assert.deepEqual([agreed.exitCode, stored()], [0, second])
+  assert.match(agreed.stdout, new RegExp(`stored, in place of ${first}`))
+  const { replaced } = onlyLine((await init(first, '--yes', '--json')).stdout)
+  assert.equal(replaced, second)
+})
+
+test('A1: with PBT_SERVER alone the stored token is not sent there, and the missing variable is named', async t => {
+  const home = makeHome(t)
+  let calls = 0
+  const other = await serve(t, () => calls++)
+  mkdirSync(join(home, 'pbt'))
+  writeFileSync(join(home, 'pbt', 'config.json'), JSON.stringify({ server: 'mine.example:443', token: 'secret' }))
+  const { stderr, exitCode } = await run(t, ['http', '3000'], { home, env: { PBT_SERVER: other } })
+  assert.deepEqual([exitCode, calls], [2, 0])
+  assert.match(stderr, /stored token is for mine\.example:443.*\n.*to do: set PBT_TOKEN or PBT_TOKEN_FILE/)
+})
+
+test('a directory that cannot be read is not taken for one without tunnels', async t => {
+  const home = makeHome(t)
+  assert.match((await run(t, ['status'], { home })).stdout, /no tunnel of this user is running/)
+  mkdirSync(join(home, 'pbt'))
+  writeFileSync(join(home, 'pbt', 'run'), 'not a directory')
+  const { stdout, stderr, exitCode } = await run(t, ['status'], { home })
+  assert.deepEqual([exitCode, stdout], [2, ''])
+  assert.match(stderr, /run cannot be read: .*\n.*to do: .*PBT_HOME/)
+})
+
+test('while a server is tried again and again, what to do is told once, whole, in lines', async t => {
+  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', '3000'], env)
+  let said = ''
+  for await (const part of child.stdout.setEncoding('utf8')) {
+    said += part
+    if (said.split('trying again').length > 3) child.kill('SIGTERM')
+  }
+  assert.equal(said.split('to do: ').length, 2, said)
+  assert.match(said, /to do: check that pbt-server runs and listens on this port\n/)
 })
 
 test('init stores nothing that the server refuses, ends with 3 and never shows the token', async t => {

@@ -1,7 +1,7 @@
 // What both ends use of the protocol.
 export { Allowance } from './allowance.ts'
 export type { Channel, ChannelHandler } from './channel/channel.ts'
-export type { OpenTraffic } from './channel/channel-table.ts'
+export type { TunnelTraffic } from './channel/channel-table.ts'
 export { Pipe } from './channel/pipe.ts'
 export { withReadBuffers } from './channel/read-buffers.ts'
 export { type ByteStream, resetStream } from './channel/reset.ts'

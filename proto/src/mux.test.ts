@@ -1,6 +1,9 @@
 // Two real muxes on a simulated line: what channels promise, in virtual time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { NewTokenSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { PbtError } from './errors.ts'
 import { KIB, LINK_SILENCE_MS, MAX_CHANNELS, MAX_DATAGRAM_CHANNELS, MIB } from './limits.ts'
 import type { SessionFrame } from './mux.ts'
 import { LinkPair } from './testing/link-pair.ts'
@@ -97,10 +100,30 @@ test('a channel that was reset before its open went out never existed for the pe
   assert.equal(second.channel?.isOpen, true)
 })
 
+test('a channel is ended by its number, for its owners at both ends, once', () => {
+  const accepted: Record[] = []
+  const { clock, server, client } = pairOfMuxes({}, ({ channel }) => accepted.push(take(channel)))
+  const [first, second] = [open(server, TCP), open(server, REQUEST)]
+  clock.advance(1)
+  assert.deepEqual(
+    [...server.openChannels()].map(({ id, tunnel, visitor }) => [id, tunnel, visitor]),
+    [first, second].map(({ channel }) => [channel?.id, 1, '192.0.2.1:9']),
+  )
+  const error = new PbtError('killed', 'the owner ended it')
+  assert.ok(server.resetChannel(first.channel?.id ?? 0, error))
+  assert.ok(!server.resetChannel(first.channel?.id ?? 0, error))
+  assert.ok(!server.resetChannel(99, error))
+  clock.advance(1)
+  assert.deepEqual(
+    [first.error?.code, accepted[0]?.error?.code, accepted[0]?.error?.message],
+    ['killed', 'killed', 'the owner ended it'],
+  )
+  assert.deepEqual([second.error, server.stats.channels, client.stats.channels], [undefined, 1, 1])
+})
+
 test('session frames arrive in order and survive a cut', () => {
   const { clock, server, client, pair, frames } = pairOfMuxes({ delayMs: 5 })
-  const name = (text: string): SessionFrame =>
-    ({ case: 'newToken', value: { $typeName: 'pbt.tunnel.v1.NewToken', token: text } }) as SessionFrame
+  const name = (token: string): SessionFrame => ({ case: 'newToken', value: create(NewTokenSchema, { token }) })
   server.sendSessionFrame(name('1'))
   clock.advance(1)
   pair.cut()

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel/channel.ts'
-import { ChannelTable, type OpenTraffic } from './channel/channel-table.ts'
+import { ChannelTable, type TunnelTraffic } from './channel/channel-table.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './channel/mux-channel.ts'
 import { openIn, openKind } from './channel/opens.ts'
 import type { CreditPool } from './channel/window.ts'
@@ -27,7 +27,19 @@ import { Sender } from './send/sender.ts'
 /** A frame of the session itself, counted and replayed. */
 export type SessionFrame = Extract<
   Frame['body'],
-  { case: 'openTunnel' | 'tunnelOpened' | 'tunnelRefused' | 'closeTunnel' | 'tunnelClosed' | 'newToken' | 'goodbye' }
+  {
+    case:
+      | 'openTunnel'
+      | 'tunnelOpened'
+      | 'tunnelRefused'
+      | 'closeTunnel'
+      | 'tunnelClosed'
+      | 'newToken'
+      | 'goodbye'
+      | 'tokenTaken'
+      | 'startTunnel'
+      | 'targetHealth'
+  }
 >
 
 /** Called synchronously; must not throw. */
@@ -130,6 +142,11 @@ export class Mux implements ChannelHost {
     return this.channels.size
   }
 
+  /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
+  get underWay(): number {
+    return this.channels.underWay
+  }
+
   /** The number of the channel that was opened last. */
   get newestChannel(): number {
     return this.lastChannel
@@ -140,9 +157,24 @@ export class Mux implements ChannelHost {
     return this.channels.isBusyUpTo(channel)
   }
 
-  /** What is open now, by the number of the tunnel. */
-  openByTunnel(): ReadonlyMap<number, OpenTraffic> {
-    return this.channels.openByTunnel()
+  /** How many channels with at most this number are still open. */
+  countUpTo(channel: number): number {
+    return this.channels.countUpTo(channel)
+  }
+
+  /** By the number of the tunnel, which has had a channel. */
+  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
+    return this.channels.byTunnel()
+  }
+
+  /** The channels of a tunnel that are open, the newest last. Looks at every channel: to be asked now and then. */
+  openOf(tunnel: number): readonly Channel[] {
+    return this.channels.openOf(tunnel)
+  }
+
+  /** What is open, one after the other, also what comes and without what goes meanwhile; `tunnel`: its number. */
+  openChannels(): Iterable<Channel & { readonly tunnel: number }> {
+    return this.channels.all()
   }
 
   /**
@@ -189,6 +221,13 @@ export class Mux implements ChannelHost {
    */
   resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
     return this.channels.resetVisitors(tunnel, isChosen, error)
+  }
+
+  /** Resets a channel at both ends; false: it is not open. */
+  resetChannel(id: number, error: PbtError): boolean {
+    const channel = this.channels.get(id)
+    channel?.abort(error)
+    return channel !== undefined
   }
 
   sendSessionFrame(frame: SessionFrame): void {
@@ -332,7 +371,9 @@ export class Mux implements ChannelHost {
       channel.reset('protocol', error.message)
       return
     }
-    channel.tunnel = open.kind === 'http' ? open.head.tunnel : open.tunnel
+    const { tunnel, visitor } = open.kind === 'http' ? open.head : open
+    channel.tunnel = tunnel
+    channel.visitor = visitor
     this.handler.onOpen?.(channel, open, end)
     if (channel.handler === NO_HANDLER) channel.reset('internal', 'nobody took the channel')
     else if (end) channel.peerEnded()
@@ -359,6 +400,9 @@ export class Mux implements ChannelHost {
       case 'tunnelClosed':
       case 'newToken':
       case 'goodbye':
+      case 'tokenTaken':
+      case 'startTunnel':
+      case 'targetHealth':
         if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
         this.handler.onSessionFrame(body)
         return undefined

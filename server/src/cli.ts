@@ -2,10 +2,14 @@
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
+import { log } from './commands/log.ts'
+import { login } from './commands/login.ts'
 import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
 import { TOKEN_COMMANDS } from './commands/token.ts'
+import { TUNNEL_COMMANDS } from './commands/tunnel.ts'
 import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
@@ -13,7 +17,7 @@ import {
   isServiceData,
   isServiceInstalled,
   keyOf,
-  loadConfig,
+  loadSettings,
   SETTING_NAMES,
   SETTINGS,
   variableOf,
@@ -26,10 +30,20 @@ export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Commands of one word, and groups of commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [init, start, ...TOKEN_COMMANDS, ...ADDRESS_COMMANDS]
+export const COMMANDS: readonly Command[] = [
+  init,
+  start,
+  login,
+  explain,
+  log,
+  ...TOKEN_COMMANDS,
+  ...TUNNEL_COMMANDS,
+  ...ADDRESS_COMMANDS,
+]
 
 const GROUPS: Readonly<Record<string, string>> = {
   token: 'the tokens with which clients connect',
+  tunnel: 'what your machines serve: look at it, end it, pause it',
   address: 'what visitors come to, and who may visit',
 }
 
@@ -114,7 +128,12 @@ function add(parser: Argv, command: Command, run: (command: Command, options: Re
     summary,
     parser => {
       withPositionals(parser, positionals)
-      for (const { name, doc } of options) parser.option(name, { type: 'string', requiresArg: true, describe: doc })
+      for (const { name, doc, isFlag = false } of options) {
+        parser.option(
+          name,
+          isFlag ? { type: 'boolean', describe: doc } : { type: 'string', requiresArg: true, describe: doc },
+        )
+      }
       return withSettings(parser, isStart ? USUAL : WHERE)
     },
     parsed => run(command, parsed),
@@ -161,14 +180,15 @@ function optionsOf(
   const flags = Object.fromEntries(SETTING_NAMES.map(name => [keyOf(name), values[keyOf(name)]]))
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
-  const config = loadConfig(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const { dataDir } = settings.config
   // A server that root starts elsewhere may need to be root, for its ports.
-  if (isStart !== true || isServiceData(config.dataDir)) becomeOwnerOf(config.dataDir)
+  if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }
-  return { config, odd, values }
+  return { config: settings.config, settings, odd, values }
 }
 
 /** Tells an expected failure; anything else is thrown on. */

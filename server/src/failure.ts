@@ -1,6 +1,6 @@
 // A failure as the owner of pbt-server meets it: a code for programs, a sentence, and a cure.
 
-/** Every code that an error of pbt-server's command line can have. `docs/errors.md` lists them for users. */
+/** Every code that an error of pbt-server's command line and API can have. `docs/errors.md` lists them for users. */
 export const FAILURE_CODES = [
   'usage',
   'config-invalid',
@@ -19,22 +19,47 @@ export const FAILURE_CODES = [
   'address-unavailable',
   'unknown-address',
   'address-taken',
+  'client-gone',
+  'client-connected',
   'unknown-token',
   'last-token',
+  'token-refused',
+  'limited',
+  'not-allowed',
+  'unknown-session',
+  'unknown-tunnel',
+  'unknown-connection',
+  'unknown-client',
+  'client-gone',
+  'client-connected',
+  'not-running',
+  'not-reachable',
   'internal',
 ] as const
+
 export type FailureCode = (typeof FAILURE_CODES)[number]
+
+export function isFailureCode(text: string): text is FailureCode {
+  return (FAILURE_CODES as readonly string[]).includes(text)
+}
 
 /** An expected failure. `message` is lower-case, without a period, safe to show; `cure` says what to do next. */
 export class Failure extends Error {
   readonly code: FailureCode
   readonly cure: string
+  /** Values for programs, by name. */
+  readonly metadata: Readonly<Record<string, string>>
 
-  constructor(code: FailureCode, message: string, options: { cure: string; cause?: unknown }) {
+  constructor(
+    code: FailureCode,
+    message: string,
+    options: { cure: string; cause?: unknown; metadata?: Readonly<Record<string, string>> },
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'Failure'
     this.code = code
     this.cure = options.cure
+    this.metadata = options.metadata ?? {}
   }
 }
 

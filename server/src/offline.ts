@@ -1,12 +1,15 @@
 // What can be done without a running server: setting one up, and the owner's verbs on its database. A server that runs notices within a second.
-import { hashToken, newToken } from './access/tokens.ts'
+import { systemClock } from '@pbt/proto'
+import { TokenCheck } from './access/token-check.ts'
+import { hashToken, newToken, TokenBook } from './access/tokens.ts'
 import { openDevelopmentAuthority } from './certs/development-authority.ts'
-import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
+import { type Config, DEVELOPMENT_DOMAIN, type Settings } from './config/config.ts'
 import { Failure } from './failure.ts'
-import { AddressVerbs } from './owner/addresses.ts'
+import { type NewEvent, newEvent, type Tell } from './owner/event.ts'
 import type { Owner } from './owner/owner.ts'
-import { TokenVerbs } from './owner/tokens.ts'
+import { LogStore } from './store/log-store.ts'
 import { makeStore, openStore } from './store/store.ts'
+import { verbsOver } from './verbs.ts'
 
 /** What is there after `initialise`. */
 export interface Initialised {
@@ -38,16 +41,27 @@ export async function initialise(
 }
 
 /** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
-export async function withOwner<T>({ dataDir, baseDomain }: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
+export async function withOwner<T>(settings: Settings, call: (owner: Owner) => Promise<T>): Promise<T> {
+  const { dataDir, accessLogDays, accessLogMegabytes } = settings.config
   const store = await openStore(dataDir)
-  // Nothing here serves anybody.
-  const changed = async () => {}
+  const records = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogMegabytes * 1_000_000 } })
+  const told: NewEvent[] = []
+  const tell: Tell = happening => void told.push(newEvent(happening, new Date()))
   try {
-    return await call({
-      addresses: new AddressVerbs({ records: store.addresses, baseDomain, changed }),
-      tokens: new TokenVerbs({ records: store.tokens, changed }),
+    const tokens = new TokenBook(await store.tokens.live())
+    const owner = verbsOver({
+      ...{ settings, store, records, tokens, check: new TokenCheck(tokens, systemClock), tell, clock: systemClock },
+      loginRefused: () => {},
+      onError: () => {},
+      // Nothing here serves anybody.
+      changed: async () => {},
+      running: undefined,
     })
+    return await call(owner)
   } finally {
+    // What was done is done, whether it can be told or not.
+    if (told.length > 0) await store.events.append(told).catch(() => {})
+    await records.close()
     await store.close()
   }
 }

@@ -20,6 +20,7 @@ export interface ShutdownOptions {
   readonly listeners: PortListeners
   readonly sessions: Sessions
   readonly links: LinkService
+  readonly admin: { readonly api: { readonly connectionCount: number; readonly streamCount: number }; drain(): void }
   readonly succession: Succession
   readonly clock: Clock
   /** What is in flight may take as long. */
@@ -28,24 +29,27 @@ export interface ShutdownOptions {
 
 /** Resolves when no visitor and no client is left, or when their time is over. */
 export async function shutDown(options: ShutdownOptions): Promise<void> {
-  const { edge, listeners, sessions, links, succession, clock, drainMs } = options
+  const { edge, listeners, sessions, links, admin, succession, clock, drainMs } = options
   const end = clock.now() + drainMs
   const left = () => Math.max(0, end - clock.now())
   // As long as nobody else takes new visitors they are served: what is under way may last, they need not wait for it.
   const isOpenStill = sessions.watchOpen()
   const isReplaced = () => succession.hasSuccessor()
   await until(() => isReplaced() || !isOpenStill(), clock, Math.max(0, left() - LEAVE_MS))
+  // Who looks on is told first: a panel that stays open holds nothing up.
+  admin.drain()
   // From here on no new visitors; those who are here get their answers.
   edge.drain()
   await listeners.drain(isReplaced())
   // Clients finish what they have and look for the next server.
   sessions.goAway('the server is stopping')
   // Visitors only: clients keep their links until the server closes them.
-  const visitors = () => edge.connectionCount - links.connectionCount + listeners.connectionCount
+  const visitors = () =>
+    edge.connectionCount - links.connectionCount - admin.api.connectionCount + listeners.connectionCount
   await until(() => visitors() <= 0, clock, left())
   // What is left of the visitors breaks off, and each link ends after what it still has to say.
   sessions.close('the server stopped')
-  await until(() => links.connectionCount === 0, clock, LAST_WORDS_MS)
+  await until(() => links.connectionCount === 0 && admin.api.streamCount === 0, clock, LAST_WORDS_MS)
 }
 
 /** Resolves when the condition holds, at the latest after `limitMs`. */

@@ -13,6 +13,9 @@ interface HttpOptions {
   'host-header': string
   'target-protocol': 'http1' | 'h2c'
   'verify-target': boolean | undefined
+  'target-ca': string | undefined
+  'insecure-target': boolean | undefined
+  'target-name': string | undefined
   json: boolean | undefined
 }
 
@@ -30,7 +33,7 @@ export const http: Command<HttpOptions> = {
         array: true,
         requiresArg: true,
         describe:
-          'a name below the base domain, or a domain of your own; may be repeated (default: the name of last time)',
+          'a name below the base domain such as app or *.app, or a domain of your own; may be repeated (default: the name of last time)',
       })
       .option('name', NAME)
       .option('allow', ALLOW)
@@ -38,7 +41,9 @@ export const http: Command<HttpOptions> = {
         type: 'string',
         requiresArg: true,
         default: 'preserve',
-        describe: 'Host that the target sees: preserve (the public one), rewrite (its own) or a value',
+        describe:
+          'Host that the target sees: preserve (the public one), rewrite (its own) or a value; Origin, Referer and ' +
+          'Destination of its own pages follow it',
       })
       .option('target-protocol', {
         choices: ['http1', 'h2c'] as const,
@@ -47,15 +52,32 @@ export const http: Command<HttpOptions> = {
       })
       .option('verify-target', {
         type: 'boolean',
-        describe: 'check the certificate of an https target on this machine too',
+        describe: 'check the certificate of an https target on this machine too; elsewhere it always is',
+      })
+      .option('target-ca', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'PEM file of the authority, or of the certificate itself, that an https target is checked against',
+      })
+      .option('insecure-target', {
+        type: 'boolean',
+        describe: 'take any certificate of an https target, also one that somebody in between has made',
+      })
+      .option('target-name', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'name to ask an https target for (SNI), and to find in its certificate (default: its host)',
       })
       .option('json', JSON_LINES)
       .example('$0 http 3000', 'port 3000 of this machine, under the name it had last time')
       .example('$0 http 3000 --domain app --domain app.mine.uk', 'two addresses of the same service')
-      .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network'),
+      .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network')
+      .example('$0 http https://10.0.0.9 --target-ca nas.pem --target-name nas.lan', 'with a certificate of its own'),
   run: async (options, context) => {
-    const { target = '', name, allow, domain, hostHeader, targetProtocol, verifyTarget = false } = options
-    const plan = httpPlan({ target, name, allow, domain, hostHeader, targetProtocol, verifyTarget })
+    const { target = '', name, allow, domain, hostHeader, targetProtocol } = options
+    const { verifyTarget = false, targetCa, insecureTarget = false, targetName } = options
+    const tls = { verifyTarget, targetCa, insecureTarget, targetName }
+    const plan = httpPlan({ target, name, allow, domain, hostHeader, targetProtocol, ...tls })
     return runTunnels([plan], options.json === true, context)
   },
 }

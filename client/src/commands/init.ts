@@ -1,15 +1,17 @@
 // `pbt init`: checks token and server against each other, then stores both.
 import { hostname } from 'node:os'
+import { createInterface } from 'node:readline'
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR, systemClock } from '@pbt/proto'
-import { homeOf, readSettings, type Settings } from '../config/config.ts'
+import { homeOf, readSettings, type Settings, serverOf } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
-import { machineId, writeStored } from '../config/stored.ts'
+import { machineId, readStored, writeStored } from '../config/stored.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { plainOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents } from '../session/session.ts'
 import { type Command, type Context, tellUnknownVariables } from './command.ts'
+import { JSON_LINES } from './options.ts'
 import { outputOptions } from './output-options.ts'
 
 /** A token is read up to here from standard input; the rest would not be a token. */
@@ -19,6 +21,7 @@ interface InitOptions {
   token: unknown
   server: string | undefined
   ca: string | undefined
+  yes: boolean | undefined
   json: boolean | undefined
 }
 
@@ -36,20 +39,53 @@ export const init: Command<InitOptions> = {
         describe: 'HOST[:PORT], the base domain of the server (default: the stored one)',
       })
       .option('ca', { type: 'string', requiresArg: true, describe: 'PEM file of the only authority to trust for it' })
-      .option('json', { type: 'boolean', describe: 'one JSON object a line' })
+      .option('yes', { type: 'boolean', describe: 'replace another server that is stored, without asking' })
+      .option('json', JSON_LINES)
       .example('$0 init - --server tunnel.example.com < token.txt', 'the token stays out of the process list')
       .example('$0 init TOKEN --server localhost:8443 --ca dev-ca.pem', 'a server of your own machine'),
   run: async (options, context) => {
-    const token = options.token === true ? await readAll(context) : asText(options.token)
     tellUnknownVariables(context)
+    const replaced = storedBefore(context, options.server)
+    if (replaced !== undefined && options.yes !== true) await agreeToReplace(replaced, options.json === true, context)
+    const token = options.token === true ? await readAll(context) : asText(options.token)
     const settings = readSettings(context.env, { token, server: options.server, ca: options.ca })
     const id = machineId(settings.home)
     await check(settings, id)
     const server = formatServer(settings.server)
-    writeStored(homeOf(context.env), { server, token: settings.token, ca: settings.ca })
-    plainOutput(outputOptions(options.json === true, context)).event({ event: 'stored', server })
+    writeStored(settings.home, { server, token: settings.token, ca: settings.ca })
+    plainOutput(outputOptions(options.json === true, context)).event({ event: 'stored', server, replaced })
     return EXIT.stopped
   },
+}
+
+/** The server that is stored, when this one is another. */
+function storedBefore({ env }: Context, server: string | undefined): string | undefined {
+  const home = homeOf(env)
+  try {
+    const stored = readStored(home)
+    const given = server === undefined ? {} : { server }
+    return stored === undefined || formatServer(serverOf(env, given, stored)) === stored.server
+      ? undefined
+      : stored.server
+  } catch {
+    return undefined // what is damaged is written anew, and what was given wrongly is told with all else
+  }
+}
+
+/** Throws Failure `usage` unless a user at a terminal agrees. */
+async function agreeToReplace(replaced: string, isJson: boolean, context: Context): Promise<void> {
+  const { stdin, stderr } = context
+  const message = `${replaced} is stored, and its token would be replaced`
+  const cure = 'add --yes to replace it, or set PBT_HOME to another directory for a second server'
+  if (isJson || !stdin.isTTY || !stderr.isTTY) throw new Failure('usage', message, { cure })
+  const lines = createInterface({ input: stdin })
+  try {
+    stderr.write(`pbt: ${message}. Go on? [y/N] `)
+    const { value = '' } = await lines[Symbol.asyncIterator]().next()
+    if (!/^\s*y(es)?\s*$/i.test(value)) throw new Failure('usage', `${replaced} stays stored`, { cure })
+  } finally {
+    lines.close()
+  }
 }
 
 function asText(argument: unknown): string | undefined {
@@ -84,8 +120,8 @@ function check(settings: Settings, id: string): Promise<void> {
     let session: Session | undefined
     dial({ server, token, ca, clock: systemClock }, hello, {
       onWelcome: (welcome, line) => {
-        session = new Session(welcome, new Map(), systemClock, NOTHING_TO_DO)
-        session.begin(line)
+        session = new Session(welcome, systemClock, NOTHING_TO_DO)
+        session.begin(line, [])
         session.sayGoodbye('checked by init')
         systemClock.after(GOODBYE_MS, resolve)
       },

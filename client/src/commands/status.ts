@@ -1,4 +1,4 @@
-// `pbt status`: the tunnels of this machine, asked of the processes that hold them.
+// `pbt status`: the tunnels of this user, asked of the processes that hold them.
 import { setTimeout as pause } from 'node:timers/promises'
 import { homeOf } from '../config/config.ts'
 import { EXIT } from '../failure.ts'
@@ -17,7 +17,7 @@ interface StatusOptions {
 
 export const status: Command<StatusOptions> = {
   usage: 'status',
-  summary: 'show the tunnels of this machine: state, public address, target, traffic',
+  summary: 'show the tunnels of this user on this machine: state, public address, target, visitors, traffic',
   build: yargs =>
     yargs
       .option('watch', { type: 'boolean', describe: 'go on showing them, every second' })

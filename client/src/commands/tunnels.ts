@@ -1,19 +1,17 @@
 // Runs tunnels until they end: what every command that serves has in common.
-import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { systemClock } from '@pbt/proto'
-import { descriptorLimit } from '../../../launch/descriptors.ts'
 import { readSettings, type Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { Places, placesFor } from '../forward/places.ts'
 import { type Output, runningOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
-import type { TunnelPlan } from '../session/session.ts'
 import { Agent } from '../tunnels/agent.ts'
+import { clientIdOf } from '../tunnels/identity.ts'
 import { Observed } from '../tunnels/observed.ts'
+import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
 import { serveStatus } from '../tunnels/status-socket.ts'
 import { type Context, tellUnknownVariables } from './command.ts'
@@ -38,23 +36,29 @@ export async function runTunnels(
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
-  const places = new Places(placesFor(descriptorLimit()))
-  const tunnels = makePlans.map((makePlan, index) => {
-    const number = index + 1
-    return makePlan(number, places, record => {
-      observed.request(number, record)
+  const maker = new PlanMaker({
+    opened: (number, kind, visitor) => output.opened(number, kind, visitor),
+    over: (number, record) => {
+      observed.request(number)
       output.request(number, record)
-    })
+    },
   })
+  const tunnels = makePlans.map(makePlan => maker.make(makePlan))
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
-  const running = { server, tunnels, traffic, openByTunnel: () => agent?.openByTunnel() ?? NOTHING_OPEN }
+  const running = {
+    server,
+    tunnels,
+    traffic,
+    byTunnel: () => agent?.byTunnel() ?? NOTHING_YET,
+    openOf: (tunnel: number, most: number) => agent?.openOf(tunnel, most) ?? [],
+  }
   const output = runningOutput(outputOptions(isJson, context), running)
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, running)
   const identity = {
     agent: AGENT,
     machineId: id,
-    clientId: `${id}.${digest(tunnels)}`,
+    clientId: clientIdOf(id, { kind: 'tunnels', tunnels }),
     generation: nextGeneration(settings.home, Date.now()),
     label: hostname(),
   }
@@ -100,29 +104,19 @@ function answerStatus(home: string, observed: Observed, output: Output): () => v
   }
 }
 
-const NOTHING_OPEN = new Map<number, never>()
-const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
-
-/** The same for a restart of the same command, another for a different one on this machine. */
-function digest(tunnels: readonly TunnelPlan[]): string {
-  const served = tunnels.map(({ kind, target, domains, port }) => [
-    kind,
-    target,
-    ...[...domains].sort(),
-    ...(port > 0 ? [port] : []),
-  ])
-  return createHash('sha256').update(JSON.stringify(served.sort())).digest('hex').slice(0, 12)
-}
+const NOTHING_YET = new Map<number, never>()
+const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
 /** Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. */
-function keepToken({ home, isTokenStored }: Settings, token: string, output: Output): void {
+function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): void {
   if (!isTokenStored) {
     output.say('pbt: the server has a new token; replace the one in PBT_TOKEN or PBT_TOKEN_FILE')
     return
   }
   try {
     const stored = readStored(home)
-    if (stored !== undefined) writeStored(home, { ...stored, token })
+    // Another server may have been stored meanwhile; its token stays.
+    if (stored?.server === formatServer(server)) writeStored(home, { ...stored, token })
   } catch (error) {
     output.say(`pbt: the server's new token could not be stored: ${failureOf(error).message}`)
   }

@@ -12,9 +12,11 @@ interface UpOptions {
 }
 
 const FORM = 'write KIND:TARGET[,OPTION=VALUE]…, for example http:3000,domain=app or tcp:22,port=20022'
+/** Options that are there or not. */
+const FLAGS = ['verify-target', 'insecure-target']
 /** Options a spec may have; those that may be repeated are lists. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  http: ['domain', 'name', 'allow', 'host-header', 'target-protocol', 'verify-target'],
+  http: ['domain', 'name', 'allow', 'host-header', 'target-protocol', ...FLAGS, 'target-ca', 'target-name'],
   tcp: ['port', 'name', 'allow', 'proxy-protocol'],
   udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor'],
 }
@@ -71,6 +73,9 @@ function planOf(spec: string): MakePlan {
     hostHeader: one('host-header') ?? 'preserve',
     targetProtocol,
     verifyTarget: values.has('verify-target'),
+    insecureTarget: values.has('insecure-target'),
+    targetCa: one('target-ca'),
+    targetName: one('target-name'),
   })
 }
 
@@ -83,7 +88,9 @@ function optionsOf(spec: string, kind: string, text: string): Map<string, string
     }
     const known = values.get(key)
     if (known !== undefined && !REPEATABLE.has(key)) throw wrong(spec, `${key} is given more than once`)
-    if (key !== 'verify-target' && value.join('=') === '') throw wrong(spec, `${key} has no value`)
+    if (FLAGS.includes(key)) {
+      if (value.length > 0) throw wrong(spec, `${key} takes no value: it is there or not`)
+    } else if (value.join('=') === '') throw wrong(spec, `${key} has no value`)
     values.set(key, [...(known ?? []), value.join('=')])
   }
   return values

@@ -79,7 +79,26 @@ test('a stored authority speaks for the stored server only', t => {
   const home = makeHome(t)
   writeStored(home, { server: 'localhost:8443', token: 'secret', ca: 'pem' })
   assert.equal(readSettings({ PBT_HOME: home }).ca, 'pem')
-  assert.equal(readSettings({ PBT_HOME: home, PBT_SERVER: 'localhost:9443' }).ca, undefined)
+  const other = { PBT_HOME: home, PBT_SERVER: 'localhost:9443' }
+  assert.equal(readSettings({ ...other, PBT_TOKEN: 'its-own' }).ca, undefined)
+  assert.equal(readSettings({ PBT_HOME: home, PBT_SERVER: 'localhost' }).ca, 'pem', 'however it is written')
+})
+
+test('A1: a stored token goes to the server that it was stored for, and to no other', t => {
+  const home = makeHome(t)
+  writeStored(home, { server: 'stored.example:443', token: 'secret' })
+  const to = (env: Record<string, string>, server?: string) => () =>
+    readSettings({ PBT_HOME: home, ...env }, server === undefined ? {} : { server })
+  for (const server of ['other.example', 'stored.example:8443', 'sub.stored.example']) {
+    const says = isFailure('not-configured', 'the stored token is for stored.example:443', 'PBT_TOKEN', server)
+    assert.throws(to({ PBT_SERVER: server }), says)
+    assert.throws(to({}, server), says)
+    assert.equal(to({ PBT_SERVER: server, PBT_TOKEN: 'its-own' })().token, 'its-own')
+  }
+  assert.throws(to({ PBT_SERVER: 'other.example' }), error => !String(error).includes('secret'))
+  for (const server of ['stored.example', 'STORED.example.', 'link.stored.example:443']) {
+    assert.equal(to({ PBT_SERVER: server })().token, 'secret', server)
+  }
 })
 
 test('nothing configured says what to run', t => {

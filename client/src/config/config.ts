@@ -76,13 +76,14 @@ export function readSettings(env: Environment, given: Given = {}): Settings {
     problems.length = 0
   }
   const server = collect(() => serverOf(env, given, stored))
-  const token = collect(() => tokenOf(env, given, stored))
+  const token = collect(() => tokenOf(env, given, stored, server))
   const ca = collect(() => caOf(env, given, stored, server))
   if (server === undefined || token === undefined || problems.length > 0) throw together(problems)
   return { home, server, token: token.text, isTokenStored: token.isStored, ca }
 }
 
-function serverOf(env: Environment, given: Given, stored: Stored | undefined): ServerAddress {
+/** The server that is meant, of the arguments, the environment and what is stored. Throws Failure. */
+export function serverOf(env: Environment, given: Given, stored: Stored | undefined): ServerAddress {
   if (given.server !== undefined) return parseServer(given.server, '--server')
   if (env.PBT_SERVER) return parseServer(env.PBT_SERVER, 'PBT_SERVER')
   if (stored !== undefined) return parseServer(stored.server, 'the stored server')
@@ -91,16 +92,36 @@ function serverOf(env: Environment, given: Given, stored: Stored | undefined): S
   })
 }
 
-function tokenOf(env: Environment, given: Given, stored: Stored | undefined): { text: string; isStored: boolean } {
+function tokenOf(
+  env: Environment,
+  given: Given,
+  stored: Stored | undefined,
+  server: ServerAddress | undefined,
+): { text: string; isStored: boolean } {
   if (given.token !== undefined) return { text: checkedToken(given.token, 'the token'), isStored: false }
   if (env.PBT_TOKEN) return { text: checkedToken(env.PBT_TOKEN, 'PBT_TOKEN'), isStored: false }
   if (env.PBT_TOKEN_FILE) {
     const text = readText(env.PBT_TOKEN_FILE, 'PBT_TOKEN_FILE', env)
     return { text: checkedToken(text, `PBT_TOKEN_FILE "${env.PBT_TOKEN_FILE}"`), isStored: false }
   }
-  if (stored !== undefined) return { text: checkedToken(stored.token, 'the stored token'), isStored: true }
+  if (stored !== undefined) {
+    if (server !== undefined && formatServer(server) !== stored.server) throw foreignToken(given, server, stored)
+    return { text: checkedToken(stored.token, 'the stored token'), isStored: true }
+  }
   throw new Failure('not-configured', 'no token is known', {
     cure: 'run "pbt init -" with the token that "pbt-server init" showed, or set PBT_TOKEN_FILE',
+  })
+}
+
+/** Another server could keep the token and use it at the one that it is for. */
+function foreignToken(given: Given, server: ServerAddress, stored: Stored): Failure {
+  const name = formatServer(server)
+  const cure =
+    given.server === undefined
+      ? `set PBT_TOKEN or PBT_TOKEN_FILE for ${name} as well, or leave out PBT_SERVER`
+      : `give the token of ${name}, as an argument or in PBT_TOKEN or PBT_TOKEN_FILE`
+  return new Failure('not-configured', `the stored token is for ${stored.server}, and none is known for ${name}`, {
+    cure,
   })
 }
 
@@ -144,13 +165,17 @@ function readCa(path: string, what: string, env: Environment): string {
   }
 }
 
-function readText(path: string, what: string, env: Environment): string {
+/** The text of a file. Throws Failure `usage`; `what`: where its path was given. */
+export function readText(path: string, what: string, env: Environment): string {
   const file = pathOf(path, what, env)
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, { cause })
+    throw new Failure('usage', `${what} "${path}" cannot be read: ${reason}`, {
+      cure: 'give the path of a file that you may read',
+      cause,
+    })
   }
 }
 

@@ -1,5 +1,6 @@
 // What a tunnel leads to: the forms a target may be given in, as one value.
 import { isIP } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { expandHome, homeDirectory } from '../../../launch/home-path.ts'
 import { Failure } from '../failure.ts'
 
@@ -15,10 +16,14 @@ export interface Target {
   readonly isTls: boolean
   /** The host that the target calls itself, for `--host-header rewrite`. */
   readonly authority: string
-  /** The name its certificate should have; '' for an address. */
+  /** The name that it is asked for and its certificate should have; '' for an address. */
   readonly serverName: string
   /** On this machine. */
   readonly isLoopback: boolean
+  /** Its certificate has to be right. */
+  readonly isVerified: boolean
+  /** What its certificate has to be vouched for by; undefined: the usual authorities. */
+  readonly trusted: SecureContext | undefined
 }
 
 /** A server that listens on one of them only is found on either. */
@@ -71,6 +76,8 @@ function unixTarget(text: string): Target {
     authority: 'localhost',
     serverName: '',
     isLoopback: true,
+    isVerified: false,
+    trusted: undefined,
   }
 }
 
@@ -81,6 +88,7 @@ function tcpTarget(text: string, written: string, port: number, isTls: boolean):
   const isLocalhost = host === 'localhost' || host === 'localhost.'
   const shown = isLocalhost ? '127.0.0.1' : host
   const authority = `${family === 6 ? `[${host}]` : host}:${port}`
+  const isLoopback = isLocalhost || host === '::1' || /^127\./.test(host)
   const label = `${isTls ? 'https://' : ''}${family === 6 ? `[${shown}]` : shown}:${port}`
   return {
     label,
@@ -88,7 +96,10 @@ function tcpTarget(text: string, written: string, port: number, isTls: boolean):
     isTls,
     authority,
     serverName: family === 0 ? host : '',
-    isLoopback: isLocalhost || host === '::1' || /^127\./.test(host),
+    isLoopback,
+    // What this machine says to itself nobody else hears.
+    isVerified: !isLoopback,
+    trusted: undefined,
   }
 }
 

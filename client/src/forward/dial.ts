@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { type Clock, KIB, keepAliveDelayMs, PbtError, withReadBuffers } from '@pbt/proto'
 import type { Target } from '../config/target.ts'
 import type { Places } from './places.ts'
+import { tlsReason } from './tls-reason.ts'
 
 /** Time for name, TCP and TLS together. */
 export const DIAL_MS = 10_000
@@ -12,8 +13,6 @@ const STREAM_BUFFER_BYTES = 16 * KIB
 
 export interface Dialer {
   readonly target: Target
-  /** Check the certificate of a TLS target on this machine too; elsewhere it always is. */
-  readonly isVerified: boolean
   readonly alpn: string
   /** Shared by all tunnels. */
   readonly places: Places
@@ -57,7 +56,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
         over()
         places.give()
         events.onFailed(
-          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason), reason),
+          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason, target), reason),
         )
       }
     }
@@ -96,7 +95,7 @@ function noDescriptor(target: Target): PbtError {
   return new PbtError('limit', text)
 }
 
-function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
+function open({ target, alpn }: Dialer, host: string): Socket {
   const { endpoint } = target
   const buffers = { allowHalfOpen: true, writableHighWaterMark: STREAM_BUFFER_BYTES }
   if (endpoint.kind === 'unix')
@@ -113,7 +112,8 @@ function open({ target, isVerified, alpn }: Dialer, host: string): Socket {
   return connectTls({
     ...where,
     ...(target.serverName === '' ? {} : { servername: target.serverName }),
-    rejectUnauthorized: isVerified || !target.isLoopback,
+    ...(target.trusted === undefined ? {} : { secureContext: target.trusted }),
+    rejectUnauthorized: target.isVerified,
     ALPNProtocols: [alpn],
   })
 }
@@ -136,7 +136,7 @@ export function isRefusal(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNREFUSED'
 }
 
-function whyUnreachable(error: Error): string {
+function whyUnreachable(error: Error, { endpoint, serverName }: Target): string {
   const code = 'code' in error ? error.code : undefined
   switch (code) {
     case 'ECONNREFUSED':
@@ -154,7 +154,9 @@ function whyUnreachable(error: Error): string {
       return 'no route to the host'
     case 'ECONNRESET':
       return 'connection reset'
-    default:
-      return error.message
+    default: {
+      const [host = ''] = endpoint.kind === 'tcp' ? endpoint.hosts : []
+      return tlsReason(error, serverName || host) ?? error.message
+    }
   }
 }

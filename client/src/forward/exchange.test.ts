@@ -28,7 +28,7 @@ async function posted(t: TestContext, isWhole: boolean) {
   await once(server, 'listening')
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
-  const dialer = { target: parseTarget(`127.0.0.1:${port}`), isVerified: false, alpn: 'http/1.1', clock: systemClock }
+  const dialer = { target: parseTarget(`127.0.0.1:${port}`), alpn: 'http/1.1', clock: systemClock }
   const pool = new Pool({ ...dialer, places: new Places(10) })
   const ended = new EventEmitter()
   const channel = channelStub({ kind: 'http', reset: code => ended.emit('reset', code) })
@@ -37,7 +37,7 @@ async function posted(t: TestContext, isWhole: boolean) {
   const closed = once(target.over, 'close', { signal })
   const headers = ['host', 'a', 'content-length', '4']
   const about = { tunnel: 1, method: 'POST', target: '/', headers, upgrade: '', visitor: '', connection: '' }
-  const exchange = new Http1Exchange(channel, about, isWhole, pool, { kind: 'preserve' }, () => {})
+  const exchange = new Http1Exchange(channel, about, isWhole, pool, () => {})
   t.after(() => {
     exchange.onReset(new PbtError('cancelled', 'the test is over'))
     pool.close()

@@ -14,7 +14,6 @@ import type { Pool, Waiter } from './pool.ts'
 import { type OnRequest, Recorder } from './record.ts'
 import { requestText, trailerText } from './request-text.ts'
 import { type AnswerEvents, type AnswerHead, BrokenAnswer, ResponseParser } from './response-parser.ts'
-import { type HostHeader, type Rewriting, rewritingOf } from './rewriting.ts'
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
@@ -30,7 +29,6 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private readonly channel: Channel
   private readonly head: RequestHead
   private readonly pool: Pool
-  private readonly rewriting: Rewriting | undefined
   private readonly record: Recorder
   private readonly parser = new ResponseParser()
   private connection: Connection | undefined
@@ -52,10 +50,9 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private waitingTrailers: HeaderList = []
   private owed = 0
 
-  constructor(channel: Channel, head: RequestHead, last: boolean, pool: Pool, host: HostHeader, onRequest: OnRequest) {
+  constructor(channel: Channel, head: RequestHead, last: boolean, pool: Pool, onRequest: OnRequest) {
     this.channel = channel
-    this.rewriting = rewritingOf(head, host)
-    this.head = this.rewriting?.head ?? head
+    this.head = head
     this.pool = pool
     this.isRequestWhole = last
     this.record = new Recorder(onRequest, head.method, head.target, channel)
@@ -209,8 +206,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   // AnswerEvents.
 
   onAnswerHead(head: AnswerHead): void {
-    const { status, reason } = head
-    const headers = this.rewriting?.answerFields(head.headers) ?? head.headers
+    const { status, reason, headers } = head
     this.record.status = status
     if (status === 101) {
       if (this.head.upgrade === '' || head.upgrade === '')

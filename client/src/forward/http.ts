@@ -7,15 +7,13 @@ import { createHttp2Forwarder } from './http2/forwarder.ts'
 import type { Places } from './places.ts'
 import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
-import type { HostHeader } from './rewriting.ts'
+import { type HostHeader, hostHeaderFor, rewritten } from './rewriting.ts'
 
 export interface HttpForwarderOptions {
   readonly target: Target
   /** What the target sees as Host: `preserve`, `rewrite` or a value. */
   readonly hostHeader: string
   readonly protocol: 'http1' | 'h2c'
-  /** Check the certificate of an https target on this machine too. */
-  readonly isVerified: boolean
   readonly places: Places
   /** Told of every request at its end. Must not throw. */
   readonly onRequest: OnRequest
@@ -23,13 +21,13 @@ export interface HttpForwarderOptions {
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
 export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
-  const { target, protocol, isVerified, places, onRequest } = options
+  const { target, protocol, places, onRequest } = options
   const host = hostHeaderOf(options.hostHeader, target)
-  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, isVerified, places, onRequest })
-  const pool = new Pool({ target, isVerified, alpn: 'http/1.1', places, clock: systemClock })
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, places, onRequest })
+  const pool = new Pool({ target, alpn: 'http/1.1', places, clock: systemClock })
   return {
     accept: (channel, open, last) => {
-      if (open.kind === 'http') new Http1Exchange(channel, open.head, last, pool, host, onRequest)
+      if (open.kind === 'http') new Http1Exchange(channel, rewritten(open.head, host), last, pool, onRequest)
     },
     close: () => pool.close(),
   }
@@ -37,9 +35,5 @@ export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
 
 function hostHeaderOf(option: string, target: Target): HostHeader {
   if (option === 'preserve') return { kind: 'preserve' }
-  if (option !== 'rewrite') return { kind: 'value', value: option, scheme: undefined }
-  const { authority, isTls } = target
-  // As programs write it: a port that goes without saying is left out.
-  const value = authority.replace(isTls ? /:443$/ : /:80$/, '')
-  return { kind: 'value', value, scheme: isTls ? 'https' : 'http' }
+  return hostHeaderFor(option === 'rewrite' ? target.authority : option, target.isTls)
 }

@@ -30,9 +30,11 @@ export function requestText(head: RequestHead, hasBody: boolean): RequestText {
     text += `${name}: ${value}\r\n`
   }
   const isChunked = upgrade === '' && hasBody && length < 0
+  // What follows an upgrade's head without a length is the next protocol's.
+  const isEmpty = length < 0 && (upgrade !== '' || !hasBody)
   if (upgrade !== '') text += `connection: Upgrade\r\nupgrade: ${upgrade}\r\n`
-  else if (isChunked) text += 'transfer-encoding: chunked\r\n'
-  else if (!hasBody && length < 0 && EXPECT_CONTENT.has(head.method)) text += 'content-length: 0\r\n'
+  if (isChunked) text += 'transfer-encoding: chunked\r\n'
+  else if (isEmpty && EXPECT_CONTENT.has(head.method)) text += 'content-length: 0\r\n'
   return { text: `${text}\r\n`, isChunked, length, isOfConnection }
 }
 

@@ -1,77 +1,52 @@
-// The target's own name for the public one, in whatever a request says of it; and back in what the answer leads to.
+// The target's own address for the public one, in whatever a request says of it: a service that is to see its own Host compares
+// it with where the visitor says it comes from.
 //
 // Only of its own public address: what another site sends keeps that site's name, or services could not tell any more who asks.
 import type { HeaderList, RequestHead } from '@pbt/proto'
 
-/** What the target sees as Host. `scheme`: of its own address; undefined: it is to see the visitor's. */
+/** What the target sees as Host. `origin`: scheme and authority as if it were visited under that name. */
 export type HostHeader =
   | { readonly kind: 'preserve' }
-  | { readonly kind: 'value'; readonly value: string; readonly scheme: 'http' | 'https' | undefined }
+  | { readonly kind: 'value'; readonly value: string; readonly origin: string }
 
 /** Fields that hold a URL of the service: where a request comes from, and where WebDAV copies and moves to (RFC 4918 section 10.3). */
 const URL_FIELDS: ReadonlySet<string> = new Set(['origin', 'referer', 'destination'])
-/** And of an answer. */
-const ANSWER_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location'])
-/** Whose name it is: scheme, authority, and the rest. */
-const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is
+/** Scheme, authority, and the rest. */
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/is
 /** The resources that WebDAV's If names (RFC 4918 section 10.4.2). */
 const TAGS = /<([^>]*)>/g
 
-/** What a request becomes for the target; undefined when it stays as it is. */
-export function rewritingOf(head: RequestHead, host: HostHeader): Rewriting | undefined {
-  return host.kind === 'preserve' ? undefined : new Rewriting(head, host)
+/** For a target that is to see this as its name and is spoken to over TLS or not. */
+export function hostHeaderFor(value: string, isTls: boolean): HostHeader {
+  // As programs write it: a port that goes without saying is left out.
+  const name = value.replace(isTls ? /:443$/ : /:80$/, '')
+  return { kind: 'value', value: name, origin: `${isTls ? 'https' : 'http'}://${name}` }
 }
 
-export class Rewriting {
-  /** As the target is to see it. */
-  readonly head: RequestHead
-  private readonly publicOrigin: string
-  private readonly publicNames: readonly string[]
-  private readonly authority: string
-  private readonly origin: string
-
-  constructor(head: RequestHead, { value, scheme }: HostHeader & { readonly kind: 'value' }) {
-    const { headers } = head
-    const publicScheme = lastOf(headers, 'x-forwarded-proto') === 'http' ? 'http' : 'https'
-    const shown = lastOf(headers, 'host')
-    // Behind a proxy of the owner the visitor sees another name than Host says.
-    const asked = lastOf(headers, 'x-forwarded-host') || shown
-    this.publicOrigin = `${publicScheme}://${asked}`
-    this.publicNames = [asked, shown].map(name => plain(publicScheme, name))
-    this.authority = value
-    this.origin = `${scheme ?? publicScheme}://${value}`
-    this.head = { ...head, headers: this.requestFields(headers) }
-  }
-
-  /** The fields of the answer as the visitor is to see them: a redirect to the target's own name leads nowhere outside. */
-  answerFields(headers: HeaderList): HeaderList {
-    return rewritten(headers, (name, value) => (ANSWER_FIELDS.has(name) ? this.outward(value) : value))
-  }
-
-  private requestFields(headers: HeaderList): HeaderList {
-    return rewritten(headers, (name, value) => {
-      if (name === 'host') return this.authority
-      if (URL_FIELDS.has(name)) return this.inward(value)
-      return name === 'if' ? value.replace(TAGS, (_, url: string) => `<${this.inward(url)}>`) : value
-    })
-  }
-
-  private inward(url: string): string {
+/** The request as the target is to see it. */
+export function rewritten(head: RequestHead, host: HostHeader): RequestHead {
+  if (host.kind === 'preserve') return head
+  const names = publicNames(head.headers)
+  const inward = (url: string): string => {
     const [, scheme = '', authority = '', rest = ''] = ABSOLUTE.exec(url) ?? []
-    const isOurs = scheme !== '' && this.publicNames.includes(plain(scheme, authority))
-    return isOurs ? this.origin + rest : url
+    return scheme !== '' && names.includes(plain(scheme, authority)) ? host.origin + rest : url
   }
-
-  private outward(url: string): string {
-    const [, scheme = 'http', authority = '', rest = ''] = ABSOLUTE.exec(url) ?? []
-    // Whichever scheme the target takes for its own.
-    const isTheirs = authority !== '' && plain(scheme, authority) === plain(scheme, this.authority)
-    return isTheirs ? this.publicOrigin + rest : url
+  const headers = [...head.headers]
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = (headers[index] ?? '').toLowerCase()
+    const value = headers[index + 1] ?? ''
+    if (name === 'host') headers[index + 1] = host.value
+    else if (URL_FIELDS.has(name)) headers[index + 1] = inward(value)
+    else if (name === 'if') headers[index + 1] = value.replace(TAGS, (_, url: string) => `<${inward(url)}>`)
   }
+  return { ...head, headers }
 }
 
-function rewritten(headers: HeaderList, value: (lowerName: string, value: string) => string): HeaderList {
-  return headers.map((each, index) => (index % 2 === 0 ? each : value((headers[index - 1] ?? '').toLowerCase(), each)))
+/** The one that the visitor sees, which behind a proxy of the owner is another than that of Host. */
+function publicNames(headers: HeaderList): string[] {
+  const scheme = lastOf(headers, 'x-forwarded-proto') === 'http' ? 'http' : 'https'
+  const names = [lastOf(headers, 'x-forwarded-host'), lastOf(headers, 'host')]
+  return names.filter(name => name !== '').map(name => plain(scheme, name))
 }
 
 function lastOf(headers: HeaderList, lowerName: string): string {

@@ -20,7 +20,7 @@ export interface TcpForwarderOptions {
 
 /** A forwarder that connects to the target, and to nothing else, whatever the server asks for. */
 export function createTcpForwarder({ target, proxyProtocol, places, onRequest }: TcpForwarderOptions): Forwarder {
-  const dialer: Dialer = { target, isVerified: false, alpn: '', places, clock: systemClock }
+  const dialer: Dialer = { target, alpn: '', places, clock: systemClock }
   return {
     accept: (channel, open) => {
       if (open.kind !== 'tcp') return

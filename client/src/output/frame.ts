@@ -1,36 +1,37 @@
-// What the live view shows, as lines of styled text: a pure function of the state and the size of the terminal.
-import type { LinkState, Traffic, TunnelStanding } from '../tunnels/events.ts'
-import { type RequestRecord, troubleOf } from '../tunnels/requests.ts'
-import { cellsOf, clip, formatBytes, formatDuration, formatTime, safe, safeOctets, safeReason } from './text.ts'
+// What the live view shows, as lines of text: a pure function of the state and the size of the terminal.
+import type { LinkState, Stopping, Traffic, TunnelStanding } from '../tunnels/events.ts'
+import { countOf, countsOf } from './counts.ts'
+import { stopText } from './sentence.ts'
+import { render, type Span, type Style, wrap } from './spans.ts'
+import { type TableView, tableLines } from './table.ts'
+import { cellsOf, formatBytes, formatDuration, safe } from './text.ts'
 
-export interface TunnelView extends Pick<TunnelStanding, 'urls' | 'waiting' | 'target' | 'fault'> {
+export interface TunnelView extends TunnelStanding {
+  /** Requests, connections or flows that are over. */
   readonly requests: number
   readonly requestsPerSecond: number
   readonly open: number
 }
 
-export interface View {
+export interface View extends TableView {
   readonly server: string
   readonly state: LinkState
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   readonly reason: string
+  /** What to do about that, '' for nothing. */
+  readonly cure: string
+  readonly stopping: Stopping | undefined
   /** Until the next try, undefined when none is planned. */
   readonly retryInMs: number | undefined
   readonly tunnels: readonly TunnelView[]
   readonly traffic: Traffic
+  /** Payload of all tunnels. */
+  readonly bytesIn: number
+  readonly bytesOut: number
   readonly bytesInPerSecond: number
   readonly bytesOutPerSecond: number
-  readonly requests: number
-  readonly requestsPerSecond: number
-  /** Newest first. */
-  readonly recent: readonly RequestRecord[]
 }
 
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
-/** Safe text in one style. */
-export type Span = readonly [text: string, style?: Style]
-
-const SGR: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
 export const STATE_STYLE: Record<LinkState, Style> = {
   connecting: 'yellow',
   online: 'green',
@@ -39,14 +40,12 @@ export const STATE_STYLE: Record<LinkState, Style> = {
   stopping: 'yellow',
 }
 const LABEL_CELLS = 10
-/** Traffic, requests, and some of the newest requests: tunnels do not push them out. */
+/** Traffic, what was served, and some rows of the table: tunnels do not push them out. */
 const LINES_BELOW = 7
+/** From here on it is also said that everybody may visit. */
+const ROOMY_ROWS = 12
 /** But in a small terminal the first tunnels come before those. */
 const LEAST_TUNNEL_LINES = 4
-/** A request's line shows its bytes only when this many columns are there. */
-const WIDE_COLUMNS = 72
-const DURATION_CELLS = 9
-const BYTES_CELLS = 8
 
 /** The lines of the view, at most `rows`, each at most `columns` cells wide; `isColored`: with SGR sequences. */
 export function frame(view: View, columns: number, rows: number, isColored: boolean): string[] {
@@ -56,99 +55,90 @@ export function frame(view: View, columns: number, rows: number, isColored: bool
       ['  Ctrl-C ends it', 'dim'],
     ],
     [],
-    [label('State'), [view.state, STATE_STYLE[view.state]], [stateNote(view), 'dim']],
+    ...stateLines(view).flatMap(line => wrap(line, columns, LABEL_CELLS)),
   ]
   // One tunnel alone has the same figures below.
   const isAlone = view.tunnels.length === 1
-  const tunnels = view.tunnels.flatMap(tunnel => tunnelLines(tunnel, isAlone, columns))
+  const hasRoom = isAlone && rows >= ROOMY_ROWS
+  const tunnels = view.tunnels.flatMap(tunnel => tunnelLines(tunnel, isAlone, hasRoom, columns))
   const room = Math.max(LEAST_TUNNEL_LINES, rows - lines.length - LINES_BELOW)
   if (tunnels.length <= room) lines.push(...tunnels)
   else lines.push(...tunnels.slice(0, room - 1), [[`and more; "pbt status" shows all ${view.tunnels.length}`, 'dim']])
-  lines.push([label('Traffic'), [traffic(view)]])
-  lines.push([label('Requests'), [`${view.requests}  ${view.requestsPerSecond}/s  ${view.traffic.open} open`]])
-  const isWide = columns >= WIDE_COLUMNS
-  if (view.recent.length > 0) lines.push([], [[requestHead(isWide), 'dim']])
-  for (const record of view.recent.slice(0, Math.max(0, rows - lines.length))) lines.push(requestSpans(record, isWide))
+  lines.push(...wrap([label('Traffic'), [traffic(view)]], columns, LABEL_CELLS))
+  lines.push(...wrap([label('Served'), [served(view)]], columns, LABEL_CELLS))
+  const table = tableLines(view, columns, rows - lines.length - 1)
+  if (table.length > 0) lines.push([], ...table)
   return lines.slice(0, rows).map(line => render(line, columns, isColored))
 }
 
-function tunnelLines(tunnel: TunnelView, isAlone: boolean, columns: number): Span[][] {
-  const { urls, waiting, target, fault, requests, requestsPerSecond, open } = tunnel
-  const addresses = [...urls, ...waiting.map(({ url }) => url)].map((url, index): Span[] => {
-    const address = safe(url)
-    // An address is there to be copied: in a narrow terminal it gets the whole line.
-    if (LABEL_CELLS + cellsOf(address) > columns) return [[address, 'bold']]
-    return [label(index === 0 ? 'Address' : ''), [address, 'bold']]
-  })
-  for (const [index, { reason, cure }] of waiting.entries()) {
-    const after = urls.length + 2 * index + 1
-    addresses.splice(after, 0, [label(''), [safe(`reserved, but ${reason}: ${cure}`), 'yellow']])
+function stateLines(view: View): Span[][] {
+  const { state, server, reason, cure, stopping, retryInMs, traffic } = view
+  const head: Span[] = [label('State'), [state, STATE_STYLE[state]]]
+  if (stopping !== undefined) return [[...head, [`  ${stopText(stopping)}`, 'dim']]]
+  if (state === 'online') {
+    const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
+    return [[...head, [`  ${safe(server)}${trip}`, 'dim']]]
   }
-  if (addresses.length === 0)
-    addresses.push([label('Address'), fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']])
-  const own = isAlone ? '' : `  ${requests}  ${requestsPerSecond}/s  ${open} open`
-  return [...addresses, [label('Target'), [safe(target)], [own, 'dim']]]
+  const wait = retryInMs === undefined || retryInMs < 100 ? 'now' : `in ${formatDuration(retryInMs)}`
+  const next = retryInMs === undefined ? safe(server) : `next try ${wait}`
+  const lines: Span[][] = [[...head, [`  ${next}`, 'dim']]]
+  if (reason !== '') lines.push([label(''), [safe(reason)]])
+  if (cure !== '') lines.push([label('To do'), [safe(cure), 'yellow']])
+  return lines
 }
 
-/** One line of spans, cut to the columns; SGR sequences take no cells. */
-export function render(line: readonly Span[], columns: number, isColored: boolean): string {
-  let left = columns
-  let text = ''
-  for (const [part, style] of line) {
-    const fitting = clip(part, left)
-    left -= cellsOf(fitting)
-    text += isColored && style !== undefined && fitting !== '' ? `\x1b[${SGR[style]}m${fitting}\x1b[0m` : fitting
+function tunnelLines(tunnel: TunnelView, isAlone: boolean, hasRoom: boolean, columns: number): Span[][] {
+  const { target, allow, kind, requests, requestsPerSecond, open } = tunnel
+  const own = isAlone ? '' : `  ${figures(countOf(requests, kind), requestsPerSecond, open)}`
+  const lines: Span[][] = [...addressLines(tunnel, columns)]
+  lines.push(...wrap([label('Target'), [safe(target)], [own, 'dim']], columns, LABEL_CELLS))
+  if (hasRoom || allow.length > 0) {
+    lines.push(...wrap([label('Visitors'), [visitorsText(allow)]], columns, LABEL_CELLS))
   }
-  return text
+  return lines
+}
+
+function addressLines({ urls, waiting, fault, cure }: TunnelView, columns: number): Span[][] {
+  const addresses = [
+    ...urls.map(url => ({ url, note: '' })),
+    ...waiting.map(({ url, reason, cure }) => ({ url, note: `reserved, but ${reason}: ${cure}` })),
+  ]
+  if (addresses.length === 0) {
+    const why: Span = fault === '' ? ['none yet', 'dim'] : [safe(fault), 'red']
+    const lines = wrap([label('Address'), why], columns, LABEL_CELLS)
+    return cure === '' ? lines : [...lines, ...wrap([label('To do'), [safe(cure), 'yellow']], columns, LABEL_CELLS)]
+  }
+  return addresses.flatMap(({ url, note }, index) => {
+    const address = safe(url)
+    // An address is there to be copied: in a narrow terminal it gets the whole line.
+    const isNarrow = LABEL_CELLS + cellsOf(address) > columns
+    const head: Span[] = isNarrow ? [] : [label(index === 0 ? 'Address' : '')]
+    const lines = wrap([...head, [address, 'bold']], columns, 0)
+    if (note !== '') lines.push(...wrap([label(''), [safe(note), 'yellow']], columns, LABEL_CELLS))
+    return lines
+  })
+}
+
+/** Who may visit, in words. */
+function visitorsText(allow: readonly string[]): string {
+  return allow.length === 0 ? 'everybody' : `only ${allow.map(safe).join(', ')}`
 }
 
 function label(text: string): Span {
   return [text.padEnd(LABEL_CELLS), 'dim']
 }
 
-function stateNote({ state, server, reason, retryInMs, traffic }: View): string {
-  const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
-  if (state === 'online') return `  ${safe(server)}${trip}`
-  const retry =
-    retryInMs === undefined ? '' : `  next try ${retryInMs < 100 ? 'now' : `in ${formatDuration(retryInMs)}`}`
-  return `${retry}  ${safe(reason || server)}`
+function traffic({ bytesIn, bytesOut, bytesInPerSecond, bytesOutPerSecond }: View): string {
+  const way = (name: string, bytes: number, rate: number) => `${name} ${formatBytes(bytes)} (${formatBytes(rate)}/s)`
+  return `${way('in', bytesIn, bytesInPerSecond)}, ${way('out', bytesOut, bytesOutPerSecond)}`
 }
 
-function traffic({ traffic: { bytesIn, bytesOut }, bytesInPerSecond, bytesOutPerSecond }: View): string {
-  const arrow = (name: string, bytes: number, rate: number) => `${name} ${formatBytes(bytes)}  ${formatBytes(rate)}/s`
-  return `${arrow('in', bytesIn, bytesInPerSecond)}   ${arrow('out', bytesOut, bytesOutPerSecond)}`
+function served({ tunnels, traffic }: View): string {
+  const counts = countsOf(tunnels.map(({ kind, requests }) => ({ kind, count: requests })))
+  const perSecond = tunnels.reduce((sum, { requestsPerSecond }) => sum + requestsPerSecond, 0)
+  return figures(counts, perSecond, traffic.open)
 }
 
-function requestHead(isWide: boolean): string {
-  return `${'Time'.padEnd(10)}${'Method'.padEnd(8)}Status${'Duration'.padStart(DURATION_CELLS)}${isWide ? bytesCells('In', 'Out') : ''}  Path`
-}
-
-function requestSpans(record: RequestRecord, isWide: boolean): Span[] {
-  const { startedAt, method, status, durationMs, bytesIn, bytesOut, path } = record
-  const trouble = troubleOf(record)
-  return [
-    [formatTime(startedAt).padEnd(10), 'dim'],
-    [`${clip(safeOctets(method), 7).padEnd(8)}`],
-    [statusText(status).padEnd(6), statusStyle(status)],
-    [formatDuration(durationMs).padStart(DURATION_CELLS)],
-    [isWide ? bytesCells(formatBytes(bytesIn), formatBytes(bytesOut)) : ''],
-    [`  ${safeOctets(path)}`],
-    [trouble === '' ? '' : `  ${safeReason(trouble)}`, 'red'],
-  ]
-}
-
-function bytesCells(from: string, to: string): string {
-  return from.padStart(BYTES_CELLS) + to.padStart(BYTES_CELLS)
-}
-
-function statusText(status: number | undefined): string {
-  if (status === undefined) return ''
-  return status === 0 ? '-' : String(status)
-}
-
-function statusStyle(status: number | undefined): Style {
-  if (status === undefined) return 'green'
-  if (status === 0 || status >= 500) return 'red'
-  if (status >= 400) return 'yellow'
-  return status >= 300 ? 'cyan' : 'green'
+function figures(counts: string, perSecond: number, open: number): string {
+  return `${counts} (${perSecond}/s), ${open} open`
 }

@@ -1,8 +1,8 @@
 // Output without a terminal: a line an event, and requests as far as anybody could read them.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
-import { sentence } from './sentence.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 
 /** Requests are written together this often, so that a busy tunnel spends nothing on them. */
@@ -17,6 +17,8 @@ export class Lines {
   private readonly ring = new RequestRing()
   private written = 0
   private isPlanned = false
+  /** What to do about the link, as it was told last. */
+  private toldCure = ''
 
   constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
     this.clock = clock
@@ -26,12 +28,22 @@ export class Lines {
 
   event(event: ClientEvent): void {
     this.flush()
-    const [line = '', ...cures] = sentence(event).split('\n')
+    const [line = '', ...cures] = sentence(this.withoutToldCure(event)).split('\n')
     this.write([`${this.stamp(this.wallTime())} ${line}`, ...cures, ''].join('\n'))
   }
 
-  request(record: RequestRecord): void {
-    this.ring.push(record)
+  /** While it tries again and again for one reason, what to do is told once. */
+  private withoutToldCure(event: ClientEvent): ClientEvent {
+    if (event.event === 'connected' || event.event === 'resumed') this.toldCure = ''
+    if (event.event !== 'reconnecting' || event.cure === '') return event
+    if (event.cure === this.toldCure) return { ...event, cure: '' }
+    this.toldCure = event.cure
+    return event
+  }
+
+  /** `tunnel`: its number. */
+  request(tunnel: number, record: RequestRecord): void {
+    this.ring.push(tunnel, record)
     if (this.isPlanned) return
     this.isPlanned = true
     this.clock.after(REQUESTS_EVERY_MS, () => this.flush())
@@ -45,7 +57,7 @@ export class Lines {
     const shown = this.ring.newest(REQUESTS_AT_ONCE, this.written).reverse()
     const more = count - this.written - shown.length
     this.written = count
-    const lines = shown.map(record => `${this.stamp(record.startedAt)} ${requestLine(record)}\n`)
+    const lines = shown.map(({ record }) => `${this.stamp(record.startedAt)} ${requestLine(record)}\n`)
     if (more > 0) lines.unshift(`${this.stamp(this.wallTime())} ${more} more requests\n`)
     this.write(lines.join(''))
   }

@@ -1,10 +1,12 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
-import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import type { ClientEvent, Running, TunnelStanding, TunnelTraffic } from '../tunnels/events.ts'
 import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { Standing } from '../tunnels/standing.ts'
+import { countsOf } from './counts.ts'
 import { frame, type View } from './frame.ts'
 import { sentence } from './sentence.ts'
+import type { Open } from './table.ts'
 import { formatBytes } from './text.ts'
 
 /** No two drawings are closer. */
@@ -27,23 +29,20 @@ export interface Screen {
   off(event: 'resize', listener: () => void): unknown
 }
 
-export interface LiveOptions {
+export interface LiveOptions extends Running {
   readonly clock: Clock
-  /** `HOST:PORT`, for people. */
-  readonly server: string
-  readonly tunnels: readonly TunnelAsked[]
+  /** Milliseconds since the epoch. */
+  readonly wallTime: () => number
   readonly screen: Screen
   readonly isColored: boolean
-  readonly traffic: () => Traffic
-  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
 }
 
 interface Sample {
   readonly at: number
   readonly bytesIn: number
   readonly bytesOut: number
-  readonly requests: number
-  readonly byTunnel: ReadonlyMap<number, number>
+  /** By the number of the tunnel. */
+  readonly requests: ReadonlyMap<number, number>
 }
 
 export class Live {
@@ -60,13 +59,13 @@ export class Live {
   private shown = ''
   private isOpen = false
   /** As of the last tick. */
-  private openByTunnel: ReadonlyMap<number, OpenTunnelTraffic> = new Map()
+  private byTunnel: ReadonlyMap<number, TunnelTraffic> = new Map()
   private samples: [Sample, Sample]
 
   constructor(options: LiveOptions) {
     this.options = options
     this.standing = new Standing(options.clock, options.tunnels)
-    const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: 0, byTunnel: new Map() }
+    const none = { at: options.clock.now(), bytesIn: 0, bytesOut: 0, requests: new Map() }
     this.samples = [none, none]
   }
 
@@ -94,8 +93,9 @@ export class Live {
     this.drawTimer?.clear()
     this.tickTimer?.clear()
     this.options.screen.off('resize', this.resized)
-    const { bytesIn, bytesOut } = this.options.traffic()
-    const sum = `pbt: ${this.ring.count} requests, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    const { bytesIn, bytesOut } = sumOf(this.options.byTunnel())
+    const counts = countsOf(this.standing.tunnels.map(({ kind, number }) => ({ kind, count: this.requestsOf(number) })))
+    const sum = `pbt: ${counts}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     this.options.screen.write(`${LEAVE}${[...this.lastWords, sum].join('\n')}\n`)
   }
 
@@ -107,12 +107,13 @@ export class Live {
 
   /** `tunnel`: its number. */
   request(tunnel: number, record: RequestRecord): void {
-    this.ring.push(record)
-    this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
+    this.ring.push(tunnel, record)
+    this.requests.set(tunnel, this.requestsOf(tunnel) + 1)
     if (this.drawTimer === undefined) this.changed()
   }
 
-  private changed(): void {
+  /** Something is to be seen. */
+  changed(): void {
     if (!this.isOpen || this.drawTimer !== undefined) return
     const { clock } = this.options
     this.drawTimer = clock.after(Math.max(0, this.drawnAt + DRAW_EVERY_MS - clock.now()), () => {
@@ -127,9 +128,8 @@ export class Live {
   }
 
   private tick(): void {
-    const { bytesIn, bytesOut } = this.options.traffic()
-    const sums = { bytesIn, bytesOut, requests: this.ring.count, byTunnel: new Map(this.requests) }
-    this.openByTunnel = this.options.openByTunnel()
+    this.byTunnel = this.options.byTunnel()
+    const sums = { ...sumOf(this.byTunnel), requests: new Map(this.requests) }
     this.samples = [this.samples[1], { at: this.options.clock.now(), ...sums }]
     this.tickTimer = this.options.clock.after(TICK_MS, () => this.tick())
     this.changed()
@@ -148,31 +148,55 @@ export class Live {
     screen.write(`${BEGIN}${picture}\x1b[K${END}`)
   }
 
+  private requestsOf(tunnel: number): number {
+    return this.requests.get(tunnel) ?? 0
+  }
+
   private view(rows: number): View {
     const [before, after] = this.samples
     const seconds = Math.max(0.001, (after.at - before.at) / 1000)
     const rate = (from: number, to: number) => Math.round((to - from) / seconds)
+    const { state, reason, cure, stopping, retryInMs, tunnels } = this.standing
     return {
-      server: this.options.server,
-      state: this.standing.state,
-      reason: this.standing.reason,
-      retryInMs: this.standing.retryInMs,
-      tunnels: this.standing.tunnels.map(tunnel => {
+      ...{ server: this.options.server, state, reason, cure, stopping, retryInMs },
+      tunnels: tunnels.map(tunnel => {
         const { number } = tunnel
-        const requestsPerSecond = rate(before.byTunnel.get(number) ?? 0, after.byTunnel.get(number) ?? 0)
-        return {
-          ...tunnel,
-          requests: this.requests.get(number) ?? 0,
-          requestsPerSecond,
-          open: this.openByTunnel.get(number)?.open ?? 0,
-        }
+        const requestsPerSecond = rate(before.requests.get(number) ?? 0, after.requests.get(number) ?? 0)
+        const open = this.byTunnel.get(number)?.open ?? 0
+        return { ...tunnel, requests: this.requestsOf(number), requestsPerSecond, open }
       }),
       traffic: this.options.traffic(),
+      ...sumOf(this.byTunnel),
       bytesInPerSecond: rate(before.bytesIn, after.bytesIn),
       bytesOutPerSecond: rate(before.bytesOut, after.bytesOut),
-      requests: this.ring.count,
-      requestsPerSecond: rate(before.requests, after.requests),
+      ...this.opens(tunnels, rows),
       recent: this.ring.newest(rows),
     }
   }
+
+  /** The newest connections and flows that are open. */
+  private opens(tunnels: readonly TunnelStanding[], rows: number): Pick<View, 'opens' | 'openCount'> {
+    const now = this.options.wallTime()
+    const opens: Open[] = []
+    let openCount = 0
+    for (const { number, kind } of tunnels) {
+      if (kind === 'http') continue
+      const channels = this.options.openOf(number, rows)
+      // Those are all unless they are as many as were asked for.
+      const known = channels.length < rows ? 0 : (this.byTunnel.get(number)?.open ?? 0)
+      openCount += Math.max(channels.length, known)
+      for (const channel of channels) opens.push({ ...channel, tunnel: number, startedAt: now - channel.ageMs })
+    }
+    opens.sort((left, right) => left.ageMs - right.ageMs)
+    return { opens, openCount }
+  }
+}
+
+function sumOf(byTunnel: ReadonlyMap<number, TunnelTraffic>): { bytesIn: number; bytesOut: number } {
+  let [bytesIn, bytesOut] = [0, 0]
+  for (const one of byTunnel.values()) {
+    bytesIn += one.bytesIn
+    bytesOut += one.bytesOut
+  }
+  return { bytesIn, bytesOut }
 }

@@ -3,49 +3,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import type { ClientEvent } from '../tunnels/events.ts'
-import { type RequestRecord, RequestRing, troubleOf } from '../tunnels/requests.ts'
-import { frame, type TunnelView, type View } from './frame.ts'
+import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { sentence } from './sentence.ts'
+import { sentence, troubleOf } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
 const HOSTILE_PATH = '/\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\x7f\xe9'
 // Anything that could steer a terminal, besides what the view itself uses.
 const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 
-const NO_TRAFFIC = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
+const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
 function record(fields: Partial<RequestRecord> = {}): RequestRecord {
   const rest = { durationMs: 12.3, status: 200, bytesIn: 0, bytesOut: 1234, dropped: 0, fault: '' }
-  return { startedAt: 0, method: 'GET', path: '/', ...rest, ...fields }
-}
-
-function viewOf(fields: Partial<View> = {}): View {
-  return {
-    server: 'localhost:8443',
-    state: 'online',
-    reason: '',
-    retryInMs: undefined,
-    tunnels: [
-      {
-        urls: ['https://app.localhost:8443'],
-        waiting: [],
-        target: '127.0.0.1:3000',
-        fault: '',
-        requests: 1,
-        requestsPerSecond: 0,
-        open: 0,
-      },
-    ],
-    traffic: { ...NO_TRAFFIC, roundTripMs: 11.6 },
-    bytesInPerSecond: 0,
-    bytesOutPerSecond: 0,
-    requests: 1,
-    requestsPerSecond: 0,
-    recent: [record({ path: '/index.html' })],
-    ...fields,
-  }
+  return { startedAt: 0, method: 'GET', path: '/', visitor: '203.0.113.7:50123', ...rest, ...fields }
 }
 
 test('control characters, direction marks and invisible ones are shown, not obeyed', () => {
@@ -87,61 +59,12 @@ test('figures are short', () => {
   ])
 })
 
-test('the view shows state, address, target and requests', () => {
-  const text = frame(viewOf(), 80, 24, false).join('\n')
-  for (const part of [
-    'online',
-    '12 ms away',
-    'https://app.localhost:8443',
-    '127.0.0.1:3000',
-    'GET',
-    '200',
-    '/index.html',
-    '1.2 kB',
-  ]) {
-    assert(text.includes(part), `${part} in\n${text}`)
-  }
-})
-
-test('no line is wider than the terminal and no more lines come than it has, whatever its size', () => {
-  const view = viewOf({
-    recent: Array.from({ length: 50 }, () => record({ path: `/${'x'.repeat(500)}`, fault: '東'.repeat(80) })),
-  })
-  for (const columns of [1, 2, 10, 39, 71, 72, 120]) {
-    for (const rows of [1, 3, 8, 24]) {
-      const lines = frame(view, columns, rows, false)
-      assert(lines.length <= rows)
-      for (const line of lines) assert(cellsOf(line) <= columns, `${cellsOf(line)} cells in ${columns}: ${line}`)
-    }
-  }
-})
-
-test('a visitor cannot steer the terminal through the view', () => {
-  const text = HOSTILE_PATH
-  const view = viewOf({
-    server: text,
-    reason: text,
-    state: 'offline',
-    tunnels: [
-      { urls: [text], waiting: [], target: text, fault: '', requests: 0, requestsPerSecond: 0, open: 0 },
-      { urls: [], waiting: [], target: text, fault: text, requests: 0, requestsPerSecond: 0, open: 0 },
-    ],
-    recent: [record({ path: text, method: text, fault: text })],
-  })
-  for (const line of frame(view, 200, 24, false)) assert.doesNotMatch(line, STEERING)
-})
-
-test('colours come only when they are wanted', () => {
-  assert(frame(viewOf(), 80, 24, true).join('').includes('\x1b[32m200'))
-  assert(!frame(viewOf(), 80, 24, false).join('').includes('\x1b'))
-})
-
 test('every event has a sentence that steers nothing', () => {
   const events: ClientEvent[] = [
     { event: 'stored', server: HOSTILE_PATH },
     { event: 'connected', server: HOSTILE_PATH },
     { event: 'online', number: 1, tunnel: 'a', kind: 'http', urls: [HOSTILE_PATH], target: HOSTILE_PATH },
-    { event: 'reconnecting', reason: HOSTILE_PATH, retryInMs: 500 },
+    { event: 'reconnecting', reason: HOSTILE_PATH, cure: HOSTILE_PATH, retryInMs: 500 },
     { event: 'resumed' },
     { event: 'offline', reason: HOSTILE_PATH },
     { event: 'closed', number: 1, tunnel: HOSTILE_PATH, code: 'killed', reason: HOSTILE_PATH },
@@ -162,11 +85,15 @@ test('what went wrong is shown in words', () => {
 
 test('the ring keeps the newest and counts all', () => {
   const ring = new RequestRing()
-  for (let index = 0; index < 1000; index++) ring.push(record({ status: index }))
+  for (let index = 0; index < 1000; index++) ring.push(index, record({ status: index }))
   assert.equal(ring.count, 1000)
   assert.deepEqual(
-    ring.newest(3).map(({ status }) => status),
-    [999, 998, 997],
+    ring.newest(3).map(({ tunnel, record }) => [tunnel, record.status]),
+    [
+      [999, 999],
+      [998, 998],
+      [997, 997],
+    ],
   )
   assert.equal(ring.newest(5000).length, 256)
   assert.deepEqual(ring.newest(10, 998).length, 2)
@@ -182,12 +109,12 @@ test('without a terminal a busy tunnel writes at most twenty requests a second a
       text += part
     },
   )
-  for (let index = 0; index < 500; index++) lines.request(record({ path: `/${index}` }))
+  for (let index = 0; index < 500; index++) lines.request(1, record({ path: `/${index}` }))
   assert.equal(text, '')
   clock.advance(1000)
   assert.equal(text.trim().split('\n').length, 21)
   assert(text.includes('480 more requests') && text.includes('GET /499 200 12 ms, 0 B in, 1.2 kB out'))
-  lines.request(record({ path: HOSTILE_PATH }))
+  lines.request(1, record({ path: HOSTILE_PATH }))
   lines.event({ event: 'offline', reason: 'x' })
   assert.match(text.trim().split('\n').at(-1) ?? '', /^1970-01-01T00:00:00.000Z offline: x$/)
   assert.doesNotMatch(text, STEERING)
@@ -217,16 +144,18 @@ class FakeScreen {
 function openLive() {
   const clock = new FakeClock()
   const screen = new FakeScreen()
-  const tunnels = [1, 2].map(number => ({ number, kind: 'http', target: `:${number}` }) as const)
+  const tunnels = [1, 2].map(number => ({ number, kind: 'http', target: `:${number}`, allow: [] }) as const)
   const server = 'localhost:8443'
   const live = new Live({
     clock,
+    wallTime: () => 0,
     server,
     tunnels,
     screen,
     isColored: false,
     traffic: () => NO_TRAFFIC,
-    openByTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    byTunnel: () => new Map([[2, { open: 3, bytesIn: 0, bytesOut: 0 }]]),
+    openOf: () => [],
   })
   live.open()
   return { clock, screen, live }
@@ -255,7 +184,10 @@ test('of several tunnels, in the order asked for, each shows its own requests an
   clock.advance(1_000)
   clock.advance(100)
   const picture = screen.writes.at(-1) ?? ''
-  assert.match(picture, /Target {4}:1 {2}0 {2}0\/s {2}0 open[\s\S]*Target {4}:2 {2}30 {2}30\/s {2}3 open/)
+  assert.match(
+    picture,
+    /Target {4}:1 {2}0 requests \(0\/s\), 0 open[\s\S]*Target {4}:2 {2}30 requests \(30\/s\), 3 open/,
+  )
   live.close()
 })
 
@@ -270,21 +202,6 @@ test('a tunnel that was refused is shown with the reason, and one that has no ad
   clock.advance(100)
   assert.match(screen.writes.at(-1) ?? '', /Address {3}none yet[\s\S]*Address {3}no port is free[\s\S]*Target {4}:2/)
   live.close()
-})
-
-test('more tunnels than the terminal has room for push nothing else out', () => {
-  const tunnels = Array.from({ length: 12 }, () => ({ ...viewOf().tunnels[0], urls: ['tcp://x:1'] }) as TunnelView)
-  const lines = frame(viewOf({ tunnels }), 80, 24, false)
-  assert(lines.length <= 24)
-  const text = lines.join('\n')
-  for (const part of [/and more; "pbt status" shows all 12\nTraffic/, /\nRequests/, /index\.html$/])
-    assert.match(text, part)
-})
-
-test('in a small terminal the only tunnel has its address and its target', () => {
-  const text = frame(viewOf(), 80, 7, false).join('\n')
-  for (const part of ['https://app.localhost:8443', '127.0.0.1:3000', 'Traffic', 'Requests'])
-    assert(text.includes(part), text)
 })
 
 test('the view is drawn anew when the terminal changes its size, and not when nothing changed', () => {
@@ -325,5 +242,5 @@ test('closing gives back screen and cursor, says what went wrong and what was do
   clock.advance(5000)
   const last = screen.writes.at(-1) ?? ''
   assert(last.startsWith('\x1b[?25h\x1b[?1049l'))
-  assert(last.includes('app is taken') && last.includes('1 requests'))
+  assert(last.includes('app is taken') && last.includes('pbt: 1 request, '))
 })

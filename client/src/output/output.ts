@@ -1,18 +1,19 @@
 // The only place that writes to the terminal: JSON lines for programs, plain lines, or a live view.
-import { systemClock } from '@pbt/proto'
+import { type ChannelKind, systemClock } from '@pbt/proto'
 import type { Outlet } from '../../../launch/outlet.ts'
-import type { ClientEvent, OpenTunnelTraffic, Traffic, TunnelAsked } from '../tunnels/events.ts'
+import type { ClientEvent, Running } from '../tunnels/events.ts'
 import type { RequestRecord } from '../tunnels/requests.ts'
+import { JsonLines, jsonLine } from './json.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
 import { sentence } from './sentence.ts'
 
-export type { RequestRecord } from '../tunnels/requests.ts'
-
 /** What a command tells. */
 export interface Output {
   event(event: ClientEvent): void
-  /** A request of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
+  /** A connection or flow of the tunnel with this number has begun; `visitor`: its address and port. */
+  opened(tunnel: number, kind: ChannelKind, visitor: string): void
+  /** A request, connection or flow of the tunnel with this number is over. Cheap: nothing is written before the next drawing. */
   request(tunnel: number, record: RequestRecord): void
   /** Words that belong to no event, for people. */
   say(text: string): void
@@ -30,21 +31,12 @@ export interface OutputOptions {
   readonly isColored: boolean
 }
 
-/** What a process that holds tunnels can tell of itself. */
-export interface Running {
-  /** `HOST:PORT`, for people. */
-  readonly server: string
-  readonly tunnels: readonly TunnelAsked[]
-  readonly traffic: () => Traffic
-  /** What is open now, by the number of the tunnel. */
-  readonly openByTunnel: () => ReadonlyMap<number, OpenTunnelTraffic>
-}
-
 /** For a command that does one thing and ends. */
 export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
   if (isJson) return jsonOutput(stdout, stderr)
   return {
     event: event => (event.event === 'error' ? stderr : stdout).write(`pbt: ${sentence(event)}\n`),
+    opened: () => {},
     request: () => {},
     say: text => stderr.write(`${text}\n`),
     close: () => {},
@@ -59,18 +51,16 @@ export function runningOutput(options: OutputOptions, running: Running): Output 
 }
 
 function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
-  stdout.note = lines => jsonLine({ event: 'dropped', lines })
+  stdout.note = lines => jsonLine('dropped', Date.now(), { lines })
   stderr.note = lines => `pbt: ${lines} lines were not read in time and are left out\n`
+  const lines = new JsonLines(systemClock, Date.now, text => stdout.write(text))
   return {
-    event: event => stdout.write(jsonLine(event)),
-    request: () => {},
+    event: event => lines.event(event),
+    opened: (tunnel, kind, visitor) => lines.opened(tunnel, kind, visitor),
+    request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
-    close: () => {},
+    close: () => lines.flush(),
   }
-}
-
-function jsonLine({ event, ...fields }: { readonly event: string; readonly [field: string]: unknown }): string {
-  return `${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`
 }
 
 function linesOutput(stdout: Outlet, stderr: Outlet): Output {
@@ -82,14 +72,15 @@ function linesOutput(stdout: Outlet, stderr: Outlet): Output {
       if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
-    request: (_, record) => lines.request(record),
+    opened: () => {},
+    request: (tunnel, record) => lines.request(tunnel, record),
     say: text => stderr.write(`${text}\n`),
     close: () => lines.flush(),
   }
 }
 
 function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Running): Output {
-  const live = new Live({ clock: systemClock, screen, isColored, ...running })
+  const live = new Live({ clock: systemClock, wallTime: Date.now, screen, isColored, ...running })
   // Ctrl-Z: the shell gets its screen back until the process goes on.
   const stopped = () => {
     live.pause()
@@ -101,6 +92,7 @@ function liveOutput({ stdout: screen, isColored }: OutputOptions, running: Runni
   live.open()
   return {
     event: event => live.event(event),
+    opened: () => live.changed(),
     request: (tunnel, record) => live.request(tunnel, record),
     say: () => {},
     close: () => {

@@ -1,21 +1,32 @@
 // Events in words, one line each.
-import type { ClientEvent } from '../tunnels/events.ts'
+import type { ClientEvent, Stopping } from '../tunnels/events.ts'
+import type { RequestRecord } from '../tunnels/requests.ts'
 import { formatDuration, safe } from './text.ts'
 
 /** Safe to print. Errors have a second line with the cure. */
 export function sentence(event: ClientEvent): string {
   switch (event.event) {
     case 'stored':
-      return safe(`${event.server} took the token; it is stored`)
+      return safe(
+        event.replaced === undefined
+          ? `${event.server} took the token; it is stored`
+          : `${event.server} took the token; it is stored, in place of ${event.replaced}`,
+      )
     case 'connected':
       return safe(`connected to ${event.server}`)
     case 'online':
       return safe(`online: ${event.urls.join(' ')} -> ${event.target}`)
+    case 'added':
+      return safe(`added: ${event.kind} -> ${event.target}`)
+    case 'removed':
+      return safe(`removed ${event.tunnel}`)
     case 'waiting':
       return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
     case 'reconnecting':
-      return safe(
-        `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
+      return (
+        safe(
+          `${event.reason}; trying again ${event.retryInMs === 0 ? 'now' : `in ${formatDuration(event.retryInMs)}`}`,
+        ) + cureLine(event.cure)
       )
     case 'resumed':
       return 'resumed: nothing was lost'
@@ -39,6 +50,12 @@ function cureLine(cure: string): string {
 }
 
 /** What a user who waits for the end wants to know. */
-export function stopText({ open, limitMs }: Extract<ClientEvent, { event: 'stopping' }>): string {
+export function stopText({ open, limitMs }: Stopping): string {
   return `${open} request${open === 1 ? '' : 's'} or connection${open === 1 ? '' : 's'} may end within ${formatDuration(limitMs)}; a second signal ends at once`
+}
+
+/** What went wrong, in words; '' when nothing did. */
+export function troubleOf({ fault, dropped }: RequestRecord): string {
+  const drops = dropped === 0 ? '' : `${dropped} datagram${dropped === 1 ? '' : 's'} dropped`
+  return fault === '' || drops === '' ? fault + drops : `${fault}, ${drops}`
 }

@@ -1,14 +1,11 @@
 // What `pbt status` shows: a block for each process with its tunnels, or a JSON line for each tunnel.
 import type { Outlet } from '../../../launch/outlet.ts'
-import type { ProcessSnapshot, TunnelSnapshot } from '../tunnels/events.ts'
-import { render, type Span, STATE_STYLE } from './frame.ts'
+import type { ProcessSnapshot, Status, TunnelSnapshot } from '../tunnels/events.ts'
+import { countOf } from './counts.ts'
+import { STATE_STYLE } from './frame.ts'
+import { stopText } from './sentence.ts'
+import { render, type Span, wrap } from './spans.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
-
-/** A process that holds tunnels, as far as it could be asked. */
-export type Status =
-  | { readonly kind: 'answered'; readonly snapshot: ProcessSnapshot }
-  /** It runs, and said nothing in time. */
-  | { readonly kind: 'silent'; readonly pid: number }
 
 export interface StatusOutput {
   /** Shows how all stand at the moment; in a terminal that watches, instead of what was shown before. */
@@ -30,7 +27,9 @@ const LEAVE = '\x1b[?25h\x1b[?1049l'
 const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
-const MOST_COLUMNS = 1_000
+const MOST_COLUMNS = 100_000
+/** Of a line that goes on. */
+const INDENT_CELLS = 4
 
 export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }: StatusOptions): StatusOutput {
   if (isJson) {
@@ -55,7 +54,9 @@ export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }:
   let isOpen = isScreen
   return {
     show: all => {
-      const lines = statusLines(all).map(line => render(line, columns(), isColored))
+      const lines = statusLines(all)
+        .flatMap(line => wrap(line, columns(), INDENT_CELLS))
+        .map(line => render(line, columns(), isColored))
       if (!isScreen) stdout.write(`${lines.join('\n')}\n`)
       else if (!stdout.writableNeedDrain)
         stdout.write(`${HOME}${lines.slice(0, stdout.rows ?? 24).join(`${CLEAR_LINE}\r\n`)}${CLEAR_LINE}${CLEAR_BELOW}`)
@@ -69,7 +70,8 @@ export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }:
 
 function objects(status: Status): Record<string, unknown>[] {
   if (status.kind === 'silent') return [{ event: 'silent', pid: status.pid }]
-  const { pid, server, state, reason, tunnels } = status.snapshot
+  const { pid, server, state, tunnels } = status.snapshot
+  const reason = reasonOf(status.snapshot)
   return tunnels.map(({ name, fault, ...tunnel }) => ({
     event: 'tunnel',
     tunnel: name,
@@ -83,27 +85,32 @@ function objects(status: Status): Record<string, unknown>[] {
 
 /** Lines of safe text; at least one. */
 export function statusLines(all: readonly Status[]): Span[][] {
-  if (all.length === 0) return [[['no tunnel of this machine is running; "pbt http 3000" opens one']]]
+  if (all.length === 0) return [[['no tunnel of this user is running; "pbt http 3000" opens one']]]
   const blocks = all.map(status => (status.kind === 'silent' ? silentLines(status.pid) : processLines(status.snapshot)))
   return blocks.flatMap((lines, index) => (index === 0 ? lines : [[], ...lines]))
 }
 
 function silentLines(pid: number): Span[][] {
-  return [[['not answering', 'red'], [`  process ${pid} holds tunnels and says nothing`]]]
+  return [[['not answering', 'red'], [`  process ${pid} did not respond`]]]
 }
 
-function processLines({ pid, server, state, reason, tunnels, traffic }: ProcessSnapshot): Span[][] {
+function reasonOf({ reason, stopping }: ProcessSnapshot): string {
+  return stopping === undefined ? reason : stopText(stopping)
+}
+
+function processLines(snapshot: ProcessSnapshot): Span[][] {
+  const { pid, server, state, tunnels, traffic } = snapshot
+  const reason = reasonOf(snapshot)
   const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
   const rest = reason === '' ? '' : `  ${safe(reason)}`
-  const link = `in ${formatBytes(traffic.bytesIn)}, out ${formatBytes(traffic.bytesOut)}, ${traffic.open} open`
   return [
-    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  ${link}  process ${pid}`, 'dim'], [rest]],
+    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  process ${pid}`, 'dim'], [rest]],
     ...tunnels.flatMap(tunnelLines),
   ]
 }
 
 function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
-  const { urls, waiting, target, fault, requests, open, bytesIn, bytesOut, kind } = tunnel
+  const { urls, waiting, target, allow, fault, cure, requests, open, bytesIn, bytesOut, kind } = tunnel
   const waits = waiting.map(({ url, reason }): Span[] => [
     [`  ${safe(url)}`, 'bold'],
     [`  reserved, but ${safe(reason)}`, 'yellow'],
@@ -111,14 +118,15 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
   if (urls.length === 0 && waits.length > 0) return waits
   if (urls.length === 0) {
     const why: Span = fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']
-    return [[[`  ${kind} to ${safe(target)}`], why]]
+    const toDo: Span[][] = cure === '' ? [] : [[[`  to do: ${safe(cure)}`, 'yellow']]]
+    return [[[`  ${kind} to ${safe(target)}`], why], ...toDo]
   }
-  const one = kind === 'http' ? 'request' : kind === 'tcp' ? 'connection' : 'flow'
+  const who = allow.length === 0 ? '' : `, only for ${allow.map(safe).join(', ')}`
   const lines = urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
-    const done = `${requests} ${one}${requests === 1 ? '' : 's'}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
-    return [address, [`  to ${safe(target)}  ${done}`]] as Span[]
+    const done = `${countOf(requests, kind)}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
+    return [address, [`  to ${safe(target)}  ${done}${who}`]] as Span[]
   })
   return [...lines, ...waits]
 }

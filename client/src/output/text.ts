@@ -1,4 +1,5 @@
 // Text made fit for a terminal: nothing that a stranger wrote can steer it, and nothing is wider than it seems.
+import { MAX_KEPT } from '../tunnels/requests.ts'
 
 // Control characters, marks that turn the direction of text, invisible ones, line separators, halves of surrogates.
 const UNSAFE =
@@ -8,11 +9,8 @@ const WIDE =
   /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303f\uff01-\uff60]/u
 const WITHOUT_WIDTH = /\p{Mn}|\p{Me}|\p{Cf}/u
 
-/**
- * What is shown of a text that somebody else wrote, in characters: as much as the server's access log keeps. A visitor may send
- * addresses of 12 KiB, thousands a second, and each octet may need four characters to be shown.
- */
-export const MAX_SHOWN = 300
+/** What is shown of a text that somebody else wrote, in characters: as much as is kept. Each octet may need four to be shown. */
+export const MAX_SHOWN = MAX_KEPT
 
 /** Words of the owner or the server, with whatever could steer a terminal shown as an escape. */
 export function safe(text: string): string {
@@ -31,11 +29,6 @@ export function safeReason(text: string): string {
 
 function shortened(text: string): string {
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN - 1)}…`
-}
-
-/** What has to be kept of a text to show it, and no more: a part of a string keeps all of it. */
-export function keptToShow(text: string): string {
-  return text.length <= MAX_SHOWN + 1 ? text : Buffer.from(text.slice(0, MAX_SHOWN + 1), 'utf16le').toString('utf16le')
 }
 
 function escaped(character: string): string {
@@ -77,6 +70,11 @@ function widthOf(character: string): number {
   return WIDE.test(character) ? 2 : 1
 }
 
+/** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+export function addressOf(visitor: string): string {
+  return visitor.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+}
+
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
 /** `532 B`, `1.2 kB`, `34 MB`: at most three digits, powers of 1000. */
@@ -90,12 +88,16 @@ export function formatBytes(bytes: number): string {
   return `${formatNumber(value, unit > 0)} ${BYTE_UNITS[unit]}`
 }
 
-/** `0.4 ms`, `12 ms`, `3.4 s`, `2 m 05 s`. */
+/** `0.4 ms`, `12 ms`, `3.4 s`, `2 m 05 s`, `3 h 07 m`, `12 d 04 h`. */
 export function formatDuration(ms: number): string {
   if (ms < 999.5) return `${formatNumber(ms, true)} ms`
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
   const seconds = Math.round(ms / 1000)
-  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`
+  const two = (value: number) => String(value).padStart(2, '0')
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} m ${two(seconds % 60)} s`
+  const hours = Math.floor(minutes / 60)
+  return hours < 24 ? `${hours} h ${two(minutes % 60)} m` : `${Math.floor(hours / 24)} d ${two(hours % 24)} h`
 }
 
 /** Time of day where the owner is, `19:40:12`. */

@@ -10,10 +10,10 @@ import {
   type ErrorCode,
   Mux,
   type MuxStats,
-  type OpenTraffic,
   PbtError,
   type SessionFrame,
   type Timer,
+  type TunnelTraffic,
 } from '@pbt/proto'
 import {
   CloseTunnelSchema,
@@ -37,6 +37,8 @@ const MAX_NEW_TOKENS = 16
 /** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
 const MAX_NEWS = 256
 const NEWS_A_SECOND = 1
+/** How long visitors may still come for a tunnel that was closed: those who were on their way when the server heard of it. */
+const LATE_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
 
@@ -104,7 +106,10 @@ export class Session {
   private readonly welcome: Welcome
   private readonly clock: Clock
   private readonly events: SessionEvents
-  private readonly plans: ReadonlyMap<number, TunnelPlan>
+  /** Tunnels that were asked for and neither refused nor closed, by their numbers. */
+  private readonly tunnels = new Map<number, TunnelPlan>()
+  /** Tunnels that were closed here a moment ago. */
+  private readonly late = new Map<TunnelPlan, Timer>()
   /** Tunnels that the server has not answered for. */
   private readonly asked = new Set<number>()
   /** Changes of tunnels that the server tells. */
@@ -112,10 +117,9 @@ export class Session {
   private timer: Timer | undefined
   private newTokens = 0
 
-  constructor(welcome: Welcome, plans: ReadonlyMap<number, TunnelPlan>, clock: Clock, events: SessionEvents) {
+  constructor(welcome: Welcome, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
-    this.plans = plans
     this.clock = clock
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
     this.events = events
@@ -140,9 +144,19 @@ export class Session {
     return this.mux.stats
   }
 
-  /** What is open now, by the number of the tunnel. */
-  openByTunnel(): ReadonlyMap<number, OpenTraffic> {
-    return this.mux.openByTunnel()
+  /** By the number of the tunnel, which has had a visitor; also once the session is over. */
+  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
+    return this.mux.byTunnel()
+  }
+
+  /** The channels of a tunnel that are open, the newest last. */
+  openOf(tunnel: number): readonly Channel[] {
+    return this.mux.openOf(tunnel)
+  }
+
+  /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
+  get underWay(): number {
+    return this.mux.underWay
   }
 
   /** What proves to the server that this is the same session. */
@@ -156,13 +170,14 @@ export class Session {
   }
 
   /** The first link. Asks for the tunnels. */
-  begin(line: Line): void {
+  begin(line: Line, plans: Iterable<TunnelPlan>): void {
     this.mux.attach(line.link, 0)
-    for (const plan of this.plans.values()) this.ask(plan)
+    for (const plan of plans) this.ask(plan)
   }
 
   /** Asks for a tunnel, also again after it was refused. Without a link the next one carries it. */
   ask(plan: TunnelPlan): void {
+    this.tunnels.set(plan.number, plan)
     this.asked.add(plan.number)
     const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs, replyFactor } = plan
     const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs, replyFactor }
@@ -187,11 +202,25 @@ export class Session {
     })
   }
 
-  /** No more visitors: what is under way goes on. */
+  /** No more visitors for all tunnels: what is under way goes on. */
   closeTunnels(): void {
-    for (const tunnel of this.plans.keys()) {
-      this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
-    }
+    for (const number of [...this.tunnels.keys()]) this.closeTunnel(number)
+  }
+
+  /**
+   * No more visitors for this tunnel: what is under way goes on. Without a link the next one carries it. Nothing when it is
+   * not open.
+   */
+  closeTunnel(tunnel: number): void {
+    const plan = this.tunnels.get(tunnel)
+    if (plan === undefined) return
+    this.tunnels.delete(tunnel)
+    this.late.set(
+      plan,
+      this.clock.after(LATE_MS, () => this.late.delete(plan)),
+    )
+    this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
+    this.answered(tunnel)
   }
 
   /** Tells the server that this is the end: it takes the tunnels offline at once and ends the line. */
@@ -204,6 +233,8 @@ export class Session {
   /** Ends it here: channels are reset with the code. Again: nothing. */
   end(code: ErrorCode, message: string): void {
     this.timer?.clear()
+    for (const timer of this.late.values()) timer.clear()
+    this.late.clear()
     this.mux.close(code, message)
   }
 
@@ -218,10 +249,23 @@ export class Session {
   }
 
   private accept(channel: Channel, open: ChannelOpen, last: boolean): void {
-    const plan = this.plans.get(open.kind === 'http' ? open.head.tunnel : open.tunnel)
+    const plan = this.planOf(open.kind === 'http' ? open.head.tunnel : open.tunnel)
     if (plan === undefined) channel.reset('tunnel-closed', 'the client does not have this tunnel')
     else if (open.kind !== plan.kind) channel.reset('unsupported', `the tunnel does not take ${open.kind} channels`)
     else plan.forwarder.accept(channel, open, last)
+  }
+
+  private planOf(tunnel: number): TunnelPlan | undefined {
+    const plan = this.tunnels.get(tunnel)
+    if (plan !== undefined || this.late.size === 0) return plan
+    return [...this.late.keys()].find(({ number }) => number === tunnel)
+  }
+
+  /** The answer for a tunnel has come, or is not waited for any more; false when it was not. */
+  private answered(tunnel: number): boolean {
+    if (!this.asked.delete(tunnel)) return false
+    if (this.asked.size === 0 && this.mux.isAttached) this.timer?.clear()
+    return true
   }
 
   /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
@@ -234,13 +278,15 @@ export class Session {
       case 'tunnelOpened':
       case 'tunnelRefused':
       case 'tunnelClosed': {
-        const plan = this.plans.get(frame.value.tunnel)
+        const plan = this.tunnels.get(frame.value.tunnel)
         if (plan === undefined) return
-        const isAnswer = this.asked.delete(plan.number)
-        if (isAnswer && this.asked.size === 0) this.timer?.clear()
-        if (!isAnswer && !this.isExpectable(frame.case)) return
-        if (frame.case === 'tunnelOpened') this.events.onOpened(this, plan, frame.value)
-        else if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
+        if (!this.answered(plan.number) && !this.isExpectable(frame.case)) return
+        if (frame.case === 'tunnelOpened') {
+          this.events.onOpened(this, plan, frame.value)
+          return
+        }
+        this.tunnels.delete(plan.number)
+        if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
         else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
         return
       }

@@ -1,9 +1,10 @@
 // The agent against real multiplexers, over a line that the test cuts, in virtual time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Channel } from '@pbt/proto'
 import type { ExitCode } from '../failure.ts'
-import { STOP_MS } from './agent.ts'
-import { closed, HEAD, online, opened, type Run, refused, start } from './testing/agent-run.ts'
+import { STOP_MS } from './idle.ts'
+import { closed, DELAY_MS, HEAD, online, opened, type Run, refused, start } from './testing/agent-run.ts'
 
 /** Lets the promise of the end be seen. */
 async function exitCodeOf(run: Run): Promise<ExitCode> {
@@ -308,13 +309,31 @@ test('stopping while the server is away ends at once', async () => {
   assert.equal(run.dials(), 1)
 })
 
-test('bytes are counted over sessions', () => {
+test('payload is counted by tunnel over sessions, and nothing that the link adds', () => {
   const run = online()
-  const before = run.agent.traffic
-  assert(before.bytesIn > 0 && before.bytesOut > 0)
+  const visitors: Channel[] = []
+  const handler = { onReset: () => {}, onHead: () => {} }
+  const visit = (call: number) => {
+    const channel = run.call(call).mux.open({ kind: 'http', head: HEAD }, false, handler)
+    visitors.push(channel)
+    channel.write(Buffer.alloc(1_000))
+    run.clock.advance(10)
+  }
+  assert.deepEqual([...run.agent.byTunnel()], [])
+  visit(0)
+  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 1_000, bytesOut: 0 }]])
+  visitors[0]?.reset('cancelled', 'went away')
+  run.clock.advance(10)
+  visit(0)
+  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 2_000, bytesOut: 0 }]])
   run.call(0).end('link-lost')
   run.clock.advance(600)
   run.call(1).welcome()
   run.clock.advance(10)
-  assert(run.agent.traffic.bytesIn >= before.bytesIn)
+  opened(run.call(1))
+  visit(1)
+  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 3_000, bytesOut: 0 }]])
+  assert.deepEqual(run.agent.openOf(1, 10), [
+    { visitor: HEAD.visitor, ageMs: 10 - DELAY_MS, bytesIn: 1_000, bytesOut: 0 },
+  ])
 })

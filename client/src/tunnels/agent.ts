@@ -6,27 +6,15 @@ import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } 
 import type { Line, LineEvents } from '../session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
-import type { ClientEvent, OpenTunnelTraffic, Traffic } from './events.ts'
-import { whenIdle } from './idle.ts'
-import { Refusals } from './refusals.ts'
-
-/** How long the link of a server that goes down is kept; it closes it itself when it has no more visitors. */
-const DRAIN_MS = 3_605_000
-
-/** How long what is under way may take to end when the user stops the process. */
-export const STOP_MS = 10_000
+import { Drains } from './drains.ts'
+import type { ClientEvent, OpenChannel, Traffic, TunnelTraffic } from './events.ts'
+import type { Identity } from './identity.ts'
+import { STOP_MS, whenIdle } from './idle.ts'
+import { openOf, TrafficSums } from './traffic-sums.ts'
+import { TunnelSet } from './tunnel-set.ts'
 
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
-
-/** Who this process is for the server; `proto/README.md` says what each is for. */
-export interface Identity {
-  readonly agent: string
-  readonly machineId: string
-  readonly clientId: string
-  readonly generation: number
-  readonly label: string
-}
 
 export interface AgentOptions {
   readonly clock: Clock
@@ -35,6 +23,7 @@ export interface AgentOptions {
   /** `HOST:PORT`, for people. */
   readonly server: string
   readonly identity: Identity
+  /** Those to begin with. */
   readonly tunnels: readonly TunnelPlan[]
   /** Begins a line; calls its events later, never before it returns. */
   readonly dial: (hello: MessageInitShape<typeof HelloSchema>, events: LineEvents) => Line
@@ -58,24 +47,19 @@ export class Agent {
 
   private readonly options: AgentOptions
   private readonly backoff: Backoff
-  private readonly plans: Map<number, TunnelPlan>
-  /** Names that the server gave. */
-  private readonly names = new Map<number, string>()
-  private readonly refusals: Refusals
-  /** Sessions that finish what is in flight while another has taken their place. */
-  private readonly draining = new Map<Session, { line: Line; timer: Timer }>()
+  private readonly tunnels: TunnelSet
+  private readonly drains: Drains
+  private readonly sums = new TrafficSums()
   private state: State = { name: 'idle' }
   private isOffline = false
   private hasConnected = false
-  private endedBytesIn = 0
-  private endedBytesOut = 0
   private resolve: (exitCode: ExitCode) => void = () => {}
 
   constructor(options: AgentOptions) {
     this.options = options
     this.backoff = new Backoff(options.random)
-    this.refusals = new Refusals(options.clock, options.random, options.onEvent)
-    this.plans = new Map(options.tunnels.map(plan => [plan.number, plan]))
+    this.tunnels = new TunnelSet(options)
+    this.drains = new Drains(options.clock, session => this.endSession(session, 'link-lost', 'the server went down'))
     this.finished = new Promise(resolve => {
       this.resolve = resolve
     })
@@ -102,47 +86,68 @@ export class Agent {
     this.enter({ name: 'stopping', session, line, timer })
   }
 
-  get traffic(): Traffic {
-    const session = this.session
-    let [bytesIn, bytesOut, open] = [this.endedBytesIn, this.endedBytesOut, 0]
-    for (const one of this.sessions()) {
-      bytesIn += one.stats.bytesReceived
-      bytesOut += one.stats.bytesSent
-      open += one.stats.channels
+  /**
+   * One more tunnel, while the others go on; without a link it comes with the next one. The plan's number must be new. Nothing
+   * when the agent is ending.
+   */
+  open(plan: TunnelPlan): void {
+    if (this.isEnding) {
+      plan.forwarder.close()
+      return
     }
-    return { bytesIn, bytesOut, open, roundTripMs: session?.stats.roundTripMs ?? 0 }
+    this.tunnels.add(plan)
+    this.session?.ask(plan)
   }
 
-  /** What is open now, by the number of the tunnel. */
-  openByTunnel(): ReadonlyMap<number, OpenTunnelTraffic> {
-    const all = new Map<number, OpenTunnelTraffic>()
-    for (const session of this.sessions()) {
-      for (const [number, { channels, bytesSent, bytesReceived }] of session.openByTunnel()) {
-        const { open = 0, bytesIn = 0, bytesOut = 0 } = all.get(number) ?? {}
-        all.set(number, { open: open + channels, bytesIn: bytesIn + bytesReceived, bytesOut: bytesOut + bytesSent })
-      }
-    }
-    return all
+  /**
+   * Takes a tunnel away: no new visitors, what is under way goes on, and so do the other tunnels. Without a link the server
+   * hears of it on the next one. Nothing when there is no such tunnel.
+   */
+  close(number: number): void {
+    if (this.isEnding || !this.tunnels.remove(number)) return
+    for (const session of this.sessions()) session.closeTunnel(number)
+  }
+
+  get traffic(): Traffic {
+    let open = 0
+    for (const { stats } of this.sessions()) open += stats.channels
+    return { open, roundTripMs: this.session?.stats.roundTripMs ?? 0 }
+  }
+
+  /** By the number of the tunnel, of those that have had visitors. */
+  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
+    return this.sums.byTunnel(this.sessions())
+  }
+
+  /** The newest of what is open of a tunnel, the newest first, `most` at most. */
+  openOf(number: number, most: number): readonly OpenChannel[] {
+    return openOf(this.sessions(), number, most, this.options.clock.now())
   }
 
   /** What can end by itself: flows of datagrams never do. */
   private get underWay(): number {
-    const flows = new Set(this.options.tunnels.filter(({ kind }) => kind === 'udp').map(({ number }) => number))
     let sum = 0
-    for (const [number, { open }] of this.openByTunnel()) if (!flows.has(number)) sum += open
+    for (const { underWay } of this.sessions()) sum += underWay
     return sum
   }
 
+  private get isEnding(): boolean {
+    const { name } = this.state
+    return name === 'stopping' || name === 'leaving' || name === 'over'
+  }
+
+  /** That of the link, or the one to be resumed. */
   private get session(): Session | undefined {
     const { state } = this
-    return 'session' in state ? state.session : 'kept' in state ? state.kept : undefined
+    const session = 'session' in state ? state.session : 'kept' in state ? state.kept : undefined
+    return session?.isOver === false ? session : undefined
   }
 
   /** Those that are not over. */
   private sessions(): Session[] {
     const { session } = this
-    const all = session === undefined ? [...this.draining.keys()] : [session, ...this.draining.keys()]
-    return all.filter(({ isOver }) => !isOver)
+    const draining = [...this.drains.sessions].filter(({ isOver }) => !isOver)
+    return session === undefined ? draining : [session, ...draining]
   }
 
   private enter(next: State): void {
@@ -182,8 +187,8 @@ export class Agent {
   private attach(welcome: Welcome, line: Line, kept: Session | undefined): Session | undefined {
     if (!welcome.resumed) {
       this.endSession(kept, 'link-lost', 'the server no longer has the session')
-      const session = new Session(welcome, this.plans, this.options.clock, this.sessionEvents)
-      session.begin(line)
+      const session = new Session(welcome, this.options.clock, this.sessionEvents)
+      session.begin(line, this.tunnels.plans)
       this.isOffline = false
       this.options.onEvent({ event: 'connected', server: this.options.server })
       return session
@@ -212,13 +217,13 @@ export class Agent {
       else this.retry(failure, state.kept)
       return
     }
-    for (const [session, drain] of this.draining) if (drain.line === line) this.drained(session)
+    this.drains.lineOver(line)
   }
 
   /** The link of the session is gone; it can be resumed. */
   private suspend(session: Session, failure: Failure): void {
     session.wait(() => {
-      this.countEnded(session)
+      this.sums.ended(session)
       this.offline(`${failure.message}; what was open is lost`)
     })
     this.retry(failure, session)
@@ -226,12 +231,13 @@ export class Agent {
 
   private retry(failure: Failure, kept: Session | undefined, minimumMs = 0): void {
     const resumable = kept?.isOver === false ? kept : undefined
-    if (resumable === undefined && this.draining.size === 0) this.offline(failure.message)
+    if (resumable === undefined && this.drains.isEmpty) this.offline(failure.message)
     const retryInMs = Math.max(
       minimumMs,
       this.backoff.next(resumable === undefined ? MAX_DELAY_MS : MAX_RESUMABLE_DELAY_MS),
     )
-    this.options.onEvent({ event: 'reconnecting', reason: failure.message, retryInMs })
+    const { message: reason, cure } = failure
+    this.options.onEvent({ event: 'reconnecting', reason, cure, retryInMs })
     const timer = this.options.clock.after(retryInMs, () => this.dial(resumable))
     this.enter({ name: 'waiting', kept: resumable, timer })
   }
@@ -244,40 +250,19 @@ export class Agent {
 
   private readonly sessionEvents: SessionEvents = {
     onOpened: (session, plan, opened) => {
-      if (!this.isCurrent(session)) return
-      this.refusals.forget(plan.number)
-      this.names.set(plan.number, opened.name)
-      const { number, kind, target } = plan
-      const tunnel = opened.name
-      if (opened.urls.length > 0 || opened.waiting.length === 0) {
-        this.options.onEvent({ event: 'online', number, tunnel, kind, urls: opened.urls, target })
-      }
-      for (const { url, reason, cure } of opened.waiting) {
-        this.options.onEvent({ event: 'waiting', number, tunnel, url, target, reason, cure })
-      }
+      if (this.isCurrent(session)) this.tunnels.opened(plan, opened)
     },
     onRefused: (session, plan, end) => {
       if (!this.isCurrent(session)) return
-      const { number, target } = plan
-      const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
-      const told: ClientEvent = { event: 'error', number, target, code, message, cure }
-      if (end.mayPass || isWorthRetrying(code)) {
-        // One who is away is back within the grace time, or has lost what it held.
-        const maximumMs = end.mayPass ? MAX_RESUMABLE_DELAY_MS : MAX_DELAY_MS
-        this.refusals.add(number, told, maximumMs, () => {
-          if (!session.isOver && !this.draining.has(session)) session.ask(plan)
-        })
-        return
-      }
-      this.refusals.forget(number)
-      this.plans.delete(number)
-      this.options.onEvent(told)
-      if (this.plans.size === 0) this.leave(message, exitCodeOf(end.code))
+      this.tunnels.refused(plan, end, () => {
+        if (!session.isOver && !this.drains.has(session)) session.ask(plan)
+      })
+      if (this.tunnels.isEmpty) this.leave(end.message, exitCodeOf(end.code))
     },
     onClosed: (session, plan, end) => {
       if (!this.isCurrent(session)) return
-      this.closed(plan, end.code, end.message)
-      if (this.plans.size === 0) this.leave(end.message, EXIT.failed)
+      this.tunnels.closed(plan, end.code, end.message)
+      if (this.tunnels.isEmpty) this.leave(end.message, EXIT.failed)
     },
     onNewToken: token => this.options.onNewToken(token),
     onGoAway: (session, { code, message, reconnect, reconnectAfterMs }) => {
@@ -286,7 +271,7 @@ export class Agent {
       const failure = new Failure(code, message || `the server ended the session (${code})`)
       if (reconnect) this.drain(session, state.line, failure, reconnectAfterMs)
       else if (code === 'killed' || code === 'replaced') {
-        for (const plan of this.plans.values()) this.closed(plan, code, failure.message)
+        for (const plan of [...this.tunnels.plans]) this.tunnels.closed(plan, code, failure.message)
         this.finish(EXIT.failed)
       } else if (isWorthRetrying(code)) this.breakSession(failure)
       else this.fail(failure)
@@ -296,12 +281,12 @@ export class Agent {
       if (state.name === 'linked' && state.session === session) {
         state.line.hangUp()
         this.suspend(session, new Failure('silent', 'the server said nothing for 15 s'))
-      } else this.drained(session)
+      } else this.drains.drained(session)
     },
     onBroken: (session, error) => {
-      this.countEnded(session)
+      this.sums.ended(session)
       if (this.isCurrent(session)) this.breakSession(failureOf(error))
-      else this.drained(session)
+      else this.drains.drained(session)
     },
   }
 
@@ -324,35 +309,14 @@ export class Agent {
    * in flight does not mean that nobody asks any more: visitors are on its connections still.
    */
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
-    const timer = this.options.clock.after(DRAIN_MS, () => this.drained(session))
-    this.draining.set(session, { line, timer })
+    this.drains.add(session, line)
     this.retry(failure, undefined, Math.min(reconnectAfterMs, MAX_RECONNECT_AFTER_MS))
-  }
-
-  private drained(session: Session): void {
-    const drain = this.draining.get(session)
-    if (drain === undefined) return
-    this.draining.delete(session)
-    drain.timer.clear()
-    this.endSession(session, 'link-lost', 'the server went down')
-    drain.line.hangUp()
-  }
-
-  private closed(plan: TunnelPlan, code: ErrorCode, reason: string): void {
-    this.plans.delete(plan.number)
-    const tunnel = this.names.get(plan.number) ?? (plan.name || plan.target)
-    this.options.onEvent({ event: 'closed', number: plan.number, tunnel, code, reason: reason || code })
   }
 
   private endSession(session: Session | undefined, code: ErrorCode, message: string): void {
     if (session === undefined || session.isOver) return
     session.end(code, message)
-    this.countEnded(session)
-  }
-
-  private countEnded(session: Session): void {
-    this.endedBytesIn += session.stats.bytesReceived
-    this.endedBytesOut += session.stats.bytesSent
+    this.sums.ended(session)
   }
 
   private fail(failure: Failure): void {
@@ -379,9 +343,8 @@ export class Agent {
     this.enter({ name: 'over' })
     this.endSession(session, 'shutdown', 'pbt ends')
     if ('line' in state) state.line.hangUp()
-    for (const session of [...this.draining.keys()]) this.drained(session)
-    this.refusals.close()
-    for (const { forwarder } of this.options.tunnels) forwarder.close()
+    this.drains.close()
+    this.tunnels.end()
     this.resolve(exitCode)
   }
 }

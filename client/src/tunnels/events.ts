@@ -4,12 +4,17 @@ import type { FailureCode } from '../failure.ts'
 
 /** Without `time`, which the output adds. `number`: which of the tunnels that the process was asked for, from 1. */
 export type ClientEvent =
-  | { event: 'stored'; server: string }
+  /** `replaced`: the server whose token was stored before, if it was another one. */
+  | { event: 'stored'; server: string; replaced?: string | undefined }
   | { event: 'connected'; server: string }
   | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
   /** One of the tunnel's addresses is kept for it and does not serve yet. */
   | { event: 'waiting'; number: number; tunnel: string; url: string; target: string; reason: string; cure: string }
-  | { event: 'reconnecting'; reason: string; retryInMs: number }
+  /** A tunnel was added to the others, or taken away from them, while they run. */
+  | ({ event: 'added' } & TunnelAsked)
+  | { event: 'removed'; number: number; tunnel: string }
+  /** `cure`: what the owner can do about it, '' when waiting is all. */
+  | { event: 'reconnecting'; reason: string; cure: string; retryInMs: number }
   | { event: 'resumed' }
   | { event: 'offline'; reason: string }
   /** Told to stop: no new visitors, and what is under way may end within `limitMs`. */
@@ -26,17 +31,22 @@ export type ClientEvent =
       retrying?: boolean
     }
 
-/** Bytes over the link since the start, both ways, and what is going on now. */
+/** Until the process ends: what is under way, and how long it may take. */
+export interface Stopping {
+  readonly open: number
+  readonly limitMs: number
+}
+
+/** The link. */
 export interface Traffic {
-  readonly bytesIn: number
-  readonly bytesOut: number
+  /** Requests, connections and flows under way. */
   readonly open: number
   /** 0 when unknown. */
   readonly roundTripMs: number
 }
 
-/** What is open of a tunnel, and its bytes from and to visitors so far. */
-export interface OpenTunnelTraffic {
+/** What is open of a tunnel, and its payload from and to visitors since the start. */
+export interface TunnelTraffic {
   readonly open: number
   readonly bytesIn: number
   readonly bytesOut: number
@@ -44,12 +54,24 @@ export interface OpenTunnelTraffic {
 
 export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'stopping'
 
+/** A request, connection or flow that is open. */
+export interface OpenChannel {
+  /** The visitor's address and port. */
+  readonly visitor: string
+  readonly ageMs: number
+  /** Payload from and to the visitor. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
 /** A tunnel that a process was asked for. */
 export interface TunnelAsked {
   /** Which of those that the process was asked for, from 1. */
   readonly number: number
   readonly kind: ChannelKind
   readonly target: string
+  /** Addresses and CIDR blocks that may visit as far as the command says, none for everybody. */
+  readonly allow: readonly string[]
 }
 
 /** An address that does not serve yet. */
@@ -69,6 +91,8 @@ export interface TunnelStanding extends TunnelAsked {
   readonly waiting: readonly WaitingAddress[]
   /** Why it was refused or is over, '' when neither. */
   readonly fault: string
+  /** What to do about that, '' for nothing. */
+  readonly cure: string
 }
 
 /** A tunnel with its requests, connections or flows: those that are over, those that are open, and the bytes of both. */
@@ -85,8 +109,28 @@ export interface ProcessSnapshot {
   /** `HOST:PORT` */
   readonly server: string
   readonly state: LinkState
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   readonly reason: string
+  /** In the state `stopping`. */
+  readonly stopping?: Stopping | undefined
   readonly tunnels: readonly TunnelSnapshot[]
   readonly traffic: Traffic
+}
+
+/** A process of this machine that holds tunnels, as far as it could be asked. */
+export type Status =
+  | { readonly kind: 'answered'; readonly snapshot: ProcessSnapshot }
+  /** It runs, and did not answer in time. */
+  | { readonly kind: 'silent'; readonly pid: number }
+
+/** What a process that holds tunnels can be asked at any moment. */
+export interface Running {
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly tunnels: readonly TunnelAsked[]
+  readonly traffic: () => Traffic
+  /** By the number of the tunnel, of those that have had visitors. */
+  readonly byTunnel: () => ReadonlyMap<number, TunnelTraffic>
+  /** The newest of what is open of the tunnel with this number, the newest first, `most` at most. */
+  readonly openOf: (tunnel: number, most: number) => readonly OpenChannel[]
 }

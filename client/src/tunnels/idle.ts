@@ -1,6 +1,9 @@
 // Waiting for what is under way to end.
 import type { Clock, Timer } from '@pbt/proto'
 
+/** How long what is under way may take to end when the user stops the process. */
+export const STOP_MS = 10_000
+
 /** How often it is looked: short beside what an answer takes. */
 const LOOK_MS = 50
 

@@ -1,20 +1,15 @@
 // What a process that holds tunnels can tell of itself at any moment.
 import type { Clock } from '@pbt/proto'
-import type { RequestRecord, Running } from '../output/output.ts'
-import type { ClientEvent, ProcessSnapshot } from './events.ts'
+import type { ClientEvent, ProcessSnapshot, Running, TunnelTraffic } from './events.ts'
 import { Standing } from './standing.ts'
 
-interface Sum {
-  requests: number
-  bytesIn: number
-  bytesOut: number
-}
+const NOTHING: TunnelTraffic = { open: 0, bytesIn: 0, bytesOut: 0 }
 
 export class Observed {
   private readonly running: Running
   private readonly standing: Standing
   /** By the number of the tunnel. */
-  private readonly sums = new Map<number, Sum>()
+  private readonly requests = new Map<number, number>()
 
   constructor(clock: Clock, running: Running) {
     this.running = running
@@ -26,28 +21,23 @@ export class Observed {
   }
 
   /** A request, connection or flow of the tunnel with this number is over. */
-  request(tunnel: number, { bytesIn, bytesOut }: RequestRecord): void {
-    const sum = this.sums.get(tunnel) ?? { requests: 0, bytesIn: 0, bytesOut: 0 }
-    sum.requests++
-    sum.bytesIn += bytesIn
-    sum.bytesOut += bytesOut
-    this.sums.set(tunnel, sum)
+  request(tunnel: number): void {
+    this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
   }
 
   snapshot(): ProcessSnapshot {
-    const { state, reason, tunnels } = this.standing
-    const { server, traffic, openByTunnel } = this.running
-    const open = openByTunnel()
+    const { state, reason, stopping, tunnels } = this.standing
+    const { server, traffic } = this.running
+    const byTunnel = this.running.byTunnel()
     return {
       pid: process.pid,
       server,
       state,
       reason,
+      stopping,
       tunnels: tunnels.map(tunnel => {
-        const { requests = 0, bytesIn = 0, bytesOut = 0 } = this.sums.get(tunnel.number) ?? {}
-        const now = open.get(tunnel.number) ?? { open: 0, bytesIn: 0, bytesOut: 0 }
-        const sums = { requests, open: now.open, bytesIn: bytesIn + now.bytesIn, bytesOut: bytesOut + now.bytesOut }
-        return { ...tunnel, ...sums }
+        const requests = this.requests.get(tunnel.number) ?? 0
+        return { ...tunnel, requests, ...(byTunnel.get(tunnel.number) ?? NOTHING) }
       }),
       traffic: traffic(),
     }

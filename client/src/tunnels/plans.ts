@@ -1,6 +1,7 @@
 // Tunnels as options describe them, on the command line or in a spec of `pbt up`, made into plans.
 import { MAX_CONTROL_BYTES, parseBlock } from '@pbt/proto'
 import { parsePortTarget, parseTarget } from '../config/target.ts'
+import { type TargetTlsOptions, withTls } from '../config/target-tls.ts'
 import { Failure } from '../failure.ts'
 import { createHttpForwarder } from '../forward/http.ts'
 import type { Places } from '../forward/places.ts'
@@ -18,11 +19,10 @@ export interface CommonOptions {
   readonly allow: readonly string[] | undefined
 }
 
-export interface HttpPlanOptions extends CommonOptions {
+export interface HttpPlanOptions extends CommonOptions, TargetTlsOptions {
   readonly domain: readonly string[] | undefined
   readonly hostHeader: string
   readonly targetProtocol: 'http1' | 'h2c'
-  readonly verifyTarget: boolean
 }
 
 export interface PortPlanOptions extends CommonOptions {
@@ -31,8 +31,8 @@ export interface PortPlanOptions extends CommonOptions {
 
 /** Throws Failure `usage` for what cannot be; likewise the others. */
 export function httpPlan(options: HttpPlanOptions): MakePlan {
-  const target = parseTarget(options.target)
-  const { hostHeader, targetProtocol, verifyTarget } = options
+  const target = withTls(parseTarget(options.target), options)
+  const { hostHeader, targetProtocol } = options
   if (target.isTls && targetProtocol === 'h2c') {
     throw new Failure('usage', `target "${target.label}" is https, and h2c is HTTP/2 without TLS`, {
       cure: 'leave out --target-protocol h2c, or give the target as http://',
@@ -53,7 +53,6 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
       target,
       hostHeader,
       protocol: targetProtocol,
-      isVerified: verifyTarget,
       places,
       onRequest,
     }),

@@ -1,24 +1,23 @@
 // How a process stands with its server, followed from its events.
 import type { Clock } from '@pbt/proto'
-import { stopText } from '../output/sentence.ts'
-import type { ClientEvent, LinkState, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
+import type { ClientEvent, LinkState, Stopping, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
+
+const NO_FAULT = { fault: '', cure: '' } as const
 
 export class Standing {
   private readonly clock: Clock
   state: LinkState = 'connecting'
-  /** Why it is not online, '' when it is. */
+  /** Why it is not online; '' when it is, and when it is told to stop. */
   reason = ''
-  private readonly byNumber: Map<number, TunnelStanding>
+  /** What to do about that, '' for nothing. */
+  cure = ''
+  stopping: Stopping | undefined
+  private readonly byNumber = new Map<number, TunnelStanding>()
   private retryAt: number | undefined
 
   constructor(clock: Clock, asked: readonly TunnelAsked[]) {
     this.clock = clock
-    this.byNumber = new Map(
-      asked.map(({ number, kind, target }) => [
-        number,
-        { number, kind, target, name: '', urls: [], waiting: [], fault: '' },
-      ]),
-    )
+    for (const tunnel of asked) this.add(tunnel)
   }
 
   /** In the order in which they were asked for. */
@@ -38,30 +37,43 @@ export class Standing {
         this.enter('online', '')
         break
       case 'online':
-        this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], fault: '' })
+        this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], ...NO_FAULT })
+        break
+      case 'added':
+        this.add(event)
+        break
+      case 'removed':
+        this.byNumber.delete(event.number)
         break
       case 'waiting':
         this.waits(event.number, event.tunnel, event)
         break
       case 'reconnecting':
-        this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason)
+        this.enter(this.state === 'offline' ? 'offline' : 'reconnecting', event.reason, event.cure)
         this.retryAt = this.clock.now() + event.retryInMs
         break
       case 'offline':
         this.enter('offline', event.reason)
         break
       case 'stopping':
-        this.enter('stopping', stopText(event))
+        this.stopping = { open: event.open, limitMs: event.limitMs }
+        this.enter('stopping', '')
         break
       case 'closed':
-        this.change(event.number, { urls: [], waiting: [], fault: event.reason })
+        this.change(event.number, { urls: [], waiting: [], fault: event.reason, cure: '' })
         break
       case 'error':
-        if (event.number !== undefined) this.change(event.number, { urls: [], waiting: [], fault: event.message })
+        if (event.number !== undefined) {
+          this.change(event.number, { urls: [], waiting: [], fault: event.message, cure: event.cure })
+        }
         break
       case 'stored':
         break
     }
+  }
+
+  private add({ number, kind, target, allow }: TunnelAsked): void {
+    this.byNumber.set(number, { number, kind, target, allow, name: '', urls: [], waiting: [], ...NO_FAULT })
   }
 
   private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {
@@ -69,7 +81,7 @@ export class Standing {
     if (before === undefined) return
     const others = before.waiting.filter(other => other.url !== url)
     const urls = before.urls.filter(other => other !== url)
-    this.change(number, { name, urls, waiting: [...others, { url, reason, cure }], fault: '' })
+    this.change(number, { name, urls, waiting: [...others, { url, reason, cure }], ...NO_FAULT })
   }
 
   private change(number: number, news: Partial<TunnelStanding>): void {
@@ -77,9 +89,10 @@ export class Standing {
     if (before !== undefined) this.byNumber.set(number, { ...before, ...news })
   }
 
-  private enter(state: LinkState, reason: string): void {
+  private enter(state: LinkState, reason: string, cure = ''): void {
     this.state = state
     this.reason = reason
+    this.cure = cure
     if (state === 'online') this.retryAt = undefined
   }
 }

@@ -3,8 +3,8 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Status } from '../output/status.ts'
-import type { ProcessSnapshot } from './events.ts'
+import { Failure } from '../failure.ts'
+import type { ProcessSnapshot, Status } from './events.ts'
 
 const FOLDER = 'run'
 const SOCKET = /^(\d{1,10})\.sock$/
@@ -39,7 +39,10 @@ export function serveStatus(home: string, snapshot: () => ProcessSnapshot): () =
   }
 }
 
-/** Asks all processes at once, in the order of their numbers; forgets those that are gone. */
+/**
+ * Asks all processes at once, in the order of their numbers; forgets those that are gone. Rejects with Failure `usage` when
+ * their directory cannot be read.
+ */
 export async function askAll(home: string): Promise<Status[]> {
   const pids = socketsIn(join(home, FOLDER)).sort((left, right) => left - right)
   const answers = await Promise.all(pids.map(pid => ask(join(home, FOLDER, `${pid}.sock`), pid)))
@@ -52,8 +55,12 @@ function socketsIn(folder: string): number[] {
       const pid = SOCKET.exec(name)?.[1]
       return pid === undefined ? [] : [Number(pid)]
     })
-  } catch {
-    return [] // nothing has ever run here
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return [] // nothing has ever run here
+    throw new Failure('usage', `${folder} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cure: 'run "pbt status" as the user who runs the tunnels, or set PBT_HOME to their directory',
+      cause,
+    })
   }
 }
 
@@ -75,8 +82,9 @@ function ask(path: string, pid: number): Promise<Status | undefined> {
     socket.on('error', error => {
       clearTimeout(deadline)
       // Nobody listens: the process was killed and could not take its socket away.
-      if ('code' in error && error.code === 'ECONNREFUSED') rmSync(path, { force: true })
-      resolve(undefined)
+      const code = codeOf(error)
+      if (code === 'ECONNREFUSED') rmSync(path, { force: true })
+      resolve(code === 'ECONNREFUSED' || code === 'ENOENT' ? undefined : { kind: 'silent', pid })
     })
     socket.on('end', () => {
       clearTimeout(deadline)
@@ -90,8 +98,15 @@ function statusOf(text: string): Status | undefined {
     const snapshot = JSON.parse(text) as Partial<ProcessSnapshot> | null
     // Of another version, perhaps: what is shown has to be there.
     const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
-    return isWhole ? { kind: 'answered', snapshot: snapshot as ProcessSnapshot } : undefined
+    if (!isWhole) return undefined
+    const { tunnels, ...rest } = snapshot as ProcessSnapshot
+    const missing = { waiting: [], allow: [], fault: '', cure: '' }
+    return { kind: 'answered', snapshot: { ...rest, tunnels: tunnels.map(tunnel => ({ ...missing, ...tunnel })) } }
   } catch {
     return undefined
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }

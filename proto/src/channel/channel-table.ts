@@ -5,8 +5,8 @@ import { PbtError } from '../errors.ts'
 import { MAX_CHANNELS, MAX_DATAGRAM_CHANNELS } from '../limits.ts'
 import type { MuxChannel } from './mux-channel.ts'
 
-/** Channels that are open, and the payload that they carried so far. */
-export interface OpenTraffic {
+/** The channels of a tunnel that are open, and the payload of all that it had since the session began. */
+export interface TunnelTraffic {
   readonly channels: number
   readonly bytesSent: number
   readonly bytesReceived: number
@@ -18,9 +18,16 @@ export class ChannelTable {
   private flows = 0
   /** Of the channels that are over. */
   private pastStalls = 0
+  /** Their payload, by the number of the tunnel. */
+  private readonly past = new Map<number, { bytesSent: number; bytesReceived: number }>()
 
   get size(): number {
     return this.byId.size
+  }
+
+  /** Those that can end by themselves. */
+  get underWay(): number {
+    return this.byId.size - this.flows
   }
 
   get(id: number): MuxChannel | undefined {
@@ -46,7 +53,13 @@ export class ChannelTable {
   delete(channel: MuxChannel): void {
     if (!this.byId.delete(channel.id)) return
     this.pastStalls += channel.queue.stalls
+    this.addPast(channel)
     if (channel.kind === 'udp') this.flows--
+  }
+
+  /** One after the other; those that come meanwhile too, and those that go are left out. */
+  all(): MapIterator<MuxChannel> {
+    return this.byId.values()
   }
 
   /** Bytes that wait to be sent, and how often data of a channel waited for the peer since the session began. */
@@ -65,9 +78,26 @@ export class ChannelTable {
     return false
   }
 
-  /** By the number of the tunnel. */
-  openByTunnel(): Map<number, OpenTraffic> {
-    const all = new Map<number, OpenTraffic>()
+  /** How many with at most this number are open. */
+  countUpTo(channel: number): number {
+    let count = 0
+    for (const id of this.byId.keys()) if (id <= channel) count++
+    return count
+  }
+
+  private addPast({ tunnel, bytesSent, bytesReceived }: MuxChannel): void {
+    const past = this.past.get(tunnel)
+    if (past === undefined) this.past.set(tunnel, { bytesSent, bytesReceived })
+    else {
+      past.bytesSent += bytesSent
+      past.bytesReceived += bytesReceived
+    }
+  }
+
+  /** By the number of the tunnel, which has had a channel. */
+  byTunnel(): Map<number, TunnelTraffic> {
+    const all = new Map<number, TunnelTraffic>()
+    for (const [tunnel, past] of this.past) all.set(tunnel, { channels: 0, ...past })
     for (const { tunnel, bytesSent, bytesReceived } of this.byId.values()) {
       const before = all.get(tunnel) ?? { channels: 0, bytesSent: 0, bytesReceived: 0 }
       all.set(tunnel, {
@@ -77,6 +107,11 @@ export class ChannelTable {
       })
     }
     return all
+  }
+
+  /** Those of a tunnel that are open, the newest last. */
+  openOf(tunnel: number): MuxChannel[] {
+    return [...this.byId.values()].filter(channel => channel.tunnel === tunnel)
   }
 
   /** Resets those of a tunnel whose visitor (address and port) is chosen, at both ends, and tells how many they were. */

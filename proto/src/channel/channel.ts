@@ -10,6 +10,10 @@ import type { ErrorCode, PbtError } from '../errors.ts'
  * After `onReset`, or once both directions have ended, nothing more is called.
  */
 export interface ChannelHandler {
+  /** What the owner calls it, where it knows more than the channel: http, websocket, upgrade. */
+  readonly kind?: string
+  /** What it is about, for people: method and path of a request. */
+  readonly summary?: string
   /** A response head (at the edge). 1xx other than 101 come first, then the final one. */
   onHead?(head: ResponseHead, last: boolean): void
   /** Bytes, to keep as long as wanted. The owner owes `channel.consumed(chunk.length)` once they have gone on. */
@@ -29,6 +33,10 @@ export interface ChannelHandler {
 export interface Channel {
   readonly id: number
   readonly kind: ChannelKind
+  /** For whom it was opened: address and port, `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+  readonly visitor: string
+  /** By the clock of the session. */
+  readonly openedAt: number
   /** Set by the opener at once, by the acceptor within `onOpen`. */
   handler: ChannelHandler
   /** Neither ended in both directions nor reset. */
@@ -40,6 +48,9 @@ export interface Channel {
   /** Payload bytes handed to `write`/`sendDatagram` and handed out by `onData`/`onDatagram`. */
   readonly bytesSent: number
   readonly bytesReceived: number
+  /** What of them some figures of the owner's house have already: kept here so that counting what is open costs nothing else. */
+  countedSent: number
+  countedReceived: number
 
   /** Sends a response head (at the client). */
   sendHead(head: ResponseHead): void

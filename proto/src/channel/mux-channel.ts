@@ -39,11 +39,13 @@ export class MuxChannel implements Channel {
   handler: ChannelHandler
   /** The tunnel's number. */
   tunnel = 0
-  /** For whom this end opened it: address and port. */
   visitor = ''
+  readonly openedAt: number
   readonly queue: SendQueue
   bytesSent = 0
   bytesReceived = 0
+  countedSent = 0
+  countedReceived = 0
 
   private readonly host: ChannelHost
   private readonly window: ReceiveWindow
@@ -60,7 +62,8 @@ export class MuxChannel implements Channel {
     this.handler = handler
     this.needsHead = kind === 'http' && host.role === 'server'
     this.queue = new SendQueue(id, kind === 'udp', host.sending, host.role === 'client', this)
-    this.window = new ReceiveWindow(host.pool, host.now())
+    this.openedAt = host.now()
+    this.window = new ReceiveWindow(host.pool, this.openedAt)
   }
 
   get isOpen(): boolean {

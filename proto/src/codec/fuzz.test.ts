@@ -1,6 +1,14 @@
 // Valid traffic of each role, mutated: whatever a peer sends, the other end stays whole and says why it ends.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import {
+  CloseTunnelSchema,
+  OpenTunnelSchema,
+  StartTunnelSchema,
+  TargetHealthSchema,
+  TokenTakenSchema,
+} from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { PbtError } from '../errors.ts'
 import { MAX_BATCH_FRAMES, MIB } from '../limits.ts'
@@ -120,6 +128,25 @@ function openOf(random: Random): ChannelOpen {
   }
 }
 
+function sessionFrameOf(random: Random): SessionFrame {
+  const tunnel = random(9)
+  switch (random(5)) {
+    case 0:
+      return { case: 'openTunnel', value: create(OpenTunnelSchema, { tunnel, target: '3000', ownerAsked: true }) }
+    case 1:
+      return { case: 'tokenTaken', value: create(TokenTakenSchema, { id: 7n, notStored: 'no' }) }
+    case 2:
+      return { case: 'startTunnel', value: create(StartTunnelSchema, { name: 'app' }) }
+    case 3:
+      return {
+        case: 'targetHealth',
+        value: create(TargetHealthSchema, { tunnel, state: 2, sinceMs: 5n, message: 'x' }),
+      }
+    default:
+      return { case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) }
+  }
+}
+
 /** Two ends; what the hostile one says passes through `mutate`. Returns the frames that came and how it ended. */
 function run(victimRole: Role, random: Random, mutate: (batches: Buffer[]) => Buffer[]) {
   const clock = new FakeClock()
@@ -175,7 +202,7 @@ function run(victimRole: Role, random: Random, mutate: (batches: Buffer[]) => Bu
     }
     owners[peerRole].act()
     if (random(3) === 0) owners[victimRole].act()
-    peer.sendSessionFrame({ case: 'closeTunnel', value: { $typeName: 'pbt.tunnel.v1.CloseTunnel', tunnel: random(9) } })
+    peer.sendSessionFrame(sessionFrameOf(random))
     clock.advance(6)
     const batches = waiting
     waiting = []

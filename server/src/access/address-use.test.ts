@@ -19,9 +19,9 @@ test('what an address holds is bounded, by less when it has much under way, and 
   assert.equal(use.hold(MAX_HELD_BYTES), true)
   assert.equal(use.hold(1), false)
   use.release(MAX_HELD_BYTES - MAX_HELD_BY_MANY_BYTES + 1)
-  assert.ok(use.isSmall)
+  assert.ok(use.isSmall && !use.isCrowded)
   for (let count = 0; count < FEW_UNDER_WAY; count++) use.began()
-  assert.ok(!use.isSmall)
+  assert.ok(!use.isSmall && use.isCrowded)
   assert.equal(use.hold(0), true)
   assert.equal(use.hold(1), false)
 })
@@ -32,4 +32,5 @@ test("the owner's own programs and proxies have no limit", () => {
   assert.equal(use.hold(10 * MAX_HELD_BYTES), true)
   use.connections = 5_000
   assert.equal(use.crowd, 0)
+  assert.ok(!use.isCrowded)
 })

@@ -22,6 +22,8 @@ export interface AddressUse {
   ended(): void
   /** It has few connections and requests. */
   readonly isSmall: boolean
+  /** It has many, and is none of the owner's: what only waits may have to go. */
+  readonly isCrowded: boolean
   /** Connections of the address at the moment; 0 for the owner's own programs and proxies, whose number has no limit. */
   readonly crowd: number
   /** Bytes wait for the visitor to take them; false when that is too much for this address: cut what they are for. */
@@ -47,7 +49,7 @@ export class UseOfAddress implements AddressUse {
 
   /** It has much under way and does not read what comes. */
   private get isUnread(): boolean {
-    return this.isLimited && !this.isSmall && this.held > MAX_HELD_BY_MANY_BYTES / 2
+    return this.isCrowded && this.held > MAX_HELD_BY_MANY_BYTES / 2
   }
 
   private get isLimited(): boolean {
@@ -60,6 +62,10 @@ export class UseOfAddress implements AddressUse {
 
   get isSmall(): boolean {
     return this.connections + this.requests <= FEW_UNDER_WAY
+  }
+
+  get isCrowded(): boolean {
+    return this.isLimited && !this.isSmall
   }
 
   get crowd(): number {

@@ -17,3 +17,8 @@ export function countedAs(address: string | undefined): string {
   const prefix = parts.slice(0, PREFIX_GROUPS)
   return `${prefix.map(group => group.toString(16)).join(':')}::/64`
 }
+
+/** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+export function peerIn(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+}

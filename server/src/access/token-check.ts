@@ -32,4 +32,14 @@ export class TokenCheck {
     this.limiter.failed(address)
     return REFUSED
   }
+
+  /** How long this address is still refused, milliseconds; 0 when it may try. */
+  limitedForMs(address: string | undefined): number {
+    return this.limiter.refusedForMs(address)
+  }
+
+  /** This address has shown something else that was wrong. */
+  failed(address: string | undefined): void {
+    this.limiter.failed(address)
+  }
 }

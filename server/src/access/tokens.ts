@@ -48,6 +48,11 @@ export class TokenBook {
     this.known = known
   }
 
+  /** The id of the one that was made last; undefined when none is valid. */
+  get newest(): number | undefined {
+    return this.known.length === 0 ? undefined : Math.max(...this.known.map(({ id }) => id))
+  }
+
   /** Whether the token of this id is valid. */
   has(tokenId: number): boolean {
     return this.known.some(({ id }) => id === tokenId)

@@ -8,6 +8,7 @@ import {
   MAX_REMEMBERED,
   MAX_TURNED_AWAY_PER_ADDRESS,
   maxConnectionsFor,
+  SCARCE_SHARE,
   VisitorLimits,
 } from './visitor-limits.ts'
 
@@ -55,6 +56,18 @@ test('all together have as many as there are descriptors for', () => {
   assert.equal(limits.arrived(B), 'overloaded')
   assert.equal(limits.arrived('127.0.0.1'), 'overloaded')
   assert.equal(maxConnectionsFor(1_000_000), MAX_CONNECTIONS)
+})
+
+test('room is scarce when few connections are left, or memory is short', () => {
+  const { limits } = limited({ descriptors: 256, perAddress: 1_000, newPerSecond: 1_000 })
+  for (let time = 1; time < maxConnectionsFor(256) * SCARCE_SHARE; time++) limits.arrived(A)
+  assert.ok(!limits.isScarce)
+  limits.arrived(A)
+  assert.ok(limits.isScarce)
+  limits.left(A, 'welcome')
+  assert.ok(!limits.isScarce)
+  limits.isMemoryShort = true
+  assert.ok(limits.isScarce)
 })
 
 test('new connections come in bursts, and in the long run at their rate', () => {

@@ -19,6 +19,8 @@ export const TURNED_AWAY_SHARE = 0.05
 export const MAX_TURNED_AWAY_PER_ADDRESS = 8
 /** New connections that may come at once: this many seconds' worth. A browser opens six for each host. */
 export const BURST_SECONDS = 4
+/** From this part of the connections on there are few left: those that only wait may have to go. */
+export const SCARCE_SHARE = 0.75
 /** Addresses remembered without an open connection; the one seen longest ago makes room. About 2 MiB. */
 export const MAX_REMEMBERED = 10_000
 /** Connections closed for abuse within a minute after which an address is held down for the next minute. */
@@ -85,6 +87,11 @@ export class VisitorLimits {
   /** Addresses remembered at the moment. */
   get size(): number {
     return this.addresses.size
+  }
+
+  /** There is little room for those who come, in connections or memory. */
+  get isScarce(): boolean {
+    return this.isMemoryShort || this.open >= this.maxConnections * SCARCE_SHARE
   }
 
   /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */

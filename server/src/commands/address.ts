@@ -1,42 +1,74 @@
-// `pbt-server address`: what visitors come to, and who may. A running server goes by it within a second.
+// `pbt-server address`: what visitors come to, and who may visit.
+import { Allowlist_Access as Access, type Address, type Allowlist } from '@pbt/proto/admin/v1'
+import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
-import { withOwner } from '../offline.ts'
-import type { KeptAddress, ListChange } from '../owner/addresses.ts'
-import { type Command, textsIn } from './command.ts'
-import type { AddressItem } from './output.ts'
+import { withApi } from '../reach.ts'
+import { type Command, durationIn, everyPage, textsIn, timeIn } from './command.ts'
+import type { AddressItem } from './events.ts'
 
 const ADDRESS_DOC =
   'a name such as "app", a custom domain, a port such as "tcp:20022", or one of them as pbt shows it, such as "tcp://host:20022"'
+const PORTS_DOC = `${ADDRESS_DOC}; "tcp+udp:20022" is both`
 
 /** Instead of blocks. */
-const WORDS = ['everybody', 'nobody', 'as-client'] as const
+const WORDS = { everybody: Access.EVERYBODY, nobody: Access.LISTED, 'as-client': Access.CLIENT } as const
 
 const list: Command = {
   name: 'address list',
   summary: 'show all addresses that are kept: names, custom domains and ports',
-  run: async ({ config }, output) => {
-    const addresses = await withOwner(config, owner => owner.addresses.list())
-    output({ list: 'address', items: addresses.map(itemOf) })
+  run: async ({ settings }, output) => {
+    output({ list: 'address', items: (await withApi(settings, allAddresses)).map(itemOf) })
   },
 }
 
 const reserve: Command = {
   name: 'address reserve',
   summary: 'keep an address for a tunnel that is to come; it asks for it by name',
-  positionals: [['<address>', ADDRESS_DOC]],
-  run: async ({ config, values }, output) => {
-    const address = await withOwner(config, owner => owner.addresses.reserve(String(values.address)))
-    output({ event: 'reserved', ...itemOf(address) })
+  positionals: [['<address>', `${PORTS_DOC}; number 0 is the next free port`]],
+  options: [{ name: 'note', doc: 'what you want to remember of it' }],
+  run: async ({ settings, values }, output) => {
+    const request = { address: String(values.address), note: String(values.note ?? '') }
+    const { addresses } = await withApi(settings, api => api.addresses.reserveAddress(request))
+    for (const address of addresses) output({ event: 'reserved', ...itemOf(address) })
   },
 }
 
 const release: Command = {
   name: 'address release',
   summary: 'give up an address: a tunnel that has it loses it, its allowlist is forgotten, any tunnel may take it',
-  positionals: [['<address>', ADDRESS_DOC]],
-  run: async ({ config, values }, output) => {
-    const address = await withOwner(config, owner => owner.addresses.release(String(values.address)))
-    output({ event: 'released', ...itemOf(address) })
+  positionals: [['<address>', PORTS_DOC]],
+  run: async ({ settings, values }, output) => {
+    const request = { address: String(values.address) }
+    const { addresses } = await withApi(settings, api => api.addresses.releaseAddress(request))
+    for (const address of addresses) output({ event: 'released', ...itemOf(address) })
+  },
+}
+
+const map: Command = {
+  name: 'address map',
+  summary: 'give an address to a tunnel, at once and for good; without a tunnel: to none any more',
+  positionals: [
+    ['<address>', PORTS_DOC],
+    ['[tunnel]', 'its name, as "pbt-server tunnel list" shows it'],
+  ],
+  run: async ({ settings, values }, output) => {
+    const request = { address: String(values.address), tunnel: String(values.tunnel ?? '') }
+    const { addresses } = await withApi(settings, api => api.addresses.mapAddress(request))
+    for (const address of addresses) output({ event: 'mapped', ...itemOf(address) })
+  },
+}
+
+const note: Command = {
+  name: 'address note',
+  summary: 'write down what you want to remember of an address; without words: nothing any more',
+  positionals: [
+    ['<address>', ADDRESS_DOC],
+    ['[words..]', 'the note'],
+  ],
+  run: async ({ settings, values }, output) => {
+    const request = { address: String(values.address), note: textsIn(values.words).join(' ') }
+    const { address } = await withApi(settings, api => api.addresses.setNote(request))
+    if (address !== undefined) output({ event: 'noted', ...itemOf(address) })
   },
 }
 
@@ -53,21 +85,24 @@ const allow: Command = {
   options: [
     { name: 'add', doc: 'an address or CIDR block that may visit too' },
     { name: 'remove', doc: 'one that may no longer visit' },
+    { name: 'for', doc: 'how long what is added may visit, for example 8h or 30m; without it for good' },
+    { name: 'note', doc: 'what you want to remember of what is added' },
   ],
-  run: async ({ config, values }, output) => {
-    const changes = changesIn(textsIn(values.block), textsIn(values.add), textsIn(values.remove))
-    const { address } = values
+  run: async ({ settings, values }, output) => {
+    const { address, ...rest } = values
+    const changes = changesIn(rest)
     if (address === undefined) {
       if (changes.length > 0)
         throw new Failure('usage', 'which address?', { cure: 'for example: pbt-server allow app --add 203.0.113.7' })
-      const addresses = await withOwner(config, owner => owner.addresses.list())
-      output({ list: 'allowlist', items: addresses.filter(({ access }) => access !== 'client').map(itemOf) })
+      const addresses = (await withApi(settings, allAddresses)).map(itemOf)
+      output({ list: 'allowlist', items: addresses.filter(({ access }) => access !== 'client') })
       return
     }
-    const after = await withOwner(config, async ({ addresses }) => {
-      let after: KeptAddress | undefined
-      for (const change of changes) after = await addresses.allow(String(address), change)
-      return after ?? (await addresses.get(String(address)))
+    const text = String(address)
+    const after = await withApi(settings, async api => {
+      let after: Address | undefined
+      for (const change of changes) after = await change(api, text)
+      return after ?? (await heldAt(api, text))
     })
     output({ list: 'allowlist', items: [itemOf(after)] })
   },
@@ -77,16 +112,21 @@ export const ADDRESS_COMMANDS: readonly Command[] = [
   list,
   reserve,
   release,
+  map,
+  note,
   allow,
   { ...allow, name: 'allow', summary: 'show or set who may visit an address (short for "address allow")' },
 ]
 
+type Change = (api: ApiClients, address: string) => Promise<Address | undefined>
+
 /** Throws Failure `usage`. */
-function changesIn(blocks: readonly string[], added: readonly string[], removed: readonly string[]): ListChange[] {
-  const word = WORDS.find(word => blocks.includes(word))
+function changesIn(values: Readonly<Record<string, unknown>>): Change[] {
+  const [blocks, added, removed] = [textsIn(values.block), textsIn(values.add), textsIn(values.remove)]
+  const word = Object.entries(WORDS).find(([word]) => blocks.includes(word))
   if (word !== undefined && blocks.length > 1) {
-    throw new Failure('usage', `"${word}" stands alone, it cannot be given beside blocks`, {
-      cure: `give either "${word}" or blocks`,
+    throw new Failure('usage', `"${word[0]}" stands alone, it cannot be given beside blocks`, {
+      cure: `give either "${word[0]}" or blocks`,
     })
   }
   if (blocks.length > 0 && added.length + removed.length > 0) {
@@ -94,25 +134,75 @@ function changesIn(blocks: readonly string[], added: readonly string[], removed:
       cure: 'give either all blocks that may visit, or what to add and to remove',
     })
   }
-  if (word !== undefined) return [{ kind: word }]
-  if (blocks.length > 0) return [{ kind: 'set', blocks }]
-  return [
-    ...(added.length > 0 ? [{ kind: 'add', blocks: added } as const] : []),
-    ...(removed.length > 0 ? [{ kind: 'remove', blocks: removed } as const] : []),
-  ]
+  if (added.length === 0 && (values.for !== undefined || values.note !== undefined)) {
+    throw new Failure('usage', '--for and --note say something of what --add adds', {
+      cure: 'for example: pbt-server allow app --add 203.0.113.7 --for 8h',
+    })
+  }
+  if (word !== undefined) return [setTo({ access: word[1], entries: [] })]
+  if (blocks.length > 0) return [setTo({ access: Access.LISTED, entries: blocks.map(block => ({ block })) })]
+  const entry = { note: String(values.note ?? ''), ...durationIn('for', values.for) }
+  return [...added.map(block => adding({ block, ...entry })), ...removed.map(removing)]
 }
 
-function itemOf(address: KeptAddress): AddressItem {
-  const { tunnel, target, isExpected, access, blocks, clientBlocks, note, createdAt, lastUsedAt } = address
+function setTo(allowlist: { access: Access; entries: { block: string }[] }): Change {
+  return async ({ addresses }, address) => (await addresses.setAllowlist({ address, allowlist })).address
+}
+
+function adding(entry: { block: string; note: string }): Change {
+  return async ({ addresses }, address) => {
+    const { address: after, isAdded } = await addresses.allowPeer({ address, ...entry })
+    if (isAdded) return after
+    throw new Failure('usage', `everybody may visit "${address}": there is no list to add to`, {
+      cure: `give those who may visit from now on: pbt-server allow ${address} BLOCK...`,
+    })
+  }
+}
+
+function removing(block: string): Change {
+  return async ({ addresses }, address) => (await addresses.removePeer({ address, block })).address
+}
+
+async function heldAt(api: ApiClients, address: string): Promise<Address> {
+  const { checks } = await api.addresses.checkAddress({ address })
+  const [held] = checks.flatMap(check => check.held ?? [])
+  if (held !== undefined) return held
+  throw new Failure(
+    'unknown-address',
+    `the address "${checks[0]?.address ?? address}" is not kept: no tunnel has or had it`,
+    {
+      cure: '"pbt-server address list" shows those that are',
+    },
+  )
+}
+
+async function allAddresses({ addresses }: ApiClients): Promise<Address[]> {
+  return await everyPage(async pageToken => {
+    const page = await addresses.listAddresses({ pageSize: 1_000, pageToken })
+    return { rows: page.addresses, nextPageToken: page.nextPageToken }
+  })
+}
+
+function itemOf(address: Address): AddressItem {
+  const { tunnel, target, isInUse, isMapped, note, allowlist, createTime, lastUsedTime } = address
+  const { access, entries } = listIn(allowlist)
   return {
     address: address.address,
     ...(tunnel === '' ? {} : { tunnel }),
+    ...(isMapped ? { isMapped } : {}),
     ...(target === '' ? {} : { target }),
-    isExpected,
+    isExpected: isInUse,
     access,
-    allow: access === 'client' ? clientBlocks : blocks,
+    allow: entries,
     ...(note === '' ? {} : { note }),
-    createdAt,
-    ...(lastUsedAt && { lastUsedAt }),
+    createdAt: timeIn(createTime) ?? new Date(0),
+    ...(lastUsedTime && { lastUsedAt: timeIn(lastUsedTime) }),
   }
+}
+
+function listIn(list: Allowlist | undefined): { access: AddressItem['access']; entries: string[] } {
+  const entries = list?.entries.map(({ block }) => block) ?? []
+  if (list?.access === Access.LISTED) return { access: 'listed', entries }
+  if (list?.access === Access.EVERYBODY) return { access: 'everybody', entries: [] }
+  return { access: 'client', entries: list?.clientBlocks ?? [] }
 }

@@ -1,5 +1,7 @@
 // What a command is, and what it is given.
-import type { Config } from '../config/config.ts'
+import { type Duration, durationFromMs, type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
+import type { Config, Settings } from '../config/config.ts'
+import { Failure } from '../failure.ts'
 import type { Output, OutputStreams } from './output.ts'
 
 /** The process as commands see it. */
@@ -20,6 +22,8 @@ export interface OddVariable {
 
 export interface CommandOptions {
   readonly config: Config
+  /** The same, and where each value is from. */
+  readonly settings: Settings
   /** Variables of the environment that count for nothing; `start` tells them, for all other commands they have been told. */
   readonly odd: readonly OddVariable[]
   /** What stands without a name, by the names of `positionals`, and the command's own options. */
@@ -30,6 +34,8 @@ export interface CommandOptions {
 export interface CommandOption {
   readonly name: string
   readonly doc: string
+  /** It has no value. */
+  readonly isFlag?: boolean
 }
 
 /** A command as a value. Throws Failure and ConfigError for what the user can mend. */
@@ -49,4 +55,42 @@ export interface Command {
 export function textsIn(value: unknown): string[] {
   if (value === undefined) return []
   return (Array.isArray(value) ? value : [value]).map(String)
+}
+
+/** How long, as people write it: `90s`, `15m`, `8h`, `2d`. Nothing when it was not given. Throws Failure `usage`. */
+export function durationIn(option: string, value: unknown): { duration?: Duration } {
+  if (value === undefined) return {}
+  const [, number, unit] = /^(\d{1,6})(s|m|h|d)$/.exec(String(value).trim()) ?? []
+  if (number === undefined || unit === undefined || Number(number) === 0) {
+    throw new Failure('usage', `--${option} "${String(value)}" is not a time`, {
+      cure: 'for example 90s, 15m, 8h or 2d',
+    })
+  }
+  return { duration: durationFromMs(Number(number) * UNITS_MS[unit as keyof typeof UNITS_MS]) }
+}
+
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** A time of the API. */
+export function timeIn(time: Timestamp | undefined): Date | undefined {
+  return time === undefined ? undefined : timestampDate(time)
+}
+
+/** For the API. */
+export function timestampOf(time: Date): Timestamp {
+  return timestampFromDate(time)
+}
+
+/** All rows of a list that comes in pages. */
+export async function everyPage<T>(
+  ask: (pageToken: string) => Promise<{ rows: readonly T[]; nextPageToken: string }>,
+): Promise<T[]> {
+  const all: T[] = []
+  let pageToken = ''
+  do {
+    const page = await ask(pageToken)
+    all.push(...page.rows)
+    pageToken = page.nextPageToken
+  } while (pageToken !== '')
+  return all
 }

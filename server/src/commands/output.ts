@@ -1,80 +1,9 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
-import { type ConfigProblem, sentenceOf } from '../config/config.ts'
-import type { FailureCode } from '../failure.ts'
+import { sentenceOf } from '../config/config.ts'
+import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
+import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
-
-/** What pbt-server tells programs; the fields are a promise. */
-export type ServerEvent =
-  | {
-      readonly event: 'initialised'
-      readonly token: string
-      readonly dataDir: string
-      readonly ca?: string
-      readonly next: string
-    }
-  | Ready
-  | { readonly event: 'rotated'; readonly token: string }
-  | { readonly event: 'revoked'; readonly id: number }
-  | ({ readonly event: 'reserved' | 'released' } & AddressItem)
-  | { readonly event: 'stopping' }
-  | { readonly event: 'stopped' }
-  | {
-      readonly event: 'error'
-      readonly code: FailureCode
-      readonly message: string
-      readonly cure: string
-      /** One for each setting that is not right. */
-      readonly problems?: readonly ConfigProblem[]
-    }
-
-/** An address with who may visit it. */
-export interface AddressItem {
-  readonly address: string
-  /** The tunnel that has it or had it last. */
-  readonly tunnel?: string
-  readonly target?: string
-  /** Its client is there, or expected back. */
-  readonly isExpected: boolean
-  /** `client`: those it names with --allow; `listed`: those of the address's own list. */
-  readonly access: 'client' | 'everybody' | 'listed'
-  /** The addresses and CIDR blocks of `client` (none: everybody) or `listed` (none: nobody). */
-  readonly allow: readonly string[]
-  readonly note?: string
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date
-}
-
-/** A token, without itself. */
-export interface TokenItem {
-  readonly id: number
-  readonly label: string
-  readonly state: 'valid' | 'ending' | 'ended'
-  readonly createdAt: Date
-  readonly lastUsedAt?: Date
-  readonly endsAt?: Date
-}
-
-/** What there is of a kind: for programs an object a line, whose event is the kind. */
-export type ServerList =
-  | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
-  | { readonly list: 'token'; readonly items: readonly TokenItem[] }
-
-export interface Ready {
-  readonly event: 'ready'
-  readonly baseDomain: string
-  /** The ports that are bound; 0: none. */
-  readonly https: number
-  readonly http: number
-  /** The ports that visitors use, where these are passed on to the ones that are bound. */
-  readonly publicHttps?: number
-  readonly publicHttp?: number
-  readonly dns: number
-  readonly portRange: string
-  /** The file of the development authority, when there is one. */
-  readonly ca?: string
-  readonly publicAddress?: readonly string[]
-}
 
 export type Output = (told: ServerEvent | ServerList) => void
 
@@ -89,7 +18,7 @@ export function jsonOutput({ stdout }: OutputStreams): Output {
     stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`)
   }
   return told => {
-    if ('list' in told) for (const item of told.items) write(told.list === 'token' ? 'token' : 'address', item)
+    if ('list' in told) for (const item of told.items) write(told.list === 'allowlist' ? 'address' : told.list, item)
     else {
       const { event, ...fields } = told
       write(event, fields)
@@ -130,6 +59,26 @@ The one before it has ended. On each machine with tunnels: pbt init <token>`
       return `${event.address} is kept for a tunnel that asks for it by name`
     case 'released':
       return `${event.address} is released${event.isExpected && event.tunnel !== undefined ? `, the tunnel "${event.tunnel}" loses it` : ''}`
+    case 'mapped':
+      return event.tunnel === undefined || event.isMapped !== true
+        ? `${event.address} is reserved, and given to no tunnel`
+        : `${event.address} leads to the tunnel "${event.tunnel}" from now on`
+    case 'noted':
+      return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
+    case 'login':
+      return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
+    case 'skipped':
+      return `… ${event.records} came too fast to be shown`
+    case 'killed':
+      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
+    case 'started':
+      return event.isOpening
+        ? `${event.tunnel} is opened by ${event.client}`
+        : `${event.tunnel} may come back: run its command on the machine that serves it`
+    case 'paused':
+      return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
+    case 'unpaused':
+      return `${event.tunnel} lets visitors in again`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -165,6 +114,9 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
+  if (list.list === 'record') return list.items.map(recordText).join('\n')
+  if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'check') return checksText(list.items, list.verdict)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
@@ -182,6 +134,23 @@ function tokensText(tokens: readonly TokenItem[]): string {
     ]
   })
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE'], ...rows])
+}
+
+function checksText(checks: readonly CheckItem[], verdict: string): string {
+  const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
+  const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
+  const cures = checks.flatMap(({ cure }) => (cure === undefined ? [] : [`  ${cure}`]))
+  return [table(rows), '', verdict, ...cures].join('\n')
+}
+
+function tunnelsText(tunnels: readonly TunnelItem[]): string {
+  if (tunnels.length === 0) return 'there is no tunnel yet: "pbt http 3000" on a machine with a service opens one'
+  const rows = tunnels.map(({ tunnel, state, since, urls, waiting, target, client, open, reason }) => {
+    const where = [...urls, ...waiting.map(({ url, reason }) => `${url} (${reason})`)].join(' ')
+    const stateText = since === undefined ? state : `${state} since ${timeText(since)}`
+    return [tunnel, stateText, String(open), `${target} on ${client || '-'}`, where, reason]
+  })
+  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows])
 }
 
 function addressesText(addresses: readonly AddressItem[]): string {

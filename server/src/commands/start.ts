@@ -13,13 +13,13 @@ export const start: Command = {
   name: 'start',
   summary: 'run the server in the foreground',
   isStart: true,
-  run: async ({ config, odd }, output, context) => {
+  run: async ({ config, settings, odd }, output, context) => {
     const log = logOf(config.logLevel, context)
     for (const each of odd) log.warn('a variable of the environment counts for nothing', { ...each })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     const server = await startServer({
-      config,
+      settings,
       log,
       clock: systemClock,
       sockets: inheritedSockets(process.env, process.pid),

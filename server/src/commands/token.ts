@@ -1,15 +1,15 @@
-// `pbt-server token`: the tokens with which clients connect. A running server goes by it within a second.
+// `pbt-server token`: the tokens with which clients connect.
+import { Token_State as State, type Token } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
-import { withOwner } from '../offline.ts'
-import type { KeptToken } from '../owner/tokens.ts'
-import type { Command } from './command.ts'
-import type { TokenItem } from './output.ts'
+import { withApi } from '../reach.ts'
+import { type Command, timeIn } from './command.ts'
+import type { TokenItem } from './events.ts'
 
 const list: Command = {
   name: 'token list',
   summary: 'show all tokens: when they were made, when a client used them last, which is valid',
-  run: async ({ config }, output) => {
-    const tokens = await withOwner(config, owner => owner.tokens.list())
+  run: async ({ settings }, output) => {
+    const { tokens } = await withApi(settings, api => api.tokens.listTokens({}))
     output({ list: 'token', items: tokens.map(itemOf) })
   },
 }
@@ -18,9 +18,11 @@ const rotate: Command = {
   name: 'token rotate',
   summary:
     'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients',
-  run: async ({ config }, output) => {
-    const { token } = await withOwner(config, owner => owner.tokens.rotate())
-    output({ event: 'rotated', token })
+  options: [{ name: 'label', doc: 'what the new one is called in lists' }],
+  run: async ({ settings, values }, output) => {
+    const label = String(values.label ?? '')
+    const { secret } = await withApi(settings, api => api.tokens.rotateToken({ label }))
+    output({ event: 'rotated', token: secret })
   },
 }
 
@@ -28,18 +30,22 @@ const revoke: Command = {
   name: 'token revoke',
   summary: 'end a token that is on its way out',
   positionals: [['<id>', 'its number, as "pbt-server token list" shows it']],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const id = idIn(String(values.id))
-    await withOwner(config, owner => owner.tokens.revoke(id))
+    await withApi(settings, api => api.tokens.revokeToken({ id: BigInt(id) }))
     output({ event: 'revoked', id })
   },
 }
 
 export const TOKEN_COMMANDS: readonly Command[] = [list, rotate, revoke]
 
-function itemOf({ id, label, createdAt, lastUsedAt, endsAt }: KeptToken): TokenItem {
-  const state = endsAt === undefined ? 'valid' : endsAt.getTime() <= Date.now() ? 'ended' : 'ending'
-  return { id, label, state, createdAt, ...(lastUsedAt && { lastUsedAt }), ...(endsAt && { endsAt }) }
+function itemOf({ id, label, state, createTime, lastUsedTime, endTime }: Token): TokenItem {
+  return {
+    ...{ id: Number(id), label, state: state === State.VALID ? 'valid' : state === State.ENDING ? 'ending' : 'ended' },
+    createdAt: timeIn(createTime) ?? new Date(0),
+    ...(lastUsedTime && { lastUsedAt: timeIn(lastUsedTime) }),
+    ...(endTime && { endsAt: timeIn(endTime) }),
+  }
 }
 
 function idIn(text: string): number {

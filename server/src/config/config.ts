@@ -1,8 +1,10 @@
 // The settings of pbt-server, for everybody outside config/.
 
+export { describeSettings } from './described.ts'
 export { showPortRange } from './kinds.ts'
-export { DEFAULT_CONFIG_TEXT, loadConfig } from './load.ts'
+export { DEFAULT_CONFIG_TEXT, loadSettings } from './load.ts'
 export { ConfigError, type ConfigProblem, sentenceOf } from './problems.ts'
+export type { Settings } from './read.ts'
 export { isServiceData, isServiceInstalled } from './service.ts'
 export {
   type Config,
@@ -11,5 +13,6 @@ export {
   keyOf,
   SETTING_NAMES,
   SETTINGS,
+  type SettingName,
   variableOf,
 } from './settings.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultConfigFile, loadConfig } from './load.ts'
+import { defaultConfigFile, loadSettings } from './load.ts'
 import { ConfigError } from './problems.ts'
 
 test('the file is looked for where systemd or the desktop keeps configuration', () => {
@@ -11,7 +11,7 @@ test('the file is looked for where systemd or the desktop keeps configuration', 
 
 test('a file that is named must be there', () => {
   assert.throws(
-    () => loadConfig('/does/not/exist.yaml', {}),
+    () => loadSettings('/does/not/exist.yaml', {}),
     (error: unknown) => error instanceof ConfigError && error.problems[0]?.value === '/does/not/exist.yaml',
   )
 })

@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path'
 import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
 import { setVariables, type Variables } from '../../../launch/variables.ts'
 import { ConfigError } from './problems.ts'
-import { CONFIG_VARIABLE, readConfig, type Warn } from './read.ts'
+import { CONFIG_VARIABLE, readSettings, type Settings, type Warn } from './read.ts'
 import { serviceVariables } from './service.ts'
-import { type Config, keyOf, variableOf } from './settings.ts'
+import { keyOf, variableOf } from './settings.ts'
 
 /** `defaultConfigFile`, as documentation shows it. */
 export const DEFAULT_CONFIG_TEXT =
@@ -23,11 +23,11 @@ export function defaultConfigFile(environment: Variables, home: string): string 
  * The settings of this process. `named` is the file of `--config`; a file that is named must be there, the default
  * one may be missing. `warn` hears what is odd and stops nothing. Throws ConfigError with every problem.
  */
-export function loadConfig(
+export function loadSettings(
   named: string | undefined,
   flags: Readonly<Record<string, unknown>>,
   warn: Warn = () => {},
-): Config {
+): Settings {
   const environment = withService(setVariables(process.env), named, flags)
   const home = homeDirectory(environment)
   const chosen = named ?? environment[CONFIG_VARIABLE]
@@ -36,7 +36,7 @@ export function loadConfig(
     throw new ConfigError([{ key: 'config', value: String(chosen), source: 'config', expected: PATH_EXPECTED }])
   }
   const text = textOf(name, chosen === undefined)
-  return readConfig({ file: text === undefined ? undefined : { name, text }, environment, flags, home, warn })
+  return readSettings({ file: text === undefined ? undefined : { name, text }, environment, flags, home, warn })
 }
 
 /** With the directories of the service of this machine, unless another directory or file is named: that is another server. */

@@ -57,6 +57,7 @@ test('every setting can be given in all three ways', () => {
     'public-address': '203.0.113.7',
     'tls-cert': '/a.pem,/b.pem',
     'tls-key': '/a.key,/b.key',
+    'admin-allow': '192.0.2.0/24, ::1',
     'trusted-proxies': '10.0.0.0/8, ::1',
     'proxy-fields': 'Remote-User, x-forwarded-user',
     'isolate-cookies': 'true',

@@ -39,8 +39,19 @@ interface Given {
   readonly source: string
 }
 
+/** All settings, and where each is from that was given: a flag, a variable, a line of the file. */
+export interface Settings {
+  readonly config: Config
+  readonly sources: ReadonlyMap<SettingName, string>
+}
+
 /** The settings. Throws ConfigError with every problem there is. */
 export function readConfig(sources: Sources): Config {
+  return readSettings(sources).config
+}
+
+/** The settings, and where they are from. Throws ConfigError with every problem there is. */
+export function readSettings(sources: Sources): Settings {
   const problems: ConfigProblem[] = []
   const given = new Map<SettingName, Given>()
   if (sources.file !== undefined) readFile(sources.file, given, problems)
@@ -52,7 +63,7 @@ export function readConfig(sources: Sources): Config {
   const config = asConfig(values)
   if (problems.length === 0) checkTogether(config, given, problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return config
+  return { config, sources: new Map([...given].map(([name, { source }]) => [name, source])) }
 }
 
 function readFile(

@@ -118,6 +118,13 @@ export const SETTINGS = {
     unit: '',
     doc: 'the private keys in PEM, in the order of tls-cert',
   }),
+  adminAllow: setting({
+    kind: listOf(block),
+    default: () => [],
+    defaultText: '[] (everybody, with the token)',
+    unit: '',
+    doc: 'the addresses and CIDR blocks that may reach the admin host at all',
+  }),
   trustedProxies: setting({
     kind: listOf(block),
     default: () => [],
@@ -140,7 +147,7 @@ export const SETTINGS = {
     kind: wholeNumber(0, DAY_SECONDS, 'seconds from 0 to 86400 (0 is no limit)'),
     default: () => 0,
     unit: 'seconds',
-    doc: 'how long a target may take to begin its answer; 0 is no limit',
+    doc: 'how long a target may take to begin its answer, once it has the request or takes no more of it; 0 is no limit',
   }),
   connectionsPerAddress: setting({
     kind: wholeNumber(1, 100_000, 'connections from 1 to 100000'),
@@ -158,7 +165,7 @@ export const SETTINGS = {
     kind: wholeNumber(0, 1_000_000, 'bytes a second from 0 to 1000000 (0 is no limit)'),
     default: () => 1_024,
     unit: 'bytes a second',
-    doc: 'what a request body must bring, after 10 s of grace, while the target would take it and has not begun to answer; 0 is no limit',
+    doc: 'what a request body must bring where room is short: its address has much under way, few connections are left, or its client has no descriptors; not in its first 10 s, nor once the target has begun to answer; 0 is no limit',
   }),
   memoryLimitMegabytes: setting({
     kind: wholeNumberOrNone(

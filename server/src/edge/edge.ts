@@ -20,7 +20,7 @@ import { createHttp2 } from './http2/http2.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
-import { Router, type Tunnels } from './router.ts'
+import { adminHost, Router, type Tunnels } from './router.ts'
 import { Tls } from './tls.ts'
 
 /** Connections that wait for the process to take them. */
@@ -34,11 +34,13 @@ export interface EdgeOptions {
   readonly publicHttpsPort?: number
   /** Takes a TLS connection that came for the link. */
   readonly acceptLink: (socket: TLSSocket) => void
+  /** Takes a TLS connection that came for the admin host. */
+  readonly acceptAdmin: (socket: TLSSocket) => void
   /** Whether the plain port serves tunnels instead of sending visitors to https. */
   readonly servesPlainHttp: boolean
   /** 0 for none. */
   readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
   readonly leastBodyRate: number
   /** The owner's reverse proxies. */
   readonly proxies: TrustedProxies
@@ -97,11 +99,12 @@ export class Edge {
       serverNameOf,
       responseTimeoutMs: options.responseTimeoutMs,
       leastBodyRate: options.leastBodyRate,
+      isScarce: () => limits.isScarce,
       isDraining: () => this.isDraining,
       access: options.access,
     }
     this.http1 = new Http1(common)
-    this.plain = new Http1(options.servesPlainHttp ? common : { ...common, redirect: this.redirect })
+    this.plain = new Http1({ ...common, redirect: { isForAll: !options.servesPlainHttp, to: this.redirect } })
     this.http2 = createHttp2({
       ...common,
       turnedAwayFor: socket => this.connections.turnedAwayFor(socket),
@@ -211,7 +214,9 @@ export class Edge {
 
   private secured(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
-    const isLink = serverNameOf(socket) === `link.${this.options.baseDomain}`
+    const serverName = serverNameOf(socket)
+    const isLink = serverName === `link.${this.options.baseDomain}`
+    const isAdmin = serverName === adminHost(this.options.baseDomain)
     // HTTP/2 has no half-closed connections: a peer that closed its side is gone, and so are its streams.
     const isHttp2 = isLink || socket.alpnProtocol === 'h2'
     socket.allowHalfOpen = !isHttp2
@@ -219,6 +224,7 @@ export class Edge {
     const turnedAway = this.connections.turnedAwayFor(socket)
     this.connections.secured(socket, isHttp2)
     if (isLink) this.options.acceptLink(socket)
+    else if (isAdmin && turnedAway === undefined) this.options.acceptAdmin(socket)
     else if (turnedAway !== undefined && socket.alpnProtocol !== 'h2') turnAway(socket, turnedAway)
     else if (socket.alpnProtocol === 'h2') this.http2.server.emit('connection', socket)
     else this.http1.accept(socket)
@@ -237,8 +243,10 @@ export class Edge {
     return visitor
   }
 
-  /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9). */
-  private readonly redirect = (host: string, target: string): string => {
+  /** To the same host and path on https, with the method kept (RFC 9110 section 15.4.9); the panel is nowhere else. */
+  private readonly redirect = (host: string, target: string): string | undefined => {
+    const { servesPlainHttp, baseDomain } = this.options
+    if (servesPlainHttp && host !== adminHost(baseDomain)) return undefined
     const port = this.options.publicHttpsPort || this.bound.https
     return `https://${host}${port === 443 ? '' : `:${port}`}${target.startsWith('/') ? target : '/'}`
   }

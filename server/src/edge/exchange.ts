@@ -67,7 +67,8 @@ export abstract class Exchange extends Visit {
   // The way of a request.
 
   protected opened(): void {
-    if (!this.isRequestWhole) this.readBody()
+    if (this.isRequestWhole) this.expectAnswer()
+    else this.readBody()
   }
 
   /** Answers in the edge's own name, once, and only when no head went out. */
@@ -86,18 +87,18 @@ export abstract class Exchange extends Visit {
     pace?.came(chunk.length)
     if (this.channel?.write(chunk) !== false) return
     if (pace !== undefined) pace.isPaused = true
+    if (this.phase === 'waiting') this.expectAnswer()
     this.pauseBody()
   }
 
   /**
-   * Called once a second: refuses a request whose body comes at less than `leastRate` bytes a second while the channel
-   * would take it. Not once the answer has begun: then both sides are in conversation, at a pace of their own.
+   * Called once a second: where room is short, ends a request whose body comes at less than `leastRate` bytes a second while
+   * the channel would take it. Not once the answer has begun: then both sides are in conversation, at a pace of their own.
    */
-  watchBody(leastRate: number): void {
+  watchBody(leastRate: number, isScarce: boolean): void {
     if (this.isRequestWhole || this.phase !== 'waiting' || this.channel === undefined) return
     if (this.pace?.isTooSlow(leastRate) !== true) return
-    this.channel.reset('cancelled', 'the body came too slowly')
-    this.reply('bad-request', { status: 408, detail: `the body came at less than ${leastRate} bytes a second` })
+    this.endWhereShort(leastRate, isScarce)
   }
 
   /** What this waits for is not the visitor. */
@@ -110,6 +111,7 @@ export abstract class Exchange extends Visit {
     this.isRequestWhole = true
     const { channel } = this
     if (channel === undefined) return
+    if (this.phase === 'waiting') this.expectAnswer()
     const fields = trailers.length === 0 ? [] : requestTrailers(trailers)
     if (fields.length > 0) channel.sendTrailers(fields)
     else channel.end()
@@ -131,7 +133,6 @@ export abstract class Exchange extends Visit {
       this.onInterim(head)
       return
     }
-    this.stopTimer()
     const fields = this.fieldsOf(head)
     if (fields === undefined) {
       this.broke('the answer has a Content-Length that makes no sense')
@@ -140,7 +141,7 @@ export abstract class Exchange extends Visit {
     this.hasNoBody = this.isHeadRequest || head.status === 204 || head.status === 304
     this.left = this.hasNoBody ? -1 : fields.contentLength
     this.phase = 'answering'
-    this.status = head.status
+    this.answerBegan(head.status)
     try {
       this.sendHead(head, fields.headers, this.hasNoBody || last, fields.contentLength)
     } catch {
@@ -210,6 +211,7 @@ export abstract class Exchange extends Visit {
 
   onDrain(): void {
     if (this.pace !== undefined) this.pace.isPaused = false
+    if (!this.isRequestWhole) this.stopTimer()
     this.resumeBody()
   }
 

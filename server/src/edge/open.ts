@@ -78,16 +78,19 @@ export interface DoorOptions extends Common {
   readonly keyring: Keyring
   readonly arrivals: Arrivals
   readonly acceptLink: EdgeOptions['acceptLink']
+  readonly acceptAdmin: EdgeOptions['acceptAdmin']
 }
 
 /** The doors for HTTP, closed as yet. */
-export function makeEdge({ config, registry, access, clock, log, keyring, arrivals, acceptLink }: DoorOptions): Edge {
+export function makeEdge(options: DoorOptions): Edge {
+  const { config, registry, access, clock, log, keyring, arrivals, acceptLink, acceptAdmin } = options
   const { baseDomain } = config
   return new Edge({
     baseDomain,
     tunnels: registry,
     keyring,
     acceptLink,
+    acceptAdmin,
     publicHttpsPort: config.publicHttpsPort,
     servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
     responseTimeoutMs: config.responseTimeoutSeconds * 1_000,

@@ -4,6 +4,7 @@ import type { HeaderList } from '@pbt/proto'
 export type ReplyCode =
   | 'bad-request'
   | 'unknown-host'
+  | 'paused'
   | 'offline'
   | 'not-allowed'
   | 'target-unreachable'
@@ -41,6 +42,13 @@ const WORDING: Readonly<Record<ReplyCode, Wording>> = {
     text: 'The server works, but no service has this name. Check the address for typing mistakes, or ask the person who gave it to you.',
     party: 'visitor',
     cure: 'Open a tunnel with this name, for example: pbt http 3000 --domain <name>.',
+  },
+  paused: {
+    status: 503,
+    title: 'This service is taking a break',
+    text: 'The server works, but the owner of the service lets nobody in at the moment. This is not your fault: try again later.',
+    party: 'service',
+    cure: 'You have paused it: "pbt-server tunnel resume <name>" lets visitors in again.',
   },
   offline: {
     status: 503,
@@ -124,7 +132,7 @@ export const TURNED_AWAY_DETAIL = {
 } satisfies Partial<Record<ReplyCode, string>>
 
 /** Codes after which trying again makes sense, with the wait in seconds. */
-const RETRY_SECONDS: Partial<Record<ReplyCode, number>> = { offline: 10, limited: 10, overloaded: 5 }
+const RETRY_SECONDS: Partial<Record<ReplyCode, number>> = { paused: 60, offline: 10, limited: 10, overloaded: 5 }
 
 /** The status that goes with a code. */
 export function statusOf(code: ReplyCode): number {

@@ -27,13 +27,18 @@ export interface RouterOptions {
   readonly cookies?: CookieIsolation | undefined
 }
 
+/** Where the API and the panel are. */
+export function adminHost(baseDomain: string): string {
+  return `admin.${baseDomain}`
+}
+
 export class Router {
   private readonly options: RouterOptions
   private readonly adminHost: string
 
   constructor(options: RouterOptions) {
     this.options = options
-    this.adminHost = `admin.${options.baseDomain}`
+    this.adminHost = adminHost(options.baseDomain)
   }
 
   /**
@@ -57,6 +62,7 @@ export class Router {
   private routeOf(host: string, address: string, lookup: Lookup): Route {
     switch (lookup.state) {
       case 'online':
+        if (lookup.tunnel.isPaused) return reply('paused', {}, lookup.tunnel.name)
         if (!lookup.tunnel.allows(address)) {
           return reply('not-allowed', { detail: `your address is ${address}` }, lookup.tunnel.name)
         }

@@ -30,6 +30,8 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   tunnel = ''
   /** Of the answer, 0 while there is none. */
   status = 0
+  /** Of an answer that came through the tunnel. */
+  firstByteAt = 0
   reason = ''
   private readonly access: AccessSink
   protected readonly method: string
@@ -42,6 +44,9 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   private cookies: CookieIsolation | undefined
   private stopWaiting: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
+  /** For the answer to begin; 0 for no limit. */
+  private timeoutMs = 0
+  private live: LiveTunnel | undefined
 
   constructor(access: AccessSink, from: Visitor, kind: AccessKind, method: string) {
     this.access = access
@@ -100,7 +105,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
 
   /**
    * Follows the route, waiting for a client that is expected back if need be. `isWhole`: no body follows the head.
-   * `timeoutMs`: for the answer to begin, 0 for no limit.
+   * `timeoutMs`: for the answer to begin once it is expected, 0 for no limit.
    */
   start(route: Route, head: RequestHead, isWhole: boolean, timeoutMs: number): void {
     switch (route.kind) {
@@ -125,6 +130,8 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
 
   private open(tunnel: LiveTunnel, head: RequestHead, isWhole: boolean, timeoutMs: number): void {
     this.tunnel = tunnel.name
+    this.live = tunnel
+    this.timeoutMs = timeoutMs
     if (tunnel.isNearlyFull && !this.from.use.isSmall) {
       this.reply('limited', { detail: 'there are too many requests from your address for the room that is left' })
       return
@@ -136,12 +143,33 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
       this.unanswered(error)
       return
     }
-    if (timeoutMs > 0) this.timer = setTimeout(() => this.timedOut(timeoutMs), timeoutMs).unref()
     this.opened()
+  }
+
+  /**
+   * Its body comes at less than `leastRate` bytes a second. It may take its time, but where room is short, for all (`isScarce`), at its
+   * client or for its address, it is ended.
+   */
+  protected endWhereShort(leastRate: number, isScarce: boolean): void {
+    const { isCrowded } = this.from.use
+    if (!isCrowded && !isScarce && this.live?.isShort !== true) return
+    this.channel?.reset('cancelled', 'the body came too slowly for the room that is left')
+    const slow = `the body came at less than ${leastRate} bytes a second`
+    if (isCrowded) this.reply('limited', { detail: `${slow}, and there are too many requests from your address` })
+    else this.reply('overloaded', { detail: `${slow}, and there is little room left` })
+    // So that no more of an address are ended than has to be.
+    this.leave()
+  }
+
+  /** The target has all that it needs to answer, or takes no more: from now on its time counts. Again: nothing. */
+  protected expectAnswer(): void {
+    const { timeoutMs } = this
+    if (timeoutMs > 0) this.timer ??= setTimeout(() => this.timedOut(timeoutMs), timeoutMs).unref()
   }
 
   /** It has no channel, or one that was over before it brought an answer: tells the visitor so. Why exactly is for the owner. */
   protected unanswered({ code }: PbtError): void {
+    if (code === 'limit') this.live?.noteShort()
     this.reply(replyCodeOf(code, this.channel?.isAnnounced === true), {})
   }
 
@@ -161,8 +189,14 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     if (this.isRecorded) return
     this.isRecorded = true
     this.reason = reason
-    if (this.channel === undefined) this.access.refused(this)
-    else this.access.ended(this)
+    const { channel } = this
+    if (channel === undefined) this.access.refused(this)
+    else {
+      this.access.ended(this)
+      // It may stay open for a moment.
+      channel.countedSent = channel.bytesSent
+      channel.countedReceived = channel.bytesReceived
+    }
   }
 
   /** The fields of an answer that go on; undefined when its Content-Length makes no sense. */
@@ -171,6 +205,13 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   }
 
   /** The answer has begun. */
+  protected answerBegan(status: number): void {
+    this.status = status
+    this.firstByteAt = this.access.now()
+    this.stopTimer()
+  }
+
+  /** The answer has begun, or is not expected yet. */
   protected stopTimer(): void {
     if (this.timer === undefined) return
     clearTimeout(this.timer)
@@ -200,6 +241,14 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
 
   get bytesOut(): number {
     return this.channel?.bytesReceived ?? 0
+  }
+
+  get countedIn(): number {
+    return this.channel?.countedSent ?? 0
+  }
+
+  get countedOut(): number {
+    return this.channel?.countedReceived ?? 0
   }
 }
 

@@ -1,7 +1,10 @@
 // The access log: one record for everything a visitor did, gathered in memory and handed on in batches; never in the way.
-import { type VisitEnd, writeRecord } from './access-record.ts'
+import { type AccessRecord, type VisitEnd, writeRecord } from './access-record.ts'
+import { countFirstByte } from './first-bytes.ts'
 import { Lines, MAX_FIELD_CHARS, printable } from './lines.ts'
 import type { Log } from './log.ts'
+import { RecordTail, type TailPage } from './record-tail.ts'
+import type { Refusals } from './refusals.ts'
 import { Tally, type TallyGrowth } from './tally.ts'
 
 /** What is told about visitors. Called for each request: it must cost next to nothing and never throw. */
@@ -17,7 +20,7 @@ export interface AccessSink {
    * The allowlist does not have its sender. Counted with the refusals and never recorded: a sender is not told, may be forged
    * and goes on, and what is recorded of refusals in a second is for those who can be told.
    */
-  datagramRefused(tunnel: string): void
+  datagramRefused(tunnel: string, sender: string): void
   /** A flow had to go for a newer one; `ended` tells of it too. */
   flowEvicted(tunnel: string): void
 }
@@ -82,6 +85,8 @@ export interface AccessLogOptions {
   readonly write: WriteBatch | undefined
   /** Only figures, no records. */
   readonly hasRecords: boolean
+  /** Is told of those who are turned away by a rule. */
+  readonly refusals: Refusals
   readonly log: Log
 }
 
@@ -91,6 +96,8 @@ export class AccessLog implements AccessSink {
   /** Answers by class of duration, and their sum. */
   readonly durations: number[] = Array.from({ length: DURATION_BOUNDS_MS.length + 1 }, () => 0)
   durationSumMs = 0
+  /** Hears of each refusal; must cost next to nothing. The visit is not kept. */
+  onRefused: (visit: VisitEnd) => void = () => {}
   private readonly options: AccessLogOptions
   private readonly timer: NodeJS.Timeout
   private readonly gathered = new Lines(BATCH_BYTES)
@@ -104,6 +111,10 @@ export class AccessLog implements AccessSink {
   private writing: Promise<void> | undefined
   private isFailing = false
   private retryAt = 0
+  /** There is one while somebody watches. */
+  private tail: RecordTail | undefined
+  /** Those who watch. */
+  watchers = 0
   private refusalsLeft = MAX_REFUSALS_PER_SECOND
   private refusalsSince = 0
 
@@ -128,13 +139,14 @@ export class AccessLog implements AccessSink {
     if (kind === 'http') {
       tally.requests++
       this.countDuration(durationMs)
+      if (visit.firstByteAt > 0) countFirstByte(tally.firstBytes, visit.firstByteAt - visit.startedAt)
     } else if (kind === 'tcp') tally.connections++
     else if (kind === 'udp') tally.flows++
     else tally.upgrades++
     tally.countStatus(visit.status)
     if (visit.reason !== '') tally.broken++
-    tally.bytesIn += visit.bytesIn
-    tally.bytesOut += visit.bytesOut
+    tally.bytesIn += visit.bytesIn - visit.countedIn
+    tally.bytesOut += visit.bytesOut - visit.countedOut
     tally.hasGrown = true
     this.record(visit, tally.tunnel, durationMs)
   }
@@ -144,6 +156,8 @@ export class AccessLog implements AccessSink {
     tally.refused++
     tally.countStatus(visit.status)
     tally.hasGrown = true
+    this.onRefused(visit)
+    this.options.refusals.visit(visit.visitor, tally.tunnel, visit.reason, visit)
     const now = performance.now()
     if (now - this.refusalsSince >= 1_000) {
       this.refusalsSince = now
@@ -163,10 +177,33 @@ export class AccessLog implements AccessSink {
     tally.hasGrown = true
   }
 
-  datagramRefused(tunnel: string): void {
+  datagramRefused(tunnel: string, sender: string): void {
     const tally = this.tallyOf(tunnel)
     tally.refused++
     tally.hasGrown = true
+    this.options.refusals.note(sender, tally.tunnel, 'not-allowed')
+  }
+
+  /** Bytes that something open has carried since they were last counted; what it is does not count them again when it ends. */
+  carried(tunnel: string, bytesIn: number, bytesOut: number): void {
+    const tally = this.tallyOf(tunnel)
+    tally.bytesIn += bytesIn
+    tally.bytesOut += bytesOut
+    tally.hasGrown = true
+  }
+
+  /** Records as they come, until `signal` or the end of the log: see RecordTail. Also where none are kept. */
+  async *watch(
+    matches: (record: AccessRecord) => boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<TailPage, void, undefined> {
+    this.tail ??= new RecordTail()
+    this.watchers++
+    try {
+      yield* this.tail.read(matches, signal)
+    } finally {
+      if (--this.watchers === 0) this.tail = undefined
+    }
   }
 
   flowEvicted(tunnel: string): void {
@@ -181,6 +218,7 @@ export class AccessLog implements AccessSink {
   /** Writes what waits, as far as the disk takes it in time. */
   async close(): Promise<void> {
     clearInterval(this.timer)
+    this.tail?.end()
     const deadline = performance.now() + CLOSE_MS
     this.retryAt = 0
     for (;;) {
@@ -197,6 +235,7 @@ export class AccessLog implements AccessSink {
   }
 
   private record(visit: VisitEnd, tunnel: string, durationMs: number): void {
+    if (this.tail !== undefined) this.tail.add(visit, tunnel, Math.round(durationMs * 1_000))
     if (!this.options.hasRecords) return
     if (this.waitingRecords >= MAX_WAITING) {
       this.figures.dropped++

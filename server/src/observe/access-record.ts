@@ -1,13 +1,13 @@
 // A record of the access log as a line: how it is gathered, handed on and kept. A number of them are one value of the database,
 // since a row for each, with a value for each field, costs ten times as much as everything else that is done for a record.
 
-import type { Lines } from './lines.ts'
+import { type Lines, MAX_FIELD_CHARS, printable } from './lines.ts'
 
 export type AccessKind = 'http' | 'websocket' | 'upgrade' | 'tcp' | 'udp'
 
 /** What a visitor did: a request, an upgrade, a connection or a flow that is over. */
 export interface AccessRecord {
-  /** Grows in the order in which they ended. */
+  /** Grows in the order in which they ended; 0: it is not written yet. */
   readonly id: number
   /** Its tunnel's name; empty when it was for none. */
   readonly tunnel: string
@@ -41,8 +41,13 @@ export interface VisitEnd {
   readonly status: number
   /** Milliseconds, by the log's own clock. */
   readonly startedAt: number
+  /** When its answer began, by the same clock; 0: it has none, or none that is timed. */
+  readonly firstByteAt: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** What of them the figures have already, because it was counted while it was open. */
+  readonly countedIn: number
+  readonly countedOut: number
   /** Why it ended, '' when it was complete. */
   readonly reason: string
 }
@@ -60,6 +65,24 @@ export function writeRecord(lines: Lines, visit: VisitEnd, tunnel: string, ended
   lines.number(visit.bytesOut)
   lines.text(visit.reason)
   lines.endLine()
+}
+
+/** The same as `writeRecord` and `accessRecord` would have it, without a number. `endedAt`: milliseconds since 1970. */
+export function copyRecord(visit: VisitEnd, tunnel: string, endedAt: number, durationUs: number): AccessRecord {
+  const { kind, visitor, summary, status, bytesIn, bytesOut, reason } = visit
+  return {
+    id: 0,
+    tunnel,
+    kind,
+    visitor,
+    summary: printable(summary.slice(0, MAX_FIELD_CHARS)),
+    status,
+    startedAt: endedAt - Math.round(durationUs / 1_000),
+    durationUs,
+    bytesIn,
+    bytesOut,
+    reason,
+  }
 }
 
 /** `since`: when the batch's first one ended, milliseconds since 1970. */

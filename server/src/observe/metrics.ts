@@ -90,13 +90,13 @@ export const METRICS: readonly Metric[] = [
   byTunnel(
     'pbt.visitor.bytes.in',
     'By',
-    'bytes of bodies and payload from visitors, counted when it is over',
+    'bytes of bodies and payload from visitors, of what is open to within seconds',
     'bytesIn',
   ),
   byTunnel(
     'pbt.visitor.bytes.out',
     'By',
-    'bytes of bodies and payload to visitors, counted when it is over',
+    'bytes of bodies and payload to visitors, of what is open to within seconds',
     'bytesOut',
   ),
   one(

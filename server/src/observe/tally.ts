@@ -1,4 +1,5 @@
 // What happened to one tunnel since the server started: plain numbers, counted on the way and read now and then.
+import { FIRST_BYTE_FIELDS } from './first-bytes.ts'
 
 /** As the database has them, in its order. */
 export const TALLY_FIELDS = [
@@ -19,7 +20,10 @@ export const TALLY_FIELDS = [
 
 export type TallyField = (typeof TALLY_FIELDS)[number]
 
-/** How much each figure has grown, in the order of TALLY_FIELDS. */
+/** All that is kept by time: the figures, then the classes of times to first byte. */
+export const KEPT_FIELDS: readonly string[] = [...TALLY_FIELDS, ...FIRST_BYTE_FIELDS]
+
+/** How much each figure has grown, in the order of KEPT_FIELDS. */
 export interface TallyGrowth {
   readonly tunnel: string
   readonly values: readonly number[]
@@ -41,13 +45,15 @@ export class Tally {
   bytesIn = 0
   bytesOut = 0
   datagramsDropped = 0
+  /** Answers by class of their time to first byte. */
+  readonly firstBytes: number[] = FIRST_BYTE_FIELDS.map(() => 0)
   /** Only for metrics: in the database these flows are among the broken ones. */
   flowsEvicted = 0
   /** Only for metrics. */
   cookiesStripped = 0
   /** Something was counted since `growth`. */
   hasGrown = false
-  private saved: readonly number[] = TALLY_FIELDS.map(() => 0)
+  private saved: readonly number[] = KEPT_FIELDS.map(() => 0)
   private pending: readonly number[] = this.saved
 
   constructor(tunnel: string) {
@@ -65,7 +71,7 @@ export class Tally {
   /** What is not saved yet; `keep` tells that it is now. Until then it is part of every later growth. */
   growth(): TallyGrowth {
     this.hasGrown = false
-    this.pending = TALLY_FIELDS.map(field => this[field])
+    this.pending = [...TALLY_FIELDS.map(field => this[field]), ...this.firstBytes]
     return { tunnel: this.tunnel, values: this.pending.map((value, index) => value - (this.saved[index] ?? 0)) }
   }
 

@@ -1,17 +1,28 @@
 // What the owner may do with addresses: look at them, keep and release them, and say who may visit.
-import { PbtError } from '@pbt/proto'
-import { Allowlist, isSameBlock } from '../access/allowlist.ts'
+import { Allowlist } from '../access/allowlist.ts'
 import { Failure } from '../failure.ts'
-import { parseAddress } from '../relay/address.ts'
+import {
+  type Address,
+  type PortAddress,
+  type Protocol,
+  parseAddress,
+  portAddress,
+  tunnelKindFor,
+} from '../relay/address.ts'
+import {
+  checkList,
+  inUsage,
+  type KeptList,
+  type ListChange,
+  type ListEntry,
+  listAfter,
+  listNow,
+  noteIn,
+} from './allowlist.ts'
+import type { Tell } from './event.ts'
+import { addressMapped, addressNoted, addressReleased, addressReserved, allowlistChanged } from './happenings.ts'
 
-/** Who may visit an address: those the client says with --allow, everybody, or those of the address's own list. */
-export type Access = 'client' | 'everybody' | 'listed'
-
-/** Who may visit: `blocks` are those of `listed`, none of them: nobody. */
-export interface KeptList {
-  readonly access: Access
-  readonly blocks: readonly string[]
-}
+export type { Access, KeptList, ListChange, ListEntry } from './allowlist.ts'
 
 /** An address and what is known of it. */
 export interface KeptAddress extends KeptList {
@@ -19,6 +30,8 @@ export interface KeptAddress extends KeptList {
   readonly address: string
   /** The tunnel that has it or had it last, '' for none. */
   readonly tunnel: string
+  /** The owner gave it to that tunnel: no other one takes it. */
+  readonly isMapped: boolean
   /** The target that it led to last, '' for none. */
   readonly target: string
   /** Its client is there, or expected back. */
@@ -34,26 +47,61 @@ export interface KeptAddress extends KeptList {
 export interface AddressRecords {
   list(): Promise<KeptAddress[]>
   find(address: string): Promise<KeptAddress | undefined>
-  /** False when it is kept already. */
-  add(address: string): Promise<boolean>
+  /** Keeps all of them with this note, or none: false when one is kept already. */
+  add(addresses: readonly string[], note: string): Promise<boolean>
   /** False when there is no such address. */
   remove(address: string): Promise<boolean>
   /** As `change` says; what it throws is thrown on. An address that is not known is kept from then on. */
   setList(address: string, change: (before: KeptAddress | undefined) => KeptList): Promise<KeptAddress>
+  /** False when there is no such address. */
+  setNote(address: string, note: string): Promise<boolean>
+  /** Gives the address to a tunnel, '' for none any more; one that is not known is kept from then on. False when there is no such tunnel. */
+  map(address: string, tunnel: string): Promise<boolean>
+  /** Of a tunnel that there is or was: http, tcp or udp. */
+  kindOf(tunnel: string): Promise<string | undefined>
 }
 
-/** What the owner wants to change of an allowlist. */
-export type ListChange =
-  | { readonly kind: 'everybody' }
-  | { readonly kind: 'nobody' }
-  | { readonly kind: 'as-client' }
-  | { readonly kind: 'set' | 'add' | 'remove'; readonly blocks: readonly string[] }
+/** Ports, as a running server has them, or as they are without one. */
+export interface Ports {
+  readonly first: number
+  readonly last: number
+  /** Why the server cannot listen there, '' when it can. */
+  obstacle(protocol: Protocol, number: number): Promise<string>
+}
+
+/** What is open at the moment. */
+export interface OpenConnection {
+  readonly id: string
+  readonly tunnel: string
+  /** http, tcp or udp. */
+  readonly kind: string
+  /** The visitor's address. */
+  readonly peer: string
+  readonly startedAt: Date
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Method and path of a request. */
+  readonly summary: string
+}
+
+/** Whether an address is free, and who has it. */
+export interface AddressCheck {
+  readonly address: string
+  readonly isFree: boolean
+  /** Why not, for people. */
+  readonly reason: string
+  readonly held: KeptAddress | undefined
+}
 
 export interface AddressVerbsOptions {
   readonly records: AddressRecords
   readonly baseDomain: string
+  readonly ports: Ports
+  /** What is open of a tunnel in a running server. */
+  readonly connectionsOf: (tunnel: string) => readonly OpenConnection[]
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
+  readonly tell: Tell
 }
 
 /** Addresses are taken in every form in which people meet them. All reject with Failure. */
@@ -74,32 +122,152 @@ export class AddressVerbs {
     return await this.find(this.textOf(text))
   }
 
-  /** Keeps an address for a tunnel that is to come: only one that asks for it by name gets it. */
-  async reserve(text: string): Promise<KeptAddress> {
-    const address = this.textOf(text)
-    if (!(await this.options.records.add(address))) throw taken(await this.find(address))
-    await this.options.changed()
-    return await this.find(address)
+  /** Whether it is free, and who has it: each of the two for `tcp+udp:20022`, the next free port for number 0. */
+  async check(text: string): Promise<AddressCheck[]> {
+    return await this.checks(await this.wanted(text))
   }
 
-  /** Gives up an address: the tunnel that has it loses it, its allowlist is forgotten, anybody may have it. */
-  async release(text: string): Promise<KeptAddress> {
-    const before = await this.find(this.textOf(text))
-    if (!(await this.options.records.remove(before.address))) throw unknown(before.address)
+  /** Keeps an address, or both, for a tunnel that is to come: only one that asks for it by name gets it. `isDry`: only tells what would be. */
+  async reserve(text: string, { note = '', isDry = false } = {}): Promise<KeptAddress[]> {
+    const wanted = await this.wanted(text)
+    for (const { isFree, held, address, reason } of await this.checks(wanted)) {
+      if (isFree) continue
+      throw held === undefined ? cannotBeHad(address, reason) : taken(held)
+    }
+    if (isDry) return wanted.map(({ text: address }) => nobodys(address, noteIn(note)))
+    const texts = wanted.map(({ text: address }) => address)
+    if (!(await this.options.records.add(texts, noteIn(note)))) throw taken(await this.find(texts[0] ?? ''))
+    for (const address of texts) this.options.tell(addressReserved(address))
     await this.options.changed()
-    return before
+    return await Promise.all(texts.map(address => this.find(address)))
+  }
+
+  /** Gives up an address, or both: the tunnel that has it loses it, its allowlist is forgotten, anybody may have it. */
+  async release(text: string): Promise<KeptAddress[]> {
+    const released: KeptAddress[] = []
+    for (const { text: address } of this.addressesIn(text)) {
+      const before = await this.find(address)
+      if (!(await this.options.records.remove(address))) throw unknown(address)
+      released.push(before)
+      this.options.tell(addressReleased(address, before.tunnel))
+    }
+    await this.options.changed()
+    return released
+  }
+
+  /** Gives an address, or both, to a tunnel; '' takes it back, and it stays reserved. */
+  async map(text: string, tunnel: string): Promise<KeptAddress[]> {
+    const addresses = this.addressesIn(text)
+    const kind = tunnel === '' ? undefined : await this.options.records.kindOf(tunnel)
+    if (tunnel !== '' && kind === undefined) throw unknownTunnel(tunnel)
+    const other = addresses.find(address => kind !== undefined && tunnelKindFor(address) !== kind)
+    if (other !== undefined) throw anotherKind(other.text, tunnel, kind ?? '')
+    for (const address of addresses) {
+      if (!(await this.options.records.map(address.text, tunnel))) throw unknownTunnel(tunnel)
+      this.options.tell(addressMapped(address.text, tunnel))
+    }
+    await this.options.changed()
+    return await Promise.all(addresses.map(({ text: address }) => this.find(address)))
+  }
+
+  /** What the owner wants to remember of it. */
+  async setNote(text: string, note: string): Promise<KeptAddress> {
+    const address = this.textOf(text)
+    if (!(await this.options.records.setNote(address, noteIn(note)))) throw unknown(address)
+    this.options.tell(addressNoted(address, note))
+    await this.options.changed()
+    return await this.find(address)
   }
 
   /** Changes who may visit; an address that nobody has is kept from then on. */
   async allow(text: string, change: ListChange): Promise<KeptAddress> {
     if ('blocks' in change) inUsage(() => new Allowlist(change.blocks))
-    const address = this.textOf(text)
-    const after = await this.options.records.setList(address, before => listAfter(address, before, change))
+    return await this.write(this.textOf(text), before => listAfter(before?.address ?? text, before, change))
+  }
+
+  /** Sets who may visit, with notes and ends. */
+  async setList(text: string, list: KeptList): Promise<KeptAddress> {
+    checkList(list)
+    return await this.write(this.textOf(text), () => list)
+  }
+
+  /** What `setList` would cut that is open now. */
+  async cutBy(text: string, list: KeptList): Promise<OpenConnection[]> {
+    checkList(list)
+    const { tunnel, clientBlocks } = (await this.options.records.find(this.textOf(text))) ?? {
+      tunnel: '',
+      clientBlocks: [],
+    }
+    if (tunnel === '' || list.access === 'everybody') return []
+    const blocks = list.access === 'client' ? clientBlocks : list.entries.map(({ block }) => block)
+    if (list.access === 'client' && blocks.length === 0) return []
+    const judge = new Allowlist(blocks)
+    return this.options.connectionsOf(tunnel).filter(({ peer }) => !judge.allows(peer))
+  }
+
+  /** Lets a block in besides, until it ends. Changes nothing where everybody may come, and then `isAdded` is false. */
+  async allowPeer(text: string, entry: ListEntry): Promise<{ address: KeptAddress; isAdded: boolean }> {
+    const { block, note, endsAt } = entry
+    checkList({ access: 'listed', entries: [entry] })
+    const before = await this.options.records.find(this.textOf(text))
+    if (before === undefined) throw unknown(this.textOf(text))
+    if (listNow(before) === 'everybody') return { address: before, isAdded: false }
+    const change: ListChange = { kind: 'add', blocks: [block], note, endsAt }
+    return { address: await this.allow(text, change), isAdded: true }
+  }
+
+  private async write(address: string, change: (before: KeptAddress | undefined) => KeptList): Promise<KeptAddress> {
+    const after = await this.options.records.setList(address, change)
+    this.options.tell(allowlistChanged(address, wordsFor(after)))
     await this.options.changed()
     return after
   }
 
-  private textOf(text: string): string {
+  private async checks(addresses: readonly Address[]): Promise<AddressCheck[]> {
+    return await Promise.all(
+      addresses.map(async address => {
+        const held = await this.options.records.find(address.text)
+        if (held !== undefined) return { address: address.text, isFree: false, reason: heldBy(held), held }
+        const reason = 'number' in address ? await this.obstacle(address) : ''
+        return { address: address.text, isFree: reason === '', reason, held }
+      }),
+    )
+  }
+
+  private async obstacle({ kind, number }: PortAddress): Promise<string> {
+    const { first, last } = this.options.ports
+    if (number < first || number > last) return `it is outside of port-range ${first}-${last}`
+    return await this.options.ports.obstacle(kind, number)
+  }
+
+  /** Those that are meant; number 0 is the next port that is free for all of them. */
+  private async wanted(text: string): Promise<Address[]> {
+    const match = /^(tcp|udp|tcp\+udp):0$/i.exec(text.trim())
+    if (match === null) return this.addressesIn(text)
+    const protocols = (match[1] ?? '')
+      .toLowerCase()
+      .split('+')
+      .map(word => (word === 'udp' ? 'udp' : 'tcp'))
+    const kept = new Set((await this.options.records.list()).map(({ address }) => address))
+    for (let number = this.options.ports.first; number <= this.options.ports.last; number++) {
+      const addresses = protocols.map(protocol => portAddress(protocol, number))
+      if (addresses.some(address => kept.has(address.text))) continue
+      const obstacles = await Promise.all(addresses.map(address => this.obstacle(address)))
+      if (obstacles.every(obstacle => obstacle === '')) return addresses
+    }
+    throw new Failure('address-taken', 'no port of port-range is free', {
+      cure: '"pbt-server address list" shows those that are kept; a wider port-range has more',
+    })
+  }
+
+  private addressesIn(text: string): Address[] {
+    const number = /^tcp\+udp:(\d+)$/i.exec(text.trim())?.[1]
+    const texts = number === undefined ? [text] : [`tcp:${number}`, `udp:${number}`]
+    return texts.map(each => inUsage(() => parseAddress(each, this.options.baseDomain)))
+  }
+
+  /** An address's own text. Throws Failure `usage` for what is none. */
+  textOf(text: string): string {
     return inUsage(() => parseAddress(text, this.options.baseDomain).text)
   }
 
@@ -110,38 +278,28 @@ export class AddressVerbs {
   }
 }
 
-function listAfter(address: string, before: KeptAddress | undefined, change: ListChange): KeptList {
-  if (change.kind === 'as-client') return { access: 'client', blocks: [] }
-  if (change.kind === 'everybody') return { access: 'everybody', blocks: [] }
-  if (change.kind === 'nobody') return { access: 'listed', blocks: [] }
-  if (change.kind === 'set') return { access: 'listed', blocks: distinct(change.blocks) }
-  const now = listNow(before)
-  if (now === 'everybody') throw everybodyMayCome(address, change.kind)
-  if (change.kind === 'add') return { access: 'listed', blocks: distinct([...now, ...change.blocks]) }
-  const missing = change.blocks.find(block => !now.some(each => isSameBlock(each, block)))
-  if (missing !== undefined) throw notListed(address, missing, now)
-  return { access: 'listed', blocks: now.filter(each => !change.blocks.some(block => isSameBlock(each, block))) }
+/** Who may visit, in words. */
+function wordsFor({ access, entries }: KeptList): string {
+  if (access === 'client') return 'whom its client names'
+  if (access === 'everybody') return 'everybody'
+  if (entries.length === 0) return 'nobody'
+  const some = entries
+    .slice(0, 5)
+    .map(({ block, endsAt }) => (endsAt === undefined ? block : `${block} until ${endsAt.toISOString()}`))
+  return entries.length > 5 ? `${some.join(' ')} and ${entries.length - 5} more` : some.join(' ')
 }
 
-/** What a list is changed from: the address's own, or else the client's. Nothing is known of an address that nobody used. */
-function listNow(before: KeptAddress | undefined): readonly string[] | 'everybody' {
-  if (before?.access === 'listed') return before.blocks
-  if (before === undefined || before.access === 'everybody' || before.clientBlocks.length === 0) return 'everybody'
-  return before.clientBlocks
-}
-
-function distinct(blocks: readonly string[]): string[] {
-  return blocks.filter((block, index) => !blocks.slice(0, index).some(earlier => isSameBlock(earlier, block)))
-}
-
-/** What `read` returns; what it cannot read is wrong usage. */
-function inUsage<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof PbtError) throw new Failure('usage', error.message, { cure: error.cure, cause: error })
-    throw error
+/** An address that would be kept. */
+function nobodys(address: string, note: string): KeptAddress {
+  return {
+    ...{ address, tunnel: '', isMapped: false, target: '', isExpected: false },
+    ...{ access: 'client', entries: [], clientBlocks: [], note, createdAt: new Date(), lastUsedAt: undefined },
   }
+}
+
+function heldBy({ tunnel, target, isExpected }: KeptAddress): string {
+  if (tunnel === '') return 'it is reserved, and no tunnel has it'
+  return `the tunnel "${tunnel}" ${isExpected ? 'has' : 'had'} it${target === '' ? '' : ` (target ${target})`}`
 }
 
 function unknown(address: string): Failure {
@@ -157,19 +315,20 @@ function taken({ address, tunnel }: KeptAddress): Failure {
   })
 }
 
-function everybodyMayCome(address: string, kind: 'add' | 'remove'): Failure {
-  return new Failure(
-    'usage',
-    `everybody may visit "${address}": there is no list to ${kind === 'add' ? 'add to' : 'remove from'}`,
-    {
-      cure: `give those who may visit from now on: pbt-server allow ${address} BLOCK...`,
-    },
-  )
+function cannotBeHad(address: string, reason: string): Failure {
+  return new Failure('address-taken', `the address "${address}" cannot be had: ${reason}`, {
+    cure: 'choose another one; number 0 is the next free port',
+  })
 }
 
-function notListed(address: string, block: string, now: readonly string[]): Failure {
-  const list = now.length === 0 ? 'it is empty' : `it has ${now.slice(0, 20).join(' ')}${now.length > 20 ? ' …' : ''}`
-  return new Failure('usage', `"${block}" is not on the allowlist of "${address}"`, {
-    cure: `give a block as it is listed; ${list}`,
+function unknownTunnel(tunnel: string): Failure {
+  return new Failure('unknown-tunnel', `there is no tunnel "${tunnel.slice(0, 200)}"`, {
+    cure: '"pbt-server tunnel list" shows them; reserve the address for one that is to come',
+  })
+}
+
+function anotherKind(address: string, tunnel: string, kind: string): Failure {
+  return new Failure('usage', `the tunnel "${tunnel}" is of kind ${kind}: the address "${address}" cannot lead to it`, {
+    cure: kind === 'http' ? 'give it a name or a domain' : `give it a port such as ${kind}:20022`,
   })
 }

@@ -3,12 +3,16 @@ import type { Clock, Timer } from '@pbt/proto'
 
 /** How often it looks: what another process changes has to be in force within a second. */
 const LOOK_MS = 300
+/** A timer takes no more (setTimeout's limit), and wall clocks are set: it is asked again then. */
+const MAX_TIMER_MS = 3_600_000
 
 export interface ChangesOptions {
   /** Another number after each change by another process; one's own are not told. */
   readonly version: () => Promise<number>
   /** Reads everything that can have changed. */
   readonly read: () => Promise<void>
+  /** When something that was read ends by itself; undefined when nothing does. */
+  readonly nextEnd?: () => Promise<Date | undefined>
   /** A look, or reading, failed; the next look tries again. Not called again before one has succeeded. */
   readonly onError: (error: unknown) => void
   readonly clock: Clock
@@ -23,6 +27,7 @@ export class Changes {
   private isOwed = false
   private reading = Promise.resolve()
   private timer: Timer
+  private endTimer: Timer | undefined
 
   private constructor(options: ChangesOptions, known: number) {
     this.options = options
@@ -34,7 +39,9 @@ export class Changes {
   static async watch(options: ChangesOptions): Promise<Changes> {
     const known = await options.version()
     await options.read()
-    return new Changes(options, known)
+    const changes = new Changes(options, known)
+    await changes.awaitEnd()
+    return changes
   }
 
   /** This process has changed something: resolves when that is in force, or, when it could not be read, is about to be tried again. */
@@ -48,6 +55,7 @@ export class Changes {
   async end(): Promise<void> {
     this.isOver = true
     this.timer.clear()
+    this.endTimer?.clear()
     await this.reading
   }
 
@@ -60,6 +68,15 @@ export class Changes {
     })
   }
 
+  /** Reads again when what was read ends by itself. */
+  private async awaitEnd(): Promise<void> {
+    const at = await this.options.nextEnd?.()
+    this.endTimer?.clear()
+    if (at === undefined || this.isOver) return
+    const ms = Math.min(Math.max(0, at.getTime() - Date.now()) + 1, MAX_TIMER_MS)
+    this.endTimer = this.options.clock.after(ms, () => void this.now())
+  }
+
   /** Never rejects. */
   private async look(): Promise<void> {
     if (this.isOver) return
@@ -68,6 +85,7 @@ export class Changes {
       if (now === this.known && !this.isOwed) return
       this.isOwed = false
       await this.options.read()
+      await this.awaitEnd()
       this.known = now
       this.isFailing = false
     } catch (error) {

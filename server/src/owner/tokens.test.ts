@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { TokenBook } from '../access/tokens.ts'
 import { makeStore } from '../store/store.ts'
+import type { Tell } from './event.ts'
 import { TokenVerbs } from './tokens.ts'
 
 test('a rotation makes the only token that is valid, and only tokens with an end can be ended', async t => {
@@ -18,7 +19,9 @@ test('a rotation makes the only token that is valid, and only tokens with an end
   await store.tokens.addFirst(Buffer.alloc(32, 1), 'first')
   const book = new TokenBook([])
   const changed = async () => book.replace(await store.tokens.live())
-  const verbs = new TokenVerbs({ records: store.tokens, changed })
+  const told: string[] = []
+  const tell: Tell = ({ message }) => void told.push(message)
+  const verbs = new TokenVerbs({ records: store.tokens, changed, tell })
   const { token } = await verbs.rotate()
   assert.equal(book.find(token), 2)
   assert.deepEqual([book.has(1), book.has(2)], [false, true])
@@ -34,4 +37,5 @@ test('a rotation makes the only token that is valid, and only tokens with an end
   await assert.rejects(verbs.revoke(9), { code: 'unknown-token', cure: /token list/ })
   await verbs.revoke(1)
   assert.equal(book.find(token), 2)
+  assert.deepEqual(told, ['there is a new token, the one before has ended'], 'what had ended before is no news')
 })

@@ -1,6 +1,8 @@
 // What the owner may do with tokens: look at them, exchange the one that is valid for a new one, and end one that is on its way out.
 import { hashToken, newToken } from '../access/tokens.ts'
 import { Failure } from '../failure.ts'
+import type { Tell } from './event.ts'
+import { tokenEnded, tokenRotated } from './happenings.ts'
 
 /** What is known of a token; the token itself is not kept. */
 export interface KeptToken {
@@ -26,7 +28,10 @@ export interface TokenVerbsOptions {
   readonly records: TokenRecords
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
+  readonly tell: Tell
 }
+
+const MAX_LABEL_CHARS = 100
 
 /** All reject with Failure. */
 export class TokenVerbs {
@@ -42,9 +47,10 @@ export class TokenVerbs {
   }
 
   /** A new token, shown only now; those before it have ended, and the sessions of their clients. */
-  async rotate(): Promise<{ token: string }> {
+  async rotate(label = ''): Promise<{ token: string }> {
     const token = newToken()
-    await this.options.records.replace(hashToken(token), 'rotated')
+    await this.options.records.replace(hashToken(token), label.slice(0, MAX_LABEL_CHARS) || 'rotated')
+    this.options.tell(tokenRotated(undefined))
     await this.options.changed()
     return { token }
   }
@@ -61,6 +67,8 @@ export class TokenVerbs {
       })
     }
     // One that has ended already is what was asked for.
-    if (await this.options.records.end(id)) await this.options.changed()
+    if (!(await this.options.records.end(id))) return
+    this.options.tell(tokenEnded(id))
+    await this.options.changed()
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keptAddress, parseAddress, parseHost, portAddress } from './address.ts'
+import { hostOf, keptAddress, parseAddress, parseHost, portAddress, wildcardFor } from './address.ts'
 import { randomLabel } from './random-name.ts'
 
 const BASE = 'tunnel.example.com'
@@ -10,6 +10,23 @@ test('labels, names below the base domain and own domains are told apart', () =>
   for (const text of ['MyApp', `myapp.${BASE}.`]) assert.deepEqual(parseHost(text, BASE), myapp)
   assert.deepEqual(parseHost('App.Mine.UK', BASE), { kind: 'domain', text: 'app.mine.uk', key: 'app.mine.uk' })
   assert.equal(parseHost('bücher', BASE).text, 'xn--bcher-kva')
+})
+
+test('wildcards and names of several labels below the base domain are names of it, with one text each', () => {
+  const wildcard = { kind: 'name', text: '*.app', key: `*.app.${BASE}` }
+  for (const text of ['*.App', `*.app.${BASE}.`]) assert.deepEqual(parseHost(text, BASE), wildcard)
+  const nested = { kind: 'name', text: `a.b.app.${BASE}`, key: `a.b.app.${BASE}` }
+  assert.deepEqual(parseHost(`A.b.app.${BASE}`, BASE), nested)
+  const both = { kind: 'name', text: `*.b.app.${BASE}`, key: `*.b.app.${BASE}` }
+  assert.deepEqual(parseHost(`*.b.app.${BASE}`, BASE), both)
+  assert.deepEqual(parseHost('*.Mine.uk', BASE), { kind: 'domain', text: '*.mine.uk', key: '*.mine.uk' })
+})
+
+test('a host has one wildcard, which stands for its first label', () => {
+  assert.equal(wildcardFor(`a.b.app.${BASE}`), `*.b.app.${BASE}`)
+  assert.equal(wildcardFor('localhost'), '')
+  assert.equal(hostOf(parseHost('*.app', BASE)), `any.app.${BASE}`)
+  assert.equal(hostOf(parseHost('app', BASE)), `app.${BASE}`)
 })
 
 test('reserved names are refused in any spelling', () => {
@@ -22,6 +39,10 @@ test('reserved names are refused in any spelling', () => {
     'localhost',
     '_x',
     `admin.${BASE}`,
+    `*.${BASE}`,
+    '*.admin',
+    `a.acme.${BASE}`,
+    `_acme-challenge.app.${BASE}`,
     `Link.${BASE}.`,
     BASE,
   ]) {
@@ -40,13 +61,25 @@ test('what is no name is refused with why', () => {
     'a:1',
     'a@b',
     '1.2.3.4',
-    `a.b.${BASE}`,
     'x'.repeat(64),
     'a..b',
     '*',
+    '*a',
+    'a.*',
+    'a.*.b',
+    '*.*.a',
+    '*.',
+    `a.-b.${BASE}`,
+    `a..b.${BASE}`,
+    `${'ü.'.repeat(50)}b`,
     'a%2eb',
   ]
   for (const name of wrong) assert.throws(() => parseHost(name, BASE), { code: 'name-invalid' }, name)
+})
+
+test('a name that is too long with the base domain is refused', () => {
+  const base = `${'b.'.repeat(100)}example.com`
+  assert.throws(() => parseHost('x'.repeat(60), base), { code: 'name-invalid', message: /longer than 253/ })
 })
 
 test('random labels are names', () => {
@@ -56,6 +89,8 @@ test('random labels are names', () => {
 test('an address is the same in every form in which people meet it, and after it was kept', () => {
   const forms: Record<string, string[]> = {
     myapp: ['myapp', `MyApp.${BASE}`, `https://myapp.${BASE}`, `http://myapp.${BASE}:8080/path?a=b`],
+    '*.myapp': ['*.myapp', `*.MyApp.${BASE}`, `https://*.myapp.${BASE}`],
+    [`a.myapp.${BASE}`]: [`a.myapp.${BASE}`, `https://a.myapp.${BASE}:8443/x`],
     'app.mine.uk': ['app.mine.uk', 'https://app.mine.uk:8443/', 'App.Mine.uk.'],
     'tcp:20022': ['tcp:20022', 'TCP:20022', 'tcp-20022', `tcp://${BASE}:20022`, `tcp://${BASE}:20022/`],
     'udp:1': ['udp:1', 'udp-1', 'udp://[::1]:1'],

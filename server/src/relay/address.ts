@@ -5,8 +5,8 @@ import { PbtError } from '@pbt/proto'
 export type Protocol = 'tcp' | 'udp'
 
 /**
- * `text`: how it is kept and shown, `app`, `app.mine.uk`, `tcp:20022`; one address has one text. `key`: how the registry has it, a full
- * host name or the port's text.
+ * `text`: how it is kept and shown, `app`, `*.app`, `app.mine.uk`, `tcp:20022`, and in full what has several labels below the base domain;
+ * one address has one text. `key`: how the registry has it, a full host name, which `*` may begin, or the port's text.
  */
 export type Address = { readonly kind: 'name' | 'domain'; readonly text: string; readonly key: string } | PortAddress
 
@@ -21,6 +21,7 @@ export interface PortAddress {
 const RESERVED = new Set(['link', 'admin', 'www', 'api', 'acme', 'localhost'])
 /** RFC 1035 section 2.3.1, with digits first allowed by RFC 1123 section 2.1. */
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const WILDCARD = '*.'
 const MAX_HOST_CHARS = 253
 const MAX_PORT = 65_535
 
@@ -48,8 +49,8 @@ export function tunnelKindFor({ kind }: Address): 'http' | Protocol {
 export function keptAddress(text: string, baseDomain: string): Address {
   const [protocol, number] = text.split(':')
   if (number !== undefined) return portAddress(protocol === 'udp' ? 'udp' : 'tcp', Number(number))
-  if (text.includes('.')) return { kind: 'domain', text, key: text }
-  return { kind: 'name', text, key: `${text}.${baseDomain}` }
+  if (isBelowBase(text)) return { kind: 'name', text, key: `${text}.${baseDomain}` }
+  return { kind: text.endsWith(`.${baseDomain}`) ? 'name' : 'domain', text, key: text }
 }
 
 /**
@@ -73,27 +74,63 @@ export function parseAddress(text: string, baseDomain: string): Address {
   return parseHost(URL_FORM.exec(trimmed)?.[1] ?? text, baseDomain)
 }
 
-/** A `--domain` as given: a label or a full name. Throws PbtError `name-invalid` or `name-reserved`. */
+/** `app` or `*.app`: one label and perhaps a wildcard, which needs no base domain behind it. */
+function isBelowBase(text: string): boolean {
+  return !withoutWildcard(text).includes('.')
+}
+
+function withoutWildcard(host: string): string {
+  return host.startsWith(WILDCARD) ? host.slice(WILDCARD.length) : host
+}
+
+/**
+ * The wildcard that stands for a host among others: as in certificates it stands for one label (RFC 6125 section 6.4.3). '' for a name of
+ * one label.
+ */
+export function wildcardFor(host: string): string {
+  const dot = host.indexOf('.')
+  return dot === -1 ? '' : `*${host.slice(dot)}`
+}
+
+/** A host that the address leads to: for a wildcard one of those that it stands for. */
+export function hostOf({ key }: Address): string {
+  return key.startsWith(WILDCARD) ? `any${key.slice(1)}` : key
+}
+
+/**
+ * A `--domain` as given: a label, a full name, or one of them after `*.`. Throws PbtError `name-invalid` or `name-reserved`.
+ */
 export function parseHost(text: string, baseDomain: string): Address {
   const ascii = toAscii(text)
   const suffix = `.${baseDomain}`
-  if (!ascii.includes('.')) return named(ascii, baseDomain)
-  if (ascii === baseDomain) throw reserved(text, 'the server itself has it')
-  if (ascii.endsWith(suffix)) {
-    const label = ascii.slice(0, -suffix.length)
-    if (label.includes('.')) throw invalid(text, `only one label can stand before ${suffix}`)
-    return named(label, baseDomain)
-  }
-  const labels = ascii.split('.')
+  if (withoutWildcard(ascii) === baseDomain) throw reserved(text, 'the server itself has it')
+  if (isBelowBase(ascii)) return named(ascii, text, baseDomain)
+  if (ascii.endsWith(suffix)) return named(ascii.slice(0, -suffix.length), text, baseDomain)
+  const labels = withoutWildcard(ascii).split('.')
   if (labels.every(label => /^\d+$/.test(label))) throw invalid(text, 'it is an IP address, not a name')
-  for (const label of labels) if (!LABEL.test(label)) throw invalid(text, `"${label}" is not a DNS label`)
+  checkLabels(labels, text)
   return { kind: 'domain', text: ascii, key: ascii }
 }
 
-function named(label: string, baseDomain: string): Address {
-  if (RESERVED.has(label) || label.startsWith('_')) throw reserved(label, 'pbt keeps it for itself')
-  if (!LABEL.test(label)) throw invalid(label, 'a name has 1 to 63 letters, digits and hyphens, no hyphen at its ends')
-  return { kind: 'name', text: label, key: `${label}.${baseDomain}` }
+/** `below`: what stands before the base domain. */
+function named(below: string, text: string, baseDomain: string): Address {
+  const labels = withoutWildcard(below).split('.')
+  const last = labels.at(-1) ?? ''
+  if (RESERVED.has(last) || labels.some(label => label.startsWith('_'))) throw reserved(text, 'pbt keeps it for itself')
+  checkLabels(labels, text)
+  const key = `${below}.${baseDomain}`
+  if (key.length > MAX_HOST_CHARS)
+    throw invalid(text, `with the base domain it is longer than ${MAX_HOST_CHARS} characters`)
+  return { kind: 'name', text: isBelowBase(below) ? below : key, key }
+}
+
+function checkLabels(labels: readonly string[], text: string): void {
+  for (const label of labels) {
+    if (LABEL.test(label)) continue
+    if (label === '*') throw invalid(text, 'a wildcard "*." stands before a name, once')
+    const part = labels.length === 1 ? 'a name' : `"${printable(label)}" is not a label: a label`
+    throw invalid(text, `${part} has 1 to 63 letters, digits and hyphens, no hyphen at its ends`)
+  }
 }
 
 function toAscii(text: string): string {
@@ -103,7 +140,7 @@ function toAscii(text: string): string {
   // domainToASCII takes the beginning of what is a URL's authority; a name has none of these.
   if (/[\s/?#@:%[\]\\]/.test(trimmed)) throw invalid(text, 'it has characters that no name has')
   const ascii = domainToASCII(trimmed)
-  if (ascii === '') throw invalid(text, 'it is not a valid international name')
+  if (ascii === '' || ascii.length > MAX_HOST_CHARS) throw invalid(text, 'it is not a valid international name')
   return ascii
 }
 

@@ -36,8 +36,15 @@ function house({ range = RANGE, ephemeral, stored = [], own = [] }: Made) {
     child: () => log,
   }
   const registry = new Registry(new FakeClock())
+  /** Names of tunnels that the owner has ended. */
+  const ended = new Set<string>()
+  const steering = {
+    isKilled: (name: string) => ended.has(name),
+    lift: async (name: string) => void ended.delete(name),
+  }
   const addresses = new Addresses({
     baseDomain: 'localhost',
+    steering,
     range,
     ephemeral,
     registry,
@@ -72,7 +79,7 @@ function house({ range = RANGE, ephemeral, stored = [], own = [] }: Made) {
   const claimNames = async (asking: Holder, domains: readonly string[], name = '') =>
     (await addresses.claim(asking, undefined, { name, domains, port: 0 })).addresses.map(({ text }) => text)
   const state = (key: string) => registry.lookup(key).state
-  return { addresses, registry, busy, disk, listening, kept, said, claim, claimNames, state }
+  return { addresses, registry, ended, busy, disk, listening, kept, said, claim, claimNames, state }
 }
 
 function stored(target: string, number: number, more: Partial<StoredAddress> = {}): StoredAddress {

@@ -1,10 +1,20 @@
 // Which addresses a tunnel gets, whatever their kind: those asked for, those its target had last time, or new ones.
 import { PbtError } from '@pbt/proto'
-import { type Address, keptAddress, type PortAddress, type Protocol, parseHost, tunnelNameFor } from './address.ts'
+import {
+  type Address,
+  keptAddress,
+  type PortAddress,
+  type Protocol,
+  parseHost,
+  portAddress,
+  tunnelNameFor,
+} from './address.ts'
 import { Book, type Holder, type TunnelRecord } from './book.ts'
+import { Mappings } from './mappings.ts'
 import { PortChoice, type PortChoiceOptions, whyNotListening } from './port-choice.ts'
 import { randomLabel } from './random-name.ts'
 import type { Affinity, Registry } from './registry.ts'
+import type { Steering } from './steering.ts'
 
 /** What is remembered of an address over restarts. */
 export interface StoredAddress {
@@ -33,6 +43,8 @@ export interface AddressStore {
 export interface AddressesOptions extends PortChoiceOptions {
   readonly baseDomain: string
   readonly registry: Registry
+  /** Which tunnels the owner has ended. */
+  readonly steering: Pick<Steering, 'isKilled' | 'lift'>
   readonly store: AddressStore
 }
 
@@ -52,6 +64,8 @@ export interface Wish {
   readonly domains: readonly string[]
   /** 0 for any (tcp, udp). */
   readonly port: number
+  /** The owner asked for it just now; else a program opens it by itself. */
+  readonly isAskedByOwner?: boolean
 }
 
 /** What it got. */
@@ -67,11 +81,18 @@ export class Addresses {
   private readonly options: AddressesOptions
   private readonly book: Book
   private readonly ports: PortChoice
+  private readonly mappings: Mappings
 
   constructor(options: AddressesOptions) {
     this.options = options
     this.book = new Book(options.registry)
     this.ports = new PortChoice(options, this.book)
+    this.mappings = new Mappings({
+      book: this.book,
+      log: options.log,
+      claim: (tunnel, addresses) => options.store.claim(tunnel, addresses),
+      renamed: holder => this.writeName(holder),
+    })
   }
 
   /**
@@ -79,7 +100,7 @@ export class Addresses {
    * `graceMs`. Once, at start.
    */
   async load(graceMs: number): Promise<LoadedAddresses> {
-    const { registry, store } = this.options
+    const { registry, store, steering } = this.options
     const failed: { address: PortAddress; error: unknown }[] = []
     const outside: PortAddress[] = []
     for (const stored of await store.load()) {
@@ -88,7 +109,7 @@ export class Addresses {
         outside.push(address)
         continue
       }
-      if (stored.isExpected) registry.setAwaited(address.key, graceMs)
+      if (stored.isExpected && !steering.isKilled(stored.tunnel)) registry.setAwaited(address.key, graceMs)
       else registry.setOffline(address.key)
       if ('number' in address) {
         await this.ports.listen(address).catch((error: unknown) => failed.push({ address, error }))
@@ -103,8 +124,16 @@ export class Addresses {
     // Those known before it is read are on disk, or were released; what is claimed meanwhile may be missing in what is read.
     const known = new Map(this.book.addresses().map(address => [address.text, address]))
     for (const stored of await store.load()) {
-      if (known.delete(stored.address) || this.book.isKnown(keptAddress(stored.address, baseDomain))) continue
-      await this.reserve(this.kept(stored))
+      const address = keptAddress(stored.address, baseDomain)
+      if (!known.delete(stored.address) && !this.book.isKnown(address)) {
+        await this.reserve(this.kept(stored))
+        this.mappings.follow(address, undefined, stored)
+        continue
+      }
+      const before = this.book.mappingOf(address)
+      const isSame = before === (stored.isMapped ? stored.tunnel : undefined)
+      if (!isSame) this.book.remember([address], stored.affinity, stored.tunnel, stored.isMapped)
+      this.mappings.follow(address, before, stored)
     }
     for (const address of known.values()) {
       const renamed = this.book.forget(address, {
@@ -114,6 +143,33 @@ export class Addresses {
       if (renamed !== undefined) this.writeName(renamed)
       if ('number' in address) this.ports.unlistenIfFree(address)
     }
+  }
+
+  /** Nobody is awaited at the addresses of tunnels that the owner has ended. */
+  endAwaited(): void {
+    const { registry, steering } = this.options
+    for (const { address, tunnel } of this.book.kept()) {
+      if (!steering.isKilled(tunnel) || this.book.holderOf(address) !== undefined) continue
+      if (registry.lookup(address.key).state === 'awaited') registry.setOffline(address.key)
+    }
+  }
+
+  /** The client of a tunnel that this address leads to is expected back after a restart. */
+  isAwaited(text: string): boolean {
+    return this.options.registry.lookup(keptAddress(text, this.options.baseDomain).key).state === 'awaited'
+  }
+
+  /** Why the server cannot listen on a port that nobody has, '' when it can. */
+  async obstacleOf(protocol: Protocol, number: number): Promise<string> {
+    const address = portAddress(protocol, number)
+    if (this.book.isKnown(address)) return 'a tunnel has it'
+    try {
+      await this.ports.listen(address)
+    } catch (error) {
+      return whyNotListening(error)
+    }
+    this.ports.unlistenIfFree(address)
+    return ''
   }
 
   private async reserve(address: Address): Promise<void> {
@@ -132,27 +188,35 @@ export class Addresses {
 
   /**
    * Gives the tunnel its name and its addresses; they lead to it when this resolves. Rejects with PbtError `name-taken`, `name-invalid`,
-   * `name-reserved`, `port-taken`, `port-invalid` or `limit`, and then nothing has changed.
+   * `name-reserved`, `port-taken`, `port-invalid`, `killed` or `limit`, and then nothing has changed.
    */
   async claim(holder: Holder, protocol: Protocol | undefined, wish: Wish): Promise<Claimed> {
     const { affinity } = holder
-    const addresses =
-      protocol === undefined ? this.names(holder, wish.domains) : [await this.port(holder, protocol, wish.port)]
-    const [first] = addresses
+    const asked = protocol === undefined ? this.names(holder, wish) : [await this.port(holder, protocol, wish)]
+    const [first] = asked
     if (first === undefined) throw new PbtError('internal', 'a tunnel has no address')
     const name = { text: wish.name || tunnelNameFor(first), isChosen: wish.name !== '' }
+    if (this.options.steering.isKilled(name.text)) {
+      if ('number' in first) this.ports.unlistenIfFree(first)
+      if (wish.isAskedByOwner !== true) throw endedByOwner(name.text)
+      await this.options.steering.lift(name.text)
+      // Others may have taken what was chosen meanwhile.
+      return await this.claim(holder, protocol, { ...wish, isAskedByOwner: false })
+    }
+    const given = this.mappings.of(name.text, affinity.kind, asked)
+    const addresses = [...asked, ...given]
     try {
-      for (const address of addresses) this.checkFree(address, name.text, holder, wish)
-      this.checkName(name.text, addresses, holder)
+      for (const address of asked) this.checkFree(address, name.text, holder, wish)
+      this.checkName(name.text, asked, holder)
     } catch (error) {
       if ('number' in first) this.ports.unlistenIfFree(first)
       throw error
     }
     // Taken before the write, so that no other tunnel gets them meanwhile.
-    const renamed = this.book.take(addresses, name, holder)
+    const renamed = this.book.take(addresses, name, holder, given)
     try {
       await this.options.store.claim(
-        { ...affinity, name: name.text, allow: holder.allow },
+        { ...affinity, name: name.text, allow: holder.allow, client: holder.client },
         addresses.map(({ text }) => text),
       )
     } catch (error) {
@@ -180,11 +244,11 @@ export class Addresses {
     if (!isComingBack && held.length > 0) await this.options.store.setUnexpected(held.map(({ text }) => text))
   }
 
-  private names(holder: Holder, domains: readonly string[]): Address[] {
+  private names(holder: Holder, { name, domains }: Wish): Address[] {
     if (domains.length > MAX_DOMAINS) {
       throw new PbtError('name-invalid', `a tunnel has at most ${MAX_DOMAINS} names, ${domains.length} were asked for`)
     }
-    if (domains.length === 0) return [this.book.usual(holder) ?? this.newName()]
+    if (domains.length === 0) return [this.book.usual(holder, name) ?? this.newName()]
     const byKey = new Map(domains.map(text => parseHost(text, this.options.baseDomain)).map(each => [each.key, each]))
     return [...byKey.values()]
   }
@@ -197,17 +261,17 @@ export class Addresses {
     throw new PbtError('name-taken', 'no free random name was found', { cure: 'choose one with --domain' })
   }
 
-  private async port(holder: Holder, protocol: Protocol, wanted: number): Promise<PortAddress> {
-    if (wanted === 0) return await this.ports.any(holder, protocol)
-    return await this.ports.wanted(protocol, wanted)
+  private async port(holder: Holder, protocol: Protocol, { name, port }: Wish): Promise<PortAddress> {
+    if (port === 0) return await this.ports.any(holder, protocol, name)
+    return await this.ports.wanted(protocol, port)
   }
 
   /** Another tunnel has taken the address that this one was named after. */
   private writeName(holder: Holder): void {
-    const { affinity, allow, name, addresses } = holder
+    const { affinity, allow, name, addresses, client } = holder
     this.book.remember(addresses, affinity, name)
     const texts = addresses.map(({ text }) => text)
-    this.options.store.claim({ ...affinity, name, allow }, texts).catch((error: unknown) => {
+    this.options.store.claim({ ...affinity, name, allow, client }, texts).catch((error: unknown) => {
       this.options.log.error('could not write the new name of a tunnel', { tunnel: name, error: String(error) })
     })
   }
@@ -239,4 +303,10 @@ export class Addresses {
       mayPass: !obstacle.isAttached,
     })
   }
+}
+
+function endedByOwner(tunnel: string): PbtError {
+  return new PbtError('killed', `the owner ended the tunnel "${tunnel}" on the server`, {
+    cure: `run its command again, or "pbt-server tunnel start ${tunnel}" on the server`,
+  })
 }

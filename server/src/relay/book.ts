@@ -8,6 +8,13 @@ export interface TunnelRecord extends Affinity {
   readonly name: string
   /** Whom the client names with --allow; none: everybody. */
   readonly allow: readonly string[]
+  readonly client?: TunnelClient
+}
+
+/** Whose it is: the client's id, and its name for people. */
+export interface TunnelClient {
+  readonly id: string
+  readonly label: string
 }
 
 /** Why a tunnel loses an address, or its name. */
@@ -20,6 +27,7 @@ export interface Loss {
 export interface Holder extends LiveTunnel {
   /** Whom the client names with --allow; none: everybody. */
   readonly allow: readonly string[]
+  readonly client: TunnelClient
   /** For people: the client's label and the target. */
   readonly description: string
   /** Its client has a link; else it may come back, or not. */
@@ -67,6 +75,8 @@ export class Book {
   /** Tunnels that hold addresses, by their names. */
   private readonly byName = new Map<string, Holder>()
   private readonly names = new Map<Holder, TunnelName>()
+  /** The keys of those that their holders have only because the owner gave them. */
+  private readonly given = new Set<string>()
 
   constructor(registry: Registry) {
     this.registry = registry
@@ -103,6 +113,52 @@ export class Book {
     return isNamedAfter && holder.addresses.some(({ key }) => !addresses.some(other => other.key === key))
   }
 
+  /** The tunnel that holds it. */
+  holderOf({ key }: Address): Holder | undefined {
+    return this.holders.get(key)
+  }
+
+  /** The tunnel of this name that holds addresses. */
+  named(name: string): Holder | undefined {
+    return this.byName.get(name)
+  }
+
+  /** Those that the owner gave to the tunnel of this name. */
+  mappedTo(name: string): Address[] {
+    return [...this.entries.values()].filter(entry => entry.isMapped && entry.tunnel === name).map(each => each.address)
+  }
+
+  /** The name of the tunnel that the owner gave it to. */
+  mappingOf({ key }: Address): string | undefined {
+    const entry = this.entries.get(key)
+    return entry?.isMapped === true ? entry.tunnel : undefined
+  }
+
+  /** Its holder has it only because the owner gave it. */
+  isGiven({ key }: Address): boolean {
+    return this.given.has(key)
+  }
+
+  /** The tunnel holds it from now on, as the owner wants; nobody does when this is called. Visitors are told by `online`. */
+  give(address: Address, holder: Holder): void {
+    this.holders.set(address.key, holder)
+    this.given.add(address.key)
+    holder.gain(address)
+  }
+
+  /** Whoever holds it loses it, and is returned when it has another name from now on; it is offline. */
+  takeAway(address: Address, loss: Loss): Holder | undefined {
+    const holder = this.holders.get(address.key)
+    const isRenamed = holder !== undefined && this.isGivingUpName(holder, [address])
+    this.holders.delete(address.key)
+    this.given.delete(address.key)
+    this.registry.setOffline(address.key)
+    holder?.lose(address, loss)
+    if (!isRenamed) return undefined
+    this.rename(holder)
+    return holder
+  }
+
   /** The name of the tunnel that the owner gave the address to, unless it is this one. */
   mappedElsewhere({ key }: Address, name: string): string | undefined {
     const entry = this.entries.get(key)
@@ -114,10 +170,11 @@ export class Book {
     return addresses.every(({ key }) => isSameTarget(this.entries.get(key)?.affinity, affinity))
   }
 
-  /** What the tunnel's target had last time and may have again, if it fits. */
-  usual(holder: Holder, isFit = (_address: Address) => true): Address | undefined {
-    for (const { address, affinity, isMapped } of [...this.entries.values()].reverse()) {
-      if (isMapped || tunnelKindFor(address) !== holder.affinity.kind || address.kind === 'domain') continue
+  /** What the target of a tunnel with this name ('': that of its address) had last time and may have again, if it fits. */
+  usual(holder: Holder, name: string, isFit = (_address: Address) => true): Address | undefined {
+    for (const { address, affinity, isMapped, tunnel } of [...this.entries.values()].reverse()) {
+      if (isMapped && tunnel !== (name || tunnelNameFor(address))) continue
+      if (tunnelKindFor(address) !== holder.affinity.kind || address.kind === 'domain') continue
       if (!isSameTarget(affinity, holder.affinity) || !isFit(address)) continue
       if (this.obstacle(address, holder, false) === undefined) return address
     }
@@ -126,9 +183,9 @@ export class Book {
 
   /**
    * The tunnel has the name, and holds the addresses; those that held them lose them. Visitors are told by `online`. Tunnels that have
-   * another name from now on are returned.
+   * another name from now on are returned. `given`: those that it has only because the owner gave them.
    */
-  take(addresses: readonly Address[], name: TunnelName, holder: Holder): Holder[] {
+  take(addresses: readonly Address[], name: TunnelName, holder: Holder, given: readonly Address[] = []): Holder[] {
     const namesake = this.byName.get(name.text)
     const renamed =
       namesake !== undefined && namesake !== holder && this.isGivingUpName(namesake, addresses) ? [namesake] : []
@@ -140,6 +197,8 @@ export class Book {
         current.lose(address, replaced(`the address ${address.text}`))
       }
       this.holders.set(address.key, holder)
+      if (given.includes(address)) this.given.add(address.key)
+      else this.given.delete(address.key)
       holder.gain(address)
     }
     for (const other of renamed) this.rename(other)
@@ -180,6 +239,7 @@ export class Book {
     return addresses.filter(address => {
       if (!this.isHeldBy(address, holder)) return false
       this.holders.delete(address.key)
+      this.given.delete(address.key)
       this.registry.setOffline(address.key)
       return true
     })
@@ -203,20 +263,20 @@ export class Book {
 
   /** The address is nobody's any more: a tunnel that holds it loses it, and is returned when it has another name from now on. */
   forget(address: Address, loss: Loss): Holder | undefined {
-    const holder = this.holders.get(address.key)
-    const isRenamed = holder !== undefined && this.isGivingUpName(holder, [address])
     this.entries.delete(address.key)
-    this.holders.delete(address.key)
+    const renamed = this.takeAway(address, loss)
     this.registry.forget(address.key)
-    holder?.lose(address, loss)
-    if (!isRenamed) return undefined
-    this.rename(holder)
-    return holder
+    return renamed
   }
 
   /** All that is remembered, those used last at the end. */
   addresses(): Address[] {
     return [...this.entries.values()].map(({ address }) => address)
+  }
+
+  /** The same, with the name of the tunnel that has each or had it last. */
+  kept(): Iterable<{ readonly address: Address; readonly tunnel: string }> {
+    return this.entries.values()
   }
 }
 

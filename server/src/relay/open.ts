@@ -2,18 +2,24 @@
 import { type Clock, GRACE_MS } from '@pbt/proto'
 import type { TokenCheck } from '../access/token-check.ts'
 import type { Log } from '../observe/log.ts'
+import { hostOf, keptAddress, type Protocol } from './address.ts'
 import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
+import { LiveTunnels } from './live.ts'
+import type { RelayNews } from './news.ts'
 import { type Listeners, type PortRange, whyNotListening } from './port-choice.ts'
 import type { Registry } from './registry.ts'
 import { LinkService } from './service.ts'
 import { Sessions } from './sessions.ts'
-import { urlOf } from './urls.ts'
+import { Steering, type SteeringStore } from './steering.ts'
+import { TunnelEnds } from './tunnel-ends.ts'
+import { urlOf, withoutCertificate } from './urls.ts'
 
 export interface RelayOptions {
   readonly registry: Registry
   readonly store: AddressStore & AllowlistStore
+  readonly tunnels: SteeringStore
   readonly listeners: Listeners
   readonly keyring: Keyring
   readonly baseDomain: string
@@ -28,6 +34,8 @@ export interface RelayOptions {
   /** A client connected with this token. */
   readonly tokenUsed: (tokenId: number) => void
   readonly agent: string
+  /** Hears what happens to clients and tunnels. */
+  readonly news: RelayNews
   readonly clock: Clock
   readonly log: Log
 }
@@ -35,6 +43,16 @@ export interface RelayOptions {
 export interface Relay {
   readonly sessions: Sessions
   readonly links: LinkService
+  /** Where tunnels may be, and why not there. */
+  readonly ports: {
+    readonly first: number
+    readonly last: number
+    obstacle(protocol: Protocol, number: number): Promise<string>
+  }
+  /** What is open now. */
+  readonly live: LiveTunnels
+  /** Why visitors of an address do not get there yet, and what to do; undefined: they do. */
+  waitingAt(text: string): { readonly reason: string; readonly cure: string } | undefined
   /** Reads again what the owner may have changed. */
   reload(): Promise<void>
   end(): void
@@ -43,8 +61,11 @@ export interface Relay {
 /** Everything that is kept is known when this resolves, and reserved ports are listened on. */
 export async function openRelay(options: RelayOptions): Promise<Relay> {
   const { registry, store, listeners, keyring, baseDomain, portRange, ephemeral, ownPorts, clock, log } = options
+  const steering = new Steering(options.tunnels)
+  await steering.load()
   const addresses = new Addresses({
     baseDomain,
+    steering,
     registry,
     store,
     range: portRange,
@@ -56,32 +77,51 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   await loadAddresses(addresses, portRange, log)
   const allowlists = new Allowlists({ store, baseDomain, log })
   await allowlists.load()
+  const ends = new TunnelEnds()
+  const news = ends.listening(options.news)
   const sessions = new Sessions({
     clock,
     log,
     addresses,
     allowlists,
     keyring,
+    steering,
     urlOf: address => urlOf(address, baseDomain, options.httpsPort()),
     baseDomain,
     agent: options.agent,
+    news,
     random: Math.random,
   })
   const links = new LinkService({
     clock,
     log,
     tokens: options.tokens,
+    news: options.news,
     join: (hello, tokenId) => {
       options.tokenUsed(tokenId)
       return sessions.join(hello, tokenId)
     },
   })
   const reload = async () => {
+    await steering.load()
+    addresses.endAwaited()
+    sessions.endKilled()
     await allowlists.load()
     sessions.judgeAgain()
     await addresses.reload()
   }
-  return { sessions, links, reload, end: () => links.close() }
+  const ports = {
+    ...portRange,
+    obstacle: (protocol: Protocol, number: number) => addresses.obstacleOf(protocol, number),
+  }
+  const live = new LiveTunnels({ sessions, addresses, ends, clock })
+  const waitingAt = (text: string) => {
+    const address = keptAddress(text, baseDomain)
+    if ('number' in address || keyring.covers(hostOf(address), hostOf(address))) return undefined
+    const { reason, cure } = withoutCertificate(address, '')
+    return { reason, cure }
+  }
+  return { sessions, links, live, waitingAt, ports, reload, end: () => links.close() }
 }
 
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {

@@ -93,10 +93,10 @@ export class PortChoice {
   }
 
   /** The port of last time or a free one, listened on; nobody stands in the way at this moment. Rejects with PbtError `limit`. */
-  async any(holder: Holder, protocol: Protocol): Promise<PortAddress> {
+  async any(holder: Holder, protocol: Protocol, name: string): Promise<PortAddress> {
     const lost: Lost[] = []
     for (;;) {
-      const address = (await this.usual(holder, lost)) ?? (await this.free(protocol))
+      const address = (await this.usual(holder, name, lost)) ?? (await this.free(protocol))
       this.chosen.delete(address.key)
       // Somebody who asked for it may have got it while we listened.
       if (this.book.obstacle(address, holder, false) !== undefined) continue
@@ -115,9 +115,9 @@ export class PortChoice {
   }
 
   /** What the target had last time, if it can have it; it is chosen then. What it cannot have goes to `lost`. */
-  private async usual(holder: Holder, lost: Lost[]): Promise<PortAddress | undefined> {
+  private async usual(holder: Holder, name: string, lost: Lost[]): Promise<PortAddress | undefined> {
     for (;;) {
-      const address = this.book.usual(holder, each => {
+      const address = this.book.usual(holder, name, each => {
         if (!('number' in each) || !this.isInRange(each.number) || this.chosen.has(each.key)) return false
         return !lost.some(({ number }) => number === each.number)
       })

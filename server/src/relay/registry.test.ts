@@ -10,11 +10,14 @@ const tunnel = (name: string): LiveTunnel => ({
   name,
   affinity: { machineId: 'machine', kind: 'http', target: name },
   isNearlyFull: false,
+  isShort: false,
+  isPaused: false,
   idleTimeoutMs: 0,
   replyFactor: undefined,
   allows: () => true,
   open: notAskedFor,
   connect: notAskedFor,
+  noteShort: notAskedFor,
 })
 
 test('a name is unknown, online, offline, and only its own tunnel takes it offline', () => {
@@ -27,6 +30,38 @@ test('a name is unknown, online, offline, and only its own tunnel takes it offli
   assert.deepEqual(registry.lookup('a'), { state: 'online', tunnel: second })
   registry.setOffline('a', second)
   assert.equal(registry.lookup('a').state, 'offline')
+})
+
+test('a wildcard stands for one label, and a name that is kept goes before it', () => {
+  const registry = new Registry(new FakeClock())
+  const [wild, exact] = [tunnel('wild'), tunnel('exact')]
+  registry.setOnline('*.app.test', wild)
+  registry.setOnline('a.app.test', exact)
+  const stateOf = (host: string) => {
+    const lookup = registry.lookup(host)
+    return lookup.state === 'online' ? lookup.tunnel.name : lookup.state
+  }
+  assert.deepEqual(['a.app.test', 'b.app.test', 'app.test', 'c.b.app.test', 'tcp:1'].map(stateOf), [
+    'exact',
+    'wild',
+    'unknown',
+    'unknown',
+    'unknown',
+  ])
+  registry.setOffline('a.app.test', exact)
+  assert.equal(stateOf('a.app.test'), 'offline')
+  registry.forget('a.app.test')
+  assert.equal(stateOf('a.app.test'), 'wild')
+})
+
+test('a visitor of a name below an awaited wildcard waits for it', () => {
+  const registry = new Registry(new FakeClock())
+  registry.setAwaited('*.app.test', 1000)
+  const told: string[] = []
+  registry.whenKnown('a.app.test', ({ state }) => told.push(state))
+  registry.setOnline('*.app.test', tunnel('wild'))
+  assert.deepEqual(told, ['online'])
+  registry.close()
 })
 
 test('who waits for an awaited name is told once, when it is online or has been given up', () => {

@@ -1,6 +1,7 @@
 // Which tunnel a public address leads to, in memory: what the edge asks for each request, connection and flow. An address
-// is a host name, or a port as `tcp:20022`.
+// is a host name, one after `*.` that stands for any label there, or a port as `tcp:20022`.
 import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
+import { wildcardFor } from './address.ts'
 
 /** A target of a machine: it gets again the addresses that it had. */
 export interface Affinity {
@@ -22,8 +23,12 @@ export interface LiveTunnel {
   readonly affinity: Affinity
   /** Its session has few channels left: they are for visitors whose addresses have little under way. */
   readonly isNearlyFull: boolean
+  /** Its session is nearly full, or its client had no room for a visitor of late: who only waits may have to go. */
+  readonly isShort: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
+  /** The owner has visitors turned away; those who are here go on, flows of datagrams wait. */
+  readonly isPaused: boolean
   /** How many times the bytes that came from a UDP source it may be sent until it is proven; undefined: no bound. */
   readonly replyFactor: number | undefined
   /** Whether a visitor with this address may come; counts those who may not. */
@@ -35,6 +40,8 @@ export interface LiveTunnel {
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel
   /** Opens a channel for a connection or flow. `visitor` and `local`: address and port. Throws as `open`. */
   connect(kind: 'tcp' | 'udp', visitor: string, local: string, handler: ChannelHandler): Channel
+  /** Its client had no room for a visitor (`limit`). */
+  noteShort(): void
 }
 
 export type Lookup =
@@ -67,9 +74,9 @@ export class Registry {
     this.clock = clock
   }
 
-  /** `host`: lower-case, no port, no trailing dot; or a port. */
+  /** `host`: lower-case, no port, no trailing dot; or a port. A name that is kept goes before a wildcard. */
   lookup(host: string): Lookup {
-    return this.hosts.get(host)?.lookup ?? UNKNOWN
+    return this.entryFor(host)?.lookup ?? UNKNOWN
   }
 
   /** The name leads to this tunnel from now on; those who waited for it are told. */
@@ -105,7 +112,7 @@ export class Registry {
    * too many wait already. What it calls must not throw.
    */
   whenKnown(host: string, call: (lookup: Lookup) => void): (() => void) | undefined {
-    const entry = this.hosts.get(host)
+    const entry = this.entryFor(host)
     if (entry?.lookup.state !== 'awaited' || this.waiting >= MAX_WAITERS) return undefined
     entry.waiters.add(call)
     this.waiting++
@@ -119,6 +126,10 @@ export class Registry {
     for (const timer of this.timers) timer.clear()
     this.timers.clear()
     for (const host of [...this.hosts.keys()]) if (this.lookup(host) === AWAITED) this.setOffline(host)
+  }
+
+  private entryFor(host: string): Entry | undefined {
+    return this.hosts.get(host) ?? this.hosts.get(wildcardFor(host))
   }
 
   private set(host: string, lookup: Lookup): void {

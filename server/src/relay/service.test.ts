@@ -8,6 +8,7 @@ import { decodeLinkFrames, encodeLinkFrame, HANDSHAKE_MS, type LinkFrame, PbtErr
 import { FakeClock } from '@pbt/proto/testing'
 import { HelloSchema, PingSchema, type ResumeSchema } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import { NO_NEWS } from './news.ts'
 import { LinkService, type LinkServiceOptions } from './service.ts'
 import { Sessions, type SessionsOptions } from './sessions.ts'
 
@@ -21,11 +22,12 @@ async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}
   const say = (text: string) => void words.emit(text)
   const log: Log = { error: say, warn: say, info: say, debug: say, child: () => log }
   // Sessions without tunnels need none of the rooms that serve tunnels.
-  const options = { clock, log, random: Math.random, baseDomain: 'localhost', agent: 'test' }
+  const options = { clock, log, random: Math.random, baseDomain: 'localhost', agent: 'test', news: NO_NEWS }
   const sessions = new Sessions(options as unknown as SessionsOptions)
   const service = new LinkService({
     ...{ clock, log, tokens: { check: () => ({ verdict: 'accepted' as const, tokenId: 1 }) } },
     join: (hello, tokenId) => sessions.join(hello, tokenId),
+    news: NO_NEWS,
     ...overrides,
   })
   const sockets: Socket[] = []

@@ -14,6 +14,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import {
+  bareAddress,
   type Clock,
   encodeLinkFrame,
   HANDSHAKE_MS,
@@ -29,7 +30,9 @@ import { GoAwaySchema } from '@pbt/proto/tunnel/v1'
 import { countedAs } from '../access/peer-address.ts'
 import type { TokenCheck } from '../access/token-check.ts'
 import type { Log } from '../observe/log.ts'
+import { logRefused } from '../observe/refused-line.ts'
 import { readHello } from './handshake.ts'
+import type { RelayNews } from './news.ts'
 import type { Session, SessionLink } from './session.ts'
 import type { Joined } from './sessions.ts'
 
@@ -74,6 +77,7 @@ export interface LinkServiceOptions {
   readonly tokens: Pick<TokenCheck, 'check'>
   /** The session for a hello that was accepted. Throws PbtError. */
   readonly join: (hello: ReturnType<typeof readHello>, tokenId: number) => Joined
+  readonly news: Pick<RelayNews, 'tokenRefused'>
 }
 
 interface Connection {
@@ -183,7 +187,11 @@ export class LinkService {
     }
     let session: Session | undefined
     let isRefused = false
-    const link: SessionLink = { ...linkOf(call), drop: () => connection?.socket.destroy() }
+    const link: SessionLink = {
+      ...linkOf(call),
+      address: bareAddress(connection?.address ?? ''),
+      drop: () => connection?.socket.destroy(),
+    }
     link.close = () => {
       call.end()
       this.options.clock.after(LINGER_MS, link.drop)
@@ -227,11 +235,11 @@ export class LinkService {
       verdict === 'refused'
         ? { code: status.UNAUTHENTICATED, details: 'the token is not valid here' }
         : { code: status.RESOURCE_EXHAUSTED, details: 'too many wrong tokens from this address, try again in a minute' }
-    // Not for one who is limited already: a flood must not fill the log.
-    if (verdict === 'refused') this.options.log.warn('token refused', { peer: call.getPeer() })
+    const { socket, address = '' } = this.connections.get(call.getPeer()) ?? {}
+    if (verdict === 'refused') logRefused(this.options.log, 'token', bareAddress(address))
+    this.options.news.tokenRefused(bareAddress(address))
     call.on('error', () => {})
     call.emit('error', failure)
-    const { socket } = this.connections.get(call.getPeer()) ?? {}
     this.options.clock.after(LINGER_MS, () => socket?.destroy())
   }
 }

@@ -1,49 +1,34 @@
 // One connected client: its multiplexer, its tunnels, and whether it has a link at the moment.
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { create, equals } from '@bufbuild/protobuf'
+import { create } from '@bufbuild/protobuf'
 import {
   Allowance,
-  type Clock,
   type ErrorCode,
   GRACE_MS,
   type Link,
   MAX_TUNNELS,
   Mux,
   PbtError,
-  reasonOf,
   type SessionFrame,
   type Timer,
 } from '@pbt/proto'
-import {
-  type Hello,
-  type OpenTunnel,
-  TunnelClosedSchema,
-  type TunnelOpened,
-  TunnelOpenedSchema,
-  TunnelRefusedSchema,
-} from '@pbt/proto/tunnel/v1'
+import { type Feature, type Hello, NewTokenSchema, StartTunnelSchema } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
-import type { Address } from './address.ts'
-import type { Addresses, Claimed } from './addresses.ts'
-import type { Allowlists } from './allowlists.ts'
-import type { Keyring } from './keyring.ts'
-import { Tunnel, type TunnelSession } from './tunnel.ts'
+import { SessionNews } from './session-news.ts'
+import { SessionToken } from './session-token.ts'
+import { SessionTunnels, type TunnelsContext, type TunnelsOwner } from './session-tunnels.ts'
 
 /** The link of a session, as the service hands it over. */
 export interface SessionLink extends Link {
+  /** Where it comes from, without the port. */
+  readonly address: string
   /** Drops the connection below: the peer is silent. */
   drop(): void
 }
 
 /** What sessions have in common. */
-export interface SessionContext {
-  readonly clock: Clock
+export interface SessionContext extends TunnelsContext {
   readonly log: Log
-  readonly addresses: Addresses
-  readonly allowlists: Allowlists
-  readonly keyring: Keyring
-  /** As visitors give it, for example `https://myapp.localhost:8443` or `tcp://localhost:20022`. */
-  readonly urlOf: (address: Address) => string
   /** The session is over. */
   readonly ended: (session: Session) => void
 }
@@ -53,29 +38,36 @@ type State =
   | { readonly kind: 'attached'; readonly link: SessionLink }
   | { readonly kind: 'closed' }
 
-const NAME_CHARS = 100
 /** Tunnels opened and closed by one session at once, and a second in the long run: each may be written to the database. */
 const TUNNEL_CHANGES = 2 * MAX_TUNNELS
 const TUNNEL_CHANGES_A_SECOND = 2
 
-export class Session implements TunnelSession {
+/** Of what a client says for people. */
+const MAX_REASON_CHARS = 300
+/** How long a client counts as short of room (descriptors) after it had none: until those who waited longest have gone. */
+const CLIENT_SHORT_MS = 10_000
+
+export class Session implements TunnelsOwner {
   readonly id = randomBytes(16)
   readonly secret = randomBytes(32)
   readonly clientId: string
   readonly machineId: string
   readonly generation: bigint
   readonly label: string
-  readonly tokenId: number
+  readonly token: SessionToken
+  readonly agent: string
+  readonly minor: number
   readonly mux: Mux
 
   private readonly context: SessionContext
+  private readonly features: readonly Feature[]
   private readonly log: Log
   private state: State
-  private readonly tunnels = new Map<number, Tunnel>()
-  /** What the client knows of each tunnel that is online, as it was sent. */
-  private readonly told = new Map<Tunnel, TunnelOpened>()
+  private readonly news: SessionNews
+  readonly tunnels: SessionTunnels
   private readonly beganAt: number
   private readonly changes: Allowance
+  private clientShortUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: SessionContext, hello: Hello, tokenId: number) {
     this.context = context
@@ -85,7 +77,10 @@ export class Session implements TunnelSession {
     this.machineId = hello.machineId
     this.generation = hello.generation
     this.label = hello.label === '' ? 'a client without a name' : hello.label
-    this.tokenId = tokenId
+    this.token = new SessionToken(tokenId)
+    this.features = hello.features
+    this.agent = hello.agent
+    this.minor = hello.minor
     this.log = context.log.child({ session: this.id.toString('hex').slice(0, 8), client: this.label })
     this.mux = new Mux({
       role: 'server',
@@ -101,7 +96,29 @@ export class Session implements TunnelSession {
           this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })
+    this.news = new SessionNews(this, this.mux, context)
+    this.tunnels = new SessionTunnels(this, context, this.log)
     this.state = { kind: 'detached', timer: this.grace() }
+  }
+
+  /** Where it came from last. */
+  get address(): string {
+    return this.news.address
+  }
+
+  /** When it got its link, or lost it. */
+  get since(): Date {
+    return this.news.since
+  }
+
+  /** The token that it counts as of. */
+  get tokenId(): number {
+    return this.token.id
+  }
+
+  /** Its client has said so. */
+  has(feature: Feature): boolean {
+    return this.features.includes(feature)
   }
 
   get tunnelCount(): number {
@@ -114,6 +131,14 @@ export class Session implements TunnelSession {
 
   get isClosed(): boolean {
     return this.state.kind === 'closed'
+  }
+
+  get isClientShort(): boolean {
+    return this.context.clock.now() < this.clientShortUntil
+  }
+
+  noteClientShort(): void {
+    this.clientShortUntil = this.context.clock.now() + CLIENT_SHORT_MS
   }
 
   /** Whether this is the proof that the session was given; in constant time. */
@@ -129,22 +154,33 @@ export class Session implements TunnelSession {
     if (before.kind === 'detached') before.timer.clear()
     else before.link.drop()
     this.state = { kind: 'attached', link }
+    this.news.attached(link.address, before.kind === 'attached')
+  }
+
+  /** The names of its tunnels that are open. */
+  get tunnelNames(): string[] {
+    return [...this.tunnels.open()].map(({ name }) => name)
   }
 
   /** The link is gone; nothing when the session has another one by now. */
-  linkLost(link: SessionLink): void {
+  linkLost(link: SessionLink, why = 'its connection broke'): void {
     if (this.state.kind !== 'attached' || this.state.link !== link) return
     this.state = { kind: 'detached', timer: this.grace() }
+    this.news.lost(why)
     this.mux.detach()
     this.log.info('link lost', { resumableMs: GRACE_MS })
   }
 
-  /** Its tunnels go by the allowlists that are set now; whoever is no longer allowed is cut. */
-  judgeAgain(): void {
-    for (const tunnel of this.tunnels.values()) {
-      const cut = tunnel.judgeAgain()
-      if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
-    }
+  /** The client opens a tunnel again that it keeps though it was ended. */
+  startTunnel(name: string): void {
+    this.mux.sendSessionFrame({ case: 'startTunnel', value: create(StartTunnelSchema, { name }) })
+  }
+
+  /** The client is sent a newer token; false: it has it, or was sent it. */
+  offerToken(id: number, token: string): boolean {
+    if (this.isClosed || !this.token.offer(id)) return false
+    this.mux.sendSessionFrame({ case: 'newToken', value: create(NewTokenSchema, { token, id: BigInt(id) }) })
+    return true
   }
 
   /** Asks the client to leave this link; the session stays until it does or the grace time passes. */
@@ -167,7 +203,7 @@ export class Session implements TunnelSession {
     if (this.state.kind !== 'attached') return
     const { link } = this.state
     this.log.warn('link is silent')
-    this.linkLost(link)
+    this.linkLost(link, 'nothing came from it for 15 s')
     link.drop()
   }
 
@@ -176,11 +212,12 @@ export class Session implements TunnelSession {
     if (before.kind === 'closed') return
     this.state = { kind: 'closed' }
     if (before.kind === 'detached') before.timer.clear()
+    const open = this.mux.channelCount
     this.mux.close(code, message)
     // After a restart of the server the client is expected back: its names stay marked as online.
     const isComingBack = code === 'shutdown'
-    for (const tunnel of this.tunnels.values()) this.release(tunnel, isComingBack)
-    this.tunnels.clear()
+    if (!isComingBack) this.news.gone({ code, reason: message }, open)
+    this.tunnels.end({ code, reason: message }, isComingBack)
     const { bytesSent, bytesReceived } = this.mux.stats
     const seconds = Math.round((this.context.clock.now() - this.beganAt) / 1_000)
     this.log.info('session over', { code, reason: message, seconds, bytesSent, bytesReceived })
@@ -188,134 +225,34 @@ export class Session implements TunnelSession {
   }
 
   private frame(frame: SessionFrame): void {
+    if (frame.case === 'targetHealth') {
+      this.tunnels.healthTold(frame.value)
+      return
+    }
     if (!this.changes.spend(1)) throw new PbtError('limit', 'tunnels are opened and closed too often')
     switch (frame.case) {
       case 'openTunnel':
-        this.openTunnel(frame.value).catch((error: unknown) => this.refuse(frame.value.tunnel, error))
+        this.tunnels.ask(frame.value)
         return
-      case 'closeTunnel': {
-        const tunnel = this.tunnels.get(frame.value.tunnel)
-        this.tunnels.delete(frame.value.tunnel)
-        if (tunnel !== undefined) this.release(tunnel, false)
+      case 'closeTunnel':
+        this.tunnels.close(frame.value.tunnel)
         return
-      }
       case 'goodbye':
         this.over('tunnel-closed', 'the client ended the session')
         return
+      case 'tokenTaken': {
+        const { id, notStored } = frame.value
+        this.token.taken(Number(id))
+        this.context.news.tokenTaken(this, notStored.slice(0, MAX_REASON_CHARS))
+        this.log.info('client took the new token', { token: this.tokenId, notStored })
+        return
+      }
       case 'newToken':
+      case 'startTunnel':
       case 'tunnelOpened':
       case 'tunnelRefused':
       case 'tunnelClosed':
         throw new PbtError('protocol', `frame "${frame.case}" does not come from a client`)
     }
-  }
-
-  private async openTunnel(open: OpenTunnel): Promise<void> {
-    if (this.tunnels.has(open.tunnel)) throw new PbtError('protocol', `tunnel ${open.tunnel} is open already`)
-    if (this.tunnels.size >= MAX_TUNNELS) throw new PbtError('limit', `a session has at most ${MAX_TUNNELS} tunnels`)
-    const tunnel = new Tunnel(this, open, address => this.context.allowlists.of(address))
-    this.tunnels.set(open.tunnel, tunnel)
-    let claimed: Claimed
-    try {
-      claimed = await this.claim(tunnel, open)
-    } catch (error) {
-      this.tunnels.delete(open.tunnel)
-      throw error
-    }
-    if (this.tunnels.get(open.tunnel) !== tunnel) {
-      this.release(tunnel, false) // closed, or the session over, while its addresses were written
-      return
-    }
-    const told = this.tell(tunnel, claimed.addresses)
-    const waiting = told.waiting.map(({ url }) => url)
-    this.log.info('tunnel online', { tunnel: tunnel.name, target: open.target, urls: told.urls, waiting })
-  }
-
-  private tell(tunnel: Tunnel, addresses: readonly Address[]): TunnelOpened {
-    const { keyring, urlOf } = this.context
-    const lacks = (address: Address) => !('number' in address) && !keyring.covers(address.key, address.key)
-    const value = create(TunnelOpenedSchema, {
-      tunnel: tunnel.index,
-      name: tunnel.name,
-      urls: addresses.filter(address => !lacks(address)).map(urlOf),
-      waiting: addresses.filter(lacks).map(address => withoutCertificate(address, urlOf(address))),
-    })
-    const before = this.told.get(tunnel)
-    if (before !== undefined && equals(TunnelOpenedSchema, before, value)) return before
-    this.told.set(tunnel, value)
-    this.mux.sendSessionFrame({ case: 'tunnelOpened', value })
-    return value
-  }
-
-  private async claim(tunnel: Tunnel, open: OpenTunnel): Promise<Claimed> {
-    const { kind } = tunnel
-    if (kind === undefined) {
-      throw new PbtError('unsupported', 'this server has no tunnels of this kind', { cure: 'upgrade pbt-server' })
-    }
-    const wish = { name: open.name.slice(0, NAME_CHARS), domains: open.domains, port: open.port }
-    const claimed = await this.context.addresses.claim(tunnel, kind === 'http' ? undefined : kind, wish)
-    tunnel.name = claimed.name
-    return claimed
-  }
-
-  private refuse(tunnel: number, cause: unknown): void {
-    const error =
-      cause instanceof PbtError
-        ? cause
-        : new PbtError('internal', 'the server could not save the tunnel', {
-            cause,
-            cure: 'look at the log of pbt-server: its disk may be full',
-          })
-    this.log.warn('tunnel refused', { code: error.code, reason: error.message, cause: String(error.cause ?? '') })
-    const value = create(TunnelRefusedSchema, {
-      tunnel,
-      reason: reasonOf(error.code),
-      message: error.message,
-      cure: error.cure,
-      mayPass: error.mayPass,
-    })
-    this.mux.sendSessionFrame({ case: 'tunnelRefused', value })
-  }
-
-  /** The tunnel is over: its addresses stay reserved, offline. */
-  private release(tunnel: Tunnel, isComingBack: boolean): void {
-    this.told.delete(tunnel)
-    this.context.addresses
-      .close(tunnel, tunnel.addresses, isComingBack)
-      .catch((error: unknown) => this.log.error('could not write that a tunnel is offline', { error: String(error) }))
-  }
-
-  /** Tells the client, where it has changed, which of its addresses serve. */
-  tellAgain(): void {
-    for (const tunnel of this.told.keys()) this.addressesChanged(tunnel)
-  }
-
-  // For the session's tunnels.
-
-  addressesChanged(tunnel: Tunnel): void {
-    if (this.told.has(tunnel)) this.tell(tunnel, tunnel.addresses)
-  }
-
-  refusedVisitor(tunnel: Tunnel, peer: string, count: number): void {
-    // The 1st, 2nd, 4th, 8th and so on: a flood cannot fill the log.
-    if ((count & (count - 1)) !== 0) return
-    this.log.warn('visitor not allowed', { tunnel: tunnel.name, visitor: peer, refused: count })
-  }
-
-  /** Ends one tunnel and tells the client why. Nothing when it is over already. */
-  closeTunnel(tunnel: Tunnel, code: ErrorCode, message: string): void {
-    if (this.tunnels.get(tunnel.index) !== tunnel) return
-    this.tunnels.delete(tunnel.index)
-    this.release(tunnel, false)
-    const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
-    this.mux.sendSessionFrame({ case: 'tunnelClosed', value })
-  }
-}
-
-function withoutCertificate({ text }: Address, url: string) {
-  return {
-    url,
-    reason: 'no certificate covers it yet',
-    cure: `add a certificate for ${text} to tls-cert and tls-key of pbt-server`,
   }
 }

@@ -5,13 +5,14 @@ import { decodeLinkFrames, type Link, PbtError } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { HelloSchema } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import { NO_NEWS } from './news.ts'
 import { Sessions, type SessionsOptions } from './sessions.ts'
 
 const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, child: () => SILENT }
 
 /** Sessions without tunnels need none of the rooms that serve tunnels. */
 function sessionsWith(random: () => number): Sessions {
-  const options = { clock: new FakeClock(), log: SILENT, random, baseDomain: 'localhost', agent: 'test' }
+  const options = { clock: new FakeClock(), log: SILENT, random, baseDomain: 'localhost', agent: 'test', news: NO_NEWS }
   return new Sessions(options as unknown as SessionsOptions)
 }
 
@@ -26,7 +27,7 @@ function join(sessions: Sessions, clientId: string, waits: number[]): void {
       if (frame.case === 'goAway') waits.push(frame.value.reconnectAfterMs)
     }
   }
-  session.attach({ write, close: () => {}, drop: () => {} }, 0)
+  session.attach({ write, address: '192.0.2.1', close: () => {}, drop: () => {} }, 0)
 }
 
 test('H7: 200 clients of a stopping server come back spread over five seconds, a single one at once', () => {

@@ -1,7 +1,8 @@
 // All sessions: who joins, who resumes, who is replaced, and how all of them end.
 import { create } from '@bufbuild/protobuf'
-import { GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
-import { type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import { type Channel, GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import { Feature, type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import type { ClientFacts } from './news.ts'
 import { Session, type SessionContext } from './session.ts'
 
 /** Sessions at once, resumable ones too: one owner's machines. */
@@ -16,6 +17,24 @@ export interface Joined {
   readonly welcome: LinkFrame
   /** For `session.attach`, once the welcome is written. */
   readonly peerReceived: number
+}
+
+/** A client that has a session. */
+export interface LiveClient extends ClientFacts {
+  /** It has a link; else it lost it and may resume. */
+  readonly isConnected: boolean
+  /** When it got its link, or lost it. */
+  readonly since: Date
+  /** To the client and back, as measured last, milliseconds; 0: not yet. */
+  readonly roundTripMs: number
+  /** The names of its tunnels. */
+  readonly tunnels: readonly string[]
+}
+
+/** Something under way; `tunnel`: its name. */
+export interface OpenChannel {
+  readonly tunnel: string
+  readonly channel: Channel
 }
 
 /** All sessions together; what only grows does so over the ends of sessions. */
@@ -77,6 +96,57 @@ export class Sessions {
     return all
   }
 
+  /** Every session, resumable ones too. */
+  all(): Iterable<Session> {
+    return this.byId.values()
+  }
+
+  /** By its id in hexadecimal. */
+  get(id: string): Session | undefined {
+    return this.byId.get(id)
+  }
+
+  /** The newest of a client. */
+  ofClient(clientId: string): Session | undefined {
+    return this.byClient.get(clientId)
+  }
+
+  /** Tunnels that the owner has ended are over, and whoever visits them is cut. */
+  endKilled(): void {
+    for (const session of this.byId.values()) session.tunnels.endKilled()
+  }
+
+  /** Every client that has a session. */
+  clients(): LiveClient[] {
+    return [...this.byClient.values()].map(liveClient)
+  }
+
+  /** The client with this id, if it has a session. */
+  client(id: string): LiveClient | undefined {
+    const session = this.byClient.get(id)
+    return session === undefined ? undefined : liveClient(session)
+  }
+
+  /** Ends the session of a client, which begins a new one by itself; false: it has none. */
+  disconnect(clientId: string, message: string): boolean {
+    const session = this.byClient.get(clientId)
+    session?.close('link-lost', message)
+    return session !== undefined
+  }
+
+  /**
+   * What is under way in all sessions, one after the other: may be gone through in parts, and has then also what comes
+   * meanwhile and not what goes. A channel whose tunnel is over is left out.
+   */
+  *openChannels(): Generator<OpenChannel, void, undefined> {
+    for (const session of this.byId.values()) {
+      for (const channel of session.mux.openChannels()) {
+        const tunnel = session.tunnels.nameOf(channel.tunnel)
+        if (tunnel !== undefined) yield { tunnel, channel }
+      }
+    }
+  }
+
   /** Requests, connections and flows under way in all sessions. */
   get channels(): number {
     let channels = 0
@@ -111,12 +181,12 @@ export class Sessions {
 
   /** All tunnels go by the allowlists that are set now. */
   judgeAgain(): void {
-    for (const session of this.byId.values()) session.judgeAgain()
+    for (const session of this.byId.values()) session.tunnels.judgeAgain()
   }
 
   /** Certificates have come or gone: clients are told which of their addresses serve. */
   tellAgain(): void {
-    for (const session of this.byId.values()) session.tellAgain()
+    for (const session of this.byId.values()) session.tunnels.tellAgain()
   }
 
   /** Ends at once all sessions whose token is worth nothing any more. */
@@ -151,7 +221,10 @@ export class Sessions {
     if (hello.resume === undefined) return undefined
     const session = this.byId.get(Buffer.from(hello.resume.sessionId).toString('hex'))
     if (session === undefined || !session.isProvenBy(hello.resume.secret)) return undefined
-    return session.tokenId === tokenId && session.clientId === hello.clientId ? session : undefined
+    if (session.clientId !== hello.clientId || !session.token.isOf(tokenId)) return undefined
+    // The client has a newer one: that it took it may have been lost with the link.
+    session.token.taken(tokenId)
+    return session
   }
 
   private joined(session: Session, resumed: boolean, peerReceived: number): Joined {
@@ -165,6 +238,7 @@ export class Sessions {
       received: BigInt(session.mux.received),
       graceMs: GRACE_MS,
       baseDomain: this.options.baseDomain,
+      features: [Feature.OWNER_ASKED, Feature.TARGET_HEALTH],
     })
     return { session, welcome: { case: 'welcome', value }, peerReceived }
   }
@@ -177,5 +251,15 @@ export class Sessions {
     this.past.creditStalls += creditStalls
     this.byId.delete(session.id.toString('hex'))
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
+  }
+}
+
+function liveClient(session: Session): LiveClient {
+  const { clientId, machineId, label, agent, minor, address, tokenId, since } = session
+  return {
+    ...{ clientId, machineId, label, agent, minor, address, tokenId, since },
+    isConnected: session.isAttached,
+    roundTripMs: session.mux.stats.roundTripMs,
+    tunnels: session.tunnelNames,
   }
 }

@@ -10,8 +10,10 @@ import {
 } from '@pbt/proto'
 import { type OpenTunnel, TunnelKind } from '@pbt/proto/tunnel/v1'
 import { Allowlist, EVERYBODY, type Judge } from '../access/allowlist.ts'
+import { peerIn } from '../access/peer-address.ts'
 import type { Address, Protocol } from './address.ts'
-import type { Holder, Loss } from './book.ts'
+import type { Holder, Loss, TunnelClient } from './book.ts'
+import type { TunnelFacts } from './news.ts'
 import type { Affinity } from './registry.ts'
 
 /** What a tunnel needs of its session. */
@@ -24,12 +26,25 @@ export interface TunnelSession {
   readonly mux: Mux
   readonly isAttached: boolean
   readonly isClosed: boolean
+  /** Its client had no room for a visitor of late. */
+  readonly isClientShort: boolean
+  noteClientShort(): void
+  /** The owner has visitors of the tunnel of this name turned away. */
+  isPaused(name: string): boolean
   /** A visitor was turned away by the allowlist, the `count`th of this tunnel. */
   refusedVisitor(tunnel: Tunnel, peer: string, count: number): void
   /** Ends the tunnel and tells the client why. */
   closeTunnel(tunnel: Tunnel, code: ErrorCode, message: string): void
   /** Tells the client what it has from now on, if it was told before. */
   addressesChanged(tunnel: Tunnel): void
+}
+
+/** What a client sees of its target. */
+export interface TargetHealth {
+  readonly isAnswering: boolean
+  readonly since: Date
+  /** Why not. */
+  readonly message: string
 }
 
 /** What a flow may be silent for when the client does not say, and at most. */
@@ -51,6 +66,11 @@ const KINDS = new Map<number, 'http' | Protocol>([
   [TunnelKind.UDP, 'udp'],
 ])
 
+/** What a tunnel's kind is called; undefined: this server has none such. */
+export function kindOf(kind: number): 'http' | Protocol | undefined {
+  return KINDS.get(kind)
+}
+
 export class Tunnel implements Holder {
   readonly index: number
   readonly kind: 'http' | Protocol | undefined
@@ -62,6 +82,10 @@ export class Tunnel implements Holder {
   /** Refused by the allowlist since the tunnel was opened. */
   refused = 0
   name = ''
+  /** Since when visitors reach it. */
+  onlineAt = new Date(0)
+  /** What its client saw last of the target, undefined before it has said. */
+  health: TargetHealth | undefined
   private readonly session: TunnelSession
   private readonly listOf: (key: string) => Judge | undefined
   /** What the client says. */
@@ -79,7 +103,7 @@ export class Tunnel implements Holder {
     this.session = session
     this.listOf = listOf
     this.index = open.tunnel
-    this.kind = KINDS.get(open.kind)
+    this.kind = kindOf(open.kind)
     this.affinity = { machineId: session.machineId, kind: this.kind ?? '', target: open.target.slice(0, 500) }
     this.description = `${session.label} (target ${open.target.slice(0, 100)})`
     this.idleTimeoutMs = Math.min(open.idleTimeoutMs, MAX_FLOW_IDLE_MS) || FLOW_IDLE_MS
@@ -87,6 +111,19 @@ export class Tunnel implements Holder {
     this.allow = open.allow
     this.wished = open.allow.length === 0 ? EVERYBODY : new Allowlist(open.allow)
     this.judgedBy = this.judges()
+  }
+
+  /** For those who hear of it. */
+  get facts(): TunnelFacts {
+    return { name: this.name, kind: this.kind ?? '', target: this.affinity.target }
+  }
+
+  get client(): TunnelClient {
+    return { id: this.session.clientId, label: this.session.label }
+  }
+
+  get isPaused(): boolean {
+    return this.session.isPaused(this.name)
   }
 
   get isAttached(): boolean {
@@ -121,8 +158,21 @@ export class Tunnel implements Holder {
     return count
   }
 
+  /** Cuts whoever is here, at both ends, and tells how many they were. */
+  cutAll(error: PbtError): number {
+    return this.session.mux.resetVisitors(this.index, () => true, error)
+  }
+
   get isNearlyFull(): boolean {
     return this.session.mux.channelCount >= MAX_CHANNELS - RESERVED_CHANNELS
+  }
+
+  get isShort(): boolean {
+    return this.isNearlyFull || this.session.isClientShort
+  }
+
+  noteShort(): void {
+    this.session.noteClientShort()
   }
 
   open(head: RequestHead, end: boolean, handler: ChannelHandler): Channel {
@@ -183,9 +233,4 @@ export class Tunnel implements Holder {
     }
     return set.length > 0 ? set : [this.wished]
   }
-}
-
-/** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
-function peerIn(endpoint: string): string {
-  return endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, '')
 }

@@ -6,3 +6,12 @@ export function urlOf(address: Address, baseDomain: string, httpsPort: number): 
   if ('number' in address) return `${address.kind}://${baseDomain}:${address.number}`
   return `https://${address.key}${httpsPort === 443 ? '' : `:${httpsPort}`}`
 }
+
+/** What a client is told of an address that visitors cannot use yet. */
+export function withoutCertificate({ text }: Address, url: string) {
+  return {
+    url,
+    reason: 'no certificate covers it yet',
+    cure: `add a certificate for ${text} to tls-cert and tls-key of pbt-server`,
+  }
+}

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { KeptAddress } from '../owner/addresses.ts'
 import { makeStore, openStore } from './store.ts'
 
 const AT = { machineId: 'machine', kind: 'http', target: '127.0.0.1:3000', allow: [] }
@@ -29,6 +30,9 @@ async function setUp(t: TestContext) {
     ])
   return { dataDir, store, addresses, shown }
 }
+
+const entriesOf = (blocks: readonly string[]) => blocks.map(block => ({ block, note: '', endsAt: undefined }))
+const blocksOf = (kept: KeptAddress | undefined) => kept?.entries.map(({ block }) => block)
 
 test('a claimed address belongs to its tunnel and is expected back until its client is gone', async t => {
   const { addresses, shown } = await setUp(t)
@@ -65,15 +69,15 @@ test('a list belongs to an address whichever tunnel has it, and other processes 
   assert.equal(await server.version(), before, 'what it changes itself')
   const blocks = ['192.0.2.1', '2001:db8::/32']
   const listed = { address: 'a', access: 'listed', blocks }
-  await addresses.setList('a', () => ({ access: 'listed', blocks }))
+  await addresses.setList('a', () => ({ access: 'listed', entries: entriesOf(blocks) }))
   const changed = await server.version()
   assert.notEqual(changed, before)
   assert.deepEqual(await server.addresses.allowlists(), [listed])
   await server.addresses.claim(TWO, ['a'])
   assert.deepEqual(await server.addresses.allowlists(), [listed])
-  await addresses.setList('a', () => ({ access: 'everybody', blocks: [] }))
+  await addresses.setList('a', () => ({ access: 'everybody', entries: [] }))
   assert.deepEqual(await server.addresses.allowlists(), [{ address: 'a', access: 'everybody', blocks: [] }])
-  await store.addresses.setList('a', () => ({ access: 'client', blocks: [] }))
+  await store.addresses.setList('a', () => ({ access: 'client', entries: [] }))
   assert.deepEqual(await server.addresses.allowlists(), [])
   assert.notEqual(await server.version(), changed)
 })
@@ -82,9 +86,12 @@ test('a list is changed from what it is at that moment, however many change it a
   const { addresses } = await setUp(t)
   const blocks = Array.from({ length: 20 }, (_, index) => `192.0.2.${index}`)
   const add = (block: string) =>
-    addresses.setList('a', before => ({ access: 'listed', blocks: [...(before?.blocks ?? []), block] }))
+    addresses.setList('a', before => ({
+      access: 'listed',
+      entries: [...(before?.entries ?? []), ...entriesOf([block])],
+    }))
   await Promise.all(blocks.map(add))
-  assert.deepEqual((await addresses.find('a'))?.blocks, blocks)
+  assert.deepEqual(blocksOf(await addresses.find('a')), blocks)
   const refuse = () => {
     throw new Error('not this one')
   }
@@ -95,10 +102,13 @@ test('a list is changed from what it is at that moment, however many change it a
 test('a list may have as many blocks as can be, and more than 1,000 addresses can be kept', async t => {
   const { addresses } = await setUp(t)
   const blocks = Array.from({ length: 10_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`)
-  assert.deepEqual((await addresses.setList('a', () => ({ access: 'listed', blocks }))).blocks, blocks)
+  assert.deepEqual(
+    blocksOf(await addresses.setList('a', () => ({ access: 'listed', entries: entriesOf(blocks) }))),
+    blocks,
+  )
   assert.deepEqual((await addresses.allowlists())[0]?.blocks, blocks)
   assert.deepEqual(
-    (await addresses.setList('a', () => ({ access: 'listed', blocks: blocks.slice(9_999) }))).blocks,
+    blocksOf(await addresses.setList('a', () => ({ access: 'listed', entries: entriesOf(blocks.slice(9_999)) }))),
     blocks.slice(9_999),
   )
   for (let from = 0; from < 1_500; from += 30)
@@ -111,15 +121,15 @@ test('a list may have as many blocks as can be, and more than 1,000 addresses ca
 
 test('the owner sees each address with its tunnel, its target, and both lists', async t => {
   const { addresses } = await setUp(t)
-  assert.ok(await addresses.add('later'))
-  assert.ok(!(await addresses.add('later')))
+  assert.ok(await addresses.add(['later'], ''))
+  assert.ok(!(await addresses.add(['later'], '')))
   await addresses.claim(TWO, ['app'])
-  await addresses.setList('app', () => ({ access: 'listed', blocks: [] }))
+  await addresses.setList('app', () => ({ access: 'listed', entries: [] }))
   const all = (await addresses.list()).map(({ createdAt, lastUsedAt, ...rest }) => {
     assert.ok(createdAt instanceof Date)
     return { ...rest, isUsed: lastUsedAt instanceof Date }
   })
-  const common = { blocks: [], note: '' }
+  const common = { entries: [], isMapped: false, note: '' }
   const mine = { address: 'app', tunnel: 'two', target: TWO.target, access: 'listed', clientBlocks: TWO.allow }
   const later = { address: 'later', tunnel: '', target: '', access: 'client', clientBlocks: [] }
   assert.deepEqual(all, [

@@ -1,9 +1,9 @@
 // The addresses that are remembered, whatever their kind: which tunnel has each, for which target, and who may visit it.
-import type { AddressRecords, KeptAddress, KeptList } from '../owner/addresses.ts'
+import type { AddressRecords, KeptAddress, KeptList, ListEntry } from '../owner/addresses.ts'
 import type { AddressStore, StoredAddress } from '../relay/addresses.ts'
 import type { StoredAllowlist } from '../relay/allowlists.ts'
 import type { TunnelRecord } from '../relay/book.ts'
-import type { Address, PrismaClient, Tunnel } from './generated/client.ts'
+import type { Address, AllowlistEntry, PrismaClient, Tunnel } from './generated/client.ts'
 
 /** So many values stand in one statement: SQLite takes 999 in its older builds. */
 const VALUES = 500
@@ -28,10 +28,15 @@ export class AddressTable implements AddressStore, AddressRecords {
   }
 
   /** The addresses belong to this tunnel, whose client is there, when this resolves; all or none. */
-  async claim({ name, allow, ...owner }: TunnelRecord, addresses: readonly string[]): Promise<void> {
+  async claim({ name, allow, client, ...owner }: TunnelRecord, addresses: readonly string[]): Promise<void> {
     const { machineId, target } = owner
     const lastOnlineAt = new Date()
-    const known = { ...owner, allow: allow.join(' '), lastOnlineAt }
+    const known = {
+      ...owner,
+      ...(client && { clientId: client.id, clientLabel: client.label }),
+      allow: allow.join(' '),
+      lastOnlineAt,
+    }
     const use = { isExpected: true, machineId, target, lastUsedAt: lastOnlineAt, tunnel: { connect: { name } } }
     await this.prisma.$transaction([
       this.prisma.tunnel.upsert({ where: { name }, create: { name, ...known }, update: known }),
@@ -43,7 +48,11 @@ export class AddressTable implements AddressStore, AddressRecords {
 
   /** Their client has gone for good: nobody is expected back after a restart. */
   async setUnexpected(addresses: readonly string[]): Promise<void> {
-    await this.prisma.address.updateMany({ where: { address: { in: [...addresses] } }, data: { isExpected: false } })
+    const where = { address: { in: [...addresses] } }
+    await this.prisma.$transaction([
+      this.prisma.address.updateMany({ where, data: { isExpected: false } }),
+      this.prisma.tunnel.updateMany({ where: { addresses: { some: where } }, data: { lastOnlineAt: new Date() } }),
+    ])
   }
 
   /** The allowlists that are set for addresses, by the addresses' texts. */
@@ -53,11 +62,11 @@ export class AddressTable implements AddressStore, AddressRecords {
       select: { id: true, address: true, access: true },
       orderBy: { address: 'asc' },
     })
-    const blocks = await this.blocks()
+    const entries = await this.entries()
     return rows.map(({ id, address, access }) => ({
       address,
       access: access === 'everybody' ? access : 'listed',
-      blocks: blocks.get(id) ?? [],
+      blocks: (entries.get(id) ?? []).map(({ block }) => block),
     }))
   }
 
@@ -66,9 +75,9 @@ export class AddressTable implements AddressStore, AddressRecords {
   /** Every address with what is known of it, by its text. */
   async list(): Promise<KeptAddress[]> {
     const tunnels = new Map((await this.tunnels()).map(tunnel => [tunnel.id, tunnel]))
-    const blocks = await this.blocks()
+    const entries = await this.entries()
     const rows = await this.prisma.address.findMany({ orderBy: { address: 'asc' } })
-    return rows.map(row => kept(row, tunnels.get(row.tunnelId ?? 0), blocks.get(row.id) ?? []))
+    return rows.map(row => kept(row, tunnels.get(row.tunnelId ?? 0), entries.get(row.id) ?? []))
   }
 
   /** One of them; undefined when there is no such address. */
@@ -76,12 +85,51 @@ export class AddressTable implements AddressStore, AddressRecords {
     return (await found(this.prisma, address))?.kept
   }
 
-  /** Keeps an address that no tunnel has used; false, and nothing has changed, when it is kept already. */
-  async add(address: string): Promise<boolean> {
-    // One statement, so that of two at once only one succeeds.
-    const added = await this.prisma.$executeRaw`
-      INSERT OR IGNORE INTO addresses (address, createdAt) VALUES (${address}, ${new Date()})`
-    return added === 1
+  /** Keeps addresses that no tunnel has used; false, and nothing has changed, when one is kept already. */
+  async add(addresses: readonly string[], note: string): Promise<boolean> {
+    return await this.prisma.$transaction(async prisma => {
+      if ((await prisma.address.count({ where: { address: { in: [...addresses] } } })) > 0) return false
+      await prisma.address.createMany({ data: addresses.map(address => ({ address, note })) })
+      return true
+    })
+  }
+
+  /** False when there is no such address. */
+  async setNote(address: string, note: string): Promise<boolean> {
+    return (await this.prisma.address.updateMany({ where: { address }, data: { note } })).count === 1
+  }
+
+  /** Gives the address to a tunnel, '' for none any more; one that is not known is kept from then on. False when there is no such tunnel. */
+  async map(address: string, name: string): Promise<boolean> {
+    return await this.prisma.$transaction(async prisma => {
+      const where = { address }
+      if (name === '') {
+        // It is reserved from now on, whoever had it.
+        const data = { isMapped: false, tunnelId: null, machineId: '', target: '' }
+        await prisma.address.upsert({ where, create: { address, ...data }, update: data })
+        return true
+      }
+      const tunnel = await prisma.tunnel.findUnique({ where: { name } })
+      if (tunnel === null) return false
+      const { id: tunnelId, machineId, target } = tunnel
+      const data = { isMapped: true, tunnelId, machineId, target }
+      await prisma.address.upsert({ where, create: { address, ...data }, update: data })
+      return true
+    })
+  }
+
+  /** Of a tunnel that there is or was: http, tcp or udp. */
+  async kindOf(name: string): Promise<string | undefined> {
+    return (await this.prisma.tunnel.findUnique({ where: { name } }))?.kind
+  }
+
+  /** When the next entry of an allowlist ends; undefined when none does. */
+  async nextEnd(): Promise<Date | undefined> {
+    const row = await this.prisma.allowlistEntry.findFirst({
+      where: { endsAt: { gt: new Date() } },
+      orderBy: { endsAt: 'asc' },
+    })
+    return row?.endsAt ?? undefined
   }
 
   /** Forgets the address with its allowlist; false when there is no such address. */
@@ -96,17 +144,25 @@ export class AddressTable implements AddressStore, AddressRecords {
   async setList(address: string, change: (before: KeptAddress | undefined) => KeptList): Promise<KeptAddress> {
     return await this.prisma.$transaction(async prisma => {
       const before = await found(prisma, address)
-      const { access, blocks } = change(before?.kept)
+      const { access, entries } = change(before?.kept)
       const where = { address }
       const { id } = await prisma.address.upsert({ where, create: { address, access }, update: { access } })
-      // Those that stay keep their note, their end and their place.
-      const wanted = new Set(blocks)
+      await prisma.allowlistEntry.deleteMany({ where: { addressId: id, endsAt: { lte: new Date() } } })
+      // Those that stay keep their place.
+      const wanted = new Map(entries.map(entry => [entry.block, entry]))
       const gone = before?.entries.filter(({ block }) => !wanted.has(block)) ?? []
       for (const some of inPortions(gone)) {
         await prisma.allowlistEntry.deleteMany({ where: { id: { in: some.map(entry => entry.id) } } })
       }
-      const present = new Set(before?.entries.map(({ block }) => block))
-      const added = blocks.filter(block => !present.has(block)).map(block => ({ addressId: id, block }))
+      const present = new Map(before?.entries.map(entry => [entry.block, entry]))
+      for (const { block, note, endsAt = null } of entries) {
+        const known = present.get(block)
+        if (known === undefined || (known.note === note && known.endsAt?.getTime() === endsAt?.getTime())) continue
+        await prisma.allowlistEntry.update({ where: { id: known.id }, data: { note, endsAt } })
+      }
+      const added = entries
+        .filter(({ block }) => !present.has(block))
+        .map(({ block, note, endsAt = null }) => ({ addressId: id, block, note, endsAt }))
       for (const data of inPortions(added)) await prisma.allowlistEntry.createMany({ data })
       const after = await found(prisma, address)
       if (after === undefined) throw new Error(`the address ${address} was written and is not there`)
@@ -120,16 +176,12 @@ export class AddressTable implements AddressStore, AddressRecords {
   }
 
   /** By the address's id. */
-  private async blocks(): Promise<Map<number, string[]>> {
-    const byAddress = new Map<number, string[]>()
-    const entries = await this.prisma.allowlistEntry.findMany({
-      select: { addressId: true, block: true },
-      orderBy: { id: 'asc' },
-    })
-    for (const { addressId, block } of entries) {
-      const blocks = byAddress.get(addressId) ?? []
-      byAddress.set(addressId, blocks)
-      blocks.push(block)
+  private async entries(): Promise<Map<number, ListEntry[]>> {
+    const byAddress = new Map<number, ListEntry[]>()
+    for (const row of await this.prisma.allowlistEntry.findMany({ where: hasNotEnded(), orderBy: { id: 'asc' } })) {
+      const entries = byAddress.get(row.addressId) ?? []
+      byAddress.set(row.addressId, entries)
+      entries.push(entryOf(row))
     }
     return byAddress
   }
@@ -138,22 +190,31 @@ export class AddressTable implements AddressStore, AddressRecords {
 async function found(prisma: Pick<PrismaClient, 'address'>, address: string) {
   const row = await prisma.address.findUnique({
     where: { address },
-    include: { tunnel: true, entries: { orderBy: { id: 'asc' } } },
+    include: { tunnel: true, entries: { where: hasNotEnded(), orderBy: { id: 'asc' } } },
   })
   if (row === null) return undefined
-  const blocks = row.entries.map(({ block }) => block)
-  return { entries: row.entries, kept: kept(row, row.tunnel ?? undefined, blocks) }
+  return { entries: row.entries, kept: kept(row, row.tunnel ?? undefined, row.entries.map(entryOf)) }
 }
 
-function kept(row: Address, tunnel: Pick<Tunnel, 'name' | 'allow'> | undefined, blocks: string[]): KeptAddress {
-  const { address, access, target, isExpected, note, createdAt, lastUsedAt } = row
+/** Entries that have ended are as if they were not there; they are deleted with the next change of their list. */
+function hasNotEnded() {
+  return { OR: [{ endsAt: null }, { endsAt: { gt: new Date() } }] }
+}
+
+function entryOf({ block, note, endsAt }: AllowlistEntry): ListEntry {
+  return { block, note, endsAt: endsAt ?? undefined }
+}
+
+function kept(row: Address, tunnel: Pick<Tunnel, 'name' | 'allow'> | undefined, entries: ListEntry[]): KeptAddress {
+  const { address, access, target, isExpected, isMapped, note, createdAt, lastUsedAt } = row
   return {
     address,
     tunnel: tunnel?.name ?? '',
+    isMapped,
     target,
     isExpected,
     access: access === 'everybody' || access === 'listed' ? access : 'client',
-    blocks,
+    entries,
     clientBlocks: wordsIn(tunnel?.allow ?? ''),
     note,
     createdAt,

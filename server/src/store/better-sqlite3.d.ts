@@ -18,6 +18,9 @@ declare module 'better-sqlite3' {
       close(): this
     }
   }
-  const Database: new (file: string, options?: { timeout?: number }) => Database.Database
+  const Database: new (
+    file: string,
+    options?: { timeout?: number; readonly?: boolean; fileMustExist?: boolean },
+  ) => Database.Database
   export = Database
 }

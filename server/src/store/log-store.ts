@@ -1,103 +1,111 @@
-// The access log as it is remembered: hands batches and questions to the thread that has the database.
-import { Worker } from 'node:worker_threads'
+// The access log as it is remembered: hands batches to the thread that writes the database, and questions to the one that reads it.
+import { join } from 'node:path'
+import { Failure } from '../failure.ts'
 import type { AccessBatch } from '../observe/access-log.ts'
-import type { AccessRecord } from '../observe/access-record.ts'
-import type { AccessQuery, FigureRow, LogLimits, MinuteQuery } from './log-database.ts'
+import type { Counts, KeptFigures, MinuteSpan } from '../owner/metrics.ts'
+import type { FoundRecords, KeptRecords, RecordQuery } from '../owner/record-search.ts'
+import { databaseFailure } from './failures.ts'
+import type { LogLimits } from './log-database.ts'
+import type { TotalRow } from './log-reader.ts'
+import { LOG_FILE } from './log-schema.ts'
+import { LogThread } from './log-thread.ts'
 
-export type Job =
-  | { readonly kind: 'write'; readonly batch: AccessBatch }
-  | { readonly kind: 'records'; readonly query: AccessQuery }
-  | { readonly kind: 'minutes'; readonly query: MinuteQuery }
+export type WriteJob = { readonly kind: 'write'; readonly batch: AccessBatch } | { readonly kind: 'open' }
+
+export type ReadJob =
+  | { readonly kind: 'search'; readonly query: RecordQuery; readonly budgetMs: number }
+  | { readonly kind: 'sum'; readonly tunnel: string | undefined; readonly span: MinuteSpan }
+  | { readonly kind: 'byTunnel'; readonly span: MinuteSpan }
+  | {
+      readonly kind: 'series'
+      readonly tunnel: string | undefined
+      readonly span: MinuteSpan
+      readonly stepMinutes: number
+    }
   | { readonly kind: 'totals' }
-  | { readonly kind: 'close' }
 
-export type Outcome = { readonly value: unknown } | { readonly error: string; readonly code: string }
-
-export interface WorkerSettings {
+export interface WriterSettings {
   readonly dataDir: string
   readonly limits: LogLimits
 }
 
-/** A batch and a page of rows need little; a thread without limits would take a young generation as large as the server's. */
-const MEMORY = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 }
-/** How long a closing server waits for the database to be closed, milliseconds. */
-const CLOSE_MS = 2_000
+/** What a page of a search may take of its thread, milliseconds; less while others wait. */
+const SEARCH_MS = 100
+const LEAST_SEARCH_MS = 20
+/** Questions that wait at once. */
+const MAX_QUESTIONS = 32
 
-interface Waiter {
-  resolve(value: unknown): void
-  reject(error: Error): void
-}
+export class LogStore implements KeptRecords, KeptFigures {
+  private readonly file: string
+  private readonly writer: LogThread<WriteJob>
+  private readonly reader: LogThread<ReadJob>
+  /** Questions that wait for an answer. */
+  private asked = 0
+  /** The database is there, and of this version. */
+  private ready: Promise<unknown> | undefined
 
-export class LogStore {
-  private readonly settings: WorkerSettings
-  private worker: Worker | undefined
-  private readonly waiters = new Map<number, Waiter>()
-  private number = 0
-
-  constructor(settings: WorkerSettings) {
-    this.settings = settings
+  constructor(settings: WriterSettings) {
+    this.file = join(settings.dataDir, LOG_FILE)
+    const file = new URL('./log-worker.ts', import.meta.url)
+    this.writer = new LogThread({ name: 'access-log', file, workerData: settings })
+    const readerFile = new URL('./log-read-worker.ts', import.meta.url)
+    this.reader = new LogThread({ name: 'log-search', file: readerFile, workerData: settings.dataDir })
   }
 
   /** Rejects with what the database says; what was not written is not in it. */
   readonly write = async (batch: AccessBatch): Promise<void> => {
-    await this.ask({ kind: 'write', batch })
+    await this.writer.ask({ kind: 'write', batch })
   }
 
-  async records(query: AccessQuery): Promise<AccessRecord[]> {
-    return (await this.ask({ kind: 'records', query })) as AccessRecord[]
+  // All that follow reject with Failure `limited` when too many ask, and with what the database says.
+
+  async search(query: RecordQuery): Promise<FoundRecords> {
+    const budgetMs = Math.max(LEAST_SEARCH_MS, SEARCH_MS / (this.asked + 1))
+    return (await this.ask({ kind: 'search', query, budgetMs })) as FoundRecords
   }
 
-  async minutes(query: MinuteQuery): Promise<FigureRow[]> {
-    return (await this.ask({ kind: 'minutes', query })) as FigureRow[]
+  async sum(tunnel: string | undefined, span: MinuteSpan): Promise<Counts> {
+    return (await this.ask({ kind: 'sum', tunnel, span })) as Counts
   }
 
-  async totals(): Promise<FigureRow[]> {
-    return (await this.ask({ kind: 'totals' })) as FigureRow[]
+  async byTunnel(span: MinuteSpan): Promise<ReadonlyMap<string, Counts>> {
+    return (await this.ask({ kind: 'byTunnel', span })) as Map<string, Counts>
+  }
+
+  async series(
+    tunnel: string | undefined,
+    span: MinuteSpan,
+    stepMinutes: number,
+  ): Promise<ReadonlyMap<number, Counts>> {
+    return (await this.ask({ kind: 'series', tunnel, span, stepMinutes })) as Map<number, Counts>
+  }
+
+  /** Since each tunnel was first seen. */
+  async totals(): Promise<TotalRow[]> {
+    return (await this.ask({ kind: 'totals' })) as TotalRow[]
   }
 
   async close(): Promise<void> {
-    if (this.worker === undefined) return
-    const closed = this.ask({ kind: 'close' }).catch(() => {})
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, CLOSE_MS)
-    })
-    await Promise.race([closed, late])
-    clearTimeout(timer)
-    await this.worker?.terminate()
+    await this.reader.close()
+    await this.writer.close()
   }
 
-  private ask(job: Job): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const number = ++this.number
-      this.waiters.set(number, { resolve, reject })
-      this.thread().postMessage({ number, job })
-    })
-  }
-
-  /** The thread; another one when the last one died. */
-  private thread(): Worker {
-    if (this.worker !== undefined) return this.worker
-    const worker = new Worker(new URL('./log-worker.ts', import.meta.url), {
-      workerData: this.settings,
-      resourceLimits: MEMORY,
-      name: 'access-log',
-    })
-    worker.unref()
-    worker.on('message', ({ number, outcome }: { number: number; outcome: Outcome }) => {
-      const waiter = this.waiters.get(number)
-      this.waiters.delete(number)
-      if ('error' in outcome) waiter?.reject(Object.assign(new Error(outcome.error), { code: outcome.code }))
-      else waiter?.resolve(outcome.value)
-    })
-    worker.on('error', () => {}) // 'exit' follows
-    worker.on('exit', () => {
-      if (this.worker === worker) this.worker = undefined
-      const waiters = [...this.waiters.values()]
-      this.waiters.clear()
-      for (const { reject } of waiters) reject(new Error('the thread of the access log ended'))
-    })
-    this.worker = worker
-    return worker
+  private async ask(job: ReadJob): Promise<unknown> {
+    if (this.asked >= MAX_QUESTIONS) {
+      throw new Failure('limited', `${MAX_QUESTIONS} questions to the access log wait, as many as can`, {
+        cure: 'try again in a moment',
+      })
+    }
+    this.asked++
+    try {
+      this.ready ??= this.writer.ask({ kind: 'open' })
+      await this.ready
+      return await this.reader.ask(job)
+    } catch (error) {
+      this.ready = undefined
+      throw databaseFailure(error, this.file)
+    } finally {
+      this.asked--
+    }
   }
 }

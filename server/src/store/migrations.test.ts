@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
+import type { KeptAddress } from '../owner/addresses.ts'
 import { keptAddress } from '../relay/address.ts'
 import { migrate } from './migrate.ts'
 import { openStore } from './store.ts'
@@ -74,15 +75,15 @@ async function checkWhole(directory: string): Promise<void> {
         assert.deepEqual([target, isExpected, lastUsedAt], [`127.0.0.1:${index}`, index % 2 === 1, new Date(AT)])
       }
       const blocks = index % 3 === 0 ? [] : [`192.0.2.${index % 256}`, `2001:db8::${index}/128`]
-      assert.deepEqual([name.access, name.blocks], [blocks.length === 0 ? 'everybody' : 'listed', blocks])
+      assert.deepEqual([name.access, blocksOf(name)], [blocks.length === 0 ? 'everybody' : 'listed', blocks])
       assert.deepEqual(
-        [port.access, port.blocks, port.tunnel],
+        [port.access, blocksOf(port), port.tunnel],
         ['client', [], index === 0 ? 'tcp-20000-port-2' : `tcp-${20_000 + index}`],
       )
     }
     for (const address of ['app.mine.uk', 'tcp:30000']) {
       const kept = all.get(address)
-      assert.deepEqual([kept?.access, kept?.blocks, kept?.tunnel], ['listed', ['192.0.2.1'], ''])
+      assert.deepEqual([kept?.access, blocksOf(kept), kept?.tunnel], ['listed', ['192.0.2.1'], ''])
     }
     // As the relay reads them: the texts are those of addresses, each target has what it had.
     for (const { address, affinity } of await store.addresses.load()) {
@@ -95,6 +96,8 @@ async function checkWhole(directory: string): Promise<void> {
     await store.close()
   }
 }
+
+const blocksOf = (kept: KeptAddress | undefined) => kept?.entries.map(({ block }) => block)
 
 test('H17: a database with 1,000 names, ports and lists keeps all of them, and an older server refuses the new one', async t => {
   const { directory, file } = older(t)
@@ -149,7 +152,7 @@ test('a list of a tunnel became one of each of its addresses, and still is', asy
   db.close()
   const store = await openStore(directory)
   t.after(() => store.close())
-  const all = (await store.addresses.list()).map(({ address, access, blocks }) => [address, access, ...blocks])
+  const all = (await store.addresses.list()).map(kept => [kept.address, kept.access, ...(blocksOf(kept) ?? [])])
   assert.deepEqual(all, [
     ['app', 'listed', '192.0.2.1', '2001:db8::/32'],
     ['open', 'client'],

@@ -1,6 +1,8 @@
 // Opens what is kept: the database of what lasts, and the log of what visitors do.
+import { countedAs } from '../access/peer-address.ts'
 import { AccessLog } from '../observe/access-log.ts'
 import type { Log } from '../observe/log.ts'
+import { Refusals } from '../observe/refusals.ts'
 import { holdDataDir } from './data-hold.ts'
 import { LogStore } from './log-store.ts'
 import { isSetUp, openStore, type Store } from './store.ts'
@@ -18,6 +20,9 @@ export interface StoresOptions {
 export interface Stores {
   readonly store: Store
   readonly access: AccessLog
+  /** What visitors did, to be asked. */
+  readonly records: LogStore
+  readonly turnedAway: Refusals
   /** Ends when what visitors did is written; after everything that writes. */
   end(): Promise<void>
 }
@@ -47,9 +52,11 @@ async function openAll({ dataDir, accessLogDays, accessLogBytes, log }: StoresOp
   try {
     // A file that cannot be written stops nothing.
     const logStore = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogBytes } })
+    const turnedAway = new Refusals(countedAs)
     const access = new AccessLog({
       write: logStore.write,
       hasRecords: accessLogDays > 0,
+      refusals: turnedAway,
       log: log.child({ room: 'observe' }),
     })
     const end = async () => {
@@ -57,7 +64,7 @@ async function openAll({ dataDir, accessLogDays, accessLogBytes, log }: StoresOp
       await logStore.close()
       await store.close()
     }
-    return { store, access, end }
+    return { store, access, records: logStore, turnedAway, end }
   } catch (error) {
     await store.close()
     throw error

@@ -192,7 +192,10 @@ test('who waits too long for another program is told so, and nothing has changed
     store.addresses.claim(OWNER, ['new']),
     store.addresses.setUnexpected(['app']),
     store.addresses.claim({ ...OWNER, kind: 'tcp' }, ['tcp:20000']),
-    store.addresses.setList('app', () => ({ access: 'listed', blocks: ['192.0.2.1'] })),
+    store.addresses.setList('app', () => ({
+      access: 'listed',
+      entries: [{ block: '192.0.2.1', note: '', endsAt: undefined }],
+    })),
     store.tokens.replace(Buffer.alloc(32, 3), 'new'),
   ]
   const turns = longestTurn(Promise.allSettled(writes))

@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { Failure } from '../failure.ts'
 import { AddressTable } from './addresses.ts'
+import { ClientTable } from './clients.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
+import { EventTable } from './events.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
 import { migrate } from './migrate.ts'
+import { PanelSessions } from './panel-sessions.ts'
 import { PATIENCE_MS, patient, SLEEP_MS } from './patience.ts'
 import { Tokens } from './tokens.ts'
+import { TunnelTable } from './tunnels.ts'
 
 /** The number of `PRAGMA synchronous = FULL`. */
 const SYNCHRONOUS_FULL = 2
@@ -20,6 +24,10 @@ const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrat
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable
+  readonly tunnels: TunnelTable
+  readonly clients: ClientTable
+  readonly events: EventTable
+  readonly panelSessions: PanelSessions
   /** Migrations applied when it was opened. */
   readonly applied: readonly string[]
   /** Another number after each change by another process, the same one otherwise. */
@@ -68,6 +76,10 @@ async function open(file: string): Promise<Store> {
     return {
       tokens: inWords(new Tokens(prisma), file),
       addresses: inWords(new AddressTable(prisma), file),
+      tunnels: inWords(new TunnelTable(prisma), file),
+      clients: inWords(new ClientTable(prisma), file),
+      events: inWords(new EventTable(prisma), file),
+      panelSessions: inWords(new PanelSessions(prisma), file),
       applied,
       version: async () => {
         const [row] = await prisma.$queryRaw<{ data_version: bigint }[]>`PRAGMA data_version`

@@ -53,6 +53,18 @@ export class Tokens implements TokenRecords {
     }))
   }
 
+  /** When the next token ends; undefined when none does. */
+  async nextEnd(): Promise<Date | undefined> {
+    const row = await this.prisma.token.findFirst({ where: { endsAt: { gt: new Date() } }, orderBy: { endsAt: 'asc' } })
+    return row?.endsAt ?? undefined
+  }
+
+  /** When this token ended; undefined when there never was one, or it is valid. */
+  async endOf(hash: Buffer): Promise<Date | undefined> {
+    const row = await this.prisma.token.findUnique({ where: { hash: hash.toString('hex') } })
+    return row?.endsAt ?? undefined
+  }
+
   /** Keeps a new token, the only one without an end from then on; all others have ended. All or nothing. */
   async replace(hash: Buffer, label: string): Promise<void> {
     const now = new Date()

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { AccessRecord } from '../../src/observe/access-record.ts'
-import { LogDatabase } from '../../src/store/log-database.ts'
+import { type ReadLog, readLog } from '../support/access-log.ts'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
 import {
   type RunningServer,
@@ -19,15 +19,8 @@ import {
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
 
-const LIMITS = { days: 14, bytes: 500_000_000 }
 /** Only a failure waits for it. */
 const WAIT_MS = 30_000
-
-function openLog(t: TestContext, dataDir: string): LogDatabase {
-  const log = new LogDatabase(dataDir, LIMITS)
-  t.after(() => log.close())
-  return log
-}
 
 /** Looks again until it finds; the server writes four times a second. */
 async function until<T>(find: () => T | undefined, what: string): Promise<T> {
@@ -40,7 +33,7 @@ async function until<T>(find: () => T | undefined, what: string): Promise<T> {
   }
 }
 
-function record(log: LogDatabase, match: Partial<AccessRecord>): Promise<AccessRecord> {
+function record(log: ReadLog, match: Partial<AccessRecord>): Promise<AccessRecord> {
   const entries = Object.entries(match)
   return until(
     () =>
@@ -65,7 +58,7 @@ test('requests are recorded with what they were, and never with their query', as
     response.writeHead(request.url === '/teapot' ? 418 : 200).end('hello')
   })
   const { server } = await startPbt(t, target)
-  const log = openLog(t, server.dataDir)
+  const log = readLog(t, server.dataDir)
   const before = Date.now()
   await rawRequest(t, server, get('/path?secret=1'))
   const row = await record(log, { summary: 'GET /path' })
@@ -91,8 +84,13 @@ test('requests are recorded with what they were, and never with their query', as
   const [totals] = log.totals().filter(({ tunnel }) => tunnel === 'app')
   assert.equal(totals?.requests, 2)
   assert.equal(totals?.status4xx, 1)
-  const minute = Math.floor(Date.now() / 60_000)
-  assert.ok(log.minutes({ tunnel: 'app', from: minute - 2, to: minute + 1 }).length > 0)
+  const figures = log.figures('app')
+  assert.deepEqual([figures.requests, figures.bytesOut], [2, 10])
+  assert.equal(
+    figures.firstBytes.reduce((sum, count) => sum + count, 0),
+    2,
+    'of both it was counted how long the answer took to begin',
+  )
 })
 
 test('an answer that breaks off, a visitor who leaves, and a dead target have their reasons', async t => {
@@ -101,7 +99,7 @@ test('an answer that breaks off, a visitor who leaves, and a dead target have th
     if (request.url === '/broken') setImmediate(() => response.destroy())
   })
   const { server } = await startPbt(t, target)
-  const log = openLog(t, server.dataDir)
+  const log = readLog(t, server.dataDir)
   await rawRequest(t, server, get('/broken'))
   await record(log, { summary: 'GET /broken', status: 200, reason: 'target-broke' })
   const visitor = await rawVisitor(t, server)
@@ -126,7 +124,7 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
       }),
   )
   const { server } = await startPbt(t, target)
-  const log = openLog(t, server.dataDir)
+  const log = readLog(t, server.dataDir)
   const visitor = await rawVisitor(t, server)
   visitor.send('GET /ws?t=1 HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   await visitor.until(/101 Switching/)
@@ -157,7 +155,7 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
 test('records and figures survive kill -9, and figures go on from there', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
   const { server } = await startPbt(t, target)
-  const log = openLog(t, server.dataDir)
+  const log = readLog(t, server.dataDir)
   await requests(t, server, 20)
   await until(() => (log.records({ tunnel: 'app', limit: 100 }).length === 20 ? true : undefined), '20 records')
   await server.program.end('SIGKILL')
@@ -175,7 +173,7 @@ test('an orderly stop writes what waits', async t => {
   await requests(t, server, 5)
   await client.end()
   await server.program.end()
-  assert.equal(openLog(t, server.dataDir).records({ tunnel: 'app', limit: 100 }).length, 5)
+  assert.equal(readLog(t, server.dataDir).records({ tunnel: 'app', limit: 100 }).length, 5)
 })
 
 test('a log that cannot be written loses records, never requests, and goes on by itself', async t => {
@@ -200,12 +198,12 @@ test('a log that cannot be written loses records, never requests, and goes on by
     'a line that it is written again',
   )
   await rawRequest(t, again, get('/after'))
-  await record(openLog(t, server.dataDir), { summary: 'GET /after' })
+  await record(readLog(t, server.dataDir), { summary: 'GET /after' })
 })
 
 test('E8, E9: floods of unknown hosts are counted, and only some recorded', async t => {
   const server = await startServer(t)
-  const log = openLog(t, server.dataDir)
+  const log = readLog(t, server.dataDir)
   const visitor = await rawVisitor(t, server)
   const count = 3_000
   for (let index = 0; index < count; index++) visitor.send(`GET / HTTP/1.1\r\nHost: n${index}.localhost\r\n\r\n`)

@@ -124,12 +124,6 @@ const REFUSED: readonly (readonly [name: string, request: string])[] = [
         `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n${chunks}`,
       ] as const,
   ),
-  ['upgrade with HTTP/1.0', `GET / HTTP/1.0\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
-  ['WebSocket with POST', `POST / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
-  [
-    'upgrade with a body',
-    `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nabcd`,
-  ],
   ['too many fields', `GET / HTTP/1.1\r\n${HOST}${'a: b\r\n'.repeat(250)}\r\n`],
   ['too large a head', `GET / HTTP/1.1\r\n${HOST}a: ${'b'.repeat(90_000)}\r\n\r\n`],
 ]

@@ -1,7 +1,7 @@
 // Reverse proxies in front of the server, trusted and not: whom allowlists, limits, records and targets see.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { LogDatabase } from '../../src/store/log-database.ts'
+import { readLog } from '../support/access-log.ts'
 import { type RunningServer, startClient, startPbt } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawVisitor } from '../support/visitors.ts'
@@ -119,8 +119,7 @@ test('B5: an allowlist judges the visitor behind a trusted proxy, for each reque
     assert.match(upgrade.text, new RegExp(`^HTTP/1.1 ${status} `))
   }
   await server.program.end()
-  const log = new LogDatabase(server.dataDir, { days: 14, bytes: 500_000_000 })
-  t.after(() => log.close())
+  const log = readLog(t, server.dataDir)
   const found = new Set(log.records({ limit: 1_000 }).map(({ visitor }) => visitor))
   for (const address of ['203.0.113.7', '198.51.100.1', 'unknown', STRANGER]) assert.ok(found.has(address), address)
 })

@@ -79,6 +79,7 @@ async function openEdge(t: TestContext, clock: FakeClock, keyring: Keyring, base
     tunnels: { lookup: () => ({ state: 'unknown' }), whenKnown: () => undefined },
     keyring,
     acceptLink: socket => socket.resume(),
+    acceptAdmin: socket => socket.resume(),
     servesPlainHttp: true,
     responseTimeoutMs: 0,
     leastBodyRate: 0,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { LogDatabase } from '../../src/store/log-database.ts'
+import { readLog } from '../support/access-log.ts'
 import { startClient, startServer } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawVisitor } from '../support/visitors.ts'
@@ -60,8 +60,7 @@ test('H1: of a killed client, visitors who only waited are told 503 offline, and
   for (const { socket } of [served, ...Object.values(waiting)]) socket.destroy()
   session.destroy()
   await server.program.end()
-  const log = new LogDatabase(server.dataDir, { days: 14, bytes: 500_000_000 })
-  t.after(() => log.close())
+  const log = readLog(t, server.dataDir)
   const reasons = log.records({ limit: 100 }).map(({ kind, reason }) => `${kind} ${reason}`)
   const expected = ['http link-lost', ...Array(5).fill('http offline'), 'tcp offline', 'websocket offline']
   assert.deepEqual(reasons.sort(), expected)

@@ -30,7 +30,7 @@ async function statusOf(t: TestContext, server: RunningServer, home: string, ...
 test('status: every tunnel of this machine with its traffic, and processes that were killed or stand still', async t => {
   const server = await startServer(t)
   const home = join(scratch(t), 'home')
-  assert.match((await statusOf(t, server, home)).text, /no tunnel of this machine is running/)
+  assert.match((await statusOf(t, server, home)).text, /no tunnel of this user is running/)
   const target = await httpTarget(t, (_request, response) => response.end('x'.repeat(1_000)))
   const echo = await rawTarget(t, socket => socket.pipe(socket))
   const { client } = await startClient(

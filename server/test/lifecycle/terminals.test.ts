@@ -1,7 +1,8 @@
 // Terminals of every size and kind: what matters can be read in each.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, SERVER, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, type RunningServer, SERVER, scratch, startServer } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { hasTerminals, inTerminal, type Size } from '../support/terminal.ts'
 
@@ -69,6 +70,24 @@ test('H42: a terminal that can show it has the view, and its screen back at the 
   process.kill(terminal.pid, 'SIGTERM')
   await terminal.ended
   assert.ok(terminal.text().includes(LEAVE))
+})
+
+test('init for a second server asks in a terminal before it replaces the first', { skip }, async t => {
+  const [first, second] = [await startServer(t), await startServer(t)]
+  const home = join(scratch(t), 'home')
+  const argsOf = ({ https, ca, token }: RunningServer) => ['init', token, '--server', `localhost:${https}`, '--ca', ca]
+  const init = (server: RunningServer) =>
+    inTerminal(t, CLIENT, argsOf(server), { size: USUAL, kind: 'xterm', env: { PBT_HOME: home } })
+  await (await init(first)).until(/took the token; it is stored/)
+  const asked = new RegExp(`localhost:${first.https} is stored, and its token would be replaced\\. Go on\\? \\[y/N\\] `)
+  const no = await init(second)
+  await no.until(asked)
+  no.type('\n')
+  await no.until(/stays stored/)
+  const yes = await init(second)
+  await yes.until(asked)
+  yes.type('y\n')
+  await yes.until(new RegExp(`stored, in place of localhost:${first.https}`))
 })
 
 test('H42: pbt-server writes no sequences, whatever the terminal', { skip }, async t => {

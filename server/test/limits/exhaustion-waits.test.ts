@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
-import { END_HEADERS, frame, HEADERS, PING, POST_APP, PREFACE, SETTINGS } from '../support/http2-frames.ts'
+import { frame, PING, PREFACE, SETTINGS } from '../support/http2-frames.ts'
 import { type RunningServer, startPbt } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, RawVisitor, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
@@ -52,15 +52,10 @@ async function slowHeads(t: TestContext, server: RunningServer): Promise<Socket[
 
 // Side by side, since most of what they do is to wait.
 describe('waiting', { concurrency: true }, () => {
-  test('E1: slow heads, slow bodies and silence have their ends, and others are served at once', async t => {
-    let aborted = 0
-    const target = await httpTarget(t, (request, response) => {
-      if (request.url === '/here') response.end('here')
-      else request.resume().on('error', () => aborted++)
-    })
+  test('E1: slow heads and silence have their ends, and others are served at once', async t => {
+    const target = await httpTarget(t, (_request, response) => response.end('here'))
     const { server } = await startPbt(t, target)
     const begun = performance.now()
-    const post = `POST /slow HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1000000\r\n\r\n`
 
     const head = await rawVisitor(t, server)
     head.send('GET / HTTP/1.1\r\n')
@@ -74,24 +69,17 @@ describe('waiting', { concurrency: true }, () => {
     const onlyPings = await rawTlsVisitor(t, server, undefined, { protocol: 'h2' })
     onlyPings.send(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0)]))
     drip(t, onlyPings, frame(PING, 0, 0, Buffer.alloc(8)))
-    const body = await rawVisitor(t, server)
-    body.send(post)
-    drip(t, body, 'slow')
-    const body2 = await rawTlsVisitor(t, server, undefined, { protocol: 'h2' })
-    body2.send(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0), frame(HEADERS, END_HEADERS, 1, POST_APP)]))
-    drip(t, body2, frame(0, 0, 1, Buffer.from('slow')))
     const attackers = await slowHeads(t, server)
 
-    const slow = { head, silent, noHandshake, halfHandshake, noPreface, onlyPings, body }
+    const slow = { head, silent, noHandshake, halfHandshake, noPreface, onlyPings }
     const ends = Promise.all(
       Object.entries(slow).map(async ([name, visitor]) => [name, await overAfterMs(visitor, begun)] as const),
     )
-    const reset2 = body2.until(() => body2.text.includes('408') || body2.text.includes('pbt-error') || aborted >= 2)
 
     const friend = await http2Visitor(t, server)
     const times: number[] = []
     let isOver = false
-    const finished = Promise.all([ends, reset2]).finally(() => {
+    const finished = ends.finally(() => {
       isOver = true
     })
     while (!isOver) {
@@ -100,19 +88,17 @@ describe('waiting', { concurrency: true }, () => {
       times.push(performance.now() - asked)
       await new Promise(resolve => setTimeout(resolve, 20))
     }
-    const [took] = await finished
+    const took = await finished
     for (const [name, ms] of took) {
       t.diagnostic(`${name} ended after ${(ms / 1_000).toFixed(1)} s`)
       assert.ok(ms < LATEST_MS, `${name} took ${ms} ms`)
       assert.ok(ms > 9_000, `${name} took only ${ms} ms`)
     }
     assert.match(head.text, /^HTTP\/1\.1 408 /)
-    assert.match(body.text, /^HTTP\/1\.1 408 [\s\S]*pbt-error: bad-request/)
     times.sort((a, b) => a - b)
     const p99 = times[Math.floor(times.length * 0.99)] ?? 0
     t.diagnostic(`p99 of the others ${p99.toFixed(1)} ms in ${times.length} requests`)
     assert.ok(p99 < 500)
-    while (aborted < 2) await new Promise(setImmediate)
     await Promise.all(attackers.map(socket => (socket.destroyed ? undefined : once(socket, 'close'))))
   })
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { on, once } from 'node:events'
 import { test } from 'node:test'
-import { LogDatabase } from '../../src/store/log-database.ts'
+import { readLog } from '../support/access-log.ts'
 import { ask, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { scratch, startClient, startServer } from '../support/programs.ts'
 import { rawTarget } from '../support/targets.ts'
@@ -91,8 +91,7 @@ test('B5: each datagram of who is not allowed is a refusal of that tunnel, and n
   assert.equal(totalOf('udp_dropped', '[^"]*'), 0, text)
   await client.end()
   await server.program.end()
-  const log = new LogDatabase(server.dataDir, { days: 14, bytes: 500_000_000 })
-  t.after(() => log.close())
+  const log = readLog(t, server.dataDir)
   assert.deepEqual(
     log.records({ limit: 100 }).map(({ kind, visitor }) => [kind, visitor]),
     [['udp', '127.0.0.1']],

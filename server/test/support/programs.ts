@@ -28,6 +28,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+const VISIT = /^\{"event":"(?:request|connection|flow)"/
+/** Visits that a program's events are kept of. */
+const MAX_VISITS = 1_000
+
 const running = new Set<ChildProcess>()
 
 // A run of tests that is ended from outside ends its files with SIGTERM, and nobody else would end their programs.
@@ -42,6 +46,8 @@ export class Program {
   readonly events: ProgramEvent[] = []
   /** What it said to people. */
   said = ''
+  /** The newest events of what visitors did, as lines: a busy program says thousands a second. */
+  private visits: string[] = []
   stderr = ''
   readonly exited: Promise<Exit>
   private readonly name: string
@@ -79,7 +85,8 @@ export class Program {
     })
     const lines = createInterface({ input: this.child.stdout ?? process.stdin })
     lines.on('line', line => {
-      if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
+      if (VISIT.test(line)) this.visited(line)
+      else if (line.startsWith('{')) this.events.push(JSON.parse(line) as ProgramEvent)
       else this.said += `${line}\n`
       this.wake()
     })
@@ -124,6 +131,16 @@ export class Program {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     if (this.exit === undefined) this.child.kill(signal)
     return await this.exited
+  }
+
+  /** The newest `request`, `connection` and `flow` events, which are not among `events`. */
+  get visitEvents(): ProgramEvent[] {
+    return this.visits.map(line => JSON.parse(line) as ProgramEvent)
+  }
+
+  private visited(line: string): void {
+    this.visits.push(line)
+    if (this.visits.length > 2 * MAX_VISITS) this.visits = this.visits.slice(-MAX_VISITS)
   }
 
   private wake(): void {

@@ -27,6 +27,8 @@ export interface Terminal {
   readonly text: () => string
   readonly until: (pattern: RegExp) => Promise<string>
   readonly ended: Promise<unknown>
+  /** As if it were typed. */
+  readonly type: (text: string) => void
 }
 
 /** Whether there are terminals here. */
@@ -75,7 +77,7 @@ async function watched(child: ChildProcess, isStopped: boolean): Promise<Termina
     })
   const pid = Number(await until(/pid (\d+)\./))
   if (isStopped) stdout.pause()
-  return { pid, text: () => text, until, ended: once(child, 'exit') }
+  return { pid, text: () => text, until, ended: once(child, 'exit'), type: text => child.stdin?.write(text) }
 }
 
 function quoted(argument: string): string {

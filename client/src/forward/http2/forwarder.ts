@@ -5,7 +5,7 @@ import type { Forwarder } from '../forwarder.ts'
 import type { Places } from '../places.ts'
 import { Pool } from '../pool.ts'
 import type { OnRequest } from '../record.ts'
-import type { HostHeader } from '../rewriting.ts'
+import { type HostHeader, rewritten } from '../rewriting.ts'
 import { RequestExchange } from './exchange.ts'
 import { webSocketKeyOf } from './fields.ts'
 import { HandshakeExchange } from './handshake.ts'
@@ -15,9 +15,8 @@ import { WebSocketExchange } from './websocket.ts'
 
 export interface Http2ForwarderOptions {
   readonly target: Target
+  /** What the target sees as Host. */
   readonly host: HostHeader
-  /** Check the certificate of an https target on this machine too. */
-  readonly isVerified: boolean
   readonly places: Places
   readonly onRequest: OnRequest
   readonly clock?: Clock
@@ -25,15 +24,15 @@ export interface Http2ForwarderOptions {
 
 /** Few connections for all requests; upgrades that HTTP/2 does not have go over HTTP/1.1 to the same target. */
 export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder {
-  const { target, host, isVerified, places, onRequest, clock = systemClock } = options
-  const dialer = { target, isVerified, places, clock }
+  const { target, host, places, onRequest, clock = systemClock } = options
+  const dialer = { target, places, clock }
   const pool = new Http2Pool({ ...dialer, alpn: 'h2' })
   const http1 = new Pool({ ...dialer, alpn: 'http/1.1' })
-  const ways: Ways = { pool, http1, host, clock, onRequest }
+  const ways: Ways = { pool, http1, clock, onRequest }
   return {
     accept: (channel, open, last) => {
       if (open.kind !== 'http') return
-      const { head } = open
+      const head = rewritten(open.head, host)
       const key = webSocketKeyOf(head)
       if (head.upgrade === '') new RequestExchange(channel, head, last, ways).begin()
       else if (key === undefined) new HandshakeExchange(channel, head, ways)

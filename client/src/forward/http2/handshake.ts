@@ -1,5 +1,5 @@
 // An upgrade at a target that speaks HTTP/2, which has none: HTTP/1.1 on a connection of its own, if the target speaks that too.
-import type { Channel, ErrorCode, PbtError, RequestHead, Timer } from '@pbt/proto'
+import type { Channel, Clock, ErrorCode, PbtError, RequestHead, Timer } from '@pbt/proto'
 import { Http1Exchange } from '../exchange.ts'
 import type { AnswerHead } from '../response-parser.ts'
 import type { Ways } from './stream-exchange.ts'
@@ -8,14 +8,29 @@ import type { Ways } from './stream-exchange.ts'
 const HANDSHAKE_MS = 15_000
 
 export class HandshakeExchange extends Http1Exchange {
-  private readonly timer: Timer
+  private readonly clock: Clock
+  private timer: Timer
   private hasAnswer = false
 
-  constructor(channel: Channel, head: RequestHead, { http1, host, clock, onRequest }: Ways) {
-    super(channel, head, false, http1, host, onRequest)
-    this.timer = clock.after(HANDSHAKE_MS, () => {
+  constructor(channel: Channel, head: RequestHead, { http1, clock, onRequest }: Ways) {
+    super(channel, head, false, http1, onRequest)
+    this.clock = clock
+    this.timer = this.wait()
+  }
+
+  private wait(): Timer {
+    return this.clock.after(HANDSHAKE_MS, () => {
       this.fail('target-timeout', `the target did not answer the handshake within ${HANDSHAKE_MS / 1000} s`)
     })
+  }
+
+  override onData(chunk: Buffer): void {
+    if (!this.hasAnswer) {
+      // A body before the handshake is over may take its time.
+      this.timer.clear()
+      this.timer = this.wait()
+    }
+    super.onData(chunk)
   }
 
   override onAnswerHead(head: AnswerHead): void {

@@ -13,7 +13,6 @@ import {
 } from '@pbt/proto'
 import type { Pool } from '../pool.ts'
 import { type OnRequest, Recorder } from '../record.ts'
-import { type HostHeader, type Rewriting, rewritingOf } from '../rewriting.ts'
 import type { Http2Connection, StreamOwner } from './connection.ts'
 import { answerFields, trailerObject } from './fields.ts'
 import type { Http2Pool, StreamUser } from './pool.ts'
@@ -32,8 +31,6 @@ export interface Ways {
   readonly pool: Http2Pool
   /** For what HTTP/2 does not have. */
   readonly http1: Pool
-  /** What the target sees as Host. */
-  readonly host: HostHeader
   readonly clock: Clock
   readonly onRequest: OnRequest
 }
@@ -48,7 +45,6 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   protected readonly head: RequestHead
   protected readonly record: Recorder
   protected readonly ways: Ways
-  private readonly rewriting: Rewriting | undefined
   private giveUpWaiting: (() => void) | undefined
   private connection: Http2Connection | undefined
   private stream: ClientHttp2Stream | undefined
@@ -70,8 +66,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   constructor(channel: Channel, head: RequestHead, last: boolean, ways: Ways) {
     this.channel = channel
-    this.rewriting = rewritingOf(head, ways.host)
-    this.head = this.rewriting?.head ?? head
+    this.head = head
     this.ways = ways
     this.isRequestWhole = last
     this.upload = new Upload(channel)
@@ -122,9 +117,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
   /** Passes on a final head without an upgrade. */
   protected sendHead(status: number, raw: readonly string[]): void {
     this.record.status = status
-    const fields = answerFields(raw)
-    const headers = this.rewriting?.answerFields(fields) ?? fields
-    this.channel.sendHead({ status, reason: '', headers, upgrade: '' })
+    this.channel.sendHead({ status, reason: '', headers: answerFields(raw), upgrade: '' })
   }
 
   /** Gives the channel to another that serves it instead, before anything of it went out. */

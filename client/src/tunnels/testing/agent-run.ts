@@ -15,10 +15,12 @@ import { FakeClock } from '@pbt/proto/testing'
 import { TunnelClosedSchema, TunnelOpenedSchema, TunnelRefusedSchema, WelcomeSchema } from '@pbt/proto/tunnel/v1'
 import { type ExitCode, Failure } from '../../failure.ts'
 import type { HelloInit, LineEvents } from '../../session/dial.ts'
+import type { TunnelPlan } from '../../session/session.ts'
 import { Agent } from '../agent.ts'
 import type { ClientEvent } from '../events.ts'
 
-const DELAY_MS = 1
+/** How long a batch is on its way. */
+export const DELAY_MS = 1
 export const HEAD = {
   tunnel: 1,
   method: 'GET',
@@ -114,33 +116,33 @@ export function start() {
   const resets: PbtError[] = []
   const tokens: string[] = []
   const ended: { exitCode?: ExitCode } = {}
-  const forwarder = {
-    accept: (channel: Channel) => {
-      channel.handler = { onReset: error => resets.push(error) }
-      accepted.push(channel)
+  const closedForwarders: number[] = []
+  const planOf = (number: number, name: string): TunnelPlan => ({
+    ...{
+      number,
+      kind: 'http',
+      name: '',
+      domains: [name],
+      port: 0,
+      allow: [],
+      idleTimeoutMs: 0,
+      replyFactor: undefined,
     },
-    close: () => {},
-  }
+    target: `127.0.0.1:${2999 + number}`,
+    forwarder: {
+      accept: channel => {
+        channel.handler = { onReset: error => resets.push(error) }
+        accepted.push(channel)
+      },
+      close: () => closedForwarders.push(number),
+    },
+  })
   const agent = new Agent({
     clock,
     random: () => 0.5,
     server: 'localhost:8443',
     identity: { agent: 'pbt/test', machineId: 'm', clientId: 'm.1', generation: 7, label: 'test' },
-    tunnels: [
-      {
-        ...{
-          number: 1,
-          kind: 'http',
-          name: '',
-          domains: ['app'],
-          port: 0,
-          allow: [],
-          idleTimeoutMs: 0,
-          replyFactor: undefined,
-        },
-        ...{ target: '127.0.0.1:3000', forwarder },
-      },
-    ],
+    tunnels: [planOf(1, 'app')],
     dial: (hello, lineEvents) => {
       const call = new Call(clock, hello, lineEvents)
       calls.push(call)
@@ -160,6 +162,9 @@ export function start() {
     accepted,
     resets,
     ended,
+    planOf,
+    /** The tunnels whose idle connections were given up. */
+    closedForwarders,
     call: (index: number): Call => {
       const call = calls.at(index)
       assert(call !== undefined, `dialled ${calls.length} times`)
@@ -182,14 +187,14 @@ export function online(): Run {
   return run
 }
 
-export function opened(call: Call): void {
-  const value = create(TunnelOpenedSchema, { tunnel: 1, name: 'app', urls: ['https://app.localhost:8443'] })
+export function opened(call: Call, tunnel = 1, name = 'app'): void {
+  const value = create(TunnelOpenedSchema, { tunnel, name, urls: [`https://${name}.localhost:8443`] })
   call.mux.sendSessionFrame({ case: 'tunnelOpened', value })
 }
 
-export function refused(call: Call, code: ErrorCode): void {
+export function refused(call: Call, code: ErrorCode, tunnel = 1): void {
   const value = create(TunnelRefusedSchema, {
-    tunnel: 1,
+    tunnel,
     reason: reasonOf(code),
     message: 'held by desk',
     cure: 'other',

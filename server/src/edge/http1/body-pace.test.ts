@@ -24,6 +24,15 @@ test('what came faster is counted for a minute and no longer', () => {
   assert.equal(secondsOf(pace, 0), 60)
 })
 
+test('one that was slow for long and comes fast enough again is so no longer', () => {
+  const pace = new BodyPace(false)
+  for (let second = 0; second < 1_000; second++) pace.isTooSlow(100)
+  assert.equal(pace.isTooSlow(100), true)
+  pace.came(100)
+  assert.equal(pace.isTooSlow(100), false)
+  assert.equal(pace.isTooSlow(100), true)
+})
+
 test('waiting for the channel or for the interim answer is not the visitor who is slow', () => {
   const held = new BodyPace(true)
   for (let second = 0; second < 100; second++) assert.equal(held.isTooSlow(100), false)

@@ -1,4 +1,5 @@
-// Whether the body of a request comes as fast as it has to: one that trickles holds a channel and its target for ever.
+// Whether the body of a request comes as fast as it has to where room is short: one that trickles holds a channel and its target
+// for ever.
 
 /** A body may fall behind its least rate by this at first, and by the second when it came faster before. */
 const SLOW_BODY_GRACE_SECONDS = 10
@@ -26,11 +27,16 @@ export class BodyPace {
     this.isHeld = false
   }
 
-  /** Called once a second while the body is waited for: whether it came at less than `leastRate` bytes a second, 0 for any. */
+  /**
+   * Called once a second while the body is waited for: whether it comes at less than `leastRate` bytes a second, 0 for any. One that
+   * was slow and comes fast enough again is so no longer.
+   */
   isTooSlow(leastRate: number): boolean {
     if (this.isPaused || this.isHeld || leastRate === 0) return false
     if (Number.isNaN(this.lead)) this.lead = leastRate * SLOW_BODY_GRACE_SECONDS
     this.lead = Math.min(this.lead, leastRate * SLOW_BODY_MOST_SECONDS) - leastRate
-    return this.lead < 0
+    if (this.lead >= 0) return false
+    this.lead = 0
+    return true
   }
 }

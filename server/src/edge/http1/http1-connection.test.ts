@@ -19,8 +19,8 @@ function tunnelWith(open: LiveTunnel['open'], isNearlyFull = false): LiveTunnel 
     throw new Error('only requests come')
   }
   const affinity = { machineId: 'machine', kind: 'http', target: '3000' }
-  const limits = { isNearlyFull, idleTimeoutMs: 0, replyFactor: undefined }
-  return { name: 'test', affinity, ...limits, allows: () => true, open, connect }
+  const limits = { isNearlyFull, isShort: isNearlyFull, isPaused: false, idleTimeoutMs: 0, replyFactor: undefined }
+  return { name: 'test', affinity, ...limits, allows: () => true, open, connect, noteShort: () => {} }
 }
 
 /** A channel that takes what `takes` says and notes its reset. */
@@ -31,12 +31,16 @@ function channelThat(takes: () => boolean) {
       ...{
         id: 1,
         kind: 'http',
+        visitor: '203.0.113.7:50123',
+        openedAt: 0,
         handler,
         isOpen: true,
         isAnnounced: true,
         isEnded: false,
         bytesSent: 0,
         bytesReceived: 0,
+        countedSent: 0,
+        countedReceived: 0,
       },
       write: chunk => {
         channel.bytes += chunk.length
@@ -62,7 +66,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open'], isNearlyFull =
     socket.destroy()
     server.close()
   })
-  const state = { tick: 0, isDraining: false, text: '' }
+  const state = { tick: 0, isDraining: false, isScarce: false, text: '' }
   visitor.on('data', chunk => {
     state.text += chunk.toString('latin1')
   })
@@ -84,6 +88,7 @@ async function visited(t: TestContext, open?: LiveTunnel['open'], isNearlyFull =
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 1_000,
+    isScarce: () => state.isScarce,
     isDraining: () => state.isDraining,
     access: IGNORED,
     tick: () => state.tick,
@@ -235,21 +240,76 @@ test('a hundred pipelined requests are answered in order without a stack as deep
 
 const UPLOAD = 'POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1000000\r\n\r\n'
 
-test('a body that brings less than its rate after the grace is refused, and the channel learns that it is cut', async t => {
+test('D7: a body that trickles or is silent is waited for without end while there is room', async t => {
   const { channel, open } = channelThat(() => true)
-  const { state, ended, pass, arrived } = await visited(t, open)
+  const { state, pass, arrived } = await visited(t, open)
   await arrived(UPLOAD)
-  pass(10)
+  for (let minute = 0; minute < 10; minute++) {
+    pass(60)
+    await arrived('x')
+  }
+  pass(3_600)
   assert.equal(state.text, '')
+  assert.deepEqual(channel.resets, [])
+})
+
+const SHORTAGES = { 'for all visitors': 503, 'at its client': 503, 'for its address': 429 }
+
+for (const [where, status] of Object.entries(SHORTAGES)) {
+  test(`E1: where room is short ${where}, a body that brings less than its rate after the grace goes, and the channel learns that it is cut`, async t => {
+    const { channel, open } = channelThat(() => true)
+    const counts = { ended: 0 }
+    const use = { ...NO_LIMIT, isCrowded: where === 'for its address', ended: () => counts.ended++ }
+    const { state, ended, pass, arrived } = await visited(t, open, where === 'at its client', use)
+    state.isScarce = where === 'for all visitors'
+    await arrived(UPLOAD)
+    pass(10)
+    assert.equal(state.text, '')
+    pass(1)
+    await ended
+    const code = status === 429 ? 'limited' : 'overloaded'
+    assert.match(
+      state.text,
+      new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*pbt-error: ${code}[\\s\\S]*less than 1000 bytes a second`),
+    )
+    assert.deepEqual(channel.resets, ['cancelled'])
+    assert.deepEqual(counts, { ended: 1 })
+  })
+}
+
+test('E1: a body that was slow and comes fast enough now stays when room gets short', async t => {
+  const { channel, open } = channelThat(() => true)
+  const { state, pass, arrived } = await visited(t, open)
+  await arrived(UPLOAD)
+  pass(600)
+  state.isScarce = true
+  await arrived('x'.repeat(2_000))
+  while (channel.bytes < 2_000) await new Promise(setImmediate)
+  pass(2)
+  assert.deepEqual(channel.resets, [])
   pass(1)
-  await ended
-  assert.match(state.text, /^HTTP\/1\.1 408 [\s\S]*pbt-error: bad-request/)
   assert.deepEqual(channel.resets, ['cancelled'])
 })
 
-test('a body that came fast may pause for a minute', async t => {
+test('E1: once the answer has begun a slow body stays, however short room is', async t => {
+  const handlers: ChannelHandler[] = []
+  const { channel, open } = channelThat(() => true)
+  const { visitor, state, pass, arrived } = await visited(t, (head, end, handler) => {
+    handlers.push(handler)
+    return open(head, end, handler)
+  })
+  state.isScarce = true
+  await arrived(UPLOAD)
+  handlers[0]?.onHead?.({ status: 200, reason: 'OK', headers: [], upgrade: '' }, false)
+  await once(visitor, 'data')
+  pass(1_000)
+  assert.deepEqual(channel.resets, [])
+})
+
+test('a body that came fast may pause for a minute, however short room is', async t => {
   const { channel, open } = channelThat(() => true)
   const { state, pass, arrived } = await visited(t, open)
+  state.isScarce = true
   await arrived(UPLOAD)
   pass(1)
   await arrived('x'.repeat(200_000))
@@ -263,6 +323,7 @@ test('a body that came fast may pause for a minute', async t => {
 test('a body that the channel does not take is waited for without end', async t => {
   const { channel, open } = channelThat(() => false)
   const { state, pass, arrived } = await visited(t, open)
+  state.isScarce = true
   await arrived(`${UPLOAD}first`)
   pass(1_000)
   assert.equal(state.text, '')
@@ -272,6 +333,7 @@ test('a body that the channel does not take is waited for without end', async t 
 test('a body held back for 100 Continue is waited for until that has come', async t => {
   const { channel, open } = channelThat(() => true)
   const { state, pass, arrived } = await visited(t, open)
+  state.isScarce = true
   await arrived(UPLOAD.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'))
   pass(1_000)
   assert.equal(state.text, '')

@@ -13,6 +13,14 @@ import { destinationOf, RefusedRequest } from './request-line.ts'
 import { type IncomingRequest, type RequestEvents, RequestParser } from './request-parser.ts'
 import { serveUpgrade } from './upgrade.ts'
 
+/** Where requests are sent on to. */
+export interface Redirect {
+  /** No tunnel is served on this port. */
+  readonly isForAll: boolean
+  /** Undefined: it is served here. */
+  to(host: string, target: string): string | undefined
+}
+
 export interface Http1Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
@@ -21,12 +29,14 @@ export interface Http1Options {
   /** The server name of the connection, undefined without TLS. */
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
   readonly leastBodyRate: number
+  /** Room is short for all visitors. */
+  readonly isScarce: () => boolean
   /** The server is stopping: connections end with their answers. */
   readonly isDraining: () => boolean
-  /** Instead of serving tunnels, for the plain port of a server with certificates: where a request is sent. */
-  readonly redirect?: (host: string, target: string) => string
+  /** For the plain port: which requests are sent elsewhere. */
+  readonly redirect?: Redirect
   readonly access: AccessSink
   /** Seconds since some moment, counted by the owner. */
   readonly tick: () => number
@@ -101,7 +111,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   /** Ends waits that have lasted too long. Called once a second. */
   tick(tick: number): void {
     if (this.state === 'closing') this.tickClosing(tick)
-    else if (this.exchange !== undefined) this.exchange.watchBody(this.options.leastBodyRate)
+    else if (this.exchange !== undefined) this.exchange.watchBody(this.options.leastBodyRate, this.options.isScarce())
     else if (this.headSince !== undefined) {
       if (tick - this.headSince > HEAD_TICKS)
         this.refuse(new RefusedRequest('the request head did not come in time', 408))
@@ -198,7 +208,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const visitor = options.visitorBehind(this.visitor, fields)
     // A trusted proxy may have taken the visitor's TLS off.
     const redirect = visitor.behind !== undefined && visitor.scheme === 'https' ? undefined : options.redirect
-    if (request.isUpgrade && redirect === undefined) {
+    if (request.isUpgrade && redirect?.isForAll !== true) {
       this.upgrade = request
       return
     }
@@ -206,8 +216,9 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       throw new RefusedRequest('the expectation is not known', 417)
     }
     const { host, authority, target } = destinationOf(method, request.target, request.host)
-    if (redirect !== undefined) {
-      this.redirect(request, redirect(host, target))
+    const location = redirect?.to(host, target)
+    if (location !== undefined) {
+      this.redirect(request, location)
       return
     }
     const headers = requestHeaders(fields, visitor, authority)
@@ -278,7 +289,8 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     }
     const { access } = this.options
     const visitor = this.visitor.address
-    const nothing = { kind: 'http', tunnel: '', summary: '', bytesIn: 0, bytesOut: 0 } as const
+    const bytes = { bytesIn: 0, bytesOut: 0, countedIn: 0, countedOut: 0 }
+    const nothing = { kind: 'http', tunnel: '', summary: '', firstByteAt: 0, ...bytes } as const
     access.refused({ ...nothing, visitor, status, startedAt: access.now(), reason: 'bad-request' })
     this.write('bad-request', { status, detail: message }, undefined, true)
     this.end(this.options.tick())

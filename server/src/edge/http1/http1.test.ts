@@ -27,6 +27,7 @@ test('H6: a request that has come before an idle connection is ended is answered
     serverNameOf: () => undefined,
     responseTimeoutMs: 0,
     leastBodyRate: 0,
+    isScarce: () => false,
     isDraining: () => isDraining,
     access: IGNORED,
   })

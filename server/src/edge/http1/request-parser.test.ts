@@ -87,9 +87,39 @@ test('a byte at a time is a request too, with an empty line before it', () => {
   assert.equal(more.length, 0)
   const { request } = only ?? assert.fail('no request')
   assert.deepEqual([request.method, request.target, request.minor, request.host], ['GET', '/x?y', 0, 'a'])
-  assert.ok(request.isKeptAlive && request.isUpgrade && request.hasNoBody)
+  assert.ok(request.isKeptAlive && !request.isUpgrade && request.hasNoBody)
   const slowly = parse([...'GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n'].map(octet => Buffer.from(octet, 'latin1')))
   assert.equal(slowly[0]?.request.target, '/\xe9')
+})
+
+test('D9: an upgrade is what can be told from a body of HTTP/1.1, and a WebSocket what begins as one', () => {
+  const isUpgrade = (head: string) => {
+    const [only] = parse([Buffer.from(`${head}\r\nHost: a\r\n\r\n`)])
+    return only?.request.isUpgrade
+  }
+  const asking = (protocol: string) => `HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: ${protocol}`
+  for (const head of [
+    `GET / ${asking('websocket')}`,
+    `GET / ${asking('WebSocket')}\r\nContent-Length: 0`,
+    `GET / ${asking('tcp')}`,
+    `POST / ${asking('tcp')}`,
+    `POST / ${asking('tcp')}\r\nContent-Length: 5`,
+  ]) {
+    assert.equal(isUpgrade(head), true, head)
+  }
+  for (const head of [
+    'GET / HTTP/1.1\r\nUpgrade: websocket',
+    'GET / HTTP/1.1\r\nConnection: Upgrade',
+    `GET / ${asking('h2c')}`,
+    `GET / ${asking('websocket').replace('HTTP/1.1', 'HTTP/1.0')}`,
+    `HEAD / ${asking('websocket')}`,
+    `POST / ${asking('chess, WebSocket')}`,
+    `GET / ${asking('websocket')}\r\nContent-Length: 5`,
+    `POST / ${asking('tcp')}\r\nTransfer-Encoding: chunked`,
+    `POST / ${asking('tcp')}\r\nContent-Length: 5\r\nExpect: 100-continue`,
+  ]) {
+    assert.equal(isUpgrade(head), false, head)
+  }
 })
 
 const REFUSED: readonly (readonly [request: string, status: number])[] = [

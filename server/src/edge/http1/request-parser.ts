@@ -79,9 +79,18 @@ export class IncomingRequest {
     return !this.isChunked && this.contentLength <= 0
   }
 
-  /** The visitor wants to go on with another protocol; h2c is between it and the edge, which does not speak it. */
+  /**
+   * The visitor wants to go on with another protocol, and what would be that is told from its body. Otherwise Upgrade is ignored, as
+   * every server may (RFC 9110 section 7.8): of HTTP/1.0; of h2c, which is between the visitor and the edge, which does not speak it;
+   * behind a body whose length is not known or that is held back; and of a WebSocket with a body or another method than GET.
+   */
   get isUpgrade(): boolean {
-    return this.upgrade !== '' && hasOption(this.connection, 'upgrade') && !hasOption(this.upgrade.toLowerCase(), 'h2c')
+    if (this.upgrade === '' || this.minor === 0 || !hasOption(this.connection, 'upgrade')) return false
+    const protocols = this.upgrade.toLowerCase()
+    if (hasOption(protocols, 'h2c')) return false
+    const { hasNoBody } = this
+    if (hasOption(protocols, 'websocket')) return this.method === 'GET' && hasNoBody
+    return hasNoBody || (!this.isChunked && this.expect === '')
   }
 
   /** The connection may be used again (RFC 9112 section 9.3). */

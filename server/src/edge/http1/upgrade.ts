@@ -1,6 +1,6 @@
 // Upgrades, WebSocket among them: the target accepts or refuses, and then bytes pass both ways untouched.
 import type { Socket } from 'node:net'
-import { type HeaderList, KIB, type PbtError, type ResponseHead, toWrite } from '@pbt/proto'
+import { type Channel, type HeaderList, KIB, type PbtError, type ResponseHead, toKeep, toWrite } from '@pbt/proto'
 import type { AccessSink } from '../../observe/access-log.ts'
 import { type Visitor, valuesOf } from '../fields/headers.ts'
 import { requestHeaders } from '../fields/request-fields.ts'
@@ -9,11 +9,14 @@ import { endSocket, resetSocket } from '../reset.ts'
 import type { Router } from '../router.ts'
 import { Visit } from '../visit.ts'
 import { headText } from './answer-text.ts'
+import { BodyPace } from './body-pace.ts'
 import { destinationOf, RefusedRequest } from './request-line.ts'
 import { hasOption, type IncomingRequest } from './request-parser.ts'
 
+/** How often is looked whether a body comes. */
+const WATCH_MS = 1_000
 /**
- * What a visitor may say before the target has answered; it is read so that the visitor's end is seen. More comes from none
+ * What a visitor may say behind its request before the target has answered; it is read so that the visitor's end is seen. More comes from none
  * that waits for the answer, as protocols do (RFC 6455 section 4.1).
  */
 const MAX_EARLY_BYTES = 64 * KIB
@@ -26,16 +29,19 @@ export interface UpgradeOptions {
   readonly serverName: string | undefined
   /** For the target's answer; 0 for no limit. */
   readonly responseTimeoutMs: number
+  /** As for other requests. */
+  readonly leastBodyRate: number
+  readonly isScarce: () => boolean
 }
 
-/** Serves a request with an Upgrade field on a paused socket; `glued`: what the visitor sent right behind it. */
+/** Serves a request that is an upgrade on a paused socket; `glued`: what the visitor sent right behind its head. */
 export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, socket: Socket, glued: Buffer): void {
   const { router, access, visitor, serverName } = options
   const upgrade = new UpgradeExchange(request, socket, access, visitor)
+  if (!request.hasNoBody) upgrade.watch(options)
   const { method, fields } = request
   try {
     if (!upgrade.admit()) return
-    checkUpgrade(request)
     const { authority, host, target } = destinationOf(method, request.target, request.host)
     const headers = requestHeaders(fields, visitor, authority)
     const { endpoint, connection } = visitor
@@ -49,16 +55,8 @@ export function serveUpgrade(options: UpgradeOptions, request: IncomingRequest, 
   }
 }
 
-/** Throws RefusedRequest. What follows an upgrade could be its body or the new protocol: so it has none. */
-function checkUpgrade(request: IncomingRequest): void {
-  if (request.minor === 0) throw new RefusedRequest('HTTP/1.0 has no Upgrade')
-  if (request.method !== 'GET' && hasOption(request.upgrade.toLowerCase(), 'websocket')) {
-    throw new RefusedRequest('a WebSocket begins with GET')
-  }
-  if (!request.hasNoBody) throw new RefusedRequest('an upgrade cannot have a body')
-}
-
 /*
+ *  waiting: the request's body, then nothing (RFC 9110 section 7.8)
  *  waiting --101--> open: bytes both ways, each direction ends by itself
  *  waiting --other--> answering: an ordinary answer, then the connection ends
  *  any --reset, error, visitor's end before the answer--> over
@@ -69,8 +67,12 @@ type Phase = 'waiting' | 'open' | 'answering' | 'over'
 class UpgradeExchange extends Visit {
   private accept: string | undefined
   private readonly socket: Socket
-  /** What came before the answer. */
+  /** What came behind the request before the answer, and what of its body waits for a channel. */
   private early = EMPTY
+  /** Bytes of the request's body still to come. */
+  private left: number
+  private readonly pace = new BodyPace(false)
+  private watcher: NodeJS.Timeout | undefined
   private phase: Phase = 'waiting'
   private isChunked = false
   /** Bytes of a refusal's body still to come. */
@@ -79,6 +81,7 @@ class UpgradeExchange extends Visit {
   constructor(request: IncomingRequest, socket: Socket, access: AccessSink, from: Visitor) {
     super(access, from, hasOption(request.upgrade.toLowerCase(), 'websocket') ? 'websocket' : 'upgrade', request.method)
     this.accept = valuesOf(request.fields, 'accept')[0]
+    this.left = Math.max(0, request.contentLength)
     this.socket = socket
     socket.on('error', () => this.closed())
     socket.on('close', () => this.closed())
@@ -91,21 +94,69 @@ class UpgradeExchange extends Visit {
     const { socket } = this
     socket.on('data', (chunk: Buffer) => this.said(chunk))
     socket.on('end', () => this.visitorEnded())
-    if (glued.length > 0) this.said(glued)
     socket.resume()
+    if (glued.length > 0) this.said(glued)
   }
 
-  protected opened(): void {}
+  /** Sees to a body that comes slowly. */
+  watch({ leastBodyRate, isScarce }: Pick<UpgradeOptions, 'leastBodyRate' | 'isScarce'>): void {
+    this.watcher = setInterval(() => {
+      if (this.channel !== undefined && this.pace.isTooSlow(leastBodyRate))
+        this.endWhereShort(leastBodyRate, isScarce())
+    }, WATCH_MS).unref()
+  }
+
+  protected opened(): void {
+    if (this.left === 0) {
+      this.expectAnswer()
+      return
+    }
+    const { early, socket } = this
+    this.early = EMPTY
+    if (socket.isPaused()) socket.resume()
+    if (early.length > 0) this.said(early)
+  }
 
   private said(chunk: Buffer): void {
     if (this.phase === 'open') {
       if (this.channel?.write(chunk) === false) this.socket.pause()
     } else if (this.phase === 'waiting') {
-      this.early = Buffer.concat([this.early, chunk])
+      const rest = this.left > 0 && this.channel !== undefined ? this.passBody(this.channel, chunk) : chunk
+      if (rest.length === 0) return
+      this.early = this.early.length === 0 ? toKeep(rest) : Buffer.concat([this.early, rest])
       if (this.early.length <= MAX_EARLY_BYTES) return
+      if (this.left > 0) {
+        // Its client is waited for.
+        this.socket.pause()
+        return
+      }
       this.channel?.reset('cancelled', 'the visitor did not wait for the answer')
       this.reply('bad-request', { detail: `more than ${MAX_EARLY_BYTES} bytes came before the upgrade was answered` })
     }
+  }
+
+  /** Passes on what of it belongs to the body, and returns the rest. */
+  private passBody(channel: Channel, chunk: Buffer): Buffer {
+    const body = chunk.subarray(0, this.left)
+    this.left -= body.length
+    this.pace.came(body.length)
+    if (!channel.write(body)) {
+      this.pace.isPaused = true
+      this.expectAnswer()
+      this.socket.pause()
+    }
+    if (this.left === 0) this.bodyEnded()
+    return chunk.subarray(body.length)
+  }
+
+  private bodyEnded(): void {
+    this.stopWatching()
+    this.expectAnswer()
+  }
+
+  private stopWatching(): void {
+    clearInterval(this.watcher)
+    this.watcher = undefined
   }
 
   private visitorEnded(): void {
@@ -116,6 +167,7 @@ class UpgradeExchange extends Visit {
   reply(code: ReplyCode, options: ReplyOptions): void {
     if (this.phase !== 'waiting') return
     this.phase = 'over'
+    this.stopWatching()
     this.release()
     this.repliedWith(code, options)
     const { status, headers, body } = replyFor(code, { ...options, accept: this.accept })
@@ -132,8 +184,8 @@ class UpgradeExchange extends Visit {
       return
     }
     if (head.status < 200 && head.status !== 101) return
-    this.stopTimer()
-    this.status = head.status
+    this.answerBegan(head.status)
+    this.stopWatching()
     if (head.status === 101) this.switchOver(head, fields.headers)
     else this.answer(head, fields.headers, fields.contentLength, last)
   }
@@ -206,6 +258,8 @@ class UpgradeExchange extends Visit {
   }
 
   onDrain(): void {
+    this.pace.isPaused = false
+    if (this.left > 0) this.stopTimer()
     this.socket.resume()
   }
 
@@ -224,6 +278,7 @@ class UpgradeExchange extends Visit {
 
   /** The visitor's connection is over. */
   private closed(): void {
+    this.stopWatching()
     this.release()
     if (this.phase !== 'over' && (this.channel === undefined || this.channel.isOpen)) this.reason = 'visitor-gone'
     this.record(this.reason)

@@ -30,7 +30,7 @@ const UNREAD_BYTES = 4 * MIB
 
 /** A request as its connection sees it. */
 export interface WatchedExchange {
-  watchBody(leastRate: number): void
+  watchBody(leastRate: number, isScarce: boolean): void
   readonly isWaitingForChannel: boolean
   readonly isBodyUnread: boolean
 }
@@ -79,8 +79,8 @@ export class Http2Watch {
     this.session.close()
   }
 
-  /** Called once a second. True when the connection is an attack and has been closed for it. */
-  tick(tick: number, leastBodyRate: number): boolean {
+  /** Called once a second, as `Exchange.watchBody` for each. True when the connection is an attack and has been closed for it. */
+  tick(tick: number, leastBodyRate: number, isScarce: boolean): boolean {
     if (this.session.destroyed) return false
     if (this.isFlooding()) {
       this.session.destroy(new Error('frames without requests'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
@@ -88,7 +88,7 @@ export class Http2Watch {
     }
     if (this.exchanges.size > 0) {
       this.since = tick
-      this.watchBodies(leastBodyRate)
+      this.watchBodies(leastBodyRate, isScarce)
       return false
     }
     if (this.isEnding) {
@@ -110,8 +110,8 @@ export class Http2Watch {
   }
 
   /** Bodies share the connection's window: one that the target holds up may hold up the others. */
-  private watchBodies(leastBodyRate: number): void {
+  private watchBodies(leastBodyRate: number, isScarce: boolean): void {
     for (const exchange of this.exchanges) if (exchange.isWaitingForChannel) return
-    for (const exchange of this.exchanges) exchange.watchBody(leastBodyRate)
+    for (const exchange of this.exchanges) exchange.watchBody(leastBodyRate, isScarce)
   }
 }

@@ -54,8 +54,10 @@ export interface Http2Options {
   readonly visitorBehind: (connection: Visitor, fields: readonly string[]) => Visitor
   readonly serverNameOf: (socket: Socket) => string | undefined
   readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring; 0 for no such limit. */
+  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
   readonly leastBodyRate: number
+  /** Room is short for all visitors. */
+  readonly isScarce: () => boolean
   readonly isDraining: () => boolean
   /** Why a connection is over a limit; undefined: it is not. */
   readonly turnedAwayFor: (socket: Socket) => TurnedAway | undefined
@@ -114,8 +116,9 @@ export function createHttp2(options: Http2Options): Http2Edge {
   server.on('sessionError', () => {})
   const timer = setInterval(() => {
     tick++
+    const isScarce = options.isScarce()
     for (const watch of sessions.values()) {
-      if (watch.tick(tick, options.leastBodyRate)) options.abused(watch.address, 'frames without requests')
+      if (watch.tick(tick, options.leastBodyRate, isScarce)) options.abused(watch.address, 'frames without requests')
     }
   }, TICK_MS).unref()
   return {

@@ -56,6 +56,7 @@ export function createTcpListener(options: TcpListenerOptions, address: string):
 class TcpVisit implements VisitEnd {
   readonly kind = 'tcp'
   readonly status = 0
+  readonly firstByteAt = 0
   readonly startedAt: number
   readonly visitor: string
   tunnel = ''
@@ -82,6 +83,14 @@ class TcpVisit implements VisitEnd {
     return this.channel?.bytesReceived ?? 0
   }
 
+  get countedIn(): number {
+    return this.channel?.countedSent ?? 0
+  }
+
+  get countedOut(): number {
+    return this.channel?.countedReceived ?? 0
+  }
+
   /** Joins the connection to the tunnel, waits for it, or refuses. */
   follow(lookup: Lookup): void {
     switch (lookup.state) {
@@ -106,6 +115,10 @@ class TcpVisit implements VisitEnd {
     if (socket.destroyed) return
     this.tunnel = tunnel.name
     const use = options.limits.useOf(visitor)
+    if (tunnel.isPaused) {
+      this.refuse('paused')
+      return
+    }
     if (!tunnel.allows(visitor)) {
       this.refuse('not-allowed')
       return
@@ -119,7 +132,15 @@ class TcpVisit implements VisitEnd {
     try {
       const channel = tunnel.connect('tcp', peer, local, opening)
       this.channel = channel
-      channel.handler = new Pipe(socket, channel, code => this.over(code ?? ''), use)
+      channel.handler = new Pipe(
+        socket,
+        channel,
+        code => {
+          if (code === 'limit') tunnel.noteShort()
+          this.over(code ?? '')
+        },
+        use,
+      )
     } catch (error) {
       if (!(error instanceof PbtError)) throw error
       this.refuse(error.code)
@@ -127,9 +148,14 @@ class TcpVisit implements VisitEnd {
   }
 
   private over(reason: string): void {
+    const { channel } = this
     // Nobody came back for one who waited.
-    this.reason = reason === 'link-lost' && this.channel?.isAnnounced === false ? 'offline' : reason
+    this.reason = reason === 'link-lost' && channel?.isAnnounced === false ? 'offline' : reason
     this.options.access.ended(this)
+    if (channel === undefined) return
+    // It may stay open for a moment.
+    channel.countedSent = channel.bytesSent
+    channel.countedReceived = channel.bytesReceived
   }
 
   private refuse(reason: string): void {

@@ -101,6 +101,7 @@ export class Flow implements ChannelHandler {
   }
 
   onReset(error: PbtError): void {
+    if (error.code === 'limit') this.tunnel.noteShort()
     this.ended(error.code)
   }
 }

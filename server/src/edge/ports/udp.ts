@@ -91,6 +91,10 @@ export class UdpListener implements FlowOwner {
   private received(datagram: Buffer, { address, port }: RemoteInfo): void {
     const key = `${address} ${port}`
     const flow = this.flows.get(key) ?? this.admit(key, address, port)
+    if (flow?.tunnel.isPaused === true) {
+      this.drop(flow.tunnel.name)
+      return
+    }
     // Refused when the link is behind: what waits there is bounded, and the newest goes.
     if (flow !== undefined && !flow.receive(datagram, this.options.clock.now())) this.drop(flow.tunnel.name)
   }
@@ -105,8 +109,12 @@ export class UdpListener implements FlowOwner {
       return undefined
     }
     const { tunnel } = lookup
+    if (tunnel.isPaused) {
+      this.drop(tunnel.name)
+      return undefined
+    }
     if (!tunnel.allows(address)) {
-      access.datagramRefused(tunnel.name)
+      access.datagramRefused(tunnel.name, address)
       return undefined
     }
     const flow = limits.isMemoryShort ? undefined : this.open(tunnel, key, address, port)
@@ -121,18 +129,8 @@ export class UdpListener implements FlowOwner {
     const startedAt = access.now()
     const proof = tunnel.replyFactor === undefined ? undefined : this.port.proofOf(tunnel, address)
     const flow: Flow = new Flow(this, key, address, port, source, proof, tunnel, reason => {
-      const { bytesSent = 0, bytesReceived = 0 } = flow.channel ?? {}
-      const bytes = { bytesIn: bytesSent, bytesOut: bytesReceived }
-      access.ended({
-        kind: 'udp',
-        tunnel: tunnel.name,
-        visitor: address,
-        summary: '',
-        status: 0,
-        startedAt,
-        ...bytes,
-        reason,
-      })
+      const what = { kind: 'udp', tunnel: tunnel.name, visitor: address, summary: '', status: 0 } as const
+      access.ended({ ...what, startedAt, firstByteAt: 0, ...bytesOf(flow.channel), reason })
       this.flows.delete(key)
       this.port.remove(flow)
     })
@@ -194,10 +192,16 @@ export class UdpListener implements FlowOwner {
 
   send(datagram: Buffer, flow: Flow): void {
     const { socket } = this
-    if (socket.getSendQueueSize() > MAX_WAITING_BYTES) this.drop(flow.tunnel.name)
+    if (flow.tunnel.isPaused || socket.getSendQueueSize() > MAX_WAITING_BYTES) this.drop(flow.tunnel.name)
     else if (flow.spend(datagram.length)) socket.send(datagram, flow.port, flow.address, ignore)
     else this.withhold(flow)
   }
+}
+
+/** What a flow has carried. */
+function bytesOf(channel: Channel | undefined) {
+  const { bytesSent = 0, bytesReceived = 0, countedSent = 0, countedReceived = 0 } = channel ?? {}
+  return { bytesIn: bytesSent, bytesOut: bytesReceived, countedIn: countedSent, countedOut: countedReceived }
 }
 
 /** Undefined when the session cannot have another one, or is over. */

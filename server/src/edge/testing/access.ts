@@ -17,6 +17,7 @@ export const NO_LIMIT: AddressUse = {
   began: () => true,
   ended: ignore,
   isSmall: true,
+  isCrowded: false,
   crowd: 0,
   hold: () => true,
   release: ignore,

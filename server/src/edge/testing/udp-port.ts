@@ -24,6 +24,7 @@ export interface Opened {
 export interface World {
   isOnline: boolean
   isAllowed: boolean
+  isPaused: boolean
   isMemoryShort: boolean
   isSessionFull: boolean
   places: number
@@ -36,6 +37,11 @@ function tunnelIn(world: World, opened: Opened[], isLinkBehind: () => boolean): 
   return {
     name: 'udp',
     isNearlyFull: false,
+    isShort: false,
+    get isPaused() {
+      return world.isPaused
+    },
+    noteShort: () => {},
     get affinity() {
       return world.affinity
     },
@@ -62,7 +68,7 @@ function tunnelIn(world: World, opened: Opened[], isLinkBehind: () => boolean): 
 export async function listenerFor(t: TestContext, isLinkBehind = () => false) {
   const opened: Opened[] = []
   const world: World = {
-    ...{ isOnline: true, isAllowed: true, isMemoryShort: false, isSessionFull: false },
+    ...{ isOnline: true, isAllowed: true, isPaused: false, isMemoryShort: false, isSessionFull: false },
     ...{ places: 10_000, replyFactor: 60, affinity: TARGET },
   }
   const tunnel = tunnelIn(world, opened, isLinkBehind)

@@ -10,6 +10,9 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
   return {
     name: target,
     isNearlyFull: false,
+    isPaused: false,
+    client: { id: 'client', label: 'machine' },
+    isShort: false,
     idleTimeoutMs: 0,
     replyFactor: undefined,
     affinity: { machineId: 'machine', kind, target },
@@ -19,6 +22,7 @@ export function holderOf(kind: string, target: string, yields = true): Holder {
     allows: () => true,
     open: notAskedFor,
     connect: notAskedFor,
+    noteShort: () => {},
     yieldsTo: () => yields,
     addresses: [],
     gain: () => {},

@@ -7,10 +7,13 @@ import { FakeClock } from '@pbt/proto/testing'
 import { CloseTunnelSchema, HelloSchema, OpenTunnelSchema, TunnelKind } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../../observe/log.ts'
 import type { Address } from '../address.ts'
-import { Addresses } from '../addresses.ts'
+import { Addresses, type StoredAddress } from '../addresses.ts'
 import { Allowlists, type StoredAllowlist } from '../allowlists.ts'
+import type { TunnelRecord } from '../book.ts'
+import { NO_NEWS, type RelayNews } from '../news.ts'
 import { Registry } from '../registry.ts'
 import { Session, type SessionLink } from '../session.ts'
+import { Steering } from '../steering.ts'
 
 /** A house for sessions whose names are remembered when `written` resolves. */
 export function house() {
@@ -23,9 +26,19 @@ export function house() {
   const lists: StoredAllowlist[] = []
   /** Hosts that no certificate covers. */
   const certificates = { without: new Set<string>() }
+  /** What is remembered of addresses. */
+  const kept = new Map<string, StoredAddress>()
   const store = {
-    load: () => Promise.resolve([]),
-    claim: () => disk.written,
+    load: () => Promise.resolve([...kept.values()]),
+    claim: async (tunnel: TunnelRecord, addresses: readonly string[]) => {
+      await disk.written
+      const { machineId, target, kind, name } = tunnel
+      for (const address of addresses) {
+        const isMapped = kept.get(address)?.isMapped === true
+        const row = { address, tunnel: name, affinity: { machineId, target, kind }, isMapped, isExpected: true }
+        kept.set(address, row)
+      }
+    },
     setUnexpected: (addresses: readonly string[]) => {
       offline.push(...addresses)
       return Promise.resolve()
@@ -33,6 +46,7 @@ export function house() {
     allowlists: () => Promise.resolve([...lists]),
   }
   const errors: string[] = []
+  const news: string[] = []
   const log: Log = {
     error: text => errors.push(text),
     warn: text => warnings.push(text),
@@ -42,8 +56,23 @@ export function house() {
   }
   // Sessions of these tests have no ports.
   const listeners = { listen: () => Promise.reject(new Error('no ports')), unlisten: () => {} }
+  /** What the owner has said of tunnels, by their names. */
+  const steered = { paused: [] as string[], killed: [] as string[] }
+  const steering = new Steering({
+    steered: async () => structuredClone(steered),
+    lift: async name => {
+      steered.killed = steered.killed.filter(each => each !== name)
+    },
+  })
+  /** As a running server does when the owner has changed something. */
+  const steer = async (change: Partial<typeof steered>, ...sessions: Session[]) => {
+    Object.assign(steered, change)
+    await steering.load()
+    addresses.endAwaited()
+    for (const session of sessions) session.tunnels.endKilled()
+  }
   const ports = { range: { first: 1, last: 0 }, ephemeral: undefined, listeners, isOwn: () => false }
-  const addresses = new Addresses({ baseDomain: 'localhost', registry, store, ...ports, log })
+  const addresses = new Addresses({ baseDomain: 'localhost', steering, registry, store, ...ports, log })
   const allowlists = new Allowlists({ store, baseDomain: 'localhost', log })
   /** Sets the list of an address, or takes it away, as `pbt-server allow` does. */
   const allow = async (address: string, list: string[] | 'everybody' | undefined, ...sessions: Session[]) => {
@@ -52,19 +81,37 @@ export function house() {
     const blocks = typeof list === 'string' ? [] : list
     lists.splice(0, lists.length, ...kept, ...(blocks === undefined ? [] : [{ address, access, blocks } as const]))
     await allowlists.load()
-    for (const session of sessions) session.judgeAgain()
+    for (const session of sessions) session.tunnels.judgeAgain()
   }
   const context = {
-    ...{ clock, log, addresses, allowlists, ended: (session: Session) => ended.push(session) },
+    ...{ clock, log, addresses, allowlists, steering, ended: (session: Session) => ended.push(session) },
     keyring: {
       contextFor: () => undefined,
       unnamed: undefined,
       covers: (_serverName: string | undefined, host: string) => !certificates.without.has(host),
     },
     urlOf: (address: Address) => `https://${address.key}`,
+    news: noting(news),
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
-  const seen = { clock, registry, certificates, offline, ended, warnings, errors, disk, state, allow }
+  const seen = {
+    news,
+    clock,
+    registry,
+    certificates,
+    offline,
+    ended,
+    warnings,
+    errors,
+    disk,
+    state,
+    allow,
+    steer,
+    steered,
+    kept,
+    /** As a running server does when the owner has changed an address. */
+    reload: () => addresses.reload(),
+  }
   return { ...seen, join: () => client(context, clock) }
 }
 
@@ -78,6 +125,9 @@ function client(context: ConstructorParameters<typeof Session>[0], clock: FakeCl
     role: 'client',
     clock,
     handler: {
+      onOpen: channel => {
+        channel.handler = { onReset: () => {} }
+      },
       onSessionFrame: frame => heard.push(frame),
       onGoAway: ({ code }) => goAways.push(code),
       onLinkSilent: () => {},
@@ -96,7 +146,7 @@ function client(context: ConstructorParameters<typeof Session>[0], clock: FakeCl
       })
     }
   const connect = (): SessionLink => {
-    const link = { write: write(mux), close: () => {}, drop: () => line.drops++ }
+    const link = { write: write(mux), address: '192.0.2.1', close: () => {}, drop: () => line.drops++ }
     const [serverHas, clientHas] = [session.mux.received, mux.received]
     session.attach(link, clientHas)
     mux.attach({ write: write(session.mux), close: () => {} }, serverHas)
@@ -124,4 +174,23 @@ function client(context: ConstructorParameters<typeof Session>[0], clock: FakeCl
       name === 'tunnelRefused' ? [{ code: codeOf(value.reason), cure: value.cure }] : [],
     )
   return { session, mux, heard, goAways, line, connect, settle, say, open, closeTunnel, refusals }
+}
+
+/** What is told, each as its name and what matters of it. */
+function noting(news: string[]): RelayNews {
+  const note = (...parts: unknown[]) => void news.push(parts.join(' '))
+  return {
+    ...NO_NEWS,
+    clientConnected: ({ address }) => note('connected', address),
+    clientLost: (_, why, open) => note('lost', open, why),
+    clientResumed: (_, { awayMs, wentOn, lost }) => note('resumed', awayMs, wentOn, lost),
+    clientGone: (_, { code }, open) => note('gone', code, open),
+    tunnelOnline: (_, { name }) => note('online', name),
+    tunnelOffline: (_, { name }, { code }) => note('offline', name, code),
+    tunnelRefused: (_, { name }, { code }) => note('refused', name, code),
+    targetRefuses: (_, { name }, why) => note('target-refuses', name, why),
+    targetAnswers: (_, { name }) => note('target-answers', name),
+    tokenTaken: ({ tokenId }, notStored) => note('token-taken', tokenId, notStored),
+    visitorRefused: (...parts) => note('visitor', ...parts),
+  }
 }

@@ -37,3 +37,18 @@ export type Address = Prisma.AddressModel
  * A block of addresses that may visit an address.
  */
 export type AllowlistEntry = Prisma.AllowlistEntryModel
+/**
+ * Model PanelSession
+ * A browser that is logged in to the panel.
+ */
+export type PanelSession = Prisma.PanelSessionModel
+/**
+ * Model Event
+ * What happened, under a number that grows by one for each, whichever process tells it: 30 days of them, at most 100,000.
+ */
+export type Event = Prisma.EventModel
+/**
+ * Model Client
+ * A client that was connected: the 10,000 seen last.
+ */
+export type Client = Prisma.ClientModel

@@ -181,7 +181,7 @@ export async function service(t: TestContext, settings: Settings = {}, serve: On
 export function forwarderTo(port: number, places = new Places(100)) {
   const clock = new FakeClock()
   const target = parseTarget(`127.0.0.1:${port}`)
-  const options = { target, host: { kind: 'preserve' }, isVerified: false, places, onRequest: () => {}, clock } as const
+  const options = { target, host: { kind: 'preserve' }, places, onRequest: () => {}, clock } as const
   const forwarder = createHttp2Forwarder(options)
   return { forwarder, clock, ask: (path = '/', more: AskOptions = {}) => new Asked(forwarder, path, more) }
 }

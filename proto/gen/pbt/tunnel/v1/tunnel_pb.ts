@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file pbt/tunnel/v1/tunnel.proto.
  */
 export const file_pbt_tunnel_v1_tunnel: GenFile = /*@__PURE__*/
-  fileDesc("ChpwYnQvdHVubmVsL3YxL3R1bm5lbC5wcm90bxINcGJ0LnR1bm5lbC52MSJKCgVCYXRjaBILCgNhY2sYASABKAQSDgoGbnVtYmVyGAIgASgEEiQKBmZyYW1lcxgDIAMoCzIULnBidC50dW5uZWwudjEuRnJhbWUiswcKBUZyYW1lEg8KB2NoYW5uZWwYASABKAQSCwoDZW5kGAIgASgIEg4KBGRhdGEYAyABKAxIABI2CgxodHRwX3JlcXVlc3QYBCABKAsyHi5wYnQudHVubmVsLnYxLkh0dHBSZXF1ZXN0SGVhZEgAEjgKDWh0dHBfcmVzcG9uc2UYBSABKAsyHy5wYnQudHVubmVsLnYxLkh0dHBSZXNwb25zZUhlYWRIABI0Cg1odHRwX3RyYWlsZXJzGAYgASgLMhsucGJ0LnR1bm5lbC52MS5IdHRwVHJhaWxlcnNIABIQCgZjcmVkaXQYByABKARIABIlCgVyZXNldBgIIAEoCzIULnBidC50dW5uZWwudjEuUmVzZXRIABIqCgh0Y3Bfb3BlbhgJIAEoCzIWLnBidC50dW5uZWwudjEuVGNwT3BlbkgAEioKCHVkcF9vcGVuGAogASgLMhYucGJ0LnR1bm5lbC52MS5VZHBPcGVuSAASEgoIZGF0YWdyYW0YCyABKAxIABIlCgVoZWxsbxgQIAEoCzIULnBidC50dW5uZWwudjEuSGVsbG9IABIpCgd3ZWxjb21lGBEgASgLMhYucGJ0LnR1bm5lbC52MS5XZWxjb21lSAASIwoEcGluZxgSIAEoCzITLnBidC50dW5uZWwudjEuUGluZ0gAEiMKBHBvbmcYEyABKAsyEy5wYnQudHVubmVsLnYxLlBvbmdIABIoCgdnb19hd2F5GBQgASgLMhUucGJ0LnR1bm5lbC52MS5Hb0F3YXlIABIwCgtvcGVuX3R1bm5lbBgYIAEoCzIZLnBidC50dW5uZWwudjEuT3BlblR1bm5lbEgAEjQKDXR1bm5lbF9vcGVuZWQYGSABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbE9wZW5lZEgAEjYKDnR1bm5lbF9yZWZ1c2VkGBogASgLMhwucGJ0LnR1bm5lbC52MS5UdW5uZWxSZWZ1c2VkSAASMgoMY2xvc2VfdHVubmVsGBsgASgLMhoucGJ0LnR1bm5lbC52MS5DbG9zZVR1bm5lbEgAEjQKDXR1bm5lbF9jbG9zZWQYHCABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbENsb3NlZEgAEiwKCW5ld190b2tlbhgdIAEoCzIXLnBidC50dW5uZWwudjEuTmV3VG9rZW5IABIpCgdnb29kYnllGB4gASgLMhYucGJ0LnR1bm5lbC52MS5Hb29kYnllSABCBgoEYm9keSIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCKfAQoPSHR0cFJlcXVlc3RIZWFkEg4KBnR1bm5lbBgBIAEoDRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgMEiYKB2hlYWRlcnMYBCADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlchIPCgd1cGdyYWRlGAUgASgJEg8KB3Zpc2l0b3IYBiABKAkSEgoKY29ubmVjdGlvbhgHIAEoCSJrChBIdHRwUmVzcG9uc2VIZWFkEg4KBnN0YXR1cxgBIAEoDRIOCgZyZWFzb24YAiABKAwSJgoHaGVhZGVycxgDIAMoCzIVLnBidC50dW5uZWwudjEuSGVhZGVyEg8KB3VwZ3JhZGUYBCABKAkiNgoMSHR0cFRyYWlsZXJzEiYKB2hlYWRlcnMYASADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlciI5CgdUY3BPcGVuEg4KBnR1bm5lbBgBIAEoDRIPCgd2aXNpdG9yGAIgASgJEg0KBWxvY2FsGAMgASgJIjkKB1VkcE9wZW4SDgoGdHVubmVsGAEgASgNEg8KB3Zpc2l0b3IYAiABKAkSDQoFbG9jYWwYAyABKAkiPwoFUmVzZXQSJQoGcmVhc29uGAEgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCSKlAQoFSGVsbG8SDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKbWFjaGluZV9pZBgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkSEgoKZ2VuZXJhdGlvbhgGIAEoBBINCgVsYWJlbBgHIAEoCRIlCgZyZXN1bWUYCCABKAsyFS5wYnQudHVubmVsLnYxLlJlc3VtZSI+CgZSZXN1bWUSEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZzZWNyZXQYAiABKAwSEAoIcmVjZWl2ZWQYAyABKAQipAEKB1dlbGNvbWUSDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoDBIOCgZzZWNyZXQYBSABKAwSDwoHcmVzdW1lZBgGIAEoCBIQCghyZWNlaXZlZBgHIAEoBBIQCghncmFjZV9tcxgIIAEoDRITCgtiYXNlX2RvbWFpbhgJIAEoCSISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQibwoGR29Bd2F5EiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSEQoJcmVjb25uZWN0GAMgASgIEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgEIAEoDSJBCgdHb29kYnllEiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAki1gEKCk9wZW5UdW5uZWwSDgoGdHVubmVsGAEgASgNEicKBGtpbmQYAiABKA4yGS5wYnQudHVubmVsLnYxLlR1bm5lbEtpbmQSDAoEbmFtZRgDIAEoCRIPCgdkb21haW5zGAQgAygJEg4KBnRhcmdldBgFIAEoCRIMCgRwb3J0GAYgASgNEg0KBWFsbG93GAcgAygJEhcKD2lkbGVfdGltZW91dF9tcxgIIAEoDRIZCgxyZXBseV9mYWN0b3IYCSABKA1IAIgBAUIPCg1fcmVwbHlfZmFjdG9yImoKDFR1bm5lbE9wZW5lZBIOCgZ0dW5uZWwYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1cmxzGAMgAygJEi4KB3dhaXRpbmcYBCADKAsyHS5wYnQudHVubmVsLnYxLldhaXRpbmdBZGRyZXNzIjsKDldhaXRpbmdBZGRyZXNzEgsKA3VybBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDAoEY3VyZRgDIAEoCSJ3Cg1UdW5uZWxSZWZ1c2VkEg4KBnR1bm5lbBgBIAEoDRIlCgZyZWFzb24YAiABKA4yFS5wYnQudHVubmVsLnYxLlJlYXNvbhIPCgdtZXNzYWdlGAMgASgJEgwKBGN1cmUYBCABKAkSEAoIbWF5X3Bhc3MYBSABKAgiHQoLQ2xvc2VUdW5uZWwSDgoGdHVubmVsGAEgASgNIlYKDFR1bm5lbENsb3NlZBIOCgZ0dW5uZWwYASABKA0SJQoGcmVhc29uGAIgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgDIAEoCSIZCghOZXdUb2tlbhINCgV0b2tlbhgBIAEoCSqBBQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhQKEFJFQVNPTl9DQU5DRUxMRUQQARIdChlSRUFTT05fVEFSR0VUX1VOUkVBQ0hBQkxFEAISFwoTUkVBU09OX1RBUkdFVF9CUk9LRRADEhkKFVJFQVNPTl9UQVJHRVRfVElNRU9VVBAEEhQKEFJFQVNPTl9MSU5LX0xPU1QQBRIYChRSRUFTT05fVFVOTkVMX0NMT1NFRBAGEhMKD1JFQVNPTl9QUk9UT0NPTBAHEhcKE1JFQVNPTl9GTE9XX0NPTlRST0wQCBIQCgxSRUFTT05fTElNSVQQCRITCg9SRUFTT05fSU5URVJOQUwQChIbChdSRUFTT05fQ09OTkVDVElPTl9SRVNFVBALEhMKD1JFQVNPTl9TSFVURE9XThAMEhMKD1JFQVNPTl9SRVBMQUNFRBANEhEKDVJFQVNPTl9LSUxMRUQQDhIYChRSRUFTT05fVE9LRU5fUkVGVVNFRBAPEhgKFFJFQVNPTl9UT0tFTl9SRVZPS0VEEBASEgoOUkVBU09OX1ZFUlNJT04QERIVChFSRUFTT05fTkFNRV9UQUtFThASEhgKFFJFQVNPTl9OQU1FX1JFU0VSVkVEEBMSFwoTUkVBU09OX05BTUVfSU5WQUxJRBAUEhYKElJFQVNPTl9VTlNVUFBPUlRFRBAVEhEKDVJFQVNPTl9TSUxFTlQQFhIWChJSRUFTT05fTk9UX0FMTE9XRUQQFxISCg5SRUFTT05fTElNSVRFRBAYEhUKEVJFQVNPTl9QT1JUX1RBS0VOEBkSFwoTUkVBU09OX1BPUlRfSU5WQUxJRBAaKmkKClR1bm5lbEtpbmQSGwoXVFVOTkVMX0tJTkRfVU5TUEVDSUZJRUQQABIUChBUVU5ORUxfS0lORF9IVFRQEAESEwoPVFVOTkVMX0tJTkRfVENQEAISEwoPVFVOTkVMX0tJTkRfVURQEAMyRwoNVHVubmVsU2VydmljZRI2CgRMaW5rEhQucGJ0LnR1bm5lbC52MS5CYXRjaBoULnBidC50dW5uZWwudjEuQmF0Y2goATABYgZwcm90bzM");
+  fileDesc("ChpwYnQvdHVubmVsL3YxL3R1bm5lbC5wcm90bxINcGJ0LnR1bm5lbC52MSJKCgVCYXRjaBILCgNhY2sYASABKAQSDgoGbnVtYmVyGAIgASgEEiQKBmZyYW1lcxgDIAMoCzIULnBidC50dW5uZWwudjEuRnJhbWUizwgKBUZyYW1lEg8KB2NoYW5uZWwYASABKAQSCwoDZW5kGAIgASgIEg4KBGRhdGEYAyABKAxIABI2CgxodHRwX3JlcXVlc3QYBCABKAsyHi5wYnQudHVubmVsLnYxLkh0dHBSZXF1ZXN0SGVhZEgAEjgKDWh0dHBfcmVzcG9uc2UYBSABKAsyHy5wYnQudHVubmVsLnYxLkh0dHBSZXNwb25zZUhlYWRIABI0Cg1odHRwX3RyYWlsZXJzGAYgASgLMhsucGJ0LnR1bm5lbC52MS5IdHRwVHJhaWxlcnNIABIQCgZjcmVkaXQYByABKARIABIlCgVyZXNldBgIIAEoCzIULnBidC50dW5uZWwudjEuUmVzZXRIABIqCgh0Y3Bfb3BlbhgJIAEoCzIWLnBidC50dW5uZWwudjEuVGNwT3BlbkgAEioKCHVkcF9vcGVuGAogASgLMhYucGJ0LnR1bm5lbC52MS5VZHBPcGVuSAASEgoIZGF0YWdyYW0YCyABKAxIABIlCgVoZWxsbxgQIAEoCzIULnBidC50dW5uZWwudjEuSGVsbG9IABIpCgd3ZWxjb21lGBEgASgLMhYucGJ0LnR1bm5lbC52MS5XZWxjb21lSAASIwoEcGluZxgSIAEoCzITLnBidC50dW5uZWwudjEuUGluZ0gAEiMKBHBvbmcYEyABKAsyEy5wYnQudHVubmVsLnYxLlBvbmdIABIoCgdnb19hd2F5GBQgASgLMhUucGJ0LnR1bm5lbC52MS5Hb0F3YXlIABIwCgtvcGVuX3R1bm5lbBgYIAEoCzIZLnBidC50dW5uZWwudjEuT3BlblR1bm5lbEgAEjQKDXR1bm5lbF9vcGVuZWQYGSABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbE9wZW5lZEgAEjYKDnR1bm5lbF9yZWZ1c2VkGBogASgLMhwucGJ0LnR1bm5lbC52MS5UdW5uZWxSZWZ1c2VkSAASMgoMY2xvc2VfdHVubmVsGBsgASgLMhoucGJ0LnR1bm5lbC52MS5DbG9zZVR1bm5lbEgAEjQKDXR1bm5lbF9jbG9zZWQYHCABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbENsb3NlZEgAEiwKCW5ld190b2tlbhgdIAEoCzIXLnBidC50dW5uZWwudjEuTmV3VG9rZW5IABIpCgdnb29kYnllGB4gASgLMhYucGJ0LnR1bm5lbC52MS5Hb29kYnllSAASMAoLdG9rZW5fdGFrZW4YHyABKAsyGS5wYnQudHVubmVsLnYxLlRva2VuVGFrZW5IABIyCgxzdGFydF90dW5uZWwYICABKAsyGi5wYnQudHVubmVsLnYxLlN0YXJ0VHVubmVsSAASNAoNdGFyZ2V0X2hlYWx0aBghIAEoCzIbLnBidC50dW5uZWwudjEuVGFyZ2V0SGVhbHRoSABCBgoEYm9keSIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCKfAQoPSHR0cFJlcXVlc3RIZWFkEg4KBnR1bm5lbBgBIAEoDRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgMEiYKB2hlYWRlcnMYBCADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlchIPCgd1cGdyYWRlGAUgASgJEg8KB3Zpc2l0b3IYBiABKAkSEgoKY29ubmVjdGlvbhgHIAEoCSJrChBIdHRwUmVzcG9uc2VIZWFkEg4KBnN0YXR1cxgBIAEoDRIOCgZyZWFzb24YAiABKAwSJgoHaGVhZGVycxgDIAMoCzIVLnBidC50dW5uZWwudjEuSGVhZGVyEg8KB3VwZ3JhZGUYBCABKAkiNgoMSHR0cFRyYWlsZXJzEiYKB2hlYWRlcnMYASADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlciI5CgdUY3BPcGVuEg4KBnR1bm5lbBgBIAEoDRIPCgd2aXNpdG9yGAIgASgJEg0KBWxvY2FsGAMgASgJIjkKB1VkcE9wZW4SDgoGdHVubmVsGAEgASgNEg8KB3Zpc2l0b3IYAiABKAkSDQoFbG9jYWwYAyABKAkiPwoFUmVzZXQSJQoGcmVhc29uGAEgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCSLPAQoFSGVsbG8SDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKbWFjaGluZV9pZBgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkSEgoKZ2VuZXJhdGlvbhgGIAEoBBINCgVsYWJlbBgHIAEoCRIlCgZyZXN1bWUYCCABKAsyFS5wYnQudHVubmVsLnYxLlJlc3VtZRIoCghmZWF0dXJlcxgJIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSI+CgZSZXN1bWUSEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZzZWNyZXQYAiABKAwSEAoIcmVjZWl2ZWQYAyABKAQizgEKB1dlbGNvbWUSDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoDBIOCgZzZWNyZXQYBSABKAwSDwoHcmVzdW1lZBgGIAEoCBIQCghyZWNlaXZlZBgHIAEoBBIQCghncmFjZV9tcxgIIAEoDRITCgtiYXNlX2RvbWFpbhgJIAEoCRIoCghmZWF0dXJlcxgKIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQibwoGR29Bd2F5EiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSEQoJcmVjb25uZWN0GAMgASgIEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgEIAEoDSJBCgdHb29kYnllEiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAki6wEKCk9wZW5UdW5uZWwSDgoGdHVubmVsGAEgASgNEicKBGtpbmQYAiABKA4yGS5wYnQudHVubmVsLnYxLlR1bm5lbEtpbmQSDAoEbmFtZRgDIAEoCRIPCgdkb21haW5zGAQgAygJEg4KBnRhcmdldBgFIAEoCRIMCgRwb3J0GAYgASgNEg0KBWFsbG93GAcgAygJEhcKD2lkbGVfdGltZW91dF9tcxgIIAEoDRIZCgxyZXBseV9mYWN0b3IYCSABKA1IAIgBARITCgtvd25lcl9hc2tlZBgKIAEoCEIPCg1fcmVwbHlfZmFjdG9yImoKDFR1bm5lbE9wZW5lZBIOCgZ0dW5uZWwYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1cmxzGAMgAygJEi4KB3dhaXRpbmcYBCADKAsyHS5wYnQudHVubmVsLnYxLldhaXRpbmdBZGRyZXNzIjsKDldhaXRpbmdBZGRyZXNzEgsKA3VybBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDAoEY3VyZRgDIAEoCSJ3Cg1UdW5uZWxSZWZ1c2VkEg4KBnR1bm5lbBgBIAEoDRIlCgZyZWFzb24YAiABKA4yFS5wYnQudHVubmVsLnYxLlJlYXNvbhIPCgdtZXNzYWdlGAMgASgJEgwKBGN1cmUYBCABKAkSEAoIbWF5X3Bhc3MYBSABKAgiHQoLQ2xvc2VUdW5uZWwSDgoGdHVubmVsGAEgASgNIlYKDFR1bm5lbENsb3NlZBIOCgZ0dW5uZWwYASABKA0SJQoGcmVhc29uGAIgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgDIAEoCSIlCghOZXdUb2tlbhINCgV0b2tlbhgBIAEoCRIKCgJpZBgCIAEoBCIsCgpUb2tlblRha2VuEgoKAmlkGAEgASgEEhIKCm5vdF9zdG9yZWQYAiABKAkiGwoLU3RhcnRUdW5uZWwSDAoEbmFtZRgBIAEoCSK5AQoMVGFyZ2V0SGVhbHRoEg4KBnR1bm5lbBgBIAEoDRIwCgVzdGF0ZRgCIAEoDjIhLnBidC50dW5uZWwudjEuVGFyZ2V0SGVhbHRoLlN0YXRlEhAKCHNpbmNlX21zGAMgASgEEg8KB21lc3NhZ2UYBCABKAkiRAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9BTlNXRVJTEAESEQoNU1RBVEVfUkVGVVNFUxACKoEFCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFAoQUkVBU09OX0NBTkNFTExFRBABEh0KGVJFQVNPTl9UQVJHRVRfVU5SRUFDSEFCTEUQAhIXChNSRUFTT05fVEFSR0VUX0JST0tFEAMSGQoVUkVBU09OX1RBUkdFVF9USU1FT1VUEAQSFAoQUkVBU09OX0xJTktfTE9TVBAFEhgKFFJFQVNPTl9UVU5ORUxfQ0xPU0VEEAYSEwoPUkVBU09OX1BST1RPQ09MEAcSFwoTUkVBU09OX0ZMT1dfQ09OVFJPTBAIEhAKDFJFQVNPTl9MSU1JVBAJEhMKD1JFQVNPTl9JTlRFUk5BTBAKEhsKF1JFQVNPTl9DT05ORUNUSU9OX1JFU0VUEAsSEwoPUkVBU09OX1NIVVRET1dOEAwSEwoPUkVBU09OX1JFUExBQ0VEEA0SEQoNUkVBU09OX0tJTExFRBAOEhgKFFJFQVNPTl9UT0tFTl9SRUZVU0VEEA8SGAoUUkVBU09OX1RPS0VOX1JFVk9LRUQQEBISCg5SRUFTT05fVkVSU0lPThAREhUKEVJFQVNPTl9OQU1FX1RBS0VOEBISGAoUUkVBU09OX05BTUVfUkVTRVJWRUQQExIXChNSRUFTT05fTkFNRV9JTlZBTElEEBQSFgoSUkVBU09OX1VOU1VQUE9SVEVEEBUSEQoNUkVBU09OX1NJTEVOVBAWEhYKElJFQVNPTl9OT1RfQUxMT1dFRBAXEhIKDlJFQVNPTl9MSU1JVEVEEBgSFQoRUkVBU09OX1BPUlRfVEFLRU4QGRIXChNSRUFTT05fUE9SVF9JTlZBTElEEBoqiQEKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhcKE0ZFQVRVUkVfT1dORVJfQVNLRUQQARIXChNGRUFUVVJFX1RPS0VOX1RBS0VOEAISGAoURkVBVFVSRV9TVEFSVF9UVU5ORUwQAxIZChVGRUFUVVJFX1RBUkdFVF9IRUFMVEgQBCppCgpUdW5uZWxLaW5kEhsKF1RVTk5FTF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQVFVOTkVMX0tJTkRfSFRUUBABEhMKD1RVTk5FTF9LSU5EX1RDUBACEhMKD1RVTk5FTF9LSU5EX1VEUBADMkcKDVR1bm5lbFNlcnZpY2USNgoETGluaxIULnBidC50dW5uZWwudjEuQmF0Y2gaFC5wYnQudHVubmVsLnYxLkJhdGNoKAEwAWIGcHJvdG8z");
 
 /**
  * The unit that is written, counted, acknowledged and replayed.
@@ -204,6 +204,24 @@ export type Frame = Message<"pbt.tunnel.v1.Frame"> & {
      */
     value: Goodbye;
     case: "goodbye";
+  } | {
+    /**
+     * @generated from field: pbt.tunnel.v1.TokenTaken token_taken = 31;
+     */
+    value: TokenTaken;
+    case: "tokenTaken";
+  } | {
+    /**
+     * @generated from field: pbt.tunnel.v1.StartTunnel start_tunnel = 32;
+     */
+    value: StartTunnel;
+    case: "startTunnel";
+  } | {
+    /**
+     * @generated from field: pbt.tunnel.v1.TargetHealth target_health = 33;
+     */
+    value: TargetHealth;
+    case: "targetHealth";
   } | { case: undefined; value?: undefined };
 };
 
@@ -489,6 +507,11 @@ export type Hello = Message<"pbt.tunnel.v1.Hello"> & {
    * @generated from field: pbt.tunnel.v1.Resume resume = 8;
    */
   resume?: Resume | undefined;
+
+  /**
+   * @generated from field: repeated pbt.tunnel.v1.Feature features = 9;
+   */
+  features: Feature[];
 };
 
 /**
@@ -581,6 +604,11 @@ export type Welcome = Message<"pbt.tunnel.v1.Welcome"> & {
    * @generated from field: string base_domain = 9;
    */
   baseDomain: string;
+
+  /**
+   * @generated from field: repeated pbt.tunnel.v1.Feature features = 10;
+   */
+  features: Feature[];
 };
 
 /**
@@ -747,6 +775,14 @@ export type OpenTunnel = Message<"pbt.tunnel.v1.OpenTunnel"> & {
    * @generated from field: optional uint32 reply_factor = 9;
    */
   replyFactor?: number | undefined;
+
+  /**
+   * The owner asked for it just now, by a command; else a program opens it by itself, after a lost link, a restart or a boot. Only the
+   * owner opens what the owner has ended.
+   *
+   * @generated from field: bool owner_asked = 10;
+   */
+  ownerAsked: boolean;
 };
 
 /**
@@ -920,6 +956,13 @@ export type NewToken = Message<"pbt.tunnel.v1.NewToken"> & {
    * @generated from field: string token = 1;
    */
   token: string;
+
+  /**
+   * For token_taken.
+   *
+   * @generated from field: uint64 id = 2;
+   */
+  id: bigint;
 };
 
 /**
@@ -928,6 +971,120 @@ export type NewToken = Message<"pbt.tunnel.v1.NewToken"> & {
  */
 export const NewTokenSchema: GenMessage<NewToken> = /*@__PURE__*/
   messageDesc(file_pbt_tunnel_v1_tunnel, 22);
+
+/**
+ * The client goes on with the token that it was sent, and shows it from now on.
+ *
+ * @generated from message pbt.tunnel.v1.TokenTaken
+ */
+export type TokenTaken = Message<"pbt.tunnel.v1.TokenTaken"> & {
+  /**
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * Why it does not have it after a restart, a text that reads on after a colon; empty when it is stored.
+   *
+   * @generated from field: string not_stored = 2;
+   */
+  notStored: string;
+};
+
+/**
+ * Describes the message pbt.tunnel.v1.TokenTaken.
+ * Use `create(TokenTakenSchema)` to create a new message.
+ */
+export const TokenTakenSchema: GenMessage<TokenTaken> = /*@__PURE__*/
+  messageDesc(file_pbt_tunnel_v1_tunnel, 23);
+
+/**
+ * The owner starts a tunnel again that was ended: the client opens it, as asked for by the owner.
+ *
+ * @generated from message pbt.tunnel.v1.StartTunnel
+ */
+export type StartTunnel = Message<"pbt.tunnel.v1.StartTunnel"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message pbt.tunnel.v1.StartTunnel.
+ * Use `create(StartTunnelSchema)` to create a new message.
+ */
+export const StartTunnelSchema: GenMessage<StartTunnel> = /*@__PURE__*/
+  messageDesc(file_pbt_tunnel_v1_tunnel, 24);
+
+/**
+ * Whether a target takes connections, as its client saw it last.
+ *
+ * @generated from message pbt.tunnel.v1.TargetHealth
+ */
+export type TargetHealth = Message<"pbt.tunnel.v1.TargetHealth"> & {
+  /**
+   * @generated from field: uint32 tunnel = 1;
+   */
+  tunnel: number;
+
+  /**
+   * @generated from field: pbt.tunnel.v1.TargetHealth.State state = 2;
+   */
+  state: TargetHealth_State;
+
+  /**
+   * For so long when this is sent; clocks differ.
+   *
+   * @generated from field: uint64 since_ms = 3;
+   */
+  sinceMs: bigint;
+
+  /**
+   * Why not, for people.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message pbt.tunnel.v1.TargetHealth.
+ * Use `create(TargetHealthSchema)` to create a new message.
+ */
+export const TargetHealthSchema: GenMessage<TargetHealth> = /*@__PURE__*/
+  messageDesc(file_pbt_tunnel_v1_tunnel, 25);
+
+/**
+ * @generated from enum pbt.tunnel.v1.TargetHealth.State
+ */
+export const TargetHealth_State = {
+  /**
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: STATE_ANSWERS = 1;
+   */
+  ANSWERS: 1,
+
+  /**
+   * @generated from enum value: STATE_REFUSES = 2;
+   */
+  REFUSES: 2,
+} as const;
+
+/**
+ * @generated from enum pbt.tunnel.v1.TargetHealth.State
+ */
+export type TargetHealth_State = (typeof TargetHealth_State)[keyof typeof TargetHealth_State] | UnknownEnum;
+
+/**
+ * Describes the enum pbt.tunnel.v1.TargetHealth.State.
+ */
+export const TargetHealth_StateSchema: GenEnum<TargetHealth_State> = /*@__PURE__*/
+  enumDesc(file_pbt_tunnel_v1_tunnel, 25, 0);
 
 /**
  * Why a channel, a tunnel or a session is over.
@@ -1101,6 +1258,61 @@ export const ReasonSchema: GenEnum<Reason> = /*@__PURE__*/
   enumDesc(file_pbt_tunnel_v1_tunnel, 0);
 
 /**
+ * What an end can do besides version 1.0. Either end sends what belongs to a feature only to one that has said that it has it; those
+ * that are not known are ignored.
+ *
+ * @generated from enum pbt.tunnel.v1.Feature
+ */
+export const Feature = {
+  /**
+   * @generated from enum value: FEATURE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * open_tunnel says whether the owner asked for it.
+   *
+   * @generated from enum value: FEATURE_OWNER_ASKED = 1;
+   */
+  OWNER_ASKED: 1,
+
+  /**
+   * new_token is answered with token_taken.
+   *
+   * @generated from enum value: FEATURE_TOKEN_TAKEN = 2;
+   */
+  TOKEN_TAKEN: 2,
+
+  /**
+   * Client: keeps a tunnel that the owner has ended, and opens it again at start_tunnel.
+   *
+   * @generated from enum value: FEATURE_START_TUNNEL = 3;
+   */
+  START_TUNNEL: 3,
+
+  /**
+   * Server: takes target_health.
+   *
+   * @generated from enum value: FEATURE_TARGET_HEALTH = 4;
+   */
+  TARGET_HEALTH: 4,
+} as const;
+
+/**
+ * What an end can do besides version 1.0. Either end sends what belongs to a feature only to one that has said that it has it; those
+ * that are not known are ignored.
+ *
+ * @generated from enum pbt.tunnel.v1.Feature
+ */
+export type Feature = (typeof Feature)[keyof typeof Feature] | UnknownEnum;
+
+/**
+ * Describes the enum pbt.tunnel.v1.Feature.
+ */
+export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
+  enumDesc(file_pbt_tunnel_v1_tunnel, 1);
+
+/**
  * @generated from enum pbt.tunnel.v1.TunnelKind
  */
 export const TunnelKind = {
@@ -1134,7 +1346,7 @@ export type TunnelKind = (typeof TunnelKind)[keyof typeof TunnelKind] | UnknownE
  * Describes the enum pbt.tunnel.v1.TunnelKind.
  */
 export const TunnelKindSchema: GenEnum<TunnelKind> = /*@__PURE__*/
-  enumDesc(file_pbt_tunnel_v1_tunnel, 1);
+  enumDesc(file_pbt_tunnel_v1_tunnel, 2);
 
 /**
  * @generated from service pbt.tunnel.v1.TunnelService

@@ -54,7 +54,10 @@ export const ModelName = {
   Token: 'Token',
   Tunnel: 'Tunnel',
   Address: 'Address',
-  AllowlistEntry: 'AllowlistEntry'
+  AllowlistEntry: 'AllowlistEntry',
+  PanelSession: 'PanelSession',
+  Event: 'Event',
+  Client: 'Client'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -91,6 +94,9 @@ export const TunnelScalarFieldEnum = {
   allow: 'allow',
   isPaused: 'isPaused',
   isKilled: 'isKilled',
+  steeredAt: 'steeredAt',
+  clientId: 'clientId',
+  clientLabel: 'clientLabel',
   createdAt: 'createdAt',
   lastOnlineAt: 'lastOnlineAt'
 } as const
@@ -125,6 +131,49 @@ export const AllowlistEntryScalarFieldEnum = {
 } as const
 
 export type AllowlistEntryScalarFieldEnum = (typeof AllowlistEntryScalarFieldEnum)[keyof typeof AllowlistEntryScalarFieldEnum]
+
+
+export const PanelSessionScalarFieldEnum = {
+  id: 'id',
+  hash: 'hash',
+  tokenId: 'tokenId',
+  userAgent: 'userAgent',
+  address: 'address',
+  isByToken: 'isByToken',
+  createdAt: 'createdAt',
+  lastSeenAt: 'lastSeenAt',
+  endsAt: 'endsAt'
+} as const
+
+export type PanelSessionScalarFieldEnum = (typeof PanelSessionScalarFieldEnum)[keyof typeof PanelSessionScalarFieldEnum]
+
+
+export const EventScalarFieldEnum = {
+  number: 'number',
+  at: 'at',
+  kind: 'kind',
+  subject: 'subject',
+  message: 'message',
+  fields: 'fields',
+  client: 'client'
+} as const
+
+export type EventScalarFieldEnum = (typeof EventScalarFieldEnum)[keyof typeof EventScalarFieldEnum]
+
+
+export const ClientScalarFieldEnum = {
+  id: 'id',
+  machineId: 'machineId',
+  label: 'label',
+  agent: 'agent',
+  minor: 'minor',
+  address: 'address',
+  tokenId: 'tokenId',
+  firstSeenAt: 'firstSeenAt',
+  lastSeenAt: 'lastSeenAt'
+} as const
+
+export type ClientScalarFieldEnum = (typeof ClientScalarFieldEnum)[keyof typeof ClientScalarFieldEnum]
 
 
 export const SortOrder = {

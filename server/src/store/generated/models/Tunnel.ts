@@ -43,6 +43,9 @@ export type TunnelMinAggregateOutputType = {
   allow: string | null
   isPaused: boolean | null
   isKilled: boolean | null
+  steeredAt: Date | null
+  clientId: string | null
+  clientLabel: string | null
   createdAt: Date | null
   lastOnlineAt: Date | null
 }
@@ -56,6 +59,9 @@ export type TunnelMaxAggregateOutputType = {
   allow: string | null
   isPaused: boolean | null
   isKilled: boolean | null
+  steeredAt: Date | null
+  clientId: string | null
+  clientLabel: string | null
   createdAt: Date | null
   lastOnlineAt: Date | null
 }
@@ -69,6 +75,9 @@ export type TunnelCountAggregateOutputType = {
   allow: number
   isPaused: number
   isKilled: number
+  steeredAt: number
+  clientId: number
+  clientLabel: number
   createdAt: number
   lastOnlineAt: number
   _all: number
@@ -92,6 +101,9 @@ export type TunnelMinAggregateInputType = {
   allow?: true
   isPaused?: true
   isKilled?: true
+  steeredAt?: true
+  clientId?: true
+  clientLabel?: true
   createdAt?: true
   lastOnlineAt?: true
 }
@@ -105,6 +117,9 @@ export type TunnelMaxAggregateInputType = {
   allow?: true
   isPaused?: true
   isKilled?: true
+  steeredAt?: true
+  clientId?: true
+  clientLabel?: true
   createdAt?: true
   lastOnlineAt?: true
 }
@@ -118,6 +133,9 @@ export type TunnelCountAggregateInputType = {
   allow?: true
   isPaused?: true
   isKilled?: true
+  steeredAt?: true
+  clientId?: true
+  clientLabel?: true
   createdAt?: true
   lastOnlineAt?: true
   _all?: true
@@ -218,6 +236,9 @@ export type TunnelGroupByOutputType = {
   allow: string
   isPaused: boolean
   isKilled: boolean
+  steeredAt: Date | null
+  clientId: string
+  clientLabel: string
   createdAt: Date
   lastOnlineAt: Date
   _count: TunnelCountAggregateOutputType | null
@@ -254,6 +275,9 @@ export type TunnelWhereInput = {
   allow?: Prisma.StringFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
+  steeredAt?: Prisma.DateTimeNullableFilter<"Tunnel"> | Date | string | null
+  clientId?: Prisma.StringFilter<"Tunnel"> | string
+  clientLabel?: Prisma.StringFilter<"Tunnel"> | string
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   addresses?: Prisma.AddressListRelationFilter
@@ -268,6 +292,9 @@ export type TunnelOrderByWithRelationInput = {
   allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
+  steeredAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  clientId?: Prisma.SortOrder
+  clientLabel?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
   addresses?: Prisma.AddressOrderByRelationAggregateInput
@@ -285,6 +312,9 @@ export type TunnelWhereUniqueInput = Prisma.AtLeast<{
   allow?: Prisma.StringFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolFilter<"Tunnel"> | boolean
+  steeredAt?: Prisma.DateTimeNullableFilter<"Tunnel"> | Date | string | null
+  clientId?: Prisma.StringFilter<"Tunnel"> | string
+  clientLabel?: Prisma.StringFilter<"Tunnel"> | string
   createdAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeFilter<"Tunnel"> | Date | string
   addresses?: Prisma.AddressListRelationFilter
@@ -299,6 +329,9 @@ export type TunnelOrderByWithAggregationInput = {
   allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
+  steeredAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  clientId?: Prisma.SortOrder
+  clientLabel?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
   _count?: Prisma.TunnelCountOrderByAggregateInput
@@ -320,6 +353,9 @@ export type TunnelScalarWhereWithAggregatesInput = {
   allow?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   isPaused?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
   isKilled?: Prisma.BoolWithAggregatesFilter<"Tunnel"> | boolean
+  steeredAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Tunnel"> | Date | string | null
+  clientId?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
+  clientLabel?: Prisma.StringWithAggregatesFilter<"Tunnel"> | string
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Tunnel"> | Date | string
   lastOnlineAt?: Prisma.DateTimeWithAggregatesFilter<"Tunnel"> | Date | string
 }
@@ -332,6 +368,9 @@ export type TunnelCreateInput = {
   allow?: string
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: Date | string | null
+  clientId?: string
+  clientLabel?: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
   addresses?: Prisma.AddressCreateNestedManyWithoutTunnelInput
@@ -346,6 +385,9 @@ export type TunnelUncheckedCreateInput = {
   allow?: string
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: Date | string | null
+  clientId?: string
+  clientLabel?: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
   addresses?: Prisma.AddressUncheckedCreateNestedManyWithoutTunnelInput
@@ -359,6 +401,9 @@ export type TunnelUpdateInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   addresses?: Prisma.AddressUpdateManyWithoutTunnelNestedInput
@@ -373,6 +418,9 @@ export type TunnelUncheckedUpdateInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   addresses?: Prisma.AddressUncheckedUpdateManyWithoutTunnelNestedInput
@@ -387,6 +435,9 @@ export type TunnelCreateManyInput = {
   allow?: string
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: Date | string | null
+  clientId?: string
+  clientLabel?: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
 }
@@ -399,6 +450,9 @@ export type TunnelUpdateManyMutationInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -412,6 +466,9 @@ export type TunnelUncheckedUpdateManyInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -425,6 +482,9 @@ export type TunnelCountOrderByAggregateInput = {
   allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
+  steeredAt?: Prisma.SortOrder
+  clientId?: Prisma.SortOrder
+  clientLabel?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
@@ -442,6 +502,9 @@ export type TunnelMaxOrderByAggregateInput = {
   allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
+  steeredAt?: Prisma.SortOrder
+  clientId?: Prisma.SortOrder
+  clientLabel?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
@@ -455,6 +518,9 @@ export type TunnelMinOrderByAggregateInput = {
   allow?: Prisma.SortOrder
   isPaused?: Prisma.SortOrder
   isKilled?: Prisma.SortOrder
+  steeredAt?: Prisma.SortOrder
+  clientId?: Prisma.SortOrder
+  clientLabel?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastOnlineAt?: Prisma.SortOrder
 }
@@ -496,6 +562,9 @@ export type TunnelCreateWithoutAddressesInput = {
   allow?: string
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: Date | string | null
+  clientId?: string
+  clientLabel?: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
 }
@@ -509,6 +578,9 @@ export type TunnelUncheckedCreateWithoutAddressesInput = {
   allow?: string
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: Date | string | null
+  clientId?: string
+  clientLabel?: string
   createdAt?: Date | string
   lastOnlineAt: Date | string
 }
@@ -537,6 +609,9 @@ export type TunnelUpdateWithoutAddressesInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -550,6 +625,9 @@ export type TunnelUncheckedUpdateWithoutAddressesInput = {
   allow?: Prisma.StringFieldUpdateOperationsInput | string
   isPaused?: Prisma.BoolFieldUpdateOperationsInput | boolean
   isKilled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  steeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  clientId?: Prisma.StringFieldUpdateOperationsInput | string
+  clientLabel?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastOnlineAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -594,6 +672,9 @@ export type TunnelSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: boolean
+  clientId?: boolean
+  clientLabel?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
   addresses?: boolean | Prisma.Tunnel$addressesArgs<ExtArgs>
@@ -609,6 +690,9 @@ export type TunnelSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: boolean
+  clientId?: boolean
+  clientLabel?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }, ExtArgs["result"]["tunnel"]>
@@ -622,6 +706,9 @@ export type TunnelSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: boolean
+  clientId?: boolean
+  clientLabel?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }, ExtArgs["result"]["tunnel"]>
@@ -635,11 +722,14 @@ export type TunnelSelectScalar = {
   allow?: boolean
   isPaused?: boolean
   isKilled?: boolean
+  steeredAt?: boolean
+  clientId?: boolean
+  clientLabel?: boolean
   createdAt?: boolean
   lastOnlineAt?: boolean
 }
 
-export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "kind" | "machineId" | "target" | "allow" | "isPaused" | "isKilled" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
+export type TunnelOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "kind" | "machineId" | "target" | "allow" | "isPaused" | "isKilled" | "steeredAt" | "clientId" | "clientLabel" | "createdAt" | "lastOnlineAt", ExtArgs["result"]["tunnel"]>
 export type TunnelInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   addresses?: boolean | Prisma.Tunnel$addressesArgs<ExtArgs>
   _count?: boolean | Prisma.TunnelCountOutputTypeDefaultArgs<ExtArgs>
@@ -679,6 +769,15 @@ export type $TunnelPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
      * The owner ended it: it stays down until its command is run again, or the owner starts it.
      */
     isKilled: boolean
+    /**
+     * When the owner paused, resumed, ended or started it last.
+     */
+    steeredAt: Date | null
+    /**
+     * The client that had it last, and its name for people.
+     */
+    clientId: string
+    clientLabel: string
     createdAt: Date
     lastOnlineAt: Date
   }, ExtArgs["result"]["tunnel"]>
@@ -1113,6 +1212,9 @@ export interface TunnelFieldRefs {
   readonly allow: Prisma.FieldRef<"Tunnel", 'String'>
   readonly isPaused: Prisma.FieldRef<"Tunnel", 'Boolean'>
   readonly isKilled: Prisma.FieldRef<"Tunnel", 'Boolean'>
+  readonly steeredAt: Prisma.FieldRef<"Tunnel", 'DateTime'>
+  readonly clientId: Prisma.FieldRef<"Tunnel", 'String'>
+  readonly clientLabel: Prisma.FieldRef<"Tunnel", 'String'>
   readonly createdAt: Prisma.FieldRef<"Tunnel", 'DateTime'>
   readonly lastOnlineAt: Prisma.FieldRef<"Tunnel", 'DateTime'>
 }

@@ -1,0 +1,88 @@
+// Output for programs: one JSON object a line, requests together as far as nobody waits for them.
+import type { ChannelKind, Clock, Timer } from '@pbt/proto'
+import type { ClientEvent } from '../tunnels/events.ts'
+import { MAX_KEPT, type RequestRecord } from '../tunnels/requests.ts'
+import { addressOf } from './text.ts'
+
+/** Requests, connections and flows are written together this often: a busy tunnel has thousands a second. */
+const WRITE_EVERY_MS = 100
+/** Or when so much waits. */
+const WRITE_AT_CHARS = 64 * 1024
+
+/** Events that are not the agent's: what visitors do. `docs/commands.md` lists their fields. */
+export type VisitEvent = 'request' | 'connection' | 'flow'
+
+const EVENT = { http: 'request', tcp: 'connection', udp: 'flow' } as const satisfies Record<ChannelKind, VisitEvent>
+
+export class JsonLines {
+  private readonly clock: Clock
+  private readonly wallTime: () => number
+  private readonly write: (text: string) => void
+  /** The tunnels' names, by their numbers. */
+  private readonly names = new Map<number, string>()
+  private waiting = ''
+  private timer: Timer | undefined
+
+  /** `wallTime`: milliseconds since the epoch. */
+  constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
+    this.clock = clock
+    this.wallTime = wallTime
+    this.write = write
+  }
+
+  event(event: ClientEvent): void {
+    if (event.event === 'online' || event.event === 'waiting') this.names.set(event.number, event.tunnel)
+    else if (event.event === 'removed') this.names.delete(event.number)
+    const { event: name, ...fields } = event
+    this.flush(jsonLine(name, this.wallTime(), fields))
+  }
+
+  /** A connection or flow of the tunnel with this number has begun. */
+  opened(number: number, kind: ChannelKind, visitor: string): void {
+    const tunnel = this.names.get(number) ?? ''
+    const fields = { number, tunnel, state: 'open', ...visitorOf(visitor), ms: 0, bytesIn: 0, bytesOut: 0 }
+    this.later(jsonLine(EVENT[kind], this.wallTime(), fields))
+  }
+
+  /** A request, connection or flow of the tunnel with this number is over. */
+  request(number: number, record: RequestRecord): void {
+    const tunnel = this.names.get(number) ?? ''
+    const { method, path, status, durationMs, bytesIn, bytesOut, visitor, dropped, fault } = record
+    const ms = Math.round(durationMs * 10) / 10
+    const sums = { ms, bytesIn, bytesOut }
+    if (status !== undefined) {
+      const asked = { method: method.slice(0, MAX_KEPT), path: path.slice(0, MAX_KEPT), status }
+      const fields = { number, tunnel, ...asked, ...sums, visitor: addressOf(visitor), reason: fault }
+      this.later(jsonLine('request', this.wallTime(), fields))
+    } else {
+      const fields = { number, tunnel, state: 'closed', ...visitorOf(visitor), ...sums, reason: fault }
+      const isFlow = method === 'UDP'
+      const all = isFlow ? { ...fields, dropped } : fields
+      this.later(jsonLine(isFlow ? 'flow' : 'connection', this.wallTime(), all))
+    }
+  }
+
+  /** Writes what waits, and then this. */
+  flush(text = ''): void {
+    this.timer?.clear()
+    this.timer = undefined
+    const all = this.waiting + text
+    this.waiting = ''
+    if (all !== '') this.write(all)
+  }
+
+  private later(line: string): void {
+    this.waiting += line
+    if (this.waiting.length >= WRITE_AT_CHARS) this.flush()
+    else this.timer ??= this.clock.after(WRITE_EVERY_MS, () => this.flush())
+  }
+}
+
+function visitorOf(visitor: string): { visitor: string; visitorPort: number } {
+  return { visitor: addressOf(visitor), visitorPort: Number(/:(\d+)$/.exec(visitor)?.[1] ?? 0) }
+}
+
+/** One line for a program. `epochMs`: when it happened. */
+export function jsonLine(event: string, epochMs: number, fields: object): string {
+  return `${JSON.stringify({ event, time: new Date(epochMs).toISOString(), ...fields })}\n`
+}

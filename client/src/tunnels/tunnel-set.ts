@@ -1,0 +1,106 @@
+// The tunnels that this process wants, and what the server has said of each.
+import type { Clock, ErrorCode } from '@pbt/proto'
+import type { TunnelOpened } from '@pbt/proto/tunnel/v1'
+import { Failure, isWorthRetrying } from '../failure.ts'
+import type { TunnelEnd, TunnelPlan } from '../session/session.ts'
+import { MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS } from './backoff.ts'
+import type { ClientEvent } from './events.ts'
+import { Refusals } from './refusals.ts'
+
+export interface TunnelSetOptions {
+  readonly clock: Clock
+  /** From 0 to 1, as Math.random. */
+  readonly random: () => number
+  readonly tunnels: readonly TunnelPlan[]
+  readonly onEvent: (event: ClientEvent) => void
+}
+
+export class TunnelSet {
+  private readonly byNumber: Map<number, TunnelPlan>
+  /** Names that the server gave, by the numbers of the tunnels. */
+  private readonly names = new Map<number, string>()
+  private readonly refusals: Refusals
+  private readonly onEvent: (event: ClientEvent) => void
+
+  constructor({ clock, random, tunnels, onEvent }: TunnelSetOptions) {
+    this.byNumber = new Map(tunnels.map(plan => [plan.number, plan]))
+    this.refusals = new Refusals(clock, random, onEvent)
+    this.onEvent = onEvent
+  }
+
+  get isEmpty(): boolean {
+    return this.byNumber.size === 0
+  }
+
+  /** Those that are wanted still, in the order in which they were. */
+  get plans(): Iterable<TunnelPlan> {
+    return this.byNumber.values()
+  }
+
+  /** The plan's number must be new. */
+  add(plan: TunnelPlan): void {
+    const { number, kind, target, allow } = plan
+    if (this.byNumber.has(number)) throw new Error(`tunnel ${number} is there already`)
+    this.byNumber.set(number, plan)
+    this.onEvent({ event: 'added', number, kind, target, allow })
+  }
+
+  /** It is not wanted any more; false when it was not. */
+  remove(number: number): boolean {
+    const plan = this.byNumber.get(number)
+    if (plan === undefined) return false
+    this.forget(plan)
+    this.onEvent({ event: 'removed', number, tunnel: this.nameOf(plan) })
+    this.names.delete(number)
+    return true
+  }
+
+  /** The server serves it, or its addresses have changed. */
+  opened(plan: TunnelPlan, { name: tunnel, urls, waiting }: TunnelOpened): void {
+    const { number, kind, target } = plan
+    this.refusals.forget(number)
+    this.names.set(number, tunnel)
+    if (urls.length > 0 || waiting.length === 0) {
+      this.onEvent({ event: 'online', number, tunnel, kind, urls, target })
+    }
+    for (const { url, reason, cure } of waiting) {
+      this.onEvent({ event: 'waiting', number, tunnel, url, target, reason, cure })
+    }
+  }
+
+  /** The server refused it: `ask` is called later when it may have it then; otherwise it is over. */
+  refused(plan: TunnelPlan, end: TunnelEnd, ask: () => void): void {
+    const { number, target } = plan
+    const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
+    const told: ClientEvent = { event: 'error', number, target, code, message, cure }
+    if (end.mayPass || isWorthRetrying(code)) {
+      // One who is away is back within the grace time, or has lost what it held.
+      this.refusals.add(number, told, end.mayPass ? MAX_RESUMABLE_DELAY_MS : MAX_DELAY_MS, ask)
+      return
+    }
+    this.forget(plan)
+    this.onEvent(told)
+  }
+
+  /** The server ended it. */
+  closed(plan: TunnelPlan, code: ErrorCode, reason: string): void {
+    this.forget(plan)
+    this.onEvent({ event: 'closed', number: plan.number, tunnel: this.nameOf(plan), code, reason: reason || code })
+  }
+
+  /** The process ends: nothing is asked for again, and targets are left alone. */
+  end(): void {
+    this.refusals.close()
+    for (const { forwarder } of this.byNumber.values()) forwarder.close()
+  }
+
+  private forget(plan: TunnelPlan): void {
+    this.refusals.forget(plan.number)
+    this.byNumber.delete(plan.number)
+    plan.forwarder.close()
+  }
+
+  private nameOf(plan: TunnelPlan): string {
+    return this.names.get(plan.number) ?? (plan.name || plan.target)
+  }
+}

@@ -1,0 +1,10 @@
+// The admin API as one module: its services and messages, as protoc-gen-es makes them of proto/pbt/admin/v1.
+export * from '../gen/pbt/admin/v1/address_pb.ts'
+export * from '../gen/pbt/admin/v1/client_pb.ts'
+export * from '../gen/pbt/admin/v1/common_pb.ts'
+export * from '../gen/pbt/admin/v1/log_pb.ts'
+export * from '../gen/pbt/admin/v1/metrics_pb.ts'
+export * from '../gen/pbt/admin/v1/panel_pb.ts'
+export * from '../gen/pbt/admin/v1/server_pb.ts'
+export * from '../gen/pbt/admin/v1/token_pb.ts'
+export * from '../gen/pbt/admin/v1/tunnel_pb.ts'

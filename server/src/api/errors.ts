@@ -1,0 +1,92 @@
+// How a failure is told to programs: a code of gRPC, pbt's own code as the reason, the cure, and each field that is wrong.
+import { create } from '@bufbuild/protobuf'
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect'
+import { PbtError } from '@pbt/proto'
+import { BadRequest_FieldViolationSchema, BadRequestSchema, ErrorInfoSchema } from '@pbt/proto/google/rpc'
+import { Failure, type FailureCode } from '../failure.ts'
+import type { Log } from '../observe/log.ts'
+
+/** Of the reasons. */
+const DOMAIN = 'pbt'
+
+/** Those that are not here are the server's fault: `internal`. */
+const CODES: Partial<Record<FailureCode, Code>> = {
+  usage: Code.InvalidArgument,
+  'unknown-address': Code.NotFound,
+  'unknown-token': Code.NotFound,
+  'address-taken': Code.AlreadyExists,
+  'last-token': Code.FailedPrecondition,
+  'database-locked': Code.Unavailable,
+  'database-read-only': Code.Unavailable,
+  'disk-full': Code.ResourceExhausted,
+  'token-refused': Code.Unauthenticated,
+  limited: Code.ResourceExhausted,
+  'not-allowed': Code.PermissionDenied,
+  'unknown-session': Code.NotFound,
+  'unknown-tunnel': Code.NotFound,
+  'unknown-connection': Code.NotFound,
+  'unknown-client': Code.NotFound,
+  'client-gone': Code.FailedPrecondition,
+  'client-connected': Code.FailedPrecondition,
+  'not-running': Code.FailedPrecondition,
+}
+
+/** A field of a request and what is wrong with it. */
+export interface Violation {
+  /** As JSON has it: `allowlist.entries[0].block`. */
+  readonly field: string
+  readonly description: string
+}
+
+/** What is told of a failure besides its sentence. */
+export interface Reason {
+  readonly reason: string
+  readonly cure: string
+  /** Values for programs, by name. */
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly violations?: readonly Violation[]
+}
+
+/** An error as it goes over the wire. */
+export function apiError(
+  code: Code,
+  message: string,
+  { reason, cure, metadata, violations = [] }: Reason,
+): ConnectError {
+  const info = { reason, domain: DOMAIN, metadata: { ...metadata, ...(cure === '' ? {} : { cure }) } }
+  const error = new ConnectError(message, code, undefined, [{ desc: ErrorInfoSchema, value: info }])
+  if (violations.length > 0) {
+    const fieldViolations = violations.map(each => create(BadRequest_FieldViolationSchema, each))
+    error.details.push({ desc: BadRequestSchema, value: { fieldViolations } })
+  }
+  return error
+}
+
+/** Whatever a service throws is told in this way; what nobody expected is logged and told as `internal` without its words. */
+export function tellFailures(log: Log): Interceptor {
+  return next => async request => {
+    try {
+      return await next(request)
+    } catch (error) {
+      throw told(error, request.method.name, log)
+    }
+  }
+}
+
+/** What was thrown, as it goes over the wire. */
+export function told(error: unknown, method: string, log: Log): ConnectError {
+  if (error instanceof ConnectError) return error
+  if (error instanceof Failure) {
+    const code = CODES[error.code] ?? Code.Internal
+    if (code === Code.Internal) log.error('a call failed', { method, code: error.code, reason: error.message })
+    return apiError(code, error.message, { reason: error.code, cure: error.cure, metadata: error.metadata })
+  }
+  if (error instanceof PbtError) {
+    return apiError(Code.FailedPrecondition, error.message, { reason: error.code, cure: error.cure })
+  }
+  log.error('a call failed', { method, error: error instanceof Error ? error.stack : String(error) })
+  return apiError(Code.Internal, 'the server failed at this call', {
+    reason: 'internal',
+    cure: 'look at the log of pbt-server',
+  })
+}

@@ -1,0 +1,86 @@
+// Opens the API: who may call it, what it answers, and the socket for commands.
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Allowlist, EVERYBODY } from '../access/allowlist.ts'
+import type { TokenCheck } from '../access/token-check.ts'
+import type { TrustedProxies } from '../access/trusted-proxies.ts'
+import { type Config, DEVELOPMENT_DOMAIN } from '../config/config.ts'
+import type { Log } from '../observe/log.ts'
+import type { Events } from '../owner/events.ts'
+import type { Owner } from '../owner/owner.ts'
+import { Api } from './api.ts'
+import { Door } from './door.ts'
+import { routes } from './routes.ts'
+
+export interface OpenApiOptions {
+  readonly config: Config
+  readonly owner: Owner
+  readonly events: Events
+  readonly tokens: TokenCheck
+  readonly proxies: TrustedProxies
+  /** Somebody at this address showed a wrong token. */
+  readonly refusedToken: (address: string) => void
+  /** The ports at which visitors find the admin host. */
+  readonly ports: () => readonly number[]
+  readonly log: Log
+}
+
+/** The API, and how it ends. */
+export interface OpenApi {
+  readonly api: Api
+  /** No new connections; streams say so and end. */
+  drain(): void
+  end(): Promise<void>
+}
+
+/** The directory of the sockets for commands, one for each process that serves the data directory. */
+export function socketDirectory(dataDir: string): string {
+  return join(dataDir, 'run')
+}
+
+/** It answers as soon as the edge hands connections over. Rejects when the socket for commands cannot be made. */
+export async function openApi({
+  config,
+  owner,
+  events,
+  tokens,
+  proxies,
+  refusedToken,
+  ports,
+  log,
+}: OpenApiOptions): Promise<OpenApi> {
+  const { baseDomain, dataDir, adminAllow } = config
+  const admitted = adminAllow.length === 0 ? EVERYBODY : new Allowlist(adminAllow)
+  const draining = new AbortController()
+  const door = new Door({
+    baseDomain,
+    ports,
+    tokens,
+    proxies,
+    sessionOf: cookie => {
+      const session = owner.panel.sessionOf(cookie)
+      return session && { id: String(session.id), tokenId: session.tokenId }
+    },
+    admits: address => admitted.allows(address),
+    refusedToken,
+  })
+  const api = new Api({
+    door,
+    routes: router => routes({ owner, events, draining: draining.signal }, router),
+    isDevelopment: baseDomain === DEVELOPMENT_DOMAIN,
+    draining: draining.signal,
+    log,
+  })
+  const directory = socketDirectory(dataDir)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  chmodSync(directory, 0o700)
+  const socket = join(directory, `${process.pid}.sock`)
+  rmSync(socket, { force: true })
+  await api.listenLocally(socket)
+  const end = async () => {
+    draining.abort()
+    await api.close()
+    rmSync(socket, { force: true })
+  }
+  return { api, drain: () => draining.abort(), end }
+}

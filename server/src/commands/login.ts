@@ -1,0 +1,12 @@
+// `pbt-server login`: a link to the panel that works once.
+import { withApi } from '../reach.ts'
+import { type Command, timeIn } from './command.ts'
+
+export const login: Command = {
+  name: 'login',
+  summary: 'print a link to the panel that works once, for a minute',
+  run: async ({ settings }, output) => {
+    const { url, endTime } = await withApi(settings, api => api.panel.createLoginLink({}))
+    output({ event: 'login', url, endsAt: timeIn(endTime) ?? new Date(0) })
+  },
+}

@@ -1,0 +1,92 @@
+// `pbt-server tunnel`: which tunnels there are, ending and starting them, and turning their visitors away for a while.
+import { TunnelKind as Kind, TunnelState as State, type Tunnel } from '@pbt/proto/admin/v1'
+import { withApi } from '../reach.ts'
+import { type Command, everyPage, timeIn } from './command.ts'
+import type { TunnelItem } from './events.ts'
+
+const NAME: NonNullable<Command['positionals']> = [['<name>', 'its name, as "pbt-server tunnel list" shows it']]
+
+const list: Command = {
+  name: 'tunnel list',
+  summary: 'show all tunnels: who visits them, whose they are, and why one cannot be reached',
+  run: async ({ settings }, output) => {
+    const tunnels = await withApi(settings, api =>
+      everyPage(async pageToken => {
+        const { tunnels: rows, nextPageToken } = await api.tunnels.listTunnels({ pageToken })
+        return { rows, nextPageToken }
+      }),
+    )
+    output({ list: 'tunnel', items: tunnels.map(itemOf) })
+  },
+}
+
+const kill: Command = {
+  name: 'tunnel kill',
+  summary: 'end a tunnel now; it stays down until its command is run again or it is started',
+  positionals: NAME,
+  run: async ({ settings, values }, output) => {
+    const { tunnel, cutCount } = await withApi(settings, api => api.tunnels.killTunnel({ name: String(values.name) }))
+    if (tunnel !== undefined) output({ event: 'killed', ...itemOf(tunnel), cut: cutCount })
+  },
+}
+
+const start: Command = {
+  name: 'tunnel start',
+  summary: 'let a tunnel come back that was ended',
+  positionals: NAME,
+  run: async ({ settings, values }, output) => {
+    const { tunnel, isOpening } = await withApi(settings, api => api.tunnels.startTunnel({ name: String(values.name) }))
+    if (tunnel !== undefined) output({ event: 'started', ...itemOf(tunnel), isOpening })
+  },
+}
+
+const pause: Command = {
+  name: 'tunnel pause',
+  summary: 'turn the visitors of a tunnel away until it is resumed; those who are connected go on',
+  positionals: NAME,
+  run: async ({ settings, values }, output) => {
+    const { tunnel } = await withApi(settings, api => api.tunnels.pauseTunnel({ name: String(values.name) }))
+    if (tunnel !== undefined) output({ event: 'paused', ...itemOf(tunnel) })
+  },
+}
+
+const resume: Command = {
+  name: 'tunnel resume',
+  summary: 'let visitors in again',
+  positionals: NAME,
+  run: async ({ settings, values }, output) => {
+    const { tunnel } = await withApi(settings, api => api.tunnels.resumeTunnel({ name: String(values.name) }))
+    if (tunnel !== undefined) output({ event: 'unpaused', ...itemOf(tunnel) })
+  },
+}
+
+export const TUNNEL_COMMANDS: readonly Command[] = [list, kill, start, pause, resume]
+
+const STATES = new Map<State, TunnelItem['state']>([
+  [State.ONLINE, 'online'],
+  [State.OFFLINE, 'offline'],
+  [State.PAUSED, 'paused'],
+  [State.KILLED, 'killed'],
+  [State.AWAITED, 'awaited'],
+])
+
+const KINDS = new Map<Kind, TunnelItem['kind']>([
+  [Kind.HTTP, 'http'],
+  [Kind.TCP, 'tcp'],
+  [Kind.UDP, 'udp'],
+])
+
+function itemOf(tunnel: Tunnel): TunnelItem {
+  const { name, kind, state, reason, stateTime, addresses, target, clientLabel, openConnections } = tunnel
+  return {
+    ...{ tunnel: name, kind: KINDS.get(kind) ?? '', state: STATES.get(state) ?? 'offline', reason },
+    since: timeIn(stateTime),
+    urls: addresses.filter(({ waiting }) => waiting === '').map(({ url }) => url),
+    waiting: addresses
+      .filter(({ waiting }) => waiting !== '')
+      .map(({ url, waiting, cure }) => ({ url, reason: waiting, cure })),
+    ...{ target, client: clientLabel, open: openConnections },
+    bytesIn: Number(tunnel.counts?.bytesIn ?? 0n),
+    bytesOut: Number(tunnel.counts?.bytesOut ?? 0n),
+  }
+}

@@ -1,0 +1,29 @@
+// Every setting in words: its value, where that is from, and what it is for.
+import type { Settings } from './read.ts'
+import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, type Setting } from './settings.ts'
+
+export interface DescribedSetting {
+  readonly name: string
+  /** As it stands in the file. */
+  readonly value: string
+  /** For example `default`, `/etc/pbt-server/server.yaml:3`, `PBT_SERVER_HTTPS_PORT`, `--https-port`. */
+  readonly source: string
+  /** Where something else was given. */
+  readonly defaultText: string
+  readonly doc: string
+}
+
+/** In the order of the documentation. None of them is secret. */
+export function describeSettings({ config, sources }: Settings): DescribedSetting[] {
+  return SETTING_NAMES.map(name => {
+    const { kind, doc }: Setting<unknown> = SETTINGS[name]
+    const source = sources.get(name)
+    return {
+      name: keyOf(name),
+      value: kind.show(config[name]),
+      source: source ?? 'default',
+      defaultText: source === undefined ? '' : defaultTextOf(name),
+      doc,
+    }
+  })
+}

@@ -1,0 +1,155 @@
+// What the owner may ask of the figures over time: totals, beside those of the time before, and points to draw.
+import { Failure } from '../failure.ts'
+import { firstByteWithin } from '../observe/first-bytes.ts'
+import { TALLY_FIELDS, type TallyField } from '../observe/tally.ts'
+
+/** What happened in some time; bytes of what was open then included. */
+export interface Counts extends Readonly<Record<TallyField, number>> {
+  /** Answers by class of their time to first byte: FIRST_BYTE_BOUNDS_MS. */
+  readonly firstBytes: readonly number[]
+}
+
+export interface Figures extends Readonly<Record<TallyField, number>> {
+  /** Within how many milliseconds half of the answers began, and 19 of 20; undefined: there were none. */
+  readonly firstByteP50Ms: number | undefined
+  readonly firstByteP95Ms: number | undefined
+}
+
+/** A time in minutes since 1970; `to` is not included. */
+export interface MinuteSpan {
+  readonly from: number
+  readonly to: number
+}
+
+/** What is kept of figures: by minute, hour and day of UTC. */
+export interface KeptFigures {
+  /** Of one tunnel; undefined: of all together. */
+  sum(tunnel: string | undefined, span: MinuteSpan): Promise<Counts>
+  /** Of each tunnel that has any, '' for what was for none. */
+  byTunnel(span: MinuteSpan): Promise<ReadonlyMap<string, Counts>>
+  /**
+   * By when each point begins, in order, those that have any. `span` and `stepMinutes` are whole hours, or days, when a step is
+   * an hour, or a day, or more.
+   */
+  series(tunnel: string | undefined, span: MinuteSpan, stepMinutes: number): Promise<ReadonlyMap<number, Counts>>
+}
+
+/** Undefined times: the last 24 hours. Undefined tunnel: all. */
+export interface FiguresQuery {
+  readonly tunnel?: string
+  readonly from?: Date
+  readonly to?: Date
+}
+
+export interface Totals {
+  readonly totals: Figures
+  /** Of the time before that is as long. */
+  readonly before: Figures
+  /** Those with most bytes first, at most MAX_TUNNELS; '' for what was for none. */
+  readonly byTunnel: readonly { readonly tunnel: string; readonly figures: Figures }[]
+}
+
+export interface Series {
+  readonly stepMinutes: number
+  /** In order, those of which something was counted; `at`: when it begins. */
+  readonly points: readonly { readonly at: Date; readonly figures: Figures }[]
+}
+
+export const MAX_POINTS = 200
+/** Tunnels told apart in totals. */
+const MAX_TUNNELS = 200
+const MINUTE_MS = 60_000
+const [HOUR, DAY] = [60, 24 * 60]
+/** Lengths of points, minutes; what needs longer ones has whole days. */
+const STEPS = [1, 5, 15, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 4 * DAY, 7 * DAY]
+/** Figures are kept for 13 months. */
+const LONGEST = 400 * DAY
+
+export class MetricsVerbs {
+  private readonly figures: KeptFigures
+
+  constructor(figures: KeptFigures) {
+    this.figures = figures
+  }
+
+  /** To the minute. Rejects with Failure `usage` for times that make no sense, and with what the database says. */
+  async totals(query: FiguresQuery): Promise<Totals> {
+    const { tunnel } = query
+    const span = spanOf(query)
+    const before = { from: 2 * span.from - span.to, to: span.from }
+    const [sum, sumBefore, each] = [
+      await this.figures.sum(tunnel, span),
+      await this.figures.sum(tunnel, before),
+      tunnel === undefined ? await this.figures.byTunnel(span) : new Map<string, Counts>(),
+    ]
+    const most = [...each].sort(([, left], [, right]) => bytesOf(right) - bytesOf(left)).slice(0, MAX_TUNNELS)
+    return {
+      totals: figuresOf(sum),
+      before: figuresOf(sumBefore),
+      byTunnel: (tunnel === undefined ? most : [[tunnel, sum] as const]).map(([tunnel, counts]) => ({
+        tunnel,
+        figures: figuresOf(counts),
+      })),
+    }
+  }
+
+  /** Points of one length, the shortest of which no more than `maxPoints` are needed, from a multiple of it (in UTC) on. Rejects as `totals`. */
+  async series(query: FiguresQuery, maxPoints = MAX_POINTS): Promise<Series> {
+    if (!Number.isInteger(maxPoints) || maxPoints < 1 || maxPoints > MAX_POINTS) {
+      throw new Failure('usage', `there are 1 to ${MAX_POINTS} points`, { cure: 'ask for fewer' })
+    }
+    const { from, to } = spanOf(query)
+    const step = stepFor(from, to, maxPoints)
+    const aligned = { from: floor(from, step), to: floor(to - 1, step) + step }
+    const points = await this.figures.series(query.tunnel, aligned, step)
+    return {
+      stepMinutes: step,
+      points: [...points].map(([minute, counts]) => ({
+        at: new Date(minute * MINUTE_MS),
+        figures: figuresOf(counts),
+      })),
+    }
+  }
+}
+
+function stepFor(from: number, to: number, maxPoints: number): number {
+  const pointsOf = (step: number) => (floor(to - 1, step) - floor(from, step)) / step + 1
+  const step = STEPS.find(step => pointsOf(step) <= maxPoints)
+  if (step !== undefined) return step
+  let days = Math.ceil((to - from) / DAY / maxPoints)
+  // A multiple of it may lie within the time, which makes one point more.
+  while (pointsOf(days * DAY) > maxPoints) days++
+  return days * DAY
+}
+
+function floor(minute: number, step: number): number {
+  return Math.floor(minute / step) * step
+}
+
+function spanOf({ from, to = new Date() }: FiguresQuery): MinuteSpan {
+  const begin = from ?? new Date(to.getTime() - DAY * MINUTE_MS)
+  const span = { from: Math.floor(begin.getTime() / MINUTE_MS), to: Math.ceil(to.getTime() / MINUTE_MS) }
+  if (!(begin < to)) {
+    throw new Failure('usage', 'the time ends before it begins', { cure: 'give an end that is later than the start' })
+  }
+  if (span.to - span.from > LONGEST || span.from < 0) {
+    throw new Failure('usage', 'figures are kept for 13 months, and more is asked for', {
+      cure: 'give a start that is later',
+    })
+  }
+  return span
+}
+
+function bytesOf({ bytesIn, bytesOut }: Counts): number {
+  return bytesIn + bytesOut
+}
+
+function figuresOf(counts: Counts): Figures {
+  const { firstBytes } = counts
+  const figures = Object.fromEntries(TALLY_FIELDS.map(field => [field, counts[field]])) as Record<TallyField, number>
+  return {
+    ...figures,
+    firstByteP50Ms: firstByteWithin(firstBytes, 0.5),
+    firstByteP95Ms: firstByteWithin(firstBytes, 0.95),
+  }
+}

@@ -1,0 +1,103 @@
+// What the server is: its versions, ports and settings, and what is wrong with it at the moment.
+
+/** One step of what was looked at. */
+export interface Check {
+  /** For programs: `certificate`, `allowlist` … */
+  readonly step: string
+  readonly state: 'ok' | 'failed' | 'not-checked'
+  /** What was found. */
+  readonly message: string
+  /** What to do next, '' when nothing is wrong. */
+  readonly cure: string
+}
+
+/** A setting and where its value is from. */
+export interface SettingLine {
+  readonly name: string
+  readonly value: string
+  readonly source: string
+  readonly defaultText: string
+  readonly doc: string
+}
+
+export interface ServerInfo {
+  readonly version: string
+  readonly nodeVersion: string
+  readonly protocolMajor: number
+  readonly protocolMinor: number
+  readonly baseDomain: string
+  /** 0: it does not run. */
+  readonly httpsPort: number
+  readonly httpPort: number
+  readonly portRange: string
+  readonly dataDir: string
+  readonly startedAt: Date | undefined
+  readonly settings: readonly SettingLine[]
+  /** Another process serves beside this one. */
+  readonly hasStandIn: boolean
+  readonly checks: readonly Check[]
+}
+
+export interface ServerVerbsOptions {
+  readonly fixed: Omit<ServerInfo, 'httpsPort' | 'httpPort' | 'hasStandIn' | 'checks'>
+  /** The ports that are bound. */
+  readonly ports: () => { readonly https: number; readonly http: number }
+  readonly hasStandIn: () => boolean
+  /** What is wrong with certificates, a sentence each. */
+  readonly certificateFaults: () => readonly string[]
+  /** When each certificate ends, milliseconds since 1970. */
+  readonly certificateEnds: () => readonly { readonly name: string; readonly at: number }[]
+  /** Records of the access log that could not be written. */
+  readonly lostRecords: () => number
+}
+
+const SOON_MS = 14 * 24 * 3_600_000
+
+export class ServerVerbs {
+  private readonly options: ServerVerbsOptions
+
+  constructor(options: ServerVerbsOptions) {
+    this.options = options
+  }
+
+  info(): ServerInfo {
+    const { fixed, ports, hasStandIn } = this.options
+    const { https, http } = ports()
+    return { ...fixed, httpsPort: https, httpPort: http, hasStandIn: hasStandIn(), checks: this.checks() }
+  }
+
+  private checks(): Check[] {
+    const { certificateFaults, certificateEnds, lostRecords } = this.options
+    const checks: Check[] = []
+    for (const message of certificateFaults()) {
+      checks.push(
+        failed(
+          'certificate',
+          message,
+          'mend or replace the files that tls-cert and tls-key name; they are read again by themselves',
+        ),
+      )
+    }
+    const soon = Date.now() + SOON_MS
+    for (const { name, at } of certificateEnds()) {
+      if (at >= soon) continue
+      const message = `the certificate of ${name} ends on ${new Date(at).toISOString().slice(0, 10)}`
+      checks.push(failed('certificate', message, 'replace its files with a newer certificate'))
+    }
+    const lost = lostRecords()
+    if (lost > 0) {
+      checks.push(
+        failed(
+          'access-log',
+          `${lost} records of the access log could not be written`,
+          'look at the log of pbt-server: its disk may be full',
+        ),
+      )
+    }
+    return checks
+  }
+}
+
+function failed(step: string, message: string, cure: string): Check {
+  return { step, state: 'failed', message, cure }
+}

@@ -1,0 +1,71 @@
+// In which state a tunnel is, since when, and why, in words.
+import type { LiveTunnelView } from '../relay/live.ts'
+
+/** A tunnel as it is kept. */
+export interface KeptTunnel {
+  readonly name: string
+  /** http, tcp or udp. */
+  readonly kind: string
+  readonly target: string
+  /** The client that had it last, and its name for people; '' for one from before that was kept. */
+  readonly clientId: string
+  readonly clientLabel: string
+  /** Whom its client named last with --allow; none: everybody. */
+  readonly clientBlocks: readonly string[]
+  readonly isPaused: boolean
+  readonly isKilled: boolean
+  /** When the owner paused, resumed, ended or started it last. */
+  readonly steeredAt: Date | undefined
+  readonly createdAt: Date
+  readonly lastOnlineAt: Date
+}
+
+/** awaited: its client lost the link, or the server was restarted, and it is expected back. */
+export type TunnelState = 'online' | 'awaited' | 'offline' | 'paused' | 'killed'
+
+export interface AboutTunnel {
+  readonly kept: KeptTunnel
+  readonly live: LiveTunnelView | undefined
+  /** Its client was there when the server stopped, and is expected back. */
+  readonly isAwaited: boolean
+  /** Why it went offline, where that is known. */
+  readonly end: { readonly reason: string; readonly at: Date } | undefined
+  readonly isServerRunning: boolean
+}
+
+export interface StateInWords {
+  readonly state: TunnelState
+  readonly reason: string
+  readonly since: Date
+}
+
+/** What the owner has said goes before what its client does. */
+export function stateOf(about: AboutTunnel): StateInWords {
+  const { kept } = about
+  const steeredAt = kept.steeredAt ?? kept.lastOnlineAt
+  if (kept.isKilled) {
+    return {
+      state: 'killed',
+      reason: 'ended by the owner; it stays down until its command is run again',
+      since: steeredAt,
+    }
+  }
+  const found = stateOfClient(about)
+  if (!kept.isPaused) return found
+  const also = found.reason === '' ? '' : `; ${found.reason}`
+  return { state: 'paused', reason: `paused by the owner: visitors are turned away${also}`, since: steeredAt }
+}
+
+function stateOfClient({ kept, live, isAwaited, end, isServerRunning }: AboutTunnel): StateInWords {
+  const client = live?.clientLabel || kept.clientLabel || 'its client'
+  if (live !== undefined) {
+    const { since, health, target } = live
+    if (!live.isConnected) return { state: 'awaited', reason: `${client} lost its link and is expected back`, since }
+    const refusal = health?.isAnswering === false ? `${client} cannot reach ${target}: ${health.message}` : ''
+    return { state: 'online', reason: refusal, since }
+  }
+  const since = end?.at ?? kept.lastOnlineAt
+  if (!isServerRunning) return { state: 'offline', reason: 'no server runs', since }
+  if (isAwaited) return { state: 'awaited', reason: `${client} is expected back after a restart of the server`, since }
+  return { state: 'offline', reason: `${client} is away${end === undefined ? '' : `: ${end.reason}`}`, since }
+}

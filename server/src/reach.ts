@@ -1,0 +1,60 @@
+// How a command reaches the owner's verbs: those of the server that runs on the data directory, else its own on the database.
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ApiClients, clientsAt, clientsOf, failureIn, isNobodyThere } from './api/client.ts'
+import { socketDirectory } from './api/open.ts'
+import type { Settings } from './config/config.ts'
+import { openLog } from './observe/log.ts'
+import { withOwner } from './offline.ts'
+
+/** Calls once, with the API of the server that started last, or without one in this process. Rejects with Failure. */
+export async function withApi<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
+  for (const socket of socketsIn(settings.config.dataDir)) {
+    try {
+      return await call(clientsAt(socket))
+    } catch (error) {
+      if (!isNobodyThere(error)) throw failureIn(error)
+      // Of a server that was killed.
+      rmSync(socket, { force: true })
+    }
+  }
+  return await offline(settings, call)
+}
+
+/** The same for every server that runs, beside a stand-in two of them: what each knows of what is open there. */
+export async function withEachApi<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T[]> {
+  const answers: T[] = []
+  for (const socket of socketsIn(settings.config.dataDir)) {
+    try {
+      answers.push(await call(clientsAt(socket)))
+    } catch (error) {
+      if (!isNobodyThere(error)) throw failureIn(error)
+      rmSync(socket, { force: true })
+    }
+  }
+  return answers.length > 0 ? answers : [await offline(settings, call)]
+}
+
+async function offline<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
+  const log = openLog({ level: 'error', stream: process.stderr, isForPeople: true })
+  try {
+    return await withOwner(settings, owner => call(clientsOf(owner, log)))
+  } catch (error) {
+    throw failureIn(error)
+  }
+}
+
+/** The newest first. */
+function socketsIn(dataDir: string): string[] {
+  const directory = socketDirectory(dataDir)
+  try {
+    return readdirSync(directory)
+      .filter(name => name.endsWith('.sock'))
+      .map(name => join(directory, name))
+      .map(path => ({ path, at: statSync(path).mtimeMs }))
+      .sort((one, other) => other.at - one.at)
+      .map(({ path }) => path)
+  } catch {
+    return [] // no server has run here, or none that may be reached; the database will tell
+  }
+}
