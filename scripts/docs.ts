@@ -67,7 +67,7 @@ function metrics(): string {
 
 Off until they are asked for: \`metrics-port\` serves them to Prometheus on \`metrics-address\` as \`/metrics\` (dots become
 underscores, counters end in \`_total\`), \`otlp-endpoint\` sends them by OTLP. See [settings](settings.md). Counters begin with
-the process; figures by minute are kept for 13 months in \`access.db\`.
+the process; figures by minute, hour and day are kept for 13 months in \`access.db\`.
 
 | name | kind | unit | what it tells |
 |---|---|---|---|

@@ -216,6 +216,12 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       ),
       row('F12', 'P0', 'empty and largest datagrams', 'kept as they are', ADDED),
       row('F13', 'P1', 'UDP overload', 'dropped and counted; bounded queue', ADDED),
+      row(
+        'F14',
+        'P2',
+        'UDP target that has to know its visitors (PROXY protocol)',
+        "version 2 in front of each flow's first datagram, again where another socket or a target that refused begins anew",
+      ),
     ],
   ],
   [
@@ -345,6 +351,20 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
         'P1',
         'a second server on one data directory',
         "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is in nobody's way",
+        ADDED,
+      ),
+      row(
+        'H49',
+        'P1',
+        "the owner's commands on a VPS, as root",
+        "they find the service's data, and make no file there that locks it out; others are told to use sudo",
+        ADDED,
+      ),
+      row(
+        'H50',
+        'P1',
+        'settings that are not right, under systemd',
+        'not started again and again; the ports close, so that visitors are refused and do not wait; the journal says why, in JSON',
         ADDED,
       ),
     ],

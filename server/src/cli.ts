@@ -14,6 +14,7 @@ import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceData,
   isServiceInstalled,
   keyOf,
   loadSettings,
@@ -180,8 +181,10 @@ function optionsOf(
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
   const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const { dataDir } = settings.config
+  // A server that root starts elsewhere may need to be root, for its ports.
+  if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
-    becomeOwnerOf(settings.config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }

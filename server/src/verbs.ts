@@ -92,7 +92,15 @@ export function verbsOver(options: VerbOptions): Owner {
       tell,
     }),
     tunnels,
-    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
+    tokens: new TokenVerbs({
+      records: store.tokens,
+      live: running && {
+        clients: () => running.relay.sessions.clients(),
+        offer: (id, token, ms) => running.relay.tokenOffer.offer(id, token, ms),
+      },
+      changed,
+      tell,
+    }),
     panel: panelOver(options, () => urlOf(keptAddress('admin', baseDomain), baseDomain, portOf())),
     log: new LogVerbs({ records, live: running?.log, addresses }),
     metrics: new MetricsVerbs(records),

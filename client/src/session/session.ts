@@ -17,10 +17,15 @@ import {
 } from '@pbt/proto'
 import {
   CloseTunnelSchema,
+  Feature,
   GoodbyeSchema,
+  type NewToken,
   OpenTunnelSchema,
   Reason,
   type ResumeSchema,
+  TargetHealth_State,
+  TargetHealthSchema,
+  TokenTakenSchema,
   TunnelKind,
   type TunnelOpened,
   type Welcome,
@@ -32,8 +37,9 @@ import type { Line } from './dial.ts'
 export const OPEN_MS = 10_000
 /** No server keeps a session longer; beyond 2^31 a timer of Node would be over at once. */
 const MAX_GRACE_MS = 600_000
-/** The server may tell this many new tokens in a session: each is written to disk. */
+/** The server may tell this many new tokens at once, and one an hour in the long run: each is written to disk. */
 const MAX_NEW_TOKENS = 16
+const NEW_TOKENS_A_SECOND = 1 / 3_600
 /** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
 const MAX_NEWS = 256
 const NEWS_A_SECOND = 1
@@ -74,6 +80,15 @@ export interface TunnelPlan {
   readonly forwarder: Forwarder
 }
 
+/** What visitors met at a target last. */
+export interface TargetSeen {
+  readonly isAnswering: boolean
+  /** For so long. */
+  readonly sinceMs: number
+  /** Why it does not answer. */
+  readonly message: string
+}
+
 export interface TunnelEnd {
   readonly code: ErrorCode
   readonly message: string
@@ -88,7 +103,10 @@ export interface SessionEvents {
   onOpened(session: Session, plan: TunnelPlan, opened: TunnelOpened): void
   onRefused(session: Session, plan: TunnelPlan, end: TunnelEnd): void
   onClosed(session: Session, plan: TunnelPlan, end: TunnelEnd): void
-  onNewToken(token: string): void
+  /** Tells why the token will not be there after a restart, '' when it will. */
+  onNewToken(token: string): string
+  /** The owner starts a tunnel again that was ended. */
+  onStart(session: Session, name: string): void
   onGoAway(
     session: Session,
     goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number },
@@ -115,13 +133,14 @@ export class Session {
   /** Changes of tunnels that the server tells. */
   private readonly news: Allowance
   private timer: Timer | undefined
-  private newTokens = 0
+  private readonly newTokens: Allowance
 
   constructor(welcome: Welcome, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.clock = clock
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
+    this.newTokens = new Allowance(clock, MAX_NEW_TOKENS, NEW_TOKENS_A_SECOND)
     this.events = events
     this.mux = new Mux({
       role: 'client',
@@ -169,19 +188,21 @@ export class Session {
     this.mux.receive(batch)
   }
 
-  /** The first link. Asks for the tunnels. */
-  begin(line: Line, plans: Iterable<TunnelPlan>): void {
+  /** The first link. The tunnels are asked for next. */
+  begin(line: Line): void {
     this.mux.attach(line.link, 0)
-    for (const plan of plans) this.ask(plan)
   }
 
-  /** Asks for a tunnel, also again after it was refused. Without a link the next one carries it. */
-  ask(plan: TunnelPlan): void {
+  /**
+   * Asks for a tunnel, also again after it was refused. Without a link the next one carries it. `ownerAsked`: a person wants it just now,
+   * which lifts what the owner said before.
+   */
+  ask(plan: TunnelPlan, ownerAsked: boolean): void {
     this.tunnels.set(plan.number, plan)
     this.asked.add(plan.number)
     const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs, replyFactor } = plan
     const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs, replyFactor }
-    const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
+    const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ownerAsked, ...wishes })
     this.mux.sendSessionFrame({ case: 'openTunnel', value })
     if (this.mux.isAttached) this.expectAnswers()
   }
@@ -200,6 +221,15 @@ export class Session {
       this.end('link-lost', `no link for ${Math.round(this.graceMs / 1000)} s`)
       expired()
     })
+  }
+
+  /** Tells the server how a target is; nothing where that does not want to know, or the tunnel is not open. */
+  tellHealth(tunnel: number, { isAnswering, sinceMs, message }: TargetSeen): void {
+    if (!this.tunnels.has(tunnel) || this.asked.has(tunnel)) return
+    if (!this.welcome.features.includes(Feature.TARGET_HEALTH)) return
+    const state = isAnswering ? TargetHealth_State.ANSWERS : TargetHealth_State.REFUSES
+    const value = create(TargetHealthSchema, { tunnel, state, sinceMs: BigInt(Math.round(sinceMs)), message })
+    this.mux.sendSessionFrame({ case: 'targetHealth', value })
   }
 
   /** No more visitors for all tunnels: what is under way goes on. */
@@ -268,7 +298,7 @@ export class Session {
     return true
   }
 
-  /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
+  /** Whether the server may send it unasked: an answer that was not asked for would only fill the terminal. */
   private isExpectable(name: 'tunnelOpened' | 'tunnelRefused' | 'tunnelClosed'): boolean {
     return name === 'tunnelClosed' || (name === 'tunnelOpened' && this.news.spend(1))
   }
@@ -291,16 +321,27 @@ export class Session {
         return
       }
       case 'newToken':
-        if (++this.newTokens > MAX_NEW_TOKENS) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
-        // The next dial would fail on it, and for ever after a restart.
-        if (!isTokenLike(frame.value.token)) throw new PbtError('protocol', 'the new token is none')
-        this.events.onNewToken(frame.value.token)
+        this.newToken(frame.value)
+        return
+      case 'startTunnel':
+        if (this.news.spend(1)) this.events.onStart(this, frame.value.name)
         return
       case 'openTunnel':
       case 'closeTunnel':
       case 'goodbye':
+      case 'tokenTaken':
+      case 'targetHealth':
         return // only a client sends these
     }
+  }
+
+  private newToken({ token, id }: NewToken): void {
+    if (!this.newTokens.spend(1)) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
+    // The next dial would fail on it, and for ever after a restart.
+    if (!isTokenLike(token)) throw new PbtError('protocol', 'the new token is none')
+    const notStored = this.events.onNewToken(token)
+    // A server of version 1.0 gives none a number.
+    if (id > 0n) this.mux.sendSessionFrame({ case: 'tokenTaken', value: create(TokenTakenSchema, { id, notStored }) })
   }
 }
 

@@ -11,6 +11,7 @@ import { createConnectTransport } from '@connectrpc/connect-node'
 import {
   AddressService,
   LogService,
+  MetricsService,
   PanelService,
   ServerService,
   TokenService,
@@ -31,6 +32,7 @@ export interface ApiClients {
   readonly log: Client<typeof LogService>
   readonly tunnels: Client<typeof TunnelService>
   readonly server: Client<typeof ServerService>
+  readonly metrics: Client<typeof MetricsService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -81,5 +83,6 @@ function clientsOver(transport: Transport): ApiClients {
     log: createClient(LogService, transport),
     tunnels: createClient(TunnelService, transport),
     server: createClient(ServerService, transport),
+    metrics: createClient(MetricsService, transport),
   }
 }

@@ -95,7 +95,12 @@ test('everything that is wrong with a request is told at once', async t => {
   const fields = error.findDetails(BadRequestSchema)[0]?.fieldViolations.map(({ field }) => field)
   assert.deepEqual(fields, ['filter.kinds', 'filter.statuses', 'filter.peer', 'filter.text'])
   const metrics = apiClient(t, server, MetricsService)
+  const tailed = log
+    .tailRecords({ filter: { statuses: [7] } })
+    [Symbol.asyncIterator]()
+    .next()
   for (const wrong of [
+    tailed,
     log.listRecords({ pageToken: 'abc' }),
     log.listRecords({ pageSize: -1 }),
     log.listRecords({ startTime: { seconds: 10n ** 15n, nanos: 0 } }),

@@ -24,7 +24,7 @@ export const planFor = {
   tcp: (target: number): MakePlan =>
     tcpPlan({ ...COMMON, target: String(target), reservePort: undefined, proxyProtocol: undefined }),
   udp: (target: number): MakePlan => {
-    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined }
+    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined, proxyProtocol: undefined }
     return udpPlan({ ...COMMON, ...options, target: String(target) })
   },
 }
@@ -32,7 +32,11 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
+  private readonly maker = new PlanMaker({
+    opened: () => {},
+    over: () => {},
+    targetSeen: (number, message) => this.agent.targetSeen(number, message),
+  })
   private waiting: (() => void)[] = []
 
   /** Its link goes to `port`; it is stopped after the test. */
@@ -50,7 +54,8 @@ export class LiveAgent {
         this.events.push(event)
         for (const wake of this.waiting.splice(0)) wake()
       },
-      onNewToken: () => {},
+      isAskedByOwner: true,
+      onNewToken: () => '',
     })
     t.after(async () => {
       this.agent.stop()
