@@ -39,8 +39,8 @@ export class LiveAgent {
   })
   private waiting: (() => void)[] = []
 
-  /** Its link goes to `port`; it is stopped after the test. */
-  constructor(t: TestContext, server: RunningServer, port: number, first: MakePlan) {
+  /** Its link goes to `port`; it is stopped after the test. `keepsEnded`: as a daemon does. */
+  constructor(t: TestContext, server: RunningServer, port: number, first: MakePlan, keepsEnded = false) {
     const address = parseServer(`localhost:${port}`, 'test')
     const options = { server: address, token: server.token, ca: readFileSync(server.ca, 'utf8'), clock: systemClock }
     this.agent = new Agent({
@@ -55,6 +55,7 @@ export class LiveAgent {
         for (const wake of this.waiting.splice(0)) wake()
       },
       isAskedByOwner: true,
+      keepsEnded,
       onNewToken: () => '',
     })
     t.after(async () => {
