@@ -94,6 +94,14 @@ export class TunnelVerbs {
     return kept.map(tunnel => this.view(tunnel, byTunnel.get(tunnel.name) ?? [], live?.get(tunnel.name)))
   }
 
+  /** Of those whose client is there, or expected back: what changes all the time. Without I/O. */
+  figures(): Pick<TunnelView, 'name' | 'open' | 'totals' | 'traffic'>[] {
+    const { live, figures } = this.options
+    return [...(live?.tunnels() ?? [])].map(([name, { open }]) => ({
+      ...{ name, open, totals: figures?.totalsOf(name), traffic: figures?.trafficOf(name) },
+    }))
+  }
+
   /** One of them. */
   async get(name: string): Promise<TunnelView> {
     const found = await this.find(name)

@@ -4,7 +4,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { ServiceImpl } from '@connectrpc/connect'
 import type { RecordFilter as FilterMessage, LogService, RecordSchema, RefusalSchema } from '@pbt/proto/admin/v1'
 import type { AccessRecord } from '../../observe/access-record.ts'
-import { MAX_RECORDS_A_PAGE, type RefusalPage, USUAL_RECORDS_A_PAGE } from '../../owner/log.ts'
+import { MAX_RECORDS_A_PAGE, type Refusal, USUAL_RECORDS_A_PAGE } from '../../owner/log.ts'
 import type { Owner } from '../../owner/owner.ts'
 import { type RecordFilter, wrongIn } from '../../owner/record-filter.ts'
 import { callerOf } from '../caller.ts'
@@ -57,7 +57,7 @@ export function logService({ log }: Pick<Owner, 'log'>, draining: AbortSignal): 
 
 /** For other services that tell of refusals. `you`: the caller's address. */
 export function refusalMessage(
-  { count, firstAt, lastAt, ...refusal }: RefusalPage['refusals'][number],
+  { count, firstAt, lastAt, ...refusal }: Refusal,
   you: string,
 ): MessageInitShape<typeof RefusalSchema> {
   return {

@@ -7,7 +7,6 @@ import {
   TunnelKind as Kind,
   TunnelState as State,
   type TargetHealthSchema,
-  type TunnelRateSchema,
   type TunnelSchema,
   type TunnelService,
 } from '@pbt/proto/admin/v1'
@@ -122,12 +121,8 @@ function healthMessage({
   return { state: isAnswering ? Health.ANSWERS : Health.REFUSES, time: timestampFromDate(since), message }
 }
 
-/** The figures of a tunnel, for Watch. */
-export function rateMessage(view: TunnelView): MessageInitShape<typeof TunnelRateSchema> & { readonly name: string } {
-  return { name: view.name, openConnections: view.open, ...figuresOf(view) }
-}
-
-function figuresOf({ totals, traffic }: TunnelView) {
+/** For other services that tell of traffic. */
+export function figuresOf({ totals, traffic }: Pick<TunnelView, 'totals' | 'traffic'>) {
   return {
     ...(totals && {
       counts: {
