@@ -134,6 +134,8 @@ export class Session {
   private readonly news: Allowance
   private timer: Timer | undefined
   private readonly newTokens: Allowance
+  /** Whether the server knows that the newest token was taken. */
+  private isTokenKnown = () => true
 
   constructor(welcome: Welcome, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
@@ -176,6 +178,11 @@ export class Session {
   /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
   get underWay(): number {
     return this.mux.underWay
+  }
+
+  /** A newer token was taken a moment ago, and the server may not know it yet: it may end the session with the old one. */
+  get hasNewToken(): boolean {
+    return !this.isTokenKnown()
   }
 
   /** What proves to the server that this is the same session. */
@@ -350,8 +357,10 @@ export class Session {
     // The next dial would fail on it, and for ever after a restart.
     if (!isTokenLike(token)) throw new PbtError('protocol', 'the new token is none')
     const notStored = this.events.onNewToken(token)
+    this.isTokenKnown = () => false
     // A server of version 1.0 gives none a number.
     if (id > 0n) this.mux.sendSessionFrame({ case: 'tokenTaken', value: create(TokenTakenSchema, { id, notStored }) })
+    this.isTokenKnown = this.mux.watchTaken()
   }
 }
 

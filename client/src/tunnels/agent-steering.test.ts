@@ -103,6 +103,23 @@ test('a new token is taken and said so, with why it is not stored; one without a
   assert.deepEqual(run.tokens, [token, token])
 })
 
+test('one that has the new token goes on with it when its session ends with the old one', () => {
+  const run = online()
+  const value = create(NewTokenSchema, { token: `pbt_${'n'.repeat(43)}`, id: 7n })
+  run.call(0).mux.sendSessionFrame({ case: 'newToken', value })
+  run.clock.advance(1)
+  run.call(0).mux.goAway('token-revoked', 'the owner made a new token', false, 0)
+  run.clock.advance(1_000)
+  assert.equal(run.dials(), 2)
+  // Once the server knows that it was taken, it is that one that has ended.
+  const known = online()
+  known.call(0).mux.sendSessionFrame({ case: 'newToken', value })
+  known.clock.advance(1_000)
+  known.call(0).mux.goAway('token-revoked', 'the owner made a new token', false, 0)
+  known.clock.advance(1_000)
+  assert.equal(known.dials(), 1)
+})
+
 test('how a target is goes to the server, again in a new session, and not once the tunnel is over', () => {
   const run = online()
   const health = (call: Call) =>

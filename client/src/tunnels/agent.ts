@@ -288,7 +288,7 @@ export class Agent {
       else if (code === 'killed' || code === 'replaced') {
         for (const plan of [...this.tunnels.plans]) this.tunnels.closed(plan, code, failure.message)
         this.finish(code === 'killed' ? EXIT.killed : EXIT.failed)
-      } else if (isWorthRetrying(code)) this.breakSession(failure)
+      } else if (isWorthRetrying(code) || (code === 'token-revoked' && session.hasNewToken)) this.breakSession(failure)
       else this.fail(failure)
     },
     onSilent: session => {
