@@ -147,24 +147,27 @@ test('pbt-server and pbt run with the same flags however they are started', {
 test('a signal that was ignored when a program began ends it no more than before', {
   skip: !hasProc && 'there is no /proc',
 }, async t => {
-  const dataDir = join(scratch(t), 'data')
-  spawnSync(join(BIN, 'pbt-server'), ['init', '--json', '--data-dir', dataDir])
+  // One each: a data directory has one server.
+  const dataDirs = ['ignoring', 'usual'].map(name => join(scratch(t), name))
+  for (const dataDir of dataDirs) spawnSync(join(BIN, 'pbt-server'), ['init', '--json', '--data-dir', dataDir])
   const programs = [
     {
       title: 'pbt-server',
-      args: ['start', ...PORTS, '--data-dir', dataDir],
+      args: ['start', ...PORTS, '--data-dir'],
       event: 'ready',
       signals: ['SIGINT', 'SIGTERM'],
     },
-    { title: 'pbt', args: ['http', '3000'], event: 'reconnecting', signals: ['SIGINT', 'SIGTERM', 'SIGHUP'] },
+    { title: 'pbt', args: ['http'], event: 'reconnecting', signals: ['SIGINT', 'SIGTERM', 'SIGHUP'] },
   ] as const
   const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: `pbt_${'x'.repeat(43)}`, PBT_HOME: join(scratch(t), 'home') }
   for (const { title, args, event, signals } of programs) {
     for (const signal of signals) {
       const trap = `trap '' ${signal.slice(3)}; exec "$0" "$@"`
       const command = ['/bin/sh', '-c', trap, join(BIN, title)]
-      const ignoring = await started(t, { name: signal, command, path: OUTSIDE }, args, event, env)
-      const usual = await started(t, { name: signal, command: [join(BIN, title)], path: OUTSIDE }, args, event, env)
+      const [one = '', other = ''] = title === 'pbt' ? ['3000', '3001'] : dataDirs
+      const ignoring = await started(t, { name: signal, command, path: OUTSIDE }, [...args, one], event, env)
+      const usualWay = { name: signal, command: [join(BIN, title)], path: OUTSIDE }
+      const usual = await started(t, usualWay, [...args, other], event, env)
       process.kill(usual.pid ?? 0, signal)
       process.kill(ignoring.pid ?? 0, signal)
       await once(usual, 'exit')

@@ -91,7 +91,7 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['tcp 22 --domain app', /unknown option --domain \(usage\)/],
   ['3000 4000', /one target only; for several: pbt up/],
   ['3000 --bogus', /unknown option --bogus/],
-  ['http 3000 --allow everybody', /--allow "everybody" cannot be used: it is not an IP address or CIDR block/],
+  ['http 3000 --allow everybody', /--allow "everybody" cannot be used: it is not an IP address/],
   ['up http:3000,domian=app', /http has no option "domian"; did you mean domain\?/],
   ['up http:3000,colour=red', /http has no option "colour"; it is one of domain, name/],
   ['tunnel', /which kind/],

@@ -60,7 +60,7 @@ test('blocks, and why something is none', () => {
   assert.deepEqual(parseBlock('2001:db8::/32'), { address: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], prefix: 32 })
   assert.deepEqual(parseBlock('::ffff:10.0.0.0/104'), { address: [10, 0, 0, 0], prefix: 8 })
   for (const text of ['', 'localhost', '1.2.3', '10.0.0.0/8/8', '/8', ' 10.0.0.1'])
-    assert.equal(parseBlock(text), 'not an IP address', text)
+    assert.equal(parseBlock(text), 'it is not an IP address', text)
   for (const text of ['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/1e1', '10.0.0.0/0x8'])
     assert.equal(parseBlock(text), 'its prefix is not between 0 and 32', text)
   assert.equal(parseBlock('2001:db8::/129'), 'its prefix is not between 0 and 128')

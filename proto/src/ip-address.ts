@@ -32,7 +32,7 @@ export interface Block {
 export function parseBlock(text: string): Block | string {
   const [written = '', bits, ...more] = text.split('/')
   const address = parseAddress(written)
-  if (address === undefined || more.length > 0) return 'not an IP address'
+  if (address === undefined || more.length > 0) return 'it is not an IP address'
   const isV4 = address.length === OCTETS
   const most = isV4 ? 32 : 128
   if (bits === undefined) return { address, prefix: most }
