@@ -6,38 +6,10 @@ import type { TargetHealth } from '../relay/tunnel.ts'
 import type { KeptAddress } from './addresses.ts'
 import type { Tell } from './event.ts'
 import { connectionEnded, tunnelKilled, tunnelPaused, tunnelResumed, tunnelStarted } from './happenings.ts'
+import type { KeptTunnel, TunnelRecords } from './tunnel-records.ts'
 import { stateOf, type TunnelState } from './tunnel-state.ts'
 
 export type { TunnelState } from './tunnel-state.ts'
-
-/** A tunnel as it is kept. */
-export interface KeptTunnel {
-  readonly name: string
-  /** http, tcp or udp. */
-  readonly kind: string
-  readonly target: string
-  /** The client that had it last, and its name for people; '' for one from before that was kept. */
-  readonly clientId: string
-  readonly clientLabel: string
-  /** Whom its client named last with --allow; none: everybody. */
-  readonly clientBlocks: readonly string[]
-  readonly isPaused: boolean
-  readonly isKilled: boolean
-  /** When the owner paused, resumed, ended or started it last. */
-  readonly steeredAt: Date | undefined
-  readonly createdAt: Date
-  readonly lastOnlineAt: Date
-}
-
-/** What is kept of tunnels. Those that tell whether there is such a tunnel resolve with false when there is none. */
-export interface TunnelRecords {
-  list(): Promise<KeptTunnel[]>
-  find(name: string): Promise<KeptTunnel | undefined>
-  /** It stays down until it is started, and its client is not expected back. */
-  kill(name: string): Promise<boolean>
-  start(name: string): Promise<boolean>
-  setPaused(name: string, isPaused: boolean): Promise<boolean>
-}
 
 /** Tunnels in a running server. */
 export interface LiveTunnelsOf {
