@@ -5,7 +5,7 @@ import type { ServerEvent } from '../server/src/commands/events.ts'
 
 type Said = readonly [fields: string, when: string]
 
-const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel', Said>> = {
+const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel' | 'check', Said>> = {
   initialised: [
     '`token`, `dataDir`, `ca`, `next`',
     '`init` made the data directory; the token is shown this once; `next`: the command to run',
@@ -35,6 +35,10 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   unpaused: ['as `tunnel`', '`tunnel resume`: visitors are let in again'],
   reserved: ['as `address`', '`address reserve`: the address is kept'],
   released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  check: [
+    '`step`, `state`, `message`, `cure`',
+    '`explain`: a step of the way; `state` is `ok`, `failed` or `not-checked`',
+  ],
   mapped: ['as `address`', '`address map`: the tunnel has the address, or has it no more'],
   noted: ['as `address`', '`address note`: the note is kept'],
   login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],
@@ -56,7 +60,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
   ],
   connected: ['`server`', 'a session with the server has begun'],
-  online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  online: [
+    '`number`, `tunnel`, `kind`, `urls`, `target`, `allowlists`',
+    'a tunnel can be visited; again when its addresses or visitors change. Each of `allowlists` (`blocks`, the first of them, and how many `more`) has to let a visitor in; none: everybody may visit',
+  ],
   added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
   removed: ['`number`, `tunnel`', 'a tunnel was taken away while others run; what was under way goes on'],
   waiting: [
@@ -91,7 +98,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     'likewise for UDP; `dropped`: datagrams, either way, for which there was no room',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allow`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],

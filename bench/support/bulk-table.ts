@@ -1,16 +1,25 @@
 // The table of a bulk transfer: what each system carries, and what a gigabyte costs its processes.
+
+import { type Measured, measure as measureLoad } from './measure.ts'
 import { mega, type Report, ratio } from './report.ts'
-import { compare, type Options } from './run.ts'
+import { compareBy, type Options } from './run.ts'
 import type { System } from './systems.ts'
+
+/** How a bulk transfer is measured; undefined when the system cannot do it. */
+export type MeasureBulk = (
+  system: System,
+  load: { readonly kind: 'down' | 'up'; readonly warmupSeconds: number; readonly seconds: number },
+) => Promise<Measured | undefined>
 
 export async function bulkTable(
   report: Report,
   systems: readonly System[],
   options: Options,
   kind: 'down' | 'up',
+  measure: MeasureBulk = inNode,
 ): Promise<void> {
-  const load = { kind, isTls: false, connections: 1, warmupSeconds: 1, seconds: options.seconds } as const
-  const measured = await compare(systems, load, options.rounds)
+  const load = { kind, warmupSeconds: 1, seconds: options.seconds } as const
+  const measured = await compareBy(systems, system => measure(system, load), options.rounds)
   const pbt = measured.get('pbt')
   report.table(
     kind === 'down' ? 'download' : 'upload',
@@ -27,3 +36,5 @@ export async function bulkTable(
     }),
   )
 }
+
+const inNode: MeasureBulk = (system, load) => measureLoad(system, { ...load, isTls: false, connections: 1 })

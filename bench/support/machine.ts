@@ -34,11 +34,19 @@ export interface Running {
   stop(): Promise<void>
 }
 
+/** The command on the core of its role. */
+export function placed(
+  role: Role,
+  command: string,
+  args: readonly string[],
+): readonly [program: string, ...args: string[]] {
+  return IS_PINNED ? ['taskset', '-c', String(CORES[ROLES.indexOf(role)]), command, ...args] : [command, ...args]
+}
+
 /** Starts a program on the core of its role. */
 export function start(role: Role, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  const pinned = ['taskset', '-c', String(CORES[ROLES.indexOf(role)]), command, ...args]
-  const [program, ...rest] = IS_PINNED ? pinned : [command, ...args]
-  const child = spawn(program ?? '', rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [program, ...rest] = placed(role, command, args)
+  const child = spawn(program, rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   const lines: string[] = []
   let stderr = ''

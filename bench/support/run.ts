@@ -44,8 +44,9 @@ export function inShortRounds(options: Options): Options {
 export async function startSystems(
   makers: readonly MakeSystem[],
   options: Options,
+  makeOrigin: typeof startOrigin = startOrigin,
 ): Promise<{ systems: System[]; stop(): Promise<void> }> {
-  const origin = await startOrigin()
+  const origin = await makeOrigin()
   const systems: System[] = []
   for (const make of makers) {
     const system = await make(origin.port)
@@ -66,11 +67,20 @@ export async function startSystems(
  * Medians over the rounds, by system; a system that cannot do it is left out. A first round does not count: what is compiled
  * while it runs is compiled by then.
  */
-export async function compare(systems: readonly System[], load: Load, rounds: number): Promise<Map<string, Measured>> {
+export function compare(systems: readonly System[], load: Load, rounds: number): Promise<Map<string, Measured>> {
+  return compareBy(systems, system => measure(system, load), rounds)
+}
+
+/** The same with any measurement. */
+export async function compareBy(
+  systems: readonly System[],
+  measureOne: (system: System) => Promise<Measured | undefined>,
+  rounds: number,
+): Promise<Map<string, Measured>> {
   const all = new Map<string, Measured[]>()
   for (let round = 0; round <= rounds; round++) {
     for (const system of systems) {
-      const measured = await measure(system, load)
+      const measured = await measureOne(system)
       if (round > 0 && measured !== undefined) all.set(system.name, [...(all.get(system.name) ?? []), measured])
     }
   }

@@ -60,18 +60,23 @@ export const startPbtTcp: MakeSystem = async (origin, line) => {
   return { ...system, http: system.port, https: undefined }
 }
 
-/** pbt with the tunnel of this command line; `port`: that of the public address of the tunnel whose `online` line fits. */
+/**
+ * pbt with the tunnel of this command line; `port`: that of the public address of the tunnel whose `online` line fits. `prepare`: what
+ * is to be in the data directory before the server starts.
+ */
 export async function pbtWith(
   tunnel: readonly string[],
   line: LineSettings | undefined,
   flags: readonly string[],
   serverArgs: readonly string[] = [],
   fits: (line: string) => boolean = () => true,
-): Promise<System & { readonly port: number }> {
+  prepare: (dataDir: string) => void = () => {},
+): Promise<System & { readonly port: number; readonly dataDir: string }> {
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const env = flags.length === 0 ? {} : { NODE_OPTIONS: flags.join(' ') }
   const init = start('edge', SERVER, ['init', '--json', '--data-dir', dataDir])
   const { token } = JSON.parse(await init.line())
+  prepare(dataDir)
   const ports = ['--https-port', '0', '--http-port', '0', '--log-level', 'error', ...serverArgs]
   const server = start('edge', SERVER, ['start', '--json', '--data-dir', dataDir, ...ports], env)
   const ready = JSON.parse(await server.line())
@@ -87,6 +92,7 @@ export async function pbtWith(
   return {
     name: 'pbt',
     port: Number(new URL(urls[0]).port),
+    dataDir,
     http: ready.http,
     https: ready.https,
     host: HOST,

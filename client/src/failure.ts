@@ -30,7 +30,7 @@ export class Failure extends Error {
   }
 }
 
-/** Whatever was thrown, as a failure; what nobody expected is `internal`. */
+/** Whatever was thrown, as a failure; an unexpected error is `internal`. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof PbtError) {

@@ -2,6 +2,7 @@
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { login } from './commands/login.ts'
@@ -13,6 +14,7 @@ import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
   defaultTextOf,
+  isServiceData,
   isServiceInstalled,
   keyOf,
   loadSettings,
@@ -32,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   start,
   login,
+  explain,
   log,
   ...TOKEN_COMMANDS,
   ...TUNNEL_COMMANDS,
@@ -178,8 +181,10 @@ function optionsOf(
   const odd: OddVariable[] = []
   const named = typeof file === 'string' ? file : undefined
   const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
+  const { dataDir } = settings.config
+  // A server that root starts elsewhere may need to be root, for its ports.
+  if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
-    becomeOwnerOf(settings.config.dataDir)
     for (const { variable, why } of odd)
       stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
   }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { SERVER_FLAGS } from '../../launch/launch.js'
@@ -77,7 +79,64 @@ test('H19: systemd itself thinks little of it exposed', t => {
   assert.ok(exposure <= MOST_EXPOSURE, stdout)
 })
 
+test('H50: with settings that are not right the server is not started again, and its ports close', () => {
+  assert.equal(settingOf('RestartPreventExitStatus'), '2')
+  const stop = settingOf('ExecStopPost') ?? ''
+  const shell = /^\+\/bin\/sh -c '(.*)'$/.exec(stop)?.[1]?.replaceAll('$$', '$') ?? 'exit 9'
+  const closes = '--no-block stop pbt-server.socket\n'
+  // As systemd runs it, with a systemctl that only says what it was told.
+  const folder = mkdtempSync(join(tmpdir(), 'pbt-unit-'))
+  writeFileSync(join(folder, 'systemctl'), '#!/bin/sh\n[ "$2" = is-active ] && exit $STAND_IN\necho "$@"\n', {
+    mode: 0o755,
+  })
+  for (const [status, unit, isStandInThere, said] of [
+    ['2', 'pbt-server', false, closes],
+    // The ports are those of another that serves.
+    ['2', 'pbt-server', true, ''],
+    ['2', 'pbt-stand-in', true, ''],
+    ['0', 'pbt-server', false, ''],
+    ['1', 'pbt-server', false, ''],
+    ['KILL', 'pbt-server', false, ''],
+  ] as const) {
+    const env = { PATH: `${folder}:${process.env.PATH}`, EXIT_STATUS: status, STAND_IN: isStandInThere ? '0' : '3' }
+    const ran = spawnSync('/bin/sh', ['-c', shell.replaceAll('%p', unit)], { env, encoding: 'utf8' })
+    assert.deepEqual([ran.stdout, ran.status], [said, 0], `${status} of ${unit}`)
+  }
+  rmSync(folder, { recursive: true })
+})
+
+test('H50: all that the journal gets is JSON', () => {
+  assert.match(settingOf('ExecStart') ?? '', / start --json$/)
+})
+
+test('H50: systemd takes the units', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'pbt-unit-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const name of ['pbt-server.service', 'pbt-server.socket']) {
+    const text = readFileSync(new URL(`../../deploy/${name}`, import.meta.url), 'utf8')
+    writeFileSync(join(folder, name), text.replaceAll('/opt/pbt/node_modules/.bin/node', process.execPath))
+  }
+  const files = ['pbt-server.service', 'pbt-server.socket'].map(name => join(folder, name))
+  const { stderr, error, status } = spawnSync('systemd-analyze', ['verify', '--man=no', ...files], { encoding: 'utf8' })
+  if (error !== undefined || /Failed to (setup|initialize|create) manager/i.test(stderr)) {
+    t.skip(`systemd-analyze is not there or cannot do it (${error?.message ?? status})`)
+    return
+  }
+  assert.deepEqual([status, stderr.split('\n').filter(line => line.includes('pbt-server'))], [0, []])
+})
+
+test('H50: the runbook names files in full, also after a change of directory', () => {
+  const runbook = readFileSync(new URL('../../deploy/README.md', import.meta.url), 'utf8')
+  const commands = [...runbook.matchAll(/^(?:sudo|cd) .*$/gm)].map(([line]) => line)
+  assert.ok(commands.length > 10)
+  for (const command of commands) {
+    assert.doesNotMatch(command, /\bcd /, command)
+    if (!command.includes('systemctl'))
+      assert.doesNotMatch(command, /(^| )(deploy\/|[\w-]+\.(pem|service|socket|yaml))( |$)/, command)
+  }
+})
+
 test('the unit starts Node with the flags that the programs count on', () => {
-  const [, flags = ''] = /^ExecStart=\S+ (.*) \S+\/main\.ts start$/m.exec(unit) ?? []
+  const [, flags = ''] = /^ExecStart=\S+ (.*) \S+\/main\.ts start --json$/m.exec(unit) ?? []
   assert.deepEqual(flags.split(' '), SERVER_FLAGS)
 })

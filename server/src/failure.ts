@@ -31,6 +31,7 @@ export const FAILURE_CODES = [
   'unknown-connection',
   'unknown-client',
   'not-running',
+  'not-reachable',
   'internal',
 ] as const
 

@@ -3,22 +3,13 @@ import { systemClock } from '@pbt/proto'
 import { TokenCheck } from './access/token-check.ts'
 import { hashToken, newToken, TokenBook } from './access/tokens.ts'
 import { openDevelopmentAuthority } from './certs/development-authority.ts'
-import { type Config, DEVELOPMENT_DOMAIN } from './config/config.ts'
+import { type Config, DEVELOPMENT_DOMAIN, type Settings } from './config/config.ts'
 import { Failure } from './failure.ts'
-import { AddressVerbs } from './owner/addresses.ts'
-import { ClientVerbs } from './owner/clients.ts'
 import { type NewEvent, newEvent, type Tell } from './owner/event.ts'
-import { LogVerbs } from './owner/log.ts'
-import { MetricsVerbs } from './owner/metrics.ts'
 import type { Owner } from './owner/owner.ts'
-import { PanelVerbs } from './owner/panel.ts'
-import { restingPorts } from './owner/ports.ts'
-import { TokenVerbs } from './owner/tokens.ts'
-import { TunnelVerbs } from './owner/tunnels.ts'
-import { keptAddress } from './relay/address.ts'
-import { urlOf } from './relay/urls.ts'
 import { LogStore } from './store/log-store.ts'
-import { makeStore, openStore, type Store } from './store/store.ts'
+import { makeStore, openStore } from './store/store.ts'
+import { verbsOver } from './verbs.ts'
 
 /** What is there after `initialise`. */
 export interface Initialised {
@@ -50,67 +41,28 @@ export async function initialise(
 }
 
 /** Calls with the owner's verbs on the database. Rejects with Failure, and with what `call` rejects with. */
-export async function withOwner<T>(config: Config, call: (owner: Owner) => Promise<T>): Promise<T> {
-  const { dataDir, accessLogDays, accessLogMegabytes } = config
+export async function withOwner<T>(settings: Settings, call: (owner: Owner) => Promise<T>): Promise<T> {
+  const { dataDir, accessLogDays, accessLogMegabytes } = settings.config
   const store = await openStore(dataDir)
   const records = new LogStore({ dataDir, limits: { days: accessLogDays, bytes: accessLogMegabytes * 1_000_000 } })
   const told: NewEvent[] = []
   const tell: Tell = happening => void told.push(newEvent(happening, new Date()))
   try {
-    return await call(await restingOwner(config, store, records, tell))
+    const tokens = new TokenBook(await store.tokens.live())
+    const owner = verbsOver({
+      ...{ settings, store, records, tokens, check: new TokenCheck(tokens, systemClock), tell, clock: systemClock },
+      loginRefused: () => {},
+      onError: () => {},
+      // Nothing here serves anybody.
+      changed: async () => {},
+      running: undefined,
+    })
+    return await call(owner)
   } finally {
     // What was done is done, whether it can be told or not.
     if (told.length > 0) await store.events.append(told).catch(() => {})
     await records.close()
     await store.close()
-  }
-}
-
-async function restingOwner(config: Config, store: Store, records: LogStore, tell: Tell): Promise<Owner> {
-  const { baseDomain, portRange, httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort } = config
-  // Nothing here serves anybody.
-  const changed = async () => {}
-  const own = [httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort]
-  const tokens = new TokenBook(await store.tokens.live())
-  return {
-    addresses: new AddressVerbs({
-      records: store.addresses,
-      baseDomain,
-      ports: restingPorts(portRange, own),
-      connectionsOf: () => [],
-      changed,
-      tell,
-    }),
-    clients: new ClientVerbs({
-      records: store.clients,
-      live: undefined,
-      history: (id, before, most) => store.events.ofClient(id, before, most),
-      tell,
-    }),
-    tunnels: new TunnelVerbs({
-      records: store.tunnels,
-      addresses: () => store.addresses.list(),
-      live: undefined,
-      figures: undefined,
-      waitingAt: () => undefined,
-      changed,
-      tell,
-    }),
-    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
-    panel: new PanelVerbs({
-      records: store.panelSessions,
-      tokens,
-      check: new TokenCheck(tokens, systemClock),
-      endOf: hash => store.tokens.endOf(hash),
-      url: () => undefined,
-      refused: () => {},
-      onError: () => {},
-      clock: systemClock,
-      tell,
-    }),
-    log: new LogVerbs({ records, live: undefined, addresses: () => store.addresses.list() }),
-    metrics: new MetricsVerbs(records),
-    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, publicHttpsPort || httpsPort),
   }
 }
 

@@ -3,13 +3,13 @@ import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ApiClients, clientsAt, clientsOf, failureIn, isNobodyThere } from './api/client.ts'
 import { socketDirectory } from './api/open.ts'
-import type { Config } from './config/config.ts'
+import type { Settings } from './config/config.ts'
 import { openLog } from './observe/log.ts'
 import { withOwner } from './offline.ts'
 
 /** Calls once, with the API of the server that started last, or without one in this process. Rejects with Failure. */
-export async function withApi<T>(config: Config, call: (api: ApiClients) => Promise<T>): Promise<T> {
-  for (const socket of socketsIn(config.dataDir)) {
+export async function withApi<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
+  for (const socket of socketsIn(settings.config.dataDir)) {
     try {
       return await call(clientsAt(socket))
     } catch (error) {
@@ -18,13 +18,13 @@ export async function withApi<T>(config: Config, call: (api: ApiClients) => Prom
       rmSync(socket, { force: true })
     }
   }
-  return await offline(config, call)
+  return await offline(settings, call)
 }
 
 /** The same for every server that runs, beside a stand-in two of them: what each knows of what is open there. */
-export async function withEachApi<T>(config: Config, call: (api: ApiClients) => Promise<T>): Promise<T[]> {
+export async function withEachApi<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T[]> {
   const answers: T[] = []
-  for (const socket of socketsIn(config.dataDir)) {
+  for (const socket of socketsIn(settings.config.dataDir)) {
     try {
       answers.push(await call(clientsAt(socket)))
     } catch (error) {
@@ -32,13 +32,13 @@ export async function withEachApi<T>(config: Config, call: (api: ApiClients) => 
       rmSync(socket, { force: true })
     }
   }
-  return answers.length > 0 ? answers : [await offline(config, call)]
+  return answers.length > 0 ? answers : [await offline(settings, call)]
 }
 
-async function offline<T>(config: Config, call: (api: ApiClients) => Promise<T>): Promise<T> {
+async function offline<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
   const log = openLog({ level: 'error', stream: process.stderr, isForPeople: true })
   try {
-    return await withOwner(config, owner => call(clientsOf(owner, log)))
+    return await withOwner(settings, owner => call(clientsOf(owner, log)))
   } catch (error) {
     throw failureIn(error)
   }

@@ -8,33 +8,26 @@ import { openCertificates } from './certs/open.ts'
 import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
+import { openNotify } from './notify/notify.ts'
 import type { Log } from './observe/log.ts'
 import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/telemetry.ts'
 import { TunnelFigures } from './observe/tunnel-figures.ts'
-import { AddressVerbs } from './owner/addresses.ts'
 import { Changes } from './owner/changes.ts'
-import { ClientVerbs } from './owner/clients.ts'
 import { serverStarted, serverStopping } from './owner/happenings.ts'
-import { LogVerbs } from './owner/log.ts'
-import { MetricsVerbs } from './owner/metrics.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
-import { PanelVerbs } from './owner/panel.ts'
-import { TokenVerbs } from './owner/tokens.ts'
-import { TunnelVerbs } from './owner/tunnels.ts'
 import { bindFailure } from './process/bind-failure.ts'
 import { socketIds } from './process/inherited.ts'
-import { serve } from './process/successor.ts'
+import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
-import { keptAddress } from './relay/address.ts'
 import { openRelay } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
-import { urlOf } from './relay/urls.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
+import { verbsOver } from './verbs.ts'
 
 /** How long a stopping server waits until that is written, milliseconds. */
 const STOPPING_MS = 500
@@ -103,10 +96,13 @@ async function open(
   })
   onEnd(endStores)
   // What happens from here on is told, until the last client has gone.
-  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents({ store, clock, log })
+  const telling = { store, turnedAway, clock, log }
+  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents(telling)
   const { tell } = events
   onEnd(endEvents)
   access.onRefused = visitRefused
+  const notifier = openNotify({ config, events, clock, log: log.child({ room: 'notify' }) })
+  onEnd(() => notifier.end())
   const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
     relay.sessions.tellAgain()
     tellFaults()
@@ -164,25 +160,34 @@ async function open(
   const tellRefused = (what: 'token' | 'login', address: string) => {
     const peer = bareAddress(address)
     logRefused(log, what, peer)
+    turnedAway.note(peer, '', `${what}-refused`)
     refusals.refused({ peer, tunnel: '', rule: `${what}-refused` })
   }
-  const panel = new PanelVerbs({
-    records: store.panelSessions,
+  const standIn: { succession?: Succession } = {}
+  const owner = verbsOver({
+    settings: { ...settings, config },
+    store,
+    records,
     tokens,
     check: adminTokens,
-    endOf: hash => store.tokens.endOf(hash),
-    url: () => urlOf(keptAddress('admin', baseDomain), baseDomain, httpsPort()),
-    refused: ({ address }) => tellRefused('login', address),
+    loginRefused: ({ address }) => tellRefused('login', address),
     onError: error => log.error('could not write that somebody was here', { error: String(error) }),
-    clock,
+    changed: () => changes.now(),
     tell,
+    clock,
+    running: {
+      ...{ relay, figures, access, log: { records: access, refusals: turnedAway }, events, keyring },
+      ports: () => edge.ports,
+      hasStandIn: () => standIn.succession?.hasSuccessor() === true,
+      startedAt: new Date(),
+    },
   })
   const changes = await Changes.watch({
     version: () => store.version(),
     read: async () => {
       tokens.replace(await store.tokens.live())
       relay.sessions.keepTokens(tokens)
-      await panel.load()
+      await owner.panel.load()
       await relay.reload()
       await events.look()
     },
@@ -191,49 +196,6 @@ async function open(
     clock,
   })
   onEnd(() => changes.end())
-  const changed = () => changes.now()
-  const owner: Owner = {
-    addresses: new AddressVerbs({
-      records: store.addresses,
-      baseDomain,
-      ports: relay.ports,
-      connectionsOf: tunnel => (tunnel === '' ? [] : relay.live.connections(tunnel)),
-      changed,
-      tell,
-    }),
-    clients: new ClientVerbs({
-      records: store.clients,
-      live: relay.sessions,
-      history: (id, before, most) => events.ofClient(id, before, most),
-      tell,
-    }),
-    tunnels: new TunnelVerbs({
-      records: store.tunnels,
-      addresses: () => store.addresses.list(),
-      live: relay.live,
-      figures,
-      waitingAt: relay.waitingAt,
-      changed,
-      tell,
-    }),
-    tokens: new TokenVerbs({
-      records: store.tokens,
-      live: {
-        clients: () => relay.sessions.clients(),
-        offer: (id, token, ms) => relay.tokenOffer.offer(id, token, ms),
-      },
-      changed,
-      tell,
-    }),
-    panel,
-    log: new LogVerbs({
-      records,
-      live: { records: access, refusals: turnedAway },
-      addresses: () => store.addresses.list(),
-    }),
-    metrics: new MetricsVerbs(records),
-    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, httpsPort()),
-  }
   const { api, drain, end } = await openApi({
     config,
     owner,
@@ -273,6 +235,7 @@ async function open(
   // The doors last: whoever reaches them finds everything behind them.
   await openEdge(edge, config, sockets)
   const succession = serve(dataDir)
+  standIn.succession = succession
   onEnd(() => succession.end())
   const { ports } = edge
   log.info('ready', { baseDomain, ...ports })

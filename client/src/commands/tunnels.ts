@@ -10,7 +10,7 @@ import { isAttended } from '../process/attended.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { Agent } from '../tunnels/agent.ts'
-import { clientIdOf } from '../tunnels/identity.ts'
+import { clientIdOf, type Identity, type Purpose } from '../tunnels/identity.ts'
 import { Observed } from '../tunnels/observed.ts'
 import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
@@ -18,7 +18,7 @@ import { serveStatus } from '../tunnels/status-socket.ts'
 import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 
-/** How long whoever reads the output has for what is left of it when the tunnels have ended. */
+/** How long the reader of the output has for what is left of it when the tunnels have ended. */
 const LAST_WORDS_MS = 1_000
 
 /**
@@ -33,7 +33,6 @@ export async function runTunnels(
 ): Promise<ExitCode> {
   tellUnknownVariables(context)
   const settings = readSettings(context.env)
-  const id = machineId(settings.home)
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
@@ -46,6 +45,7 @@ export async function runTunnels(
     targetSeen: (number, message) => agent?.targetSeen(number, message),
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
+  const identity = identityOf(settings.home, { kind: 'tunnels', tunnels })
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
   const running = {
     server,
@@ -57,13 +57,6 @@ export async function runTunnels(
   const output = runningOutput(outputOptions(isJson, context), running)
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, running)
-  const identity = {
-    agent: AGENT,
-    machineId: id,
-    clientId: clientIdOf(id, { kind: 'tunnels', tunnels }),
-    generation: nextGeneration(settings.home, Date.now()),
-    label: hostname(),
-  }
   agent = new Agent({
     clock: systemClock,
     random: Math.random,
@@ -100,6 +93,13 @@ export async function runTunnels(
     output.close()
     await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   }
+}
+
+/** Throws Failure `usage` when this machine has no name and none can be made. */
+function identityOf(home: string, purpose: Purpose): Identity {
+  const id = machineId(home)
+  const clientId = clientIdOf(id, purpose)
+  return { agent: AGENT, machineId: id, clientId, generation: nextGeneration(home, Date.now()), label: hostname() }
 }
 
 /** Tunnels do not depend on it: when it cannot be, `pbt status` does not show this process. */

@@ -12,12 +12,14 @@ interface UdpOptions {
   name: string | undefined
   'idle-timeout': string | undefined
   'reply-factor': string | undefined
+  'proxy-protocol': 'v2' | undefined
   json: boolean | undefined
 }
 
 export const udp: Command<UdpOptions> = {
   usage: 'udp <target>',
   summary: 'put a local UDP service on a public port',
+  needs: 'a target, for example: pbt udp 51820',
   build: yargs =>
     yargs
       .positional('target', { type: 'string', describe: '51820 or HOST:51820' })
@@ -27,7 +29,7 @@ export const udp: Command<UdpOptions> = {
       .option('idle-timeout', {
         type: 'string',
         requiresArg: true,
-        describe: 'how long a visitor may be silent before it is forgotten, such as 90s or 5m (default: 60s)',
+        describe: 'idle timeout of a flow, such as 90s or 5m (default: 60s)',
       })
       .option('reply-factor', {
         type: 'string',
@@ -37,11 +39,16 @@ export const udp: Command<UdpOptions> = {
           'QUIC has shown that it gets them (default: 60); more, or "off", lets others flood whose address they forge, ' +
           'unless the service sees to that: docs/limits.md',
       })
+      .option('proxy-protocol', {
+        choices: ['v2'] as const,
+        describe: 'tell the target the address of each visitor with the PROXY protocol, in front of its first datagram',
+      })
       .option('json', JSON_LINES)
-      .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine'),
+      .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine')
+      .example('$0 udp 19132 --proxy-protocol v2', 'a game server that sees the addresses of its players'),
   run: async (options, context) => {
-    const { target = '', name, allow, reservePort, idleTimeout, replyFactor } = options
-    const plan = udpPlan({ target, name, allow, reservePort, idleTimeout, replyFactor })
+    const { target = '', name, allow, reservePort, idleTimeout, replyFactor, proxyProtocol } = options
+    const plan = udpPlan({ target, name, allow, reservePort, idleTimeout, replyFactor, proxyProtocol })
     return runTunnels([plan], options.json === true, context)
   },
 }

@@ -4,6 +4,7 @@ import { httpPlan, type MakePlan, tcpPlan, udpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { JSON_LINES } from './options.ts'
 import { inSpecWords } from './spec-words.ts'
+import { suggestionFor } from './suggestion.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UpOptions {
@@ -18,13 +19,14 @@ const FLAGS = ['verify-target', 'insecure-target']
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   http: ['domain', 'name', 'allow', 'host-header', 'target-protocol', ...FLAGS, 'target-ca', 'target-name'],
   tcp: ['port', 'name', 'allow', 'proxy-protocol'],
-  udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor'],
+  udp: ['port', 'name', 'allow', 'idle-timeout', 'reply-factor', 'proxy-protocol'],
 }
 const REPEATABLE = new Set(['domain', 'allow'])
 
 export const up: Command<UpOptions> = {
   usage: 'up <spec..>',
   summary: 'open several tunnels at once',
+  needs: 'tunnels, for example: pbt up http:3000,domain=app tcp:22',
   build: yargs =>
     yargs
       .positional('spec', {
@@ -63,7 +65,8 @@ function planOf(spec: string): MakePlan {
   if (kind === 'tcp') return tcpPlan({ ...common, reservePort: one('port'), proxyProtocol: one('proxy-protocol') })
   if (kind === 'udp') {
     const [idleTimeout, replyFactor] = [one('idle-timeout'), one('reply-factor')]
-    return udpPlan({ ...common, reservePort: one('port'), idleTimeout, replyFactor })
+    const proxyProtocol = one('proxy-protocol')
+    return udpPlan({ ...common, reservePort: one('port'), idleTimeout, replyFactor, proxyProtocol })
   }
   const targetProtocol = one('target-protocol') ?? 'http1'
   if (targetProtocol !== 'http1' && targetProtocol !== 'h2c') throw wrong(spec, 'target-protocol is http1 or h2c')
@@ -84,7 +87,9 @@ function optionsOf(spec: string, kind: string, text: string): Map<string, string
   for (const part of text.split(',').slice(1)) {
     const [key = '', ...value] = part.split('=')
     if (KEYS[kind]?.includes(key) !== true) {
-      throw wrong(spec, `"${key}" is no option of ${kind} (${KEYS[kind]?.join(', ')})`)
+      const meant = suggestionFor(key, KEYS[kind] ?? [])
+      const hint = meant === undefined ? `it is one of ${KEYS[kind]?.join(', ')}` : `did you mean ${meant}?`
+      throw wrong(spec, `${kind} has no option "${key}"; ${hint}`)
     }
     const known = values.get(key)
     if (known !== undefined && !REPEATABLE.has(key)) throw wrong(spec, `${key} is given more than once`)

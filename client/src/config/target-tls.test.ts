@@ -80,7 +80,7 @@ test('options without a certificate to judge, and those that contradict each oth
   for (const text of ['3000', 'http://nas.lan:80', 'unix:/run/x']) {
     assert.match(
       refusal({ insecureTarget: true }, parseTarget(text)),
-      /^--insecure-target: target ".*" has no certificate/,
+      /^--insecure-target cannot be used: target ".*" is not https/,
     )
   }
   assert.match(

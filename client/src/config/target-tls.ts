@@ -32,7 +32,7 @@ export function withTls(target: Target, options: TargetTlsOptions, env: Environm
   if (!target.isTls) {
     throw new Failure(
       'usage',
-      `${given.join(', ')}: target "${target.label}" has no certificate, for it is not https`,
+      `${given.join(', ')} cannot be used: target "${target.label}" is not https and has no certificate`,
       {
         cure: 'give it as https://HOST:PORT, or leave the option out',
       },

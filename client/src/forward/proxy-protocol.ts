@@ -1,4 +1,5 @@
-// The PROXY protocol's header, versions 1 and 2: tells a target the addresses of a connection that came through others.
+// The PROXY protocol's header, versions 1 and 2: tells a target the addresses of a connection, or of datagrams, that came
+// through others.
 import { bareAddress, parseAddress } from '@pbt/proto'
 
 export type ProxyVersion = 'v1' | 'v2'
@@ -7,7 +8,11 @@ export type ProxyVersion = 'v1' | 'v2'
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 const PROXY_COMMAND = 0x21
 const LOCAL_COMMAND = 0x20
-const TCP_OVER = { 4: 0x11, 6: 0x21 } as const
+/** Says nothing of addresses. */
+const LOCAL_HEADER = Buffer.concat([SIGNATURE, Buffer.from([LOCAL_COMMAND, 0, 0, 0])])
+const STREAM_OVER = { 4: 0x11, 6: 0x21 } as const
+const DATAGRAM_OVER = { 4: 0x12, 6: 0x22 } as const
+const ANY = { 4: '0.0.0.0', 6: '[::]' } as const
 
 interface Endpoint {
   readonly address: string
@@ -20,7 +25,19 @@ interface Endpoint {
 export function proxyHeader(version: ProxyVersion, visitor: string, local: string): Buffer {
   const [source, destination] = [read(visitor), read(local)]
   const family = source.family === destination.family ? source.family : 0
-  return version === 'v1' ? textHeader(source, destination, family) : binaryHeader(source, destination, family)
+  if (version === 'v1') return textHeader(source, destination, family)
+  return family === 0 ? LOCAL_HEADER : binaryHeader(source, destination, STREAM_OVER[family])
+}
+
+/**
+ * Version 2's header for the first datagram of a visitor; version 1 has none for datagrams. A port that takes both families does
+ * not know its own address, which is then the one that stands for any.
+ */
+export function datagramHeader(visitor: string, local: string): Buffer {
+  const [source, bound] = [read(visitor), read(local)]
+  if (source.family === 0) return LOCAL_HEADER
+  const destination = bound.family === source.family ? bound : read(`${ANY[source.family]}:${bound.port}`)
+  return binaryHeader(source, destination, DATAGRAM_OVER[source.family])
 }
 
 function textHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6): Buffer {
@@ -29,13 +46,13 @@ function textHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6):
   return Buffer.from(`PROXY TCP${family} ${addresses}\r\n`)
 }
 
-function binaryHeader(source: Endpoint, destination: Endpoint, family: 0 | 4 | 6): Buffer {
-  if (family === 0) return Buffer.concat([SIGNATURE, Buffer.from([LOCAL_COMMAND, 0, 0, 0])])
+/** `transport`: the octet for the families of addresses and transport. */
+function binaryHeader(source: Endpoint, destination: Endpoint, transport: number): Buffer {
   const ports = Buffer.alloc(4)
   ports.writeUInt16BE(source.port, 0)
   ports.writeUInt16BE(destination.port, 2)
   const body = Buffer.concat([octets(source), octets(destination), ports])
-  return Buffer.concat([SIGNATURE, Buffer.from([PROXY_COMMAND, TCP_OVER[family], 0, body.length]), body])
+  return Buffer.concat([SIGNATURE, Buffer.from([PROXY_COMMAND, transport, 0, body.length]), body])
 }
 
 function read(endpoint: string): Endpoint {

@@ -8,6 +8,7 @@ import { type Clock, PbtError } from '@pbt/proto'
 import { channelStub, FakeClock } from '@pbt/proto/testing'
 import { parsePortTarget, type Target } from '../config/target.ts'
 import { Places } from './places.ts'
+import { datagramHeader } from './proxy-protocol.ts'
 import type { RequestRecord } from './record.ts'
 import type { Resolve } from './target-name.ts'
 import { createUdpForwarder } from './udp.ts'
@@ -68,7 +69,7 @@ function flowTo(
   t: TestContext,
   named: string | Target,
   isLinkBehind = () => false,
-  more: { clock?: Clock; resolve?: Resolve } = {},
+  more: { clock?: Clock; resolve?: Resolve; isIntroduced?: boolean } = {},
 ) {
   const places = new WatchedPlaces(1)
   const records: RequestRecord[] = []
@@ -81,8 +82,8 @@ function flowTo(
   })
   const onRequest = (record: RequestRecord) => records.push(record)
   const target = typeof named === 'string' ? parsePortTarget(named, 'udp') : named
-  const forwarder = createUdpForwarder({ target, places, onRequest, ...more })
-  forwarder.accept(channel, { kind: 'udp', tunnel: 1, visitor: '192.0.2.1:1', local: '' }, false)
+  const forwarder = createUdpForwarder({ target, places, onRequest, isIntroduced: false, ...more })
+  forwarder.accept(channel, { kind: 'udp', tunnel: 1, visitor: '192.0.2.1:1', local: '[::]:53' }, false)
   t.after(() => channel.handler.onReset(new PbtError('cancelled', 'the test is over')))
   return {
     answers,
@@ -257,4 +258,54 @@ test('what waits until the target can be reached is bounded by bytes, and keeps 
   for (let count = 0; count < 10; count++) send('x'.repeat(65_000))
   await end()
   assert.equal(records[0]?.dropped, 6)
+})
+
+/** Of the flow that `flowTo` makes. */
+const HEADER = datagramHeader('192.0.2.1:1', '[::]:53').toString('latin1')
+
+test('F14: the first datagram of a flow brings its visitor to the target, and no other', async t => {
+  const target = await listen(t, '127.0.0.1')
+  const got: string[] = []
+  target.on('message', datagram => got.push(datagram.toString('latin1')))
+  echo(target)
+  const flow = flowTo(t, `127.0.0.1:${target.address().port}`, undefined, { isIntroduced: true })
+  // Together with its header it is more than a datagram can be.
+  flow.send('x'.repeat(65_507))
+  for (const text of ['', 'two', 'three']) flow.send(text)
+  while (got.length < 3) await once(flow.answers, 'datagram')
+  assert.deepEqual(got, [HEADER, 'two', 'three'])
+  assert.equal((await flow.end()).dropped, 1)
+})
+
+test('F14: at another address, and after the target refused, its first datagram brings the visitor again', async t => {
+  const target = await listen(t, '::1')
+  const { port } = target.address()
+  const got: string[] = []
+  const note = (datagram: Buffer) => got.push(datagram.toString('latin1'))
+  target.on('message', note)
+  echo(target)
+  const { until } = watchSockets(t)
+  const flow = flowTo(t, String(port), undefined, { isIntroduced: true })
+  // To 127.0.0.1, which refuses, and then to ::1.
+  for (const text of ['one', 'two']) flow.send(text)
+  while (got.length < 2) await once(flow.answers, 'datagram')
+  assert.deepEqual(got, [`${HEADER}one`, 'two'])
+
+  const known = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(known, 'listening')
+  echo(known)
+  const here = flowTo(t, `127.0.0.1:${known.address().port}`, undefined, { isIntroduced: true })
+  here.send('before')
+  await once(here.answers, 'datagram')
+  const at = known.address().port
+  known.close()
+  await once(known, 'close')
+  here.send('lost')
+  await until('3 error')
+  const again = await listen(t, '127.0.0.1', at)
+  again.on('message', note)
+  echo(again)
+  for (const text of ['three', 'four']) here.send(text)
+  while (got.length < 4) await once(here.answers, 'datagram')
+  assert.deepEqual(got.slice(2), [`${HEADER}three`, 'four'])
 })

@@ -15,6 +15,7 @@ import type { Target } from '../config/target.ts'
 import { isRefusal } from './dial.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Places } from './places.ts'
+import { datagramHeader } from './proxy-protocol.ts'
 import { type OnRequest, Recorder } from './record.ts'
 import { nameOf, type Resolve, type TargetName } from './target-name.ts'
 
@@ -34,11 +35,15 @@ const PLACE_MS = 1_000
 const MAX_TRIED_BYTES = 64 * 1024
 /** Such a copy is no longer wanted after this time: this machine refuses at once, so somebody got it, or it is old. */
 const TRIED_MS = 1_000
+/** What one datagram can carry: 65,535 without the headers of IPv4 and UDP. */
+const MAX_DATAGRAM_BYTES = 65_507
 /** A flow whose target is not there looks for it at all its addresses once in this time: each look costs a socket. */
 const ROUND_MS = 1_000
 
 export interface UdpForwarderOptions {
   readonly target: Target
+  /** Tell the target each visitor's address, in front of its first datagram (PROXY protocol, version 2). */
+  readonly isIntroduced: boolean
   readonly places: Places
   readonly clock?: Clock
   readonly resolve?: Resolve
@@ -50,13 +55,15 @@ export interface UdpForwarderOptions {
 
 /** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
 export function createUdpForwarder(options: UdpForwarderOptions): Forwarder {
-  const { target, places, onRequest, onTarget, clock = systemClock, resolve } = options
+  const { target, isIntroduced, places, onRequest, onTarget, clock = systemClock, resolve } = options
   const context = { target, name: nameOf(target, clock, resolve), places, clock, onTarget, flows: new Set<Flow>() }
   const stopLending = places.lend(() => giveUpQuietest(context.flows))
   return {
     accept: (channel, open) => {
       if (open.kind !== 'udp') return
-      channel.handler = new Flow(context, channel, new Recorder(onRequest, 'UDP', open.visitor, channel))
+      const introduction = isIntroduced ? datagramHeader(open.visitor, open.local) : undefined
+      const record = new Recorder(onRequest, 'UDP', open.visitor, channel)
+      channel.handler = new Flow(context, channel, record, introduction)
     },
     close: stopLending,
   }
@@ -87,6 +94,10 @@ class Flow implements ChannelHandler {
   private readonly context: FlowContext
   private readonly channel: Channel
   private readonly record: Recorder
+  /** What goes in front of the first datagram by each socket; undefined for nothing. */
+  private readonly introduction: Buffer | undefined
+  /** Whether that has gone out, or there is none. */
+  private isIntroduced = true
   /** The target's addresses, of which one is used: the next one while the target refuses and never answered. */
   private hosts: readonly string[] = []
   private hostIndex = 0
@@ -111,10 +122,11 @@ class Flow implements ChannelHandler {
   /** Of the socket; one for all datagrams. */
   private onSent: (error: Error | null) => void = () => {}
 
-  constructor(context: FlowContext, channel: Channel, record: Recorder) {
+  constructor(context: FlowContext, channel: Channel, record: Recorder, introduction: Buffer | undefined) {
     this.context = context
     this.channel = channel
     this.record = record
+    this.introduction = introduction
     this.lastAt = context.clock.now()
     this.placedAt = this.lastAt
     const { name, target } = context
@@ -169,8 +181,19 @@ class Flow implements ChannelHandler {
       else this.record.dropped++
     } else if (socket.getSendQueueSize() <= MAX_WAITING_BYTES) {
       if (this.tried !== undefined) this.keep(datagram, this.tried)
-      socket.send(datagram, this.onSent)
+      if (this.isIntroduced) socket.send(datagram, this.onSent)
+      else this.introduce(socket, datagram)
     } else this.record.dropped++
+  }
+
+  private introduce(socket: Socket, datagram: Buffer): void {
+    const { introduction = Buffer.alloc(0) } = this
+    if (introduction.length + datagram.length > MAX_DATAGRAM_BYTES) {
+      this.record.dropped++
+      return
+    }
+    this.isIntroduced = true
+    socket.send([introduction, datagram], this.onSent)
   }
 
   /** For the target's other address, so that a visitor's first question is not lost. */
@@ -213,6 +236,8 @@ class Flow implements ChannelHandler {
     const host = this.hosts[this.hostIndex] ?? ''
     const socket = createSocket({ type: isIP(host) === 6 ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
     this.socket = socket
+    // For the target each socket is another visitor.
+    this.isIntroduced = this.introduction === undefined
     socket.once('close', () => {
       if (this.isOver) places.give()
       else this.connect() // to another address, in the same place
@@ -257,6 +282,8 @@ class Flow implements ChannelHandler {
   private refused(socket: Socket): void {
     if (this.socket !== socket) return
     this.context.name?.doubt()
+    // Nobody got what was sent, or whoever did is gone.
+    this.isIntroduced = this.introduction === undefined
     if (this.isAnswered) return
     if (this.hosts.length === 1) {
       this.isRefused = true

@@ -43,7 +43,7 @@ const NEW_TOKENS_A_SECOND = 1 / 3_600
 /** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
 const MAX_NEWS = 256
 const NEWS_A_SECOND = 1
-/** How long visitors may still come for a tunnel that was closed: those who were on their way when the server heard of it. */
+/** How long visitors may still come for a tunnel that was closed: those that were on their way. */
 const LATE_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
@@ -98,7 +98,7 @@ export class Session {
   private readonly events: SessionEvents
   /** Tunnels that were asked for and neither refused nor closed, by their numbers. */
   private readonly tunnels = new Map<number, TunnelPlan>()
-  /** Tunnels that were closed here a moment ago. */
+  /** Tunnels that were closed a moment ago, by either end. */
   private readonly late = new Map<TunnelPlan, Timer>()
   /** Tunnels that the server has not answered for. */
   private readonly asked = new Set<number>()
@@ -223,11 +223,7 @@ export class Session {
   closeTunnel(tunnel: number): void {
     const plan = this.tunnels.get(tunnel)
     if (plan === undefined) return
-    this.tunnels.delete(tunnel)
-    this.late.set(
-      plan,
-      this.clock.after(LATE_MS, () => this.late.delete(plan)),
-    )
+    this.retire(plan)
     this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
     this.answered(tunnel)
   }
@@ -264,6 +260,16 @@ export class Session {
     else plan.forwarder.accept(channel, open, last)
   }
 
+  /** It is closed; visitors may be on their way, since what is small overtakes them. */
+  private retire(plan: TunnelPlan): void {
+    this.tunnels.delete(plan.number)
+    this.late.get(plan)?.clear()
+    this.late.set(
+      plan,
+      this.clock.after(LATE_MS, () => this.late.delete(plan)),
+    )
+  }
+
   private planOf(tunnel: number): TunnelPlan | undefined {
     const plan = this.tunnels.get(tunnel)
     if (plan !== undefined || this.late.size === 0) return plan
@@ -277,7 +283,7 @@ export class Session {
     return true
   }
 
-  /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
+  /** Whether the server may send it unasked: an answer that was not asked for would only fill the terminal. */
   private isExpectable(name: 'tunnelOpened' | 'tunnelRefused' | 'tunnelClosed'): boolean {
     return name === 'tunnelClosed' || (name === 'tunnelOpened' && this.news.spend(1))
   }
@@ -294,9 +300,13 @@ export class Session {
           this.events.onOpened(this, plan, frame.value)
           return
         }
-        this.tunnels.delete(plan.number)
-        if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
-        else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
+        if (frame.case === 'tunnelRefused') {
+          this.tunnels.delete(plan.number)
+          this.events.onRefused(this, plan, endOf(frame.value))
+          return
+        }
+        this.retire(plan)
+        this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
         return
       }
       case 'newToken':

@@ -27,6 +27,7 @@ test('a tunnel is asked for and online with what the server gave it', () => {
       kind: 'http',
       urls: ['https://app.localhost:8443'],
       target: '127.0.0.1:3000',
+      allowlists: undefined,
     },
   ])
 })

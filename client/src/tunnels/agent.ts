@@ -97,7 +97,7 @@ export class Agent {
 
   /**
    * Takes a tunnel away: no new visitors, what is under way goes on, and so do the other tunnels. Without a link the server
-   * hears of it on the next one. Nothing when there is no such tunnel.
+   * is told on the next one. Nothing when there is no such tunnel.
    */
   close(number: number): void {
     if (this.isEnding || !this.tunnels.remove(number)) return
@@ -277,7 +277,7 @@ export class Agent {
       const { state } = this
       if (state.name === 'linked' && state.session === session) {
         state.line.hangUp()
-        this.suspend(session, new Failure('silent', 'the server said nothing for 15 s'))
+        this.suspend(session, new Failure('silent', 'the server did not respond for 15 s'))
       } else this.drains.drained(session)
     },
     onBroken: (session, error) => {
@@ -303,7 +303,7 @@ export class Agent {
 
   /**
    * The server goes down: a new session is sought elsewhere, and the old link serves until the server closes it. Nothing
-   * in flight does not mean that nobody asks any more: visitors are on its connections still.
+   * in flight does not mean that no more requests come: visitors are on its connections still.
    */
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
     this.drains.add(session, line)

@@ -84,10 +84,17 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
 export interface UdpPlanOptions extends PortPlanOptions {
   readonly idleTimeout: string | undefined
   readonly replyFactor: string | undefined
+  readonly proxyProtocol: string | undefined
 }
 
 export function udpPlan(options: UdpPlanOptions): MakePlan {
   const target = parsePortTarget(options.target, 'udp')
+  const { proxyProtocol } = options
+  if (proxyProtocol !== undefined && proxyProtocol !== 'v2') {
+    throw new Failure('usage', `--proxy-protocol "${proxyProtocol}" cannot be used: datagrams have version 2 only`, {
+      cure: 'give v2',
+    })
+  }
   const idleTimeoutMs = durationOf(options.idleTimeout)
   const replyFactor = factorOf(options.replyFactor)
   const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs, replyFactor }
@@ -96,7 +103,7 @@ export function udpPlan(options: UdpPlanOptions): MakePlan {
     number,
     kind: 'udp',
     target: target.label,
-    forwarder: createUdpForwarder({ target, places, ...events }),
+    forwarder: createUdpForwarder({ target, isIntroduced: proxyProtocol !== undefined, places, ...events }),
   })
 }
 
@@ -132,7 +139,7 @@ function portOf(text: string | undefined): number {
   if (text === undefined) return 0
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Failure('usage', `"${text}" is no port to reserve`, { cure: 'give a number from 1 to 65535' })
+  throw new Failure('usage', `"${text}" is not a port that can be reserved`, { cure: 'give a number from 1 to 65535' })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }

@@ -84,13 +84,14 @@ export class TunnelSet {
   }
 
   /** The server serves it, or its addresses have changed. */
-  opened(plan: TunnelPlan, { name: tunnel, urls, waiting }: TunnelOpened): void {
+  opened(plan: TunnelPlan, { name: tunnel, urls, waiting, visitors }: TunnelOpened): void {
     const { number, kind, target } = plan
     this.refusals.forget(number)
     this.askedByOwner.delete(number)
     this.names.set(number, tunnel)
     if (urls.length > 0 || waiting.length === 0) {
-      this.onEvent({ event: 'online', number, tunnel, kind, urls, target })
+      const allowlists = visitors?.allowlists.map(({ blocks, more }) => ({ blocks, more }))
+      this.onEvent({ event: 'online', number, tunnel, kind, urls, target, allowlists })
     }
     for (const { url, reason, cure } of waiting) {
       this.onEvent({ event: 'waiting', number, tunnel, url, target, reason, cure })

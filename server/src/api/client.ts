@@ -8,7 +8,15 @@ import {
   type Transport,
 } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
-import { AddressService, LogService, PanelService, TokenService, TunnelService } from '@pbt/proto/admin/v1'
+import {
+  AddressService,
+  LogService,
+  MetricsService,
+  PanelService,
+  ServerService,
+  TokenService,
+  TunnelService,
+} from '@pbt/proto/admin/v1'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { Failure, isFailureCode } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
@@ -21,8 +29,10 @@ export interface ApiClients {
   readonly addresses: Client<typeof AddressService>
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
-  readonly tunnels: Client<typeof TunnelService>
   readonly log: Client<typeof LogService>
+  readonly tunnels: Client<typeof TunnelService>
+  readonly server: Client<typeof ServerService>
+  readonly metrics: Client<typeof MetricsService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -70,7 +80,9 @@ function clientsOver(transport: Transport): ApiClients {
     addresses: createClient(AddressService, transport),
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
-    tunnels: createClient(TunnelService, transport),
     log: createClient(LogService, transport),
+    tunnels: createClient(TunnelService, transport),
+    server: createClient(ServerService, transport),
+    metrics: createClient(MetricsService, transport),
   }
 }

@@ -66,10 +66,21 @@ export function apiError(
 export function tellFailures(log: Log): Interceptor {
   return next => async request => {
     try {
-      return await next(request)
+      const response = await next(request)
+      if (!response.stream) return response
+      return { ...response, message: tellingOf(response.message, request.method.name, log) }
     } catch (error) {
       throw told(error, request.method.name, log)
     }
+  }
+}
+
+/** A stream fails while it is read. */
+async function* tellingOf<T>(messages: AsyncIterable<T>, method: string, log: Log): AsyncIterable<T> {
+  try {
+    yield* messages
+  } catch (error) {
+    throw told(error, method, log)
   }
 }
 

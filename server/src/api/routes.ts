@@ -23,6 +23,7 @@ import { clientService } from './services/client.ts'
 import { logService } from './services/log.ts'
 import { metricsService } from './services/metrics.ts'
 import { panelService } from './services/panel.ts'
+import { serverService } from './services/server.ts'
 import { tokenService } from './services/token.ts'
 import { tunnelService } from './services/tunnel.ts'
 import { watchService } from './services/watch.ts'
@@ -54,7 +55,10 @@ export function routes({ owner, events, draining }: RouteOptions, router: Connec
   router.service(MetricsService, metricsService(owner))
   router.service(ClientService, clientService(owner))
   router.service(PanelService, panelService(owner))
-  router.service(ServerService, { ...(events && watchService({ owner, events, draining })) })
+  router.service(ServerService, {
+    ...serverService(owner, () => events?.last ?? 0),
+    ...(events && watchService({ owner, events, draining })),
+  })
   router.service(TokenService, tokenService(owner))
   router.service(TunnelService, tunnelService(owner))
   tellHealth(SERVICES, draining, router)

@@ -16,8 +16,8 @@ const WORDS = { everybody: Access.EVERYBODY, nobody: Access.LISTED, 'as-client':
 const list: Command = {
   name: 'address list',
   summary: 'show all addresses that are kept: names, custom domains and ports',
-  run: async ({ config }, output) => {
-    output({ list: 'address', items: (await withApi(config, allAddresses)).map(itemOf) })
+  run: async ({ settings }, output) => {
+    output({ list: 'address', items: (await withApi(settings, allAddresses)).map(itemOf) })
   },
 }
 
@@ -26,9 +26,9 @@ const reserve: Command = {
   summary: 'keep an address for a tunnel that is to come; it asks for it by name',
   positionals: [['<address>', `${PORTS_DOC}; number 0 is the next free port`]],
   options: [{ name: 'note', doc: 'what you want to remember of it' }],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), note: String(values.note ?? '') }
-    const { addresses } = await withApi(config, api => api.addresses.reserveAddress(request))
+    const { addresses } = await withApi(settings, api => api.addresses.reserveAddress(request))
     for (const address of addresses) output({ event: 'reserved', ...itemOf(address) })
   },
 }
@@ -37,9 +37,9 @@ const release: Command = {
   name: 'address release',
   summary: 'give up an address: a tunnel that has it loses it, its allowlist is forgotten, any tunnel may take it',
   positionals: [['<address>', PORTS_DOC]],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const request = { address: String(values.address) }
-    const { addresses } = await withApi(config, api => api.addresses.releaseAddress(request))
+    const { addresses } = await withApi(settings, api => api.addresses.releaseAddress(request))
     for (const address of addresses) output({ event: 'released', ...itemOf(address) })
   },
 }
@@ -51,9 +51,9 @@ const map: Command = {
     ['<address>', PORTS_DOC],
     ['[tunnel]', 'its name, as "pbt-server tunnel list" shows it'],
   ],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), tunnel: String(values.tunnel ?? '') }
-    const { addresses } = await withApi(config, api => api.addresses.mapAddress(request))
+    const { addresses } = await withApi(settings, api => api.addresses.mapAddress(request))
     for (const address of addresses) output({ event: 'mapped', ...itemOf(address) })
   },
 }
@@ -65,9 +65,9 @@ const note: Command = {
     ['<address>', ADDRESS_DOC],
     ['[words..]', 'the note'],
   ],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), note: textsIn(values.words).join(' ') }
-    const { address } = await withApi(config, api => api.addresses.setNote(request))
+    const { address } = await withApi(settings, api => api.addresses.setNote(request))
     if (address !== undefined) output({ event: 'noted', ...itemOf(address) })
   },
 }
@@ -88,18 +88,18 @@ const allow: Command = {
     { name: 'for', doc: 'how long what is added may visit, for example 8h or 30m; without it for good' },
     { name: 'note', doc: 'what you want to remember of what is added' },
   ],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const { address, ...rest } = values
     const changes = changesIn(rest)
     if (address === undefined) {
       if (changes.length > 0)
         throw new Failure('usage', 'which address?', { cure: 'for example: pbt-server allow app --add 203.0.113.7' })
-      const addresses = (await withApi(config, allAddresses)).map(itemOf)
+      const addresses = (await withApi(settings, allAddresses)).map(itemOf)
       output({ list: 'allowlist', items: addresses.filter(({ access }) => access !== 'client') })
       return
     }
     const text = String(address)
-    const after = await withApi(config, async api => {
+    const after = await withApi(settings, async api => {
       let after: Address | undefined
       for (const change of changes) after = await change(api, text)
       return after ?? (await heldAt(api, text))

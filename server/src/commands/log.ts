@@ -39,7 +39,7 @@ export const log: Command = {
   run: async (options, output, context) => {
     const asked = readOptions(options)
     const teller = new Teller(output, context)
-    await withApi(options.config, api =>
+    await withApi(options.settings, api =>
       asked.follow ? follow(api.log, asked, teller, context) : tellBefore(api.log, asked, new Date(), teller),
     )
   },

@@ -5,8 +5,8 @@ import { type Command, timeIn } from './command.ts'
 export const login: Command = {
   name: 'login',
   summary: 'print a link to the panel that works once, for a minute',
-  run: async ({ config }, output) => {
-    const { url, endTime } = await withApi(config, api => api.panel.createLoginLink({}))
+  run: async ({ settings }, output) => {
+    const { url, endTime } = await withApi(settings, api => api.panel.createLoginLink({}))
     output({ event: 'login', url, endsAt: timeIn(endTime) ?? new Date(0) })
   },
 }

@@ -1,7 +1,7 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
 import { sentenceOf } from '../config/config.ts'
-import type { AddressItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
+import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
 
@@ -67,6 +67,8 @@ ${rotatedText(event)}`
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
     case 'login':
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
+    case 'skipped':
+      return `… ${event.records} came too fast to be shown`
     case 'killed':
       return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
     case 'started':
@@ -77,8 +79,6 @@ ${rotatedText(event)}`
       return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
     case 'unpaused':
       return `${event.tunnel} lets visitors in again`
-    case 'skipped':
-      return `… ${event.records} came too fast to be shown`
     case 'stopping':
       return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
     case 'stopped':
@@ -114,8 +114,9 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
 
 function listText(list: ServerList): string {
   if (list.list === 'token') return tokensText(list.items)
-  if (list.list === 'tunnel') return tunnelsText(list.items)
   if (list.list === 'record') return list.items.map(recordText).join('\n')
+  if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'check') return checksText(list.items, list.verdict)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
@@ -144,6 +145,13 @@ function tokensText(tokens: readonly TokenItem[]): string {
     ]
   })
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE', 'IN USE BY'], ...rows])
+}
+
+function checksText(checks: readonly CheckItem[], verdict: string): string {
+  const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
+  const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
+  const cures = checks.flatMap(({ cure }) => (cure === undefined ? [] : [`  ${cure}`]))
+  return [table(rows), '', verdict, ...cures].join('\n')
 }
 
 function tunnelsText(tunnels: readonly TunnelItem[]): string {

@@ -9,8 +9,8 @@ import type { TokenItem } from './events.ts'
 const list: Command = {
   name: 'token list',
   summary: 'show all tokens: when they were made, when a client used them last, which is valid',
-  run: async ({ config }, output) => {
-    const { tokens } = await withApi(config, api => api.tokens.listTokens({}))
+  run: async ({ settings }, output) => {
+    const { tokens } = await withApi(settings, api => api.tokens.listTokens({}))
     output({ list: 'token', items: tokens.map(itemOf) })
   },
 }
@@ -26,11 +26,11 @@ const rotate: Command = {
       doc: 'how long the one before is good still, for example 15m: clients that connect meanwhile get the new one by themselves. Not when it was stolen',
     },
   ],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const { duration: grace } = durationIn('grace', values.grace)
     const request = { label: String(values.label ?? ''), ...(grace && { grace }) }
     const endsAt = grace === undefined ? undefined : new Date(Date.now() + durationMs(grace))
-    const { secret, toldClients } = await withApi(config, api => api.tokens.rotateToken(request))
+    const { secret, toldClients } = await withApi(settings, api => api.tokens.rotateToken(request))
     output({ event: 'rotated', token: secret, ...(endsAt && { endsAt }), told: toldClients.map(({ label }) => label) })
   },
 }
@@ -39,9 +39,9 @@ const revoke: Command = {
   name: 'token revoke',
   summary: 'end a token that is on its way out',
   positionals: [['<id>', 'its number, as "pbt-server token list" shows it']],
-  run: async ({ config, values }, output) => {
+  run: async ({ settings, values }, output) => {
     const id = idIn(String(values.id))
-    await withApi(config, api => api.tokens.revokeToken({ id: BigInt(id) }))
+    await withApi(settings, api => api.tokens.revokeToken({ id: BigInt(id) }))
     output({ event: 'revoked', id })
   },
 }

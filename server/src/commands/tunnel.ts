@@ -9,8 +9,8 @@ const NAME: NonNullable<Command['positionals']> = [['<name>', 'its name, as "pbt
 const list: Command = {
   name: 'tunnel list',
   summary: 'show all tunnels: who visits them, whose they are, and why one cannot be reached',
-  run: async ({ config }, output) => {
-    const tunnels = await withApi(config, api =>
+  run: async ({ settings }, output) => {
+    const tunnels = await withApi(settings, api =>
       everyPage(async pageToken => {
         const { tunnels: rows, nextPageToken } = await api.tunnels.listTunnels({ pageToken })
         return { rows, nextPageToken }
@@ -24,8 +24,8 @@ const kill: Command = {
   name: 'tunnel kill',
   summary: 'end a tunnel now; it stays down until its command is run again or it is started',
   positionals: NAME,
-  run: async ({ config, values }, output) => {
-    const { tunnel, cutCount } = await withApi(config, api => api.tunnels.killTunnel({ name: String(values.name) }))
+  run: async ({ settings, values }, output) => {
+    const { tunnel, cutCount } = await withApi(settings, api => api.tunnels.killTunnel({ name: String(values.name) }))
     if (tunnel !== undefined) output({ event: 'killed', ...itemOf(tunnel), cut: cutCount })
   },
 }
@@ -34,8 +34,8 @@ const start: Command = {
   name: 'tunnel start',
   summary: 'let a tunnel come back that was ended',
   positionals: NAME,
-  run: async ({ config, values }, output) => {
-    const { tunnel, isOpening } = await withApi(config, api => api.tunnels.startTunnel({ name: String(values.name) }))
+  run: async ({ settings, values }, output) => {
+    const { tunnel, isOpening } = await withApi(settings, api => api.tunnels.startTunnel({ name: String(values.name) }))
     if (tunnel !== undefined) output({ event: 'started', ...itemOf(tunnel), isOpening })
   },
 }
@@ -44,8 +44,8 @@ const pause: Command = {
   name: 'tunnel pause',
   summary: 'turn the visitors of a tunnel away until it is resumed; those who are connected go on',
   positionals: NAME,
-  run: async ({ config, values }, output) => {
-    const { tunnel } = await withApi(config, api => api.tunnels.pauseTunnel({ name: String(values.name) }))
+  run: async ({ settings, values }, output) => {
+    const { tunnel } = await withApi(settings, api => api.tunnels.pauseTunnel({ name: String(values.name) }))
     if (tunnel !== undefined) output({ event: 'paused', ...itemOf(tunnel) })
   },
 }
@@ -54,8 +54,8 @@ const resume: Command = {
   name: 'tunnel resume',
   summary: 'let visitors in again',
   positionals: NAME,
-  run: async ({ config, values }, output) => {
-    const { tunnel } = await withApi(config, api => api.tunnels.resumeTunnel({ name: String(values.name) }))
+  run: async ({ settings, values }, output) => {
+    const { tunnel } = await withApi(settings, api => api.tunnels.resumeTunnel({ name: String(values.name) }))
     if (tunnel !== undefined) output({ event: 'unpaused', ...itemOf(tunnel) })
   },
 }

@@ -5,7 +5,7 @@ export { showPortRange } from './kinds.ts'
 export { DEFAULT_CONFIG_TEXT, loadSettings } from './load.ts'
 export { ConfigError, type ConfigProblem, sentenceOf } from './problems.ts'
 export type { Settings } from './read.ts'
-export { isServiceInstalled } from './service.ts'
+export { isServiceData, isServiceInstalled } from './service.ts'
 export {
   type Config,
   DEVELOPMENT_DOMAIN,

@@ -36,6 +36,11 @@ export function serviceVariables(asker: Asker = THIS_PROCESS): Variables {
   return { STATE_DIRECTORY: state, CONFIGURATION_DIRECTORY: join(asker.root, CONFIGURATION) }
 }
 
+/** Whether the directory is the one of the service of this machine, for root or its user. */
+export function isServiceData(dataDir: string): boolean {
+  return serviceVariables().STATE_DIRECTORY === dataDir
+}
+
 function ownerOf(file: string): number | undefined {
   try {
     return statSync(file).uid

@@ -176,6 +176,21 @@ test('refusals are grouped by peer, tunnel and rule, the last first, with what w
   assert.deepEqual([again?.count, again?.firstAt, again?.summary], [1, 5_000_000, 'GET /three'])
 })
 
+test('who is refused all the time keeps its place before those who come later, and what it asked for last is told', t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 0 })
+  const { refusals } = opened(t)
+  for (let ms = 0; ms < 100_000; ms += 100) {
+    t.mock.timers.setTime(ms)
+    refusals.note('busy', 'app', 'limited', { summary: `GET /${ms}` })
+    for (let each = 0; each < 5; each++) refusals.note(`other-${ms}-${each}`, 'app', 'limited')
+  }
+  const { groups } = refusals.since(0)
+  const busy = groups.find(({ peer }) => peer === 'busy')
+  assert.equal(groups.length, 2_000)
+  assert.equal(busy?.count, 1_000)
+  assert.equal(busy?.summary, 'GET /99000')
+})
+
 test('more than twenty refusals within an hour look like guessing, and the same over more time do not', t => {
   t.mock.timers.enable({ apis: ['Date'], now: 0 })
   const { refusals } = opened(t)

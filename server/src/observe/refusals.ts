@@ -9,8 +9,8 @@ const MAX_GROUPS_PER_SOURCE = 32
 const MAX_NEW_PER_SECOND = 50
 /** A group that was silent for as long begins anew, milliseconds. */
 const FORGET_MS = 3_600_000
-/** What is asked for again within this time, milliseconds, is not looked at. */
-const SUMMARY_MS = 1_000
+/** One that is refused again within this time, milliseconds, keeps its place and what it asked for: a flood costs a count. */
+const SETTLE_MS = 1_000
 /** More than this many refusals of a group within an hour look like guessing. */
 export const GUESSES_AN_HOUR = 20
 
@@ -71,6 +71,8 @@ interface Group {
   count: number
   firstAt: number
   lastAt: number
+  /** When it got its place in the order, and its summary. */
+  placedAt: number
   summary: string
   /** When the latest ones came, a ring of GUESSES_AN_HOUR + 1. */
   readonly times: number[]
@@ -78,7 +80,7 @@ interface Group {
 }
 
 export class Refusals {
-  /** Those whose last refusal is oldest first. */
+  /** Those whose last refusal is oldest first, to SETTLE_MS. */
   private readonly groups = new Map<string, Group>()
   private readonly bySource = new Map<string, number>()
   private readonly sourceOf: (peer: string) => string
@@ -107,12 +109,11 @@ export class Refusals {
       this.unlisted++
       return
     }
-    if (known !== undefined) {
+    if (known === undefined || now - group.placedAt >= SETTLE_MS) {
       this.groups.delete(key)
       this.groups.set(key, group)
+      group.placedAt = now
       if (now - group.lastAt > FORGET_MS) beginAnew(group, now)
-    }
-    if (group.count === 0 || now - group.lastAt >= SUMMARY_MS) {
       group.summary = printable(asked.summary.slice(0, MAX_FIELD_CHARS))
     }
     group.times[group.count % (GUESSES_AN_HOUR + 1)] = now
@@ -129,7 +130,7 @@ export class Refusals {
       if (lastAt < at) continue
       groups.push({ peer, tunnel, rule, count, firstAt, lastAt, summary, looksLikeGuessing: isGuessing })
     }
-    return { groups: groups.reverse(), unlisted: this.unlisted }
+    return { groups: groups.reverse().sort((one, other) => other.lastAt - one.lastAt), unlisted: this.unlisted }
   }
 
   private add(key: string, peer: string, tunnel: string, rule: RefusalRule, now: number): Group | undefined {
@@ -142,7 +143,7 @@ export class Refusals {
     const source = this.sourceOf(peer)
     if ((this.bySource.get(source) ?? 0) >= MAX_GROUPS_PER_SOURCE) this.forgetOldest(source)
     else if (this.groups.size >= MAX_GROUPS) this.forgetOldest()
-    const at = { firstAt: now, lastAt: now }
+    const at = { firstAt: now, lastAt: now, placedAt: now }
     const group: Group = { peer, tunnel, rule, source, ...at, count: 0, summary: '', times: [], isGuessing: false }
     this.groups.set(key, group)
     this.bySource.set(source, (this.bySource.get(source) ?? 0) + 1)

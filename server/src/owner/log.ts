@@ -16,10 +16,16 @@ export interface LiveRecords {
   readonly watchers: number
 }
 
+/** What a running server knows that is not written yet. */
+export interface LiveLog {
+  readonly records: LiveRecords
+  readonly refusals: { since(at: number): RefusalList }
+}
+
 export interface LogVerbsOptions {
   readonly records: KeptRecords
   /** Undefined: no server runs here. */
-  readonly live: { readonly records: LiveRecords; readonly refusals: { since(at: number): RefusalList } } | undefined
+  readonly live: LiveLog | undefined
   readonly addresses: () => Promise<readonly KeptAddress[]>
 }
 

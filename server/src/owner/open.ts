@@ -3,6 +3,7 @@ import type { Clock } from '@pbt/proto'
 import type { VisitEnd } from '../observe/access-record.ts'
 import { printable } from '../observe/lines.ts'
 import type { Log } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import type { ClientRecords } from './client-records.ts'
 import type { EventRecords, Tell } from './event.ts'
 import { Events } from './events.ts'
@@ -12,6 +13,8 @@ import { NewsDesk } from './relay-news.ts'
 
 export interface EventOptions {
   readonly store: { readonly events: EventRecords; readonly clients: ClientRecords }
+  /** What is remembered of refusals. */
+  readonly turnedAway: Pick<Refusals, 'note'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -28,10 +31,10 @@ export interface OpenEvents {
 }
 
 /** Rejects when the database cannot be read. */
-export async function openEvents({ store, clock, log }: EventOptions): Promise<OpenEvents> {
+export async function openEvents({ store, turnedAway, clock, log }: EventOptions): Promise<OpenEvents> {
   const events = await Events.open({ records: store.events, clock, log })
   const refusals = new RefusalEvents({ tell: events.tell, clock })
-  const news = new NewsDesk({ tell: events.tell, refusals, clients: store.clients, clock, log })
+  const news = new NewsDesk({ tell: events.tell, refusals, turnedAway, clients: store.clients, clock, log })
   const visitRefused = (visit: VisitEnd) => {
     const { visitor, tunnel, reason } = visit
     // The relay tells of these, of datagrams too.

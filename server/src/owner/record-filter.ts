@@ -1,6 +1,6 @@
 // What is looked for in the access log: checked, and held against records wherever they are, in the database or as they come.
 import { PbtError } from '@pbt/proto'
-import { Allowlist } from '../access/allowlist.ts'
+import { oneBlock } from '../access/one-block.ts'
 import { Failure } from '../failure.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
 
@@ -62,7 +62,7 @@ export function matcherOf(filter: RecordFilter): Matcher {
   }
   const { tunnel, kinds = [], statuses = [], peer = '', hasReason = false } = filter
   const text = (filter.text ?? '').toLowerCase()
-  const block = peer === '' ? undefined : blockOf(peer)
+  const isFrom = peer === '' ? undefined : blockOf(peer)
   return {
     mayBeIn: lines => text === '' || lines.toLowerCase().includes(text),
     fits: record =>
@@ -71,7 +71,7 @@ export function matcherOf(filter: RecordFilter): Matcher {
       (statuses.length === 0 || statuses.some(status => isOf(record.status, status))) &&
       (!hasReason || record.reason !== '') &&
       (text === '' || record.summary.toLowerCase().includes(text)) &&
-      (block === undefined || block.allows(record.visitor)),
+      (isFrom === undefined || isFrom(record.visitor)),
   }
 }
 
@@ -84,9 +84,9 @@ function isOf(status: number, wanted: number): boolean {
   return wanted < CLASS_SIZE ? Math.floor(status / CLASS_SIZE) === wanted : status === wanted
 }
 
-function blockOf(peer: string): Allowlist | undefined {
+function blockOf(peer: string): ((address: string) => boolean) | undefined {
   try {
-    return new Allowlist([peer])
+    return oneBlock(peer)
   } catch (error) {
     if (error instanceof PbtError) return undefined
     throw error

@@ -1,5 +1,7 @@
 // From what the relay tells to events, and to the book of clients.
+
 import type { Clock } from '@pbt/proto'
+import type { Refusals } from '../observe/refusals.ts'
 import type { ClientFacts, RelayNews } from '../relay/news.ts'
 import type { ClientRecords, SeenClient } from './client-records.ts'
 import type { Tell } from './event.ts'
@@ -11,6 +13,8 @@ import { WriteBehind } from './write-behind.ts'
 export interface NewsOptions {
   readonly tell: Tell
   readonly refusals: RefusalEvents
+  /** What is remembered of refusals; those of visitors the access log tells. */
+  readonly turnedAway: Pick<Refusals, 'note'>
   readonly clients: ClientRecords
   readonly clock: Clock
   readonly log: EventLog
@@ -20,11 +24,13 @@ export interface NewsOptions {
 export class NewsDesk implements RelayNews {
   private readonly tell: Tell
   private readonly refusals: RefusalEvents
+  private readonly turnedAway: NewsOptions['turnedAway']
   private readonly seen: WriteBehind<SeenClient>
 
-  constructor({ tell, refusals, clients, clock, log }: NewsOptions) {
+  constructor({ tell, refusals, turnedAway, clients, clock, log }: NewsOptions) {
     this.tell = tell
     this.refusals = refusals
+    this.turnedAway = turnedAway
     this.seen = new WriteBehind({
       write: batch => clients.seen(latestOf(batch)),
       onFailure: error => log.error('clients cannot be written, they wait', { error: String(error) }),
@@ -71,8 +77,10 @@ export class NewsDesk implements RelayNews {
   readonly visitorRefused: RelayNews['visitorRefused'] = (tunnel, peer, rule) =>
     this.refusals.refused({ peer, tunnel, rule })
 
-  readonly tokenRefused: RelayNews['tokenRefused'] = peer =>
+  readonly tokenRefused: RelayNews['tokenRefused'] = peer => {
+    this.turnedAway.note(peer, '', 'token-refused')
     this.refusals.refused({ peer, tunnel: '', rule: 'token-refused' })
+  }
 
   private see({ clientId: id, machineId, label, agent, minor, address, tokenId }: ClientFacts): void {
     this.seen.add({ id, machineId, label, agent, minor, address, tokenId, lastSeenAt: new Date() })

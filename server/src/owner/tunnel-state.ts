@@ -1,5 +1,6 @@
 // In which state a tunnel is, since when, and why, in words.
 import type { LiveTunnelView } from '../relay/live.ts'
+
 import type { KeptTunnel } from './tunnel-records.ts'
 
 /** awaited: its client lost the link, or the server was restarted, and it is expected back. */

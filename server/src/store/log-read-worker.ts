@@ -3,6 +3,7 @@ import { setPriority } from 'node:os'
 import { workerData } from 'node:worker_threads'
 import { LogReader } from './log-reader.ts'
 import type { ReadJob } from './log-store.ts'
+import { Pace, sleep } from './pace.ts'
 import { doJobs } from './thread-jobs.ts'
 
 /** A tenth of an ordinary thread's share, where they are more than the cores. */
@@ -17,12 +18,20 @@ if (process.platform === 'linux') {
   }
 }
 
+const pace = new Pace({ now: () => performance.now(), sleep })
+
 doJobs(
   () => new LogReader(String(workerData)),
   (reader, job: ReadJob) => {
     switch (job.kind) {
-      case 'search':
-        return reader.search(job.query, job.budgetMs)
+      case 'search': {
+        pace.begin()
+        try {
+          return reader.search(job.query, job.budgetMs, () => pace.step())
+        } finally {
+          pace.stop()
+        }
+      }
       case 'sum':
         return reader.figures.sum(job.tunnel, job.span)
       case 'byTunnel':

@@ -57,8 +57,15 @@ export class LogReader {
     this.db.close()
   }
 
-  /** Ends when the page is full, when all was looked at, or after the batch in which `budgetMs` is over. Throws Failure `usage`. */
-  search({ filter, from = 0, to = NEVER, pageSize, position }: RecordQuery, budgetMs: number): FoundRecords {
+  /**
+   * Ends when the page is full, when all was looked at, or after the batch in which `budgetMs` is over. `step`: called between
+   * batches, may rest. Throws Failure `usage`.
+   */
+  search(
+    { filter, from = 0, to = NEVER, pageSize, position }: RecordQuery,
+    budgetMs: number,
+    step: () => void = () => {},
+  ): FoundRecords {
     const deadline = performance.now() + budgetMs
     const page = new Page(matcherOf(filter), filter.tunnel, { from, to, pageSize })
     let at: RecordPosition = position ?? { since: to - 1, batch: NEVER, index: NEVER }
@@ -71,6 +78,7 @@ export class LogReader {
       const index = page.take(row, row.id === at.batch ? at.index : NEVER)
       at = { since: row.since, batch: row.id, index }
       if (page.isFull || performance.now() >= deadline) return page.found(at, page.oldest)
+      step()
     }
   }
 

@@ -4,10 +4,20 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { Code, ConnectError } from '@connectrpc/connect'
-import { LogService, MetricsService, type TailRecordsResponse } from '@pbt/proto/admin/v1'
+import { LogService, MetricsService, PanelService, type TailRecordsResponse } from '@pbt/proto/admin/v1'
 import { BadRequestSchema } from '@pbt/proto/google/rpc'
 import { apiClient } from '../support/api-client.ts'
-import { type RunningServer, restartServer, startClient, startPbt, startTunnel } from '../support/programs.ts'
+import {
+  CLIENT,
+  clientEnv,
+  program,
+  type RunningServer,
+  restartServer,
+  startClient,
+  startPbt,
+  startServer,
+  startTunnel,
+} from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 
@@ -95,7 +105,12 @@ test('everything that is wrong with a request is told at once', async t => {
   const fields = error.findDetails(BadRequestSchema)[0]?.fieldViolations.map(({ field }) => field)
   assert.deepEqual(fields, ['filter.kinds', 'filter.statuses', 'filter.peer', 'filter.text'])
   const metrics = apiClient(t, server, MetricsService)
+  const tailed = log
+    .tailRecords({ filter: { statuses: [7] } })
+    [Symbol.asyncIterator]()
+    .next()
   for (const wrong of [
+    tailed,
     log.listRecords({ pageToken: 'abc' }),
     log.listRecords({ pageSize: -1 }),
     log.listRecords({ startTime: { seconds: 10n ** 15n, nanos: 0 } }),
@@ -170,6 +185,20 @@ test('who is turned away over HTTP, TCP and by an unknown name is told in groups
     ],
   )
   assert.equal(more, 0n)
+})
+
+test('wrong tokens at the link and at the API, and failed logins, are told as refusals', async t => {
+  const server = await startServer(t)
+  const wrong = `pbt_${'A'.repeat(43)}`
+  const client = program(t, CLIENT, ['http', '1', '--json'], { ...clientEnv(t, server), PBT_TOKEN: wrong })
+  assert.equal((await client.exited).code, 3)
+  await assert.rejects(apiClient(t, server, LogService, wrong).listRefusals({}), { code: Code.Unauthenticated })
+  await assert.rejects(apiClient(t, server, PanelService).login({ proof: { case: 'token', value: wrong } }))
+  const { refusals } = await apiClient(t, server, LogService).listRefusals({})
+  assert.deepEqual(refusals.map(each => [each.rule, each.peer, each.count]).sort(), [
+    ['login-refused', '127.0.0.1', 1n],
+    ['token-refused', '127.0.0.1', 2n],
+  ])
 })
 
 test('totals and a series tell what happened, with times to first byte, and by tunnel', async t => {

@@ -60,6 +60,20 @@ test('H49: root’s commands are for the service’s data, and leave every file 
   const own = await command(t, vps, ['address', 'list'], SERVICE_UID)
   assert.deepEqual([own.code, own.events[0]?.address], [0, 'app'])
   assert.deepEqual(await service.end(), { code: 0, signal: null })
+  // Also when root starts a server by hand.
+  const byHand = program(
+    t,
+    SERVER,
+    ['start', '--json'],
+    { HOME: '/nonexistent' },
+    undefined,
+    [],
+    undefined,
+    vps.under(),
+  )
+  await byHand.event('ready')
+  await byHand.end()
+  assert.deepEqual([...ownersOf(vps)], [SERVICE_UID])
   // The service starts again on what root has changed.
   const again = program(t, SERVER, ['start', '--json'], variables, undefined, [], undefined, vps.under(SERVICE_UID))
   await again.event('ready')

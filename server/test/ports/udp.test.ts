@@ -119,3 +119,30 @@ test('a target that is not there yet is found when it comes', async t => {
   }
   assert.equal(client.events.filter(each => each.event === 'error').length, 0)
 })
+
+test('F14: a target learns the address of each visitor in front of its first datagram, with the PROXY protocol', async t => {
+  const got: Buffer[] = []
+  const target = await udpTarget(t, datagram => {
+    got.push(datagram)
+    return [datagram]
+  })
+  const server = await startServer(t)
+  const { port, client } = await startClient(t, server, ['udp', String(target.port), '--proxy-protocol', 'v2'])
+  const visitors = [await udpSocket(t), await udpSocket(t, '127.0.0.2')]
+  for (const visitor of visitors) {
+    got.length = 0
+    for (const text of ['one', 'two']) await ask(visitor, port, Buffer.from(text))
+    const [first = Buffer.alloc(0), second] = got
+    const { address, port: from } = visitor.address()
+    assert.equal(first.toString('hex', 0, 16), '0d0a0d0a000d0a515549540a2112000c')
+    assert.equal([...first.subarray(16, 20)].join('.'), address)
+    assert.deepEqual([first.readUInt16BE(24), first.readUInt16BE(26)], [from, port])
+    assert.equal(String(first.subarray(28)), 'one')
+    assert.equal(String(second), 'two')
+  }
+  await client.end()
+  const spec = await startClient(t, server, ['up', `udp:${target.port},port=${port},proxy-protocol=v2`])
+  got.length = 0
+  await ask(await udpSocket(t), spec.port, Buffer.from('three'))
+  assert.equal(String(got[0]?.subarray(28)), 'three')
+})

@@ -24,7 +24,7 @@ export const planFor = {
   tcp: (target: number): MakePlan =>
     tcpPlan({ ...COMMON, target: String(target), reservePort: undefined, proxyProtocol: undefined }),
   udp: (target: number): MakePlan => {
-    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined }
+    const options = { reservePort: undefined, idleTimeout: undefined, replyFactor: undefined, proxyProtocol: undefined }
     return udpPlan({ ...COMMON, ...options, target: String(target) })
   },
 }

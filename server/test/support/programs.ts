@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
 import type { KeptSocket } from './sockets.ts'
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -67,7 +66,9 @@ export class Program {
     under: readonly string[] = [],
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
-    const command = [...under, process.execPath, ...(file === SERVER ? SERVER_FLAGS : CLIENT_FLAGS), file, ...args]
+    // As users start it: the program beside the file for Node.
+    const isOurs = file === SERVER || file === CLIENT
+    const command = [...under, ...(isOurs ? [file.replace(/\.js$/, '')] : [process.execPath, file]), ...args]
     const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
     const [run = '', ...rest] = descriptors === undefined ? command : limited
     this.child = spawn(run, rest, {

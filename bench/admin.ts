@@ -1,0 +1,228 @@
+// What looking costs: pages of a log of a million records and figures of 200 tunnels over the API, and what visitors notice while
+// somebody searches the log all the time and finds nothing. `node bench/admin.ts [--seconds N] [--rounds N] [--quick]`.
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ApiClients, clientsAt } from '../server/src/api/client.ts'
+import { socketDirectory } from '../server/src/api/open.ts'
+import { writeRecord } from '../server/src/observe/access-record.ts'
+import { Lines } from '../server/src/observe/lines.ts'
+import { KEPT_FIELDS } from '../server/src/observe/tally.ts'
+import { LogDatabase } from '../server/src/store/log-database.ts'
+import { freePort } from './support/machine.ts'
+import { type Load, type Measured, measure, median, medians } from './support/measure.ts'
+import { milli, Report } from './support/report.ts'
+import { readOptions } from './support/run.ts'
+import { pbtWith, startOrigin } from './support/systems.ts'
+
+const RECORDS = 1_000_000
+const BATCH = 1_000
+const TUNNELS = 200
+const DAYS = 13
+const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+/** Figures by minute of all tunnels. */
+const FIGURE_MINUTES = 24 * 60
+const LIMITS = { days: 14, bytes: 2_000_000_000 }
+/** How often each question is asked. */
+const ASKS = 30
+/** What a page may take at most, milliseconds. */
+const PAGE_MS = 150
+/** In no record. */
+const HOPELESS = 'nowhere-to-be-found'
+
+const options = readOptions(1.5, 24)
+const report = new Report(
+  'admin',
+  `the log of ${RECORDS} records and ${TUNNELS} tunnels over the API, and visitors beside it`,
+)
+const names = ['bench', ...Array.from({ length: TUNNELS - 1 }, (_, index) => `t${index + 1}`)]
+
+const origin = await startOrigin()
+const metricsPort = await freePort()
+const system = await pbtWith(
+  ['up', ...names.map(name => `http:${origin.port},domain=${name}`)],
+  undefined,
+  [],
+  ['--access-log-megabytes', '2000', '--metrics-port', String(metricsPort)],
+  line => line.includes(`"${names.at(-1)}"`),
+  fill,
+)
+const api = clientsAt(socketIn(system.dataDir))
+
+const slowest = await reportPages()
+await reportFigures()
+const ratio = await reportTraffic()
+await reportLosses()
+report.save()
+await system.stop()
+await origin.running.stop()
+process.exit(slowest < PAGE_MS && ratio >= 0.95 ? 0 : 1)
+
+/** A million records over 13 days and all tunnels, and a day of figures. */
+function fill(dataDir: string): void {
+  const database = new LogDatabase(dataDir, LIMITS)
+  const began = Date.now() - DAYS * DAY_MS
+  const nothing = { startedAt: 0, firstByteAt: 0, bytesIn: 100, bytesOut: 2_000, countedIn: 0, countedOut: 0 }
+  const lines = new Lines(BATCH * 1_000)
+  for (let first = 0; first < RECORDS; first += BATCH) {
+    const tunnels = new Set<string>()
+    for (let index = 0; index < BATCH; index++) {
+      const number = first + index
+      const tunnel = names[(number * 7) % TUNNELS] ?? ''
+      const status = number % 50 === 0 ? 502 : number % 10 === 0 ? 404 : 200
+      const visitor = `203.0.${number % 200}.${number % 251}`
+      const summary = `GET /articles/${number % 5_000}/read${number === 1_000 ? '?the-only-one' : ''}`
+      const reason = status === 502 ? 'target-unreachable' : ''
+      writeRecord(lines, { ...nothing, kind: 'http', tunnel, visitor, summary, status, reason }, tunnel, index, 12_345)
+      tunnels.add(tunnel)
+    }
+    const since = began + Math.floor((first / RECORDS) * DAYS * DAY_MS)
+    const records = { count: BATCH, since, lines: lines.take(), tunnels: [...tunnels] }
+    database.write({ records, tallies: [], minute: Math.floor(since / MINUTE_MS) })
+  }
+  const now = Math.floor(Date.now() / MINUTE_MS)
+  const tallies = names.map((tunnel, index) => ({ tunnel, values: KEPT_FIELDS.map((_, field) => index + field) }))
+  for (let minute = now - FIGURE_MINUTES; minute < now; minute++)
+    database.write({ records: undefined, tallies, minute })
+  database.close()
+}
+
+function socketIn(dataDir: string): string {
+  const directory = socketDirectory(dataDir)
+  const [name = ''] = readdirSync(directory).filter(name => name.endsWith('.sock'))
+  return join(directory, name)
+}
+
+async function timed<T>(ask: () => Promise<T>): Promise<[T, number]> {
+  const began = performance.now()
+  const answer = await ask()
+  return [answer, performance.now() - began]
+}
+
+/** Returns within which time 19 of 20 pages of the slowest search came: neighbours on the same cores decide about the longest. */
+async function reportPages(): Promise<number> {
+  const searches: [string, Parameters<ApiClients['log']['listRecords']>[0]][] = [
+    ['the latest 100', {}],
+    ['the latest 1,000', { pageSize: 1_000 }],
+    ['of one tunnel', { filter: { tunnel: 'bench' } }],
+    ['5xx of one tunnel', { filter: { tunnel: 't50', statuses: [5] } }],
+    ['from a block of addresses', { filter: { peer: '203.0.113.0/24' } }],
+    ['a text that one record of a million has', { filter: { text: 'the-only-one' } }],
+    ['of an hour a week ago', { startTime: before(7 * DAY_MS), endTime: before(7 * DAY_MS - 3_600_000) }],
+    ['a text that none has', { filter: { text: HOPELESS } }],
+    ['an address that none has, by record', { filter: { peer: '198.51.100.0/24' } }],
+  ]
+  const rows: string[][] = []
+  let slowestMs = 0
+  for (const [what, request] of searches) {
+    const times: number[] = []
+    let [pages, records, wholeMs] = [0, 0, 0]
+    for (let ask = 0; ask < ASKS; ask++) {
+      // To its end once; its first page again and again.
+      let pageToken = ''
+      do {
+        const [page, tookMs] = await timed(() => api.log.listRecords({ ...request, pageToken }))
+        times.push(tookMs)
+        pageToken = page.nextPageToken
+        if (ask > 0) break
+        pages++
+        records += page.records.length
+        wholeMs += tookMs
+      } while (pageToken !== '' && pages < 200)
+    }
+    const most = times.sort((one, other) => one - other)[Math.floor(times.length * 0.95)] ?? 0
+    slowestMs = Math.max(slowestMs, most)
+    const figures = [median(times), most, times.at(-1) ?? 0].map(milli)
+    rows.push([what, String(pages), String(records), wholeMs.toFixed(0), ...figures])
+  }
+  report.table(
+    'Searches',
+    ['what', 'pages (at most 200)', 'records', 'all pages ms', 'a page, median ms', '19 of 20 ms', 'the longest ms'],
+    rows,
+  )
+  return slowestMs
+}
+
+function before(ms: number): { seconds: bigint; nanos: number } {
+  return { seconds: BigInt(Math.floor((Date.now() - ms) / 1_000)), nanos: 0 }
+}
+
+async function reportFigures(): Promise<void> {
+  const questions: [string, () => Promise<unknown>][] = [
+    ['totals of a day, by tunnel', () => api.metrics.getTotals({})],
+    ['totals of 30 days, by tunnel', () => api.metrics.getTotals({ startTime: before(30 * DAY_MS) })],
+    ['a series of three hours', () => api.metrics.getSeries({ startTime: before(DAY_MS / 8) })],
+    ['a series of a day', () => api.metrics.getSeries({})],
+    ['a series of a year, one tunnel', () => api.metrics.getSeries({ tunnel: 't50', startTime: before(365 * DAY_MS) })],
+    ['refusals', () => api.log.listRefusals({})],
+    ['addresses', () => api.addresses.listAddresses({})],
+  ]
+  const rows: string[][] = []
+  for (const [what, ask] of questions) {
+    const times: number[] = []
+    for (let count = 0; count < ASKS; count++) times.push((await timed(ask))[1])
+    rows.push([what, milli(median(times)), milli(Math.max(...times))])
+  }
+  report.table('Other questions', ['what', 'median ms', 'the longest ms'], rows)
+}
+
+/** Rounds with and without somebody who searches all the time, in turns. Returns the ratio of requests a second. */
+async function reportTraffic(): Promise<number> {
+  const load: Load = { kind: 'requests', isTls: false, connections: 64, warmupSeconds: 0.7, seconds: options.seconds }
+  const rounds: [Measured, Measured][] = []
+  const pages: number[] = []
+  for (let round = 0; round <= options.rounds; round++) {
+    const sides: (Measured | undefined)[] = []
+    for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
+      const end = new AbortController()
+      const searching = side === 1 ? searchAllTheTime(end.signal, pages) : Promise.resolve()
+      sides[side] = await measure(system, load)
+      end.abort()
+      await searching
+    }
+    const [without, beside] = sides
+    // The first round does not count: what is compiled while it runs is compiled by then.
+    if (round > 0 && without !== undefined && beside !== undefined) rounds.push([without, beside])
+  }
+  const of = (side: 0 | 1) => rounds.map(round => round[side])
+  const cpu = (each: Measured) => each.edgeSeconds / each.seconds
+  report.table(
+    'HTTP, 64 connections',
+    ['beside a search', 'requests/s', 'p50 ms', 'p99 ms', 'CPU-seconds a second, server'],
+    ([0, 1] as const).map(side => {
+      const { perSecond, p50, p99 } = medians(of(side))
+      const used = median(of(side).map(cpu)).toFixed(2)
+      return [side === 0 ? 'no' : 'yes', perSecond.toFixed(0), milli(p50), milli(p99), used]
+    }),
+  )
+  const ratios = rounds
+    .map(([without, beside]) => beside.perSecond / without.perSecond)
+    .sort((one, other) => one - other)
+  const quartile = (part: number) => (ratios[Math.floor(part * (ratios.length - 1))] ?? 0).toFixed(3)
+  report.say(
+    `\nrequests/s beside a search that finds nothing / without, median of ${ratios.length} rounds: ${median(ratios).toFixed(3)}` +
+      ` (quartiles ${quartile(0.25)} and ${quartile(0.75)}); its ${pages.length} pages took ${milli(median(pages))} ms,` +
+      ` the longest ${milli(Math.max(0, ...pages))}`,
+  )
+  return median(ratios)
+}
+
+async function searchAllTheTime(end: AbortSignal, pages: number[]): Promise<void> {
+  let pageToken = ''
+  while (!end.aborted) {
+    const [page, tookMs] = await timed(() => api.log.listRecords({ filter: { text: HOPELESS }, pageToken }))
+    pages.push(tookMs)
+    pageToken = page.nextPageToken
+    if (page.records.length > 0) throw new Error('something was found')
+  }
+}
+
+async function reportLosses(): Promise<void> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  const of = (name: string) => /^\S+ (\d+)/.exec(text.slice(text.search(new RegExp(`^${name}`, 'm'))))?.[1] ?? '?'
+  const journal = statSync(join(system.dataDir, 'access.db-wal')).size
+  report.say(
+    `\nrecords written meanwhile: ${of('pbt_access_log_records')}, dropped: ${of('pbt_access_log_dropped')};` +
+      ` the journal has ${(journal / 1e6).toFixed(1)} MB`,
+  )
+}

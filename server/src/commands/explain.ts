@@ -1,0 +1,28 @@
+// `pbt-server explain`: why a visitor gets what they get, link by link.
+import { type Check, Check_State as State } from '@pbt/proto/admin/v1'
+import { Failure } from '../failure.ts'
+import { withApi } from '../reach.ts'
+import type { Command } from './command.ts'
+import type { CheckItem } from './events.ts'
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'show why a visitor of an address gets what they get, step by step',
+  positionals: [['<address>', 'an address or a URL, such as "app", "https://app.example.com/" or "tcp:20022"']],
+  options: [{ name: 'from', doc: "the visitor's IP address; without it one that may come" }],
+  run: async ({ settings, values }, output) => {
+    const request = { address: String(values.address), peer: String(values.from ?? '') }
+    const { checks, verdict, isReachable } = await withApi(settings, api => api.server.explain(request))
+    output({ list: 'check', items: checks.map(itemOf), verdict })
+    const failed = checks.find(({ state }) => state === State.FAILED)
+    // For scripts: an address that cannot be reached is not all right.
+    if (!isReachable) throw new Failure('not-reachable', verdict, { cure: failed?.cure ?? '' })
+  },
+}
+
+function itemOf({ step, state, message, cure }: Check): CheckItem {
+  return {
+    ...{ step, state: state === State.OK ? 'ok' : state === State.FAILED ? 'failed' : 'not-checked', message },
+    ...(cure === '' ? {} : { cure }),
+  }
+}

@@ -1,0 +1,150 @@
+// The owner's verbs, over the parts of a server that runs, or over its database alone.
+import { type Clock, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import type { TokenCheck } from './access/token-check.ts'
+import type { TokenBook } from './access/tokens.ts'
+import { describeSettings, type Settings, showPortRange } from './config/config.ts'
+import type { AccessLog } from './observe/access-log.ts'
+import type { TunnelFigures } from './observe/tunnel-figures.ts'
+import { AddressVerbs } from './owner/addresses.ts'
+import { ClientVerbs } from './owner/clients.ts'
+import type { Tell } from './owner/event.ts'
+import type { Events } from './owner/events.ts'
+import { type ExplainedTunnel, ExplainVerb } from './owner/explain.ts'
+import { type LiveLog, LogVerbs } from './owner/log.ts'
+import { MetricsVerbs } from './owner/metrics.ts'
+import type { Owner } from './owner/owner.ts'
+import { PanelVerbs, type Visitor } from './owner/panel.ts'
+import { restingPorts } from './owner/ports.ts'
+import { ServerVerbs } from './owner/server-info.ts'
+import { TokenVerbs } from './owner/tokens.ts'
+import { TunnelVerbs } from './owner/tunnels.ts'
+import { resolveHost } from './process/resolve.ts'
+import { VERSION } from './process/version.ts'
+import { keptAddress } from './relay/address.ts'
+import type { Keyring } from './relay/keyring.ts'
+import type { Relay } from './relay/open.ts'
+import { urlOf } from './relay/urls.ts'
+import type { LogStore } from './store/log-store.ts'
+import type { Store } from './store/store.ts'
+
+/** What a server has that runs. */
+export interface RunningParts {
+  readonly relay: Relay
+  readonly figures: TunnelFigures
+  readonly access: AccessLog
+  readonly log: LiveLog
+  readonly events: Events
+  readonly keyring: Keyring & {
+    readonly faults: readonly string[]
+    readonly ends: readonly { readonly name: string; readonly at: number }[]
+  }
+  /** The ports that are bound. */
+  readonly ports: () => { readonly https: number; readonly http: number }
+  readonly hasStandIn: () => boolean
+  readonly startedAt: Date
+}
+
+export interface VerbOptions {
+  readonly settings: Settings
+  readonly store: Store
+  readonly records: LogStore
+  readonly tokens: TokenBook
+  /** Judges who logs in. */
+  readonly check: TokenCheck
+  readonly loginRefused: (visitor: Visitor) => void
+  readonly onError: (error: unknown) => void
+  /** Something has changed that a running server has to notice. Resolves when it is in force here. */
+  readonly changed: () => Promise<void>
+  readonly tell: Tell
+  readonly clock: Clock
+  /** Undefined: no server runs. */
+  readonly running: RunningParts | undefined
+}
+
+export function verbsOver(options: VerbOptions): Owner {
+  const { settings, store, records, changed, tell, running } = options
+  const { baseDomain, portRange, publicHttpsPort, httpsPort, ...config } = settings.config
+  const own = [httpsPort, config.httpPort, publicHttpsPort, config.publicHttpPort, config.metricsPort]
+  const portOf = () => publicHttpsPort || (running?.ports().https ?? httpsPort)
+  const addresses = () => store.addresses.list()
+  const tunnels = new TunnelVerbs({
+    records: store.tunnels,
+    addresses,
+    live: running?.relay.live,
+    figures: running?.figures,
+    waitingAt: address => running?.relay.waitingAt(address),
+    changed,
+    tell,
+  })
+  return {
+    addresses: new AddressVerbs({
+      records: store.addresses,
+      baseDomain,
+      ports: running?.relay.ports ?? restingPorts(portRange, own),
+      connectionsOf: tunnel => (tunnel === '' ? [] : (running?.relay.live.connections(tunnel) ?? [])),
+      changed,
+      tell,
+    }),
+    clients: new ClientVerbs({
+      records: store.clients,
+      live: running?.relay.sessions,
+      history: (id, before, most) => (running?.events ?? store.events).ofClient(id, before, most),
+      tell,
+    }),
+    tunnels,
+    tokens: new TokenVerbs({
+      records: store.tokens,
+      live: running && {
+        clients: () => running.relay.sessions.clients(),
+        offer: (id, token, ms) => running.relay.tokenOffer.offer(id, token, ms),
+      },
+      changed,
+      tell,
+    }),
+    panel: panelOver(options, () => urlOf(keptAddress('admin', baseDomain), baseDomain, portOf())),
+    log: new LogVerbs({ records, live: running?.log, addresses }),
+    metrics: new MetricsVerbs(records),
+    server: serverOver(options),
+    explain: new ExplainVerb({
+      baseDomain,
+      addresses,
+      tunnel: name => explained(tunnels, name),
+      covers: running && (host => running.keyring.covers(host, host)),
+      resolve: resolveHost,
+      publicAddresses: config.publicAddress,
+    }),
+    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),
+  }
+}
+
+async function explained(tunnels: TunnelVerbs, name: string): Promise<ExplainedTunnel | undefined> {
+  const tunnel = await tunnels.find(name)
+  if (tunnel === undefined) return undefined
+  const { health, ...rest } = tunnel
+  return { ...rest, health: health && { answers: health.isAnswering, message: health.message, at: health.since } }
+}
+
+function panelOver(options: VerbOptions, url: () => string): PanelVerbs {
+  const { store, tokens, check, loginRefused: refused, onError, clock, tell, running } = options
+  return new PanelVerbs({
+    ...{ records: store.panelSessions, tokens, check, refused, onError, clock, tell },
+    endOf: hash => store.tokens.endOf(hash),
+    url: () => (running === undefined ? undefined : url()),
+  })
+}
+
+function serverOver({ settings, running }: VerbOptions): ServerVerbs {
+  const { baseDomain, portRange, dataDir } = settings.config
+  return new ServerVerbs({
+    fixed: {
+      ...{ version: VERSION, nodeVersion: process.version },
+      ...{ protocolMajor: PROTOCOL_MAJOR, protocolMinor: PROTOCOL_MINOR, baseDomain, dataDir },
+      ...{ portRange: showPortRange(portRange), startedAt: running?.startedAt, settings: describeSettings(settings) },
+    },
+    ports: () => running?.ports() ?? { https: 0, http: 0 },
+    hasStandIn: () => running?.hasStandIn() ?? false,
+    certificateFaults: () => running?.keyring.faults ?? [],
+    certificateEnds: () => running?.keyring.ends ?? [],
+    lostRecords: () => running?.access.figures.dropped ?? 0,
+  })
+}
