@@ -87,6 +87,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['init', '--help']],
   ['server/src/main.ts', ['start', '--help']],
   ['server/src/main.ts', ['token', '--help']],
+  ['server/src/main.ts', ['tunnel', '--help']],
   ['server/src/main.ts', ['address', '--help']],
   ['server/src/main.ts', ['address', 'allow', '--help']],
 ]
@@ -140,7 +141,7 @@ In \`closed\` and \`error\` events and in the live view: ${list(ERROR_CODES)}.
 ## Codes of the programs
 
 \`pbt\` adds ${list(OWN_CODES)}. Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not
-available.
+available, 5 ended by the owner on the server.
 
 \`pbt-server\` has ${list(FAILURE_CODES)}. Exit codes: 0 stopped, 1 failed, 2 wrong usage or settings.
 `

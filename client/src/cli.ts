@@ -26,8 +26,11 @@ Variables, which come before what is stored:
   PBT_TOKEN_FILE   a file that holds the token
   PBT_CA           PEM file of the certificate authority to trust for the server, and no other
   PBT_HOME         another directory for the files
+  PBT_UNATTENDED   1: something that restarts programs has started this one, 0: a person has; only a person opens again what the
+                   owner ended on the server (default: what the surroundings say: a terminal, or systemd and the like)
 
-Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available`
+Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available,
+5 ended by the owner on the server`
 
 /** Besides `_`, which holds the commands. */
 const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec'])

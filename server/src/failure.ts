@@ -30,8 +30,6 @@ export const FAILURE_CODES = [
   'unknown-tunnel',
   'unknown-connection',
   'unknown-client',
-  'client-gone',
-  'client-connected',
   'not-running',
   'not-reachable',
   'internal',

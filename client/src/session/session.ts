@@ -3,7 +3,6 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   Allowance,
   type Channel,
-  type ChannelKind,
   type ChannelOpen,
   type Clock,
   codeOf,
@@ -32,6 +31,7 @@ import {
 } from '@pbt/proto/tunnel/v1'
 import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
+import type { TunnelPlan } from './plan.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
 export const OPEN_MS = 10_000
@@ -50,35 +50,7 @@ export const GOODBYE_MS = 1_000
 
 const KIND = { http: TunnelKind.HTTP, tcp: TunnelKind.TCP, udp: TunnelKind.UDP } as const
 
-/** Serves the channels of one tunnel. */
-export interface Forwarder {
-  /** A visitor came, with a channel of the tunnel's kind: sets `channel.handler` before it returns. Must not throw. */
-  accept(channel: Channel, open: ChannelOpen, last: boolean): void
-  /** The process ends: gives up what is kept for later, such as idle connections. */
-  close(): void
-}
-
-/** A tunnel as this process wants it. */
-export interface TunnelPlan {
-  /** Unique in the process; channels name it. */
-  readonly number: number
-  readonly kind: ChannelKind
-  /** The owner's name for it, '' for none. */
-  readonly name: string
-  /** Names wished for (http). */
-  readonly domains: readonly string[]
-  /** The public port wished for, 0 for none (tcp, udp). */
-  readonly port: number
-  /** Addresses and CIDR blocks that may visit, none for everybody. */
-  readonly allow: readonly string[]
-  /** How long a flow may be silent, 0 for the server's default (udp). */
-  readonly idleTimeoutMs: number
-  /** How many times what came from a visitor it may be sent, 0 for no bound, undefined for the server's default (udp). */
-  readonly replyFactor: number | undefined
-  /** What is served, for people and for remembering names. */
-  readonly target: string
-  readonly forwarder: Forwarder
-}
+export type { Forwarder, TunnelPlan } from './plan.ts'
 
 /** What visitors met at a target last. */
 export interface TargetSeen {

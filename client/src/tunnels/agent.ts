@@ -1,14 +1,14 @@
 // Keeps a session with the server alive for ever: dials, resumes, begins anew, and knows when to give up.
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { Clock, ErrorCode, Timer } from '@pbt/proto'
-import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
+import type { ErrorCode, Timer } from '@pbt/proto'
+import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
-import type { Line, LineEvents } from '../session/dial.ts'
+import type { Line } from '../session/dial.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
+import type { AgentOptions } from './agent-options.ts'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import { Drains } from './drains.ts'
-import type { ClientEvent, OpenChannel, Traffic, TunnelTraffic } from './events.ts'
-import { helloOf, type Identity } from './identity.ts'
+import type { OpenChannel, Traffic, TunnelTraffic } from './events.ts'
+import { helloOf } from './identity.ts'
 import { STOP_MS, whenIdle } from './idle.ts'
 import { TargetHealths } from './target-health.ts'
 import { openOf, TrafficSums } from './traffic-sums.ts'
@@ -17,25 +17,7 @@ import { TunnelSet } from './tunnel-set.ts'
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
 
-export interface AgentOptions {
-  readonly clock: Clock
-  /** From 0 to 1, as Math.random. */
-  readonly random: () => number
-  /** `HOST:PORT`, for people. */
-  readonly server: string
-  readonly identity: Identity
-  /** Those to begin with. */
-  readonly tunnels: readonly TunnelPlan[]
-  /** A person has asked for those to begin with just now; else something that restarts programs has started this one. */
-  readonly isAskedByOwner: boolean
-  /** Tunnels that the owner ends on the server are kept, and opened again when they are started there. */
-  readonly keepsEnded?: boolean
-  /** Begins a line; calls its events later, never before it returns. */
-  readonly dial: (hello: MessageInitShape<typeof HelloSchema>, events: LineEvents) => Line
-  readonly onEvent: (event: ClientEvent) => void
-  /** Tells why the token will not be there after a restart, '' when it will. */
-  readonly onNewToken: (token: string) => string
-}
+export type { AgentOptions } from './agent-options.ts'
 
 /** `kept`: a session without a link, to be resumed. Timers belong to the state and end with it. */
 type State =

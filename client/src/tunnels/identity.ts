@@ -1,8 +1,8 @@
 // Who a process is for the server, over restarts of the same command and whatever tunnels come and go meanwhile.
 import { createHash } from 'node:crypto'
-import type { MessageInitShape } from '@bufbuild/protobuf'
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
-import { Feature, type HelloSchema, type ResumeSchema } from '@pbt/proto/tunnel/v1'
+import { Feature } from '@pbt/proto/tunnel/v1'
+import type { HelloInit } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
 
 /** Who this process is for the server; `proto/README.md` says what each is for. */
@@ -15,11 +15,7 @@ export interface Identity {
 }
 
 /** How it introduces itself. `keepsEnded`: tunnels that the owner ends are kept. `resume`: of the session that is to go on. */
-export function helloOf(
-  identity: Identity,
-  keepsEnded: boolean,
-  resume: MessageInitShape<typeof ResumeSchema> | undefined,
-): MessageInitShape<typeof HelloSchema> {
+export function helloOf(identity: Identity, keepsEnded: boolean, resume: HelloInit['resume']): HelloInit {
   return {
     major: PROTOCOL_MAJOR,
     minor: PROTOCOL_MINOR,

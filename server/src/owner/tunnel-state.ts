@@ -1,24 +1,7 @@
 // In which state a tunnel is, since when, and why, in words.
 import type { LiveTunnelView } from '../relay/live.ts'
 
-/** A tunnel as it is kept. */
-export interface KeptTunnel {
-  readonly name: string
-  /** http, tcp or udp. */
-  readonly kind: string
-  readonly target: string
-  /** The client that had it last, and its name for people; '' for one from before that was kept. */
-  readonly clientId: string
-  readonly clientLabel: string
-  /** Whom its client named last with --allow; none: everybody. */
-  readonly clientBlocks: readonly string[]
-  readonly isPaused: boolean
-  readonly isKilled: boolean
-  /** When the owner paused, resumed, ended or started it last. */
-  readonly steeredAt: Date | undefined
-  readonly createdAt: Date
-  readonly lastOnlineAt: Date
-}
+import type { KeptTunnel } from './tunnel-records.ts'
 
 /** awaited: its client lost the link, or the server was restarted, and it is expected back. */
 export type TunnelState = 'online' | 'awaited' | 'offline' | 'paused' | 'killed'

@@ -6,19 +6,11 @@ import type { TargetHealth } from '../relay/tunnel.ts'
 import type { KeptAddress } from './addresses.ts'
 import type { Tell } from './event.ts'
 import { connectionEnded, tunnelKilled, tunnelPaused, tunnelResumed, tunnelStarted } from './happenings.ts'
-import { type KeptTunnel, stateOf, type TunnelState } from './tunnel-state.ts'
 
-export type { KeptTunnel, TunnelState } from './tunnel-state.ts'
+import type { KeptTunnel, TunnelRecords } from './tunnel-records.ts'
+import { stateOf, type TunnelState } from './tunnel-state.ts'
 
-/** What is kept of tunnels. Those that tell whether there is such a tunnel resolve with false when there is none. */
-export interface TunnelRecords {
-  list(): Promise<KeptTunnel[]>
-  find(name: string): Promise<KeptTunnel | undefined>
-  /** It stays down until it is started, and its client is not expected back. */
-  kill(name: string): Promise<boolean>
-  start(name: string): Promise<boolean>
-  setPaused(name: string, isPaused: boolean): Promise<boolean>
-}
+export type { TunnelState } from './tunnel-state.ts'
 
 /** Tunnels in a running server. */
 export interface LiveTunnelsOf {

@@ -1,5 +1,5 @@
 // The tunnels that are remembered, by their names: what they were, and what the owner has said of them.
-import type { KeptTunnel, TunnelRecords } from '../owner/tunnels.ts'
+import type { KeptTunnel, TunnelRecords } from '../owner/tunnel-records.ts'
 import type { SteeredNames, SteeringStore } from '../relay/steering.ts'
 import type { PrismaClient, Tunnel } from './generated/client.ts'
 

@@ -1,0 +1,26 @@
+// What an agent is told.
+import type { Clock } from '@pbt/proto'
+import type { HelloInit, Line, LineEvents } from '../session/dial.ts'
+import type { TunnelPlan } from '../session/session.ts'
+import type { ClientEvent } from './events.ts'
+import type { Identity } from './identity.ts'
+
+export interface AgentOptions {
+  readonly clock: Clock
+  /** From 0 to 1, as Math.random. */
+  readonly random: () => number
+  /** `HOST:PORT`, for people. */
+  readonly server: string
+  readonly identity: Identity
+  /** Those to begin with. */
+  readonly tunnels: readonly TunnelPlan[]
+  /** A person has asked for those to begin with just now; else something that restarts programs has started this one. */
+  readonly isAskedByOwner: boolean
+  /** Tunnels that the owner ends on the server are kept, and opened again when they are started there. */
+  readonly keepsEnded?: boolean
+  /** Begins a line; calls its events later, never before it returns. */
+  readonly dial: (hello: HelloInit, events: LineEvents) => Line
+  readonly onEvent: (event: ClientEvent) => void
+  /** Tells why the token will not be there after a restart, '' when it will. */
+  readonly onNewToken: (token: string) => string
+}
