@@ -25,6 +25,11 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ['server/relay', 'server/access', 'server/certs', 'server/observe', 'server/failure', 'proto'],
   ],
   [
+    'server/notify',
+    /^server\/src\/notify\//,
+    ['server/owner', 'server/config', 'server/observe', 'server/failure', 'proto'],
+  ],
+  [
     'server/api',
     /^server\/src\/api\//,
     [
@@ -131,7 +136,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/agent\.ts)/,
+    /^proto\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/(agent|identity)\.ts)/,
   ],
 ]
 

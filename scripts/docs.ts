@@ -8,6 +8,8 @@ import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from '../se
 import { REPLY_CODES, replyFor } from '../server/src/edge/replies.ts'
 import { FAILURE_CODES } from '../server/src/failure.ts'
 import { DURATION_METRIC, METRICS } from '../server/src/observe/metrics.ts'
+import { EVENT_KINDS } from '../server/src/owner/event.ts'
+import { EVENT_DAYS, MAX_EVENTS } from '../server/src/owner/events.ts'
 import { eventsSection } from './events.ts'
 import { faultsPage } from './faults.ts'
 import { limitsPage } from './limits.ts'
@@ -19,6 +21,7 @@ export function pages(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/settings.md', settings()],
     ['docs/metrics.md', metrics()],
+    ['docs/events.md', events()],
     ['docs/commands.md', commands()],
     ['docs/errors.md', errors()],
     ['docs/faults.md', faultsPage()],
@@ -40,6 +43,19 @@ file to begin with.
 
 | key | variable | default | unit | what it does |
 |---|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function events(): string {
+  const rows = Object.entries(EVENT_KINDS).map(([kind, doc]) => `| \`${kind}\` | ${doc} |`)
+  return `# Events of pbt-server
+
+What happens gets a number that grows by one, over restarts too, and is kept for ${EVENT_DAYS} days, at most ${MAX_EVENTS.toLocaleString('en')} of them. The API tells
+them as they come and from any number on (\`ServerService.Watch\`), and [webhooks](../deploy/README.md#being-told-of-events) those that you choose.
+
+| kind | what happened |
+|---|---|
 ${rows.join('\n')}
 `
 }

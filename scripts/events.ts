@@ -16,11 +16,14 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   ],
   stopping: ['', 'it was told to stop and lets what is under way end'],
   stopped: ['', 'it has ended'],
-  rotated: ['`token`', '`token rotate` made a new token; it is shown this once, and those before it have ended'],
+  rotated: [
+    '`token`, `endsAt`, `told`',
+    '`token rotate` made a new token; it is shown this once. The one before it ends at `endsAt`, without that it has; `told`: the names of clients that are sent the new one',
+  ],
   revoked: ['`id`', '`token revoke` ended this token'],
   token: [
-    '`id`, `label`, `state`, `createdAt`, `lastUsedAt`, `endsAt`',
-    '`token list`: `state` is `valid`, `ending` or `ended`',
+    '`id`, `label`, `state`, `clients`, `createdAt`, `lastUsedAt`, `endsAt`',
+    '`token list`: `state` is `valid`, `ending` or `ended`; `clients`: the names of those that are connected with it',
   ],
   tunnel: [
     '`tunnel`, `kind`, `state`, `reason`, `since`, `urls`, `waiting`, `target`, `client`, `open`, `bytesIn`, `bytesOut`',
@@ -57,7 +60,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
   ],
   connected: ['`server`', 'a session with the server has begun'],
-  online: ['`number`, `tunnel`, `kind`, `urls`, `target`', 'a tunnel can be visited'],
+  online: [
+    '`number`, `tunnel`, `kind`, `urls`, `target`, `allowlists`',
+    'a tunnel can be visited; again when its addresses or visitors change. Each of `allowlists` (`blocks`, the first of them, and how many `more`) has to let a visitor in; none: everybody may visit',
+  ],
   added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
   removed: ['`number`, `tunnel`', 'a tunnel was taken away while others run; what was under way goes on'],
   waiting: [
@@ -92,7 +98,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     'likewise for UDP; `dropped`: datagrams, either way, for which there was no room',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allow`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
   ],
   dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],

@@ -62,6 +62,37 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
     ],
   ],
   [
+    'The admin host',
+    [
+      row(
+        'A5',
+        'P0',
+        'paths of the API on the host of a tunnel',
+        'reach the tunnel; no tunnel gets a name of the server',
+      ),
+      row(
+        'A6',
+        'P0',
+        'another host, server name or Host, rebinding',
+        '421 or 404 before any work; no shape of it ends the process',
+      ),
+      row(
+        'A7',
+        'P0',
+        'calls that a page of another site, or of a tunnel, begins',
+        'exact origin, same-origin alone, types that no form has, no GET: nothing is changed',
+      ),
+      row('A9', 'P0', 'guessing at the login', 'limited by address; who has the token is let in from elsewhere'),
+      row(
+        'A10',
+        'P1',
+        'framing and sniffing of the panel',
+        'fields that forbid it, at this host alone and never on tunnels',
+      ),
+      row('A15', 'P1', 'what health, metrics and logs tell', 'nothing without the token'),
+    ],
+  ],
+  [
     'Routing and header hygiene',
     [
       row('B1', 'P0', 'malformed, doubled or missing Host', '400 and close; case, final dot and port are normalised'),
@@ -86,8 +117,8 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]])[] = 
       row(
         'A8',
         'P0',
-        'cookies that one tunnel sets for all',
-        'pass, for one sign-on; with isolate-cookies stripped from every kind of answer and counted',
+        'cookies that one tunnel sets for all, or for the panel',
+        "pass, for one sign-on; with isolate-cookies stripped from every kind of answer and counted; the panel's own is for its host alone, new at each login",
       ),
       row(
         'B12',

@@ -73,6 +73,18 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
   ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
   [
+    'Events',
+    [
+      'server/src/owner/events.ts',
+      'server/src/owner/write-behind.ts',
+      'server/src/owner/refusal-events.ts',
+      'server/src/owner/client-records.ts',
+      'server/src/api/stuck.ts',
+      'server/src/notify/webhook.ts',
+      'server/src/notify/post.ts',
+    ],
+  ],
+  [
     'Targets',
     [
       'client/src/forward/places.ts',

@@ -71,22 +71,43 @@ test('help names the commands, the variables and the exit codes', async t => {
 })
 
 const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
-  ['', /which command/],
-  ['bogus', /unknown command: bogus/],
-  ['http', /argument is missing/],
+  ['bogus', /unknown command "bogus" \(usage\)/],
+  ['htpp 3000', /unknown command "htpp"; did you mean "http"\?/],
+  ['HTTP 3000', /did you mean "http"\?/],
+  ['stauts', /did you mean "status"\?/],
+  ['tunel http 3000', /did you mean "tunnel"\?/],
+  ['http:3000', /did you mean "pbt up http:3000"\?/],
+  ['http', /pbt http needs a target, for example: pbt http 3000/],
+  ['tcp', /pbt tcp needs a target, for example: pbt tcp 22/],
+  ['tunnel udp', /pbt tunnel udp needs a target, for example/],
+  ['up', /pbt up needs tunnels, for example: pbt up http:3000,domain=app tcp:22/],
+  ['http 3000 --domain', /--domain needs a name; a name cannot begin with "-"/],
+  ['http 3000 --domain --name x', /--domain needs a name/],
+  ['http 3000 --allow', /--allow needs an IP address or CIDR block, for example/],
+  ['init token --server', /--server needs a server, for example/],
+  ['http 3000 --domian app', /unknown option --domian; did you mean --domain\?/],
+  ['http 3000 --alow=203.0.113.7', /unknown option --alow; did you mean --allow\?/],
+  ['http 3000 --targetprotocol h2c', /did you mean --target-protocol\?/],
+  ['tcp 22 --domain app', /unknown option --domain \(usage\)/],
+  ['3000 4000', /one target only; for several: pbt up/],
+  ['3000 --bogus', /unknown option --bogus/],
+  ['http 3000 --allow everybody', /--allow "everybody" cannot be used: it is not an IP address or CIDR block/],
+  ['up http:3000,domian=app', /http has no option "domian"; did you mean domain\?/],
+  ['up http:3000,colour=red', /http has no option "colour"; it is one of domain, name/],
   ['tunnel', /which kind/],
-  ['tunnel ftp 3000', /ftp/],
-  ['http 3000 --bogus', /unknown argument: bogus/],
-  ['http 3000 4000', /4000/],
+  ['tunnel ftp 3000', /unknown kind of tunnel "ftp"/],
+  ['tunnel htp 3000', /unknown kind of tunnel "htp"; did you mean "http"\?/],
+  ['http 3000 --bogus', /unknown option --bogus \(usage\)/],
+  ['http 3000 4000', /one target only; for several: pbt up/],
   ['http 3000 --name a --name b', /--name is given more than once/],
-  ['http 3000 --target-protocol spdy', /spdy/],
+  ['http 3000 --target-protocol spdy', /--target-protocol "spdy" cannot be used: it is one of http1, h2c/],
   ['http foo', /target "foo"/],
   ['http https://x.example --target-protocol h2c', /is https/],
   ['udp 53 --reply-factor 0', /--reply-factor "0" cannot be used/],
   ['udp 53 --reply-factor 1.5', /"1.5"/],
   ['udp 53 --reply-factor none', /"none"/],
   ['up udp:53,reply-factor=1000001', /udp:53,reply-factor=1000001" cannot be used: reply-factor="1000001"/],
-  ['up tcp:53,reply-factor=60', /"reply-factor" is no option of tcp/],
+  ['up tcp:53,reply-factor=60', /tcp has no option "reply-factor"/],
   [
     'http 3000 --insecure-target',
     /--insecure-target cannot be used: target "127.0.0.1:3000" is not https and has no certificate/,
@@ -105,10 +126,10 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['up http:https://a.lan,target-ca=/nowhere.pem', /https:\/\/a.lan,target-ca=.* target-ca="\/nowhere.pem" cannot/],
   ['up http:https://a.lan,insecure-target=no', /insecure-target takes no value/],
   ['up http:3000,target-name=a.lan', /target-name= cannot be used: target "127.0.0.1:3000" is not https/],
-  ['up tcp:22,target-ca=a.pem', /"target-ca" is no option of tcp/],
+  ['up tcp:22,target-ca=a.pem', /tcp has no option "target-ca"/],
   ['udp 53 --proxy-protocol v1', /v1/],
   ['up udp:53,proxy-protocol=v1', /proxy-protocol="v1" cannot be used: datagrams have version 2 only/],
-  ['init a b', /b/],
+  ['init part-of-a-token b', /error: one token only \(usage\)/],
 ]
 
 for (const [args, says] of WRONG) {
@@ -120,6 +141,20 @@ for (const [args, says] of WRONG) {
     assert.equal(stdout, '')
   })
 }
+
+test('pbt alone shows the help, and ends with 2', async t => {
+  const [{ stdout, stderr, exitCode }, help] = await Promise.all([run(t, []), run(t, ['--help'])])
+  assert.deepEqual([exitCode, stderr], [2, ''])
+  assert.equal(stdout, help.stdout)
+})
+
+test('pbt 3000 is pbt http 3000', async t => {
+  for (const target of ['3000', 'localhost:3000', 'http://127.0.0.1:3000', 'unix:/run/app.sock', '[::1]:3000']) {
+    const { stderr, exitCode } = await run(t, [target, '--domain', 'app'])
+    assert.equal(exitCode, 2)
+    assert.match(stderr, /no server is known; no token is known/, target)
+  }
+})
 
 test('wrong usage with --json is one object on stdout', async t => {
   const { stdout, stderr, exitCode } = await run(t, ['http', '3000', '--json', '--bogus'])

@@ -8,6 +8,7 @@ import { status } from './commands/status.ts'
 import { tcp } from './commands/tcp.ts'
 import { udp } from './commands/udp.ts'
 import { up } from './commands/up.ts'
+import { type Commands, commandWords, withKind, wrongUsage } from './commands/usage.ts'
 import { EXIT, type ExitCode, exitCodeOf, Failure } from './failure.ts'
 import { plainOutput } from './output/output.ts'
 import { VERSION } from './process/version.ts'
@@ -23,7 +24,7 @@ Variables, which come before what is stored:
   PBT_SERVER       HOST[:PORT] of the server
   PBT_TOKEN        the token
   PBT_TOKEN_FILE   a file that holds the token
-  PBT_CA           PEM file of the only authority to trust for the server
+  PBT_CA           PEM file of the certificate authority to trust for the server, and no other
   PBT_HOME         another directory for the files
 
 Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available`
@@ -31,12 +32,23 @@ Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 n
 /** Besides `_`, which holds the commands. */
 const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec'])
 
+const COMMANDS: Commands = new Map([
+  ['init', commandWords(init)],
+  ['http', commandWords(http)],
+  ['tcp', commandWords(tcp)],
+  ['udp', commandWords(udp)],
+  ['up', commandWords(up)],
+  ['status', commandWords(status)],
+])
+
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
 export async function runCli(args: readonly string[], context: Context): Promise<ExitCode> {
   // Asked before parsing, so that also wrong usage is told to programs in their form.
   const isJson = args.includes('--json')
   try {
-    return await parse(args, context)
+    if (args.length > 0) return await parse(withKind(args, COMMANDS), context)
+    await parse(['--help'], context)
+    return EXIT.usage
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     const { code, message, cure } = error
@@ -70,6 +82,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
   add(add(add(add(add(parser, http), tcp), udp), up), status)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
+    .example('$0 3000', 'short for "pbt http 3000": a public https address reaches port 3000')
     .example('$0 http 3000 --domain myapp', 'https://myapp.tunnel.example.com reaches port 3000')
     .example('$0 tcp 22', 'a public port of the server reaches port 22')
     .epilogue(FILES)
@@ -96,14 +109,8 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     .wrap(Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS)))
     .exitProcess(false)
     .fail((message, cause) => {
-      throw new Failure('usage', inOneLine(message ?? cause.message), { cure: 'see "pbt --help"', cause })
+      throw wrongUsage(message ?? cause.message, args, COMMANDS, cause)
     })
     .parseAsync([...args])
   return (await exitCode) ?? EXIT.stopped
-}
-
-/** What yargs says, as a text that reads on after a colon. */
-function inOneLine(text: string): string {
-  if (/^Not enough non-option arguments/.test(text)) return 'an argument is missing'
-  return (text.charAt(0).toLowerCase() + text.slice(1)).replace(/\s+/g, ' ')
 }

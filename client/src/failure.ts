@@ -6,7 +6,7 @@ export const OWN_CODES = ['usage', 'not-configured', 'unreachable', 'untrusted']
 export type FailureCode = ErrorCode | (typeof OWN_CODES)[number]
 
 /** Exit codes of pbt; PRODUCT promises them to programs. */
-export const EXIT = { stopped: 0, failed: 1, usage: 2, tokenRefused: 3, notAvailable: 4 } as const
+export const EXIT = { stopped: 0, failed: 1, usage: 2, tokenRefused: 3, notAvailable: 4, killed: 5 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** What to do about a code wherever it comes from, unless that place knows better. */
@@ -30,7 +30,7 @@ export class Failure extends Error {
   }
 }
 
-/** Whatever was thrown, as a failure; what nobody expected is `internal`. */
+/** Whatever was thrown, as a failure; an unexpected error is `internal`. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof PbtError) {
@@ -55,6 +55,8 @@ export function exitCodeOf(code: FailureCode): ExitCode {
     case 'port-taken':
     case 'port-invalid':
       return EXIT.notAvailable
+    case 'killed':
+      return EXIT.killed
     default:
       return EXIT.failed
   }

@@ -43,7 +43,7 @@ function onStopSignal(stop: () => void): () => void {
   return onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
 }
 
-/** What nobody expected. The process does not go on: its state is not known any more. */
+/** An unexpected error. The process does not go on: its state is not known any more. */
 function fatal(error: unknown): void {
   release()
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)

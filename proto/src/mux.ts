@@ -235,6 +235,12 @@ export class Mux implements ChannelHost {
     this.sendControl(0, encodeControl(frame))
   }
 
+  /** To be asked after `sendSessionFrame`: tells, each time it is called, whether the peer has said that it has what was sent. */
+  watchTaken(): () => boolean {
+    const number = this.sender.sent + 1
+    return () => this.sender.acked >= number
+  }
+
   /** Tells the peer to leave this link; does nothing when detached. */
   goAway(code: ErrorCode, message: string, reconnect: boolean, reconnectAfterMs: number): void {
     const value = create(GoAwaySchema, {

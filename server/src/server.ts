@@ -8,6 +8,7 @@ import { openCertificates } from './certs/open.ts'
 import type { Settings } from './config/config.ts'
 import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
+import { openNotify } from './notify/notify.ts'
 import type { Log } from './observe/log.ts'
 import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
@@ -100,6 +101,8 @@ async function open(
   const { tell } = events
   onEnd(endEvents)
   access.onRefused = visitRefused
+  const notifier = openNotify({ config, events, clock, log: log.child({ room: 'notify' }) })
+  onEnd(() => notifier.end())
   const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
     relay.sessions.tellAgain()
     tellFaults()

@@ -92,7 +92,15 @@ export function verbsOver(options: VerbOptions): Owner {
       tell,
     }),
     tunnels,
-    tokens: new TokenVerbs({ records: store.tokens, changed, tell }),
+    tokens: new TokenVerbs({
+      records: store.tokens,
+      live: running && {
+        clients: () => running.relay.sessions.clients(),
+        offer: (id, token, ms) => running.relay.tokenOffer.offer(id, token, ms),
+      },
+      changed,
+      tell,
+    }),
     panel: panelOver(options, () => urlOf(keptAddress('admin', baseDomain), baseDomain, portOf())),
     log: new LogVerbs({ records, live: running?.log, addresses }),
     metrics: new MetricsVerbs(records),
@@ -110,7 +118,7 @@ export function verbsOver(options: VerbOptions): Owner {
 }
 
 async function explained(tunnels: TunnelVerbs, name: string): Promise<ExplainedTunnel | undefined> {
-  const tunnel = (await tunnels.list()).find(each => each.name === name)
+  const tunnel = await tunnels.find(name)
   if (tunnel === undefined) return undefined
   const { health, ...rest } = tunnel
   return { ...rest, health: health && { answers: health.isAnswering, message: health.message, at: health.since } }

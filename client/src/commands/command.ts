@@ -19,7 +19,7 @@ export interface Context {
 /** Tells of variables that are probably slips; they stop nothing. */
 export function tellUnknownVariables({ env, stderr }: Context): void {
   const names = unknownVariables(env)
-  if (names.length > 0) stderr.write(`pbt: no variables of pbt, and without effect: ${names.sort().join(', ')}\n`)
+  if (names.length > 0) stderr.write(`pbt: unknown variables, ignored: ${names.sort().join(', ')}\n`)
 }
 
 /** A command as a value. `Options`: the names as on the command line. */
@@ -27,6 +27,8 @@ export interface Command<Options> {
   /** As in the help: the name and the positional arguments. */
   readonly usage: string
   readonly summary: string
+  /** What it cannot do without, with an example: ends "pbt http needs …". */
+  readonly needs: string
   readonly build: (yargs: Argv) => Argv<Options>
   /** Throws Failure for what the user can mend. */
   readonly run: (options: ArgumentsCamelCase<Options>, context: Context) => Promise<ExitCode>

@@ -22,6 +22,7 @@ interface HttpOptions {
 export const http: Command<HttpOptions> = {
   usage: 'http <target>',
   summary: 'put a local HTTP service on a public https address',
+  needs: 'a target, for example: pbt http 3000',
   build: yargs =>
     yargs
       .positional('target', {
@@ -33,7 +34,7 @@ export const http: Command<HttpOptions> = {
         array: true,
         requiresArg: true,
         describe:
-          'a name below the base domain such as app or *.app, or a domain of your own; may be repeated (default: the name of last time)',
+          'a name below the base domain such as app or *.app, or a domain of your own; may be repeated (default: the name that this target had before)',
       })
       .option('name', NAME)
       .option('allow', ALLOW)
@@ -69,7 +70,7 @@ export const http: Command<HttpOptions> = {
         describe: 'name to ask an https target for (SNI), and to find in its certificate (default: its host)',
       })
       .option('json', JSON_LINES)
-      .example('$0 http 3000', 'port 3000 of this machine, under the name it had last time')
+      .example('$0 http 3000', 'port 3000 of this machine, under the name it had before')
       .example('$0 http 3000 --domain app --domain app.mine.uk', 'two addresses of the same service')
       .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network')
       .example('$0 http https://10.0.0.9 --target-ca nas.pem --target-name nas.lan', 'with a certificate of its own'),

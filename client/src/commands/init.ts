@@ -28,6 +28,7 @@ interface InitOptions {
 export const init: Command<InitOptions> = {
   usage: 'init [token]',
   summary: 'store the token and the server, after checking them',
+  needs: 'a token, for example: pbt init TOKEN --server tunnel.example.com',
   build: yargs =>
     yargs
       .positional('token', {
@@ -36,9 +37,14 @@ export const init: Command<InitOptions> = {
       })
       .option('server', {
         type: 'string',
+        requiresArg: true,
         describe: 'HOST[:PORT], the base domain of the server (default: the stored one)',
       })
-      .option('ca', { type: 'string', requiresArg: true, describe: 'PEM file of the only authority to trust for it' })
+      .option('ca', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'PEM file of the certificate authority to trust for this server, and no other',
+      })
       .option('yes', { type: 'boolean', describe: 'replace another server that is stored, without asking' })
       .option('json', JSON_LINES)
       .example('$0 init - --server tunnel.example.com < token.txt', 'the token stays out of the process list')
@@ -98,7 +104,7 @@ async function readAll({ stdin, stderr }: Context): Promise<string> {
   stdin.setEncoding('utf8')
   for await (const part of stdin) {
     text += String(part)
-    if (text.length > MAX_INPUT_CHARS) throw new Failure('usage', 'what standard input brought is too long for a token')
+    if (text.length > MAX_INPUT_CHARS) throw new Failure('usage', 'standard input is too long for a token')
     if (stdin.isTTY && text.includes('\n')) break
   }
   return text
@@ -121,7 +127,7 @@ function check(settings: Settings, id: string): Promise<void> {
     dial({ server, token, ca, clock: systemClock }, hello, {
       onWelcome: (welcome, line) => {
         session = new Session(welcome, systemClock, NOTHING_TO_DO)
-        session.begin(line, [])
+        session.begin(line)
         session.sayGoodbye('checked by init')
         systemClock.after(GOODBYE_MS, resolve)
       },
@@ -135,7 +141,8 @@ const NOTHING_TO_DO: SessionEvents = {
   onOpened: () => {},
   onRefused: () => {},
   onClosed: () => {},
-  onNewToken: () => {},
+  onNewToken: () => '',
+  onStart: () => {},
   onGoAway: () => {},
   onSilent: () => {},
   onBroken: () => {},

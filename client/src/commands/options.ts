@@ -1,15 +1,19 @@
 // Options that several commands have.
 
-export const NAME = { type: 'string', requiresArg: true, describe: 'what the tunnel is called in lists' } as const
+export const NAME = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'name of the tunnel (default: its first address)',
+} as const
 export const ALLOW = {
   type: 'string',
   array: true,
   requiresArg: true,
-  describe: 'address or CIDR block that may visit, such as 203.0.113.0/24; may be repeated (default: everybody)',
+  describe: 'IP address or CIDR block that may visit, such as 203.0.113.0/24; may be repeated (default: everybody)',
 } as const
 export const RESERVE_PORT = {
   type: 'string',
   requiresArg: true,
-  describe: 'the public port, kept for this tunnel (default: the port of last time)',
+  describe: 'the public port, reserved for this tunnel (default: the port that this target had before)',
 } as const
 export const JSON_LINES = { type: 'boolean', describe: 'one JSON object a line, for programs' } as const

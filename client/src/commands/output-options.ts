@@ -4,7 +4,7 @@ import type { OutputOptions } from '../output/output.ts'
 import type { Context } from './command.ts'
 
 export function outputOptions(isJson: boolean, { env, stdout, stderr }: Context): OutputOptions {
-  // Without a size, as in a container that nobody looks into, nothing says that there is anybody to see a view.
+  // Without a size, as in a container without a terminal attached, there may be no one to see a view.
   const isDrawn = stdout.isTTY && knowsSequences(env) && stdout.columns !== undefined && stdout.rows !== undefined
   // NO_COLOR as https://no-color.org has it.
   return { stdout, stderr, isJson, isDrawn, isColored: isDrawn && !env.NO_COLOR }

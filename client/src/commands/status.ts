@@ -18,6 +18,7 @@ interface StatusOptions {
 export const status: Command<StatusOptions> = {
   usage: 'status',
   summary: 'show the tunnels of this user on this machine: state, public address, target, visitors, traffic',
+  needs: 'nothing',
   build: yargs =>
     yargs
       .option('watch', { type: 'boolean', describe: 'go on showing them, every second' })

@@ -17,6 +17,7 @@ interface TcpOptions {
 export const tcp: Command<TcpOptions> = {
   usage: 'tcp <target>',
   summary: 'put a local TCP service on a public port',
+  needs: 'a target, for example: pbt tcp 22',
   build: yargs =>
     yargs
       .positional('target', { type: 'string', describe: '22, HOST:22 or unix:/PATH' })
@@ -28,7 +29,7 @@ export const tcp: Command<TcpOptions> = {
         describe: 'tell the target the address of each visitor with the PROXY protocol',
       })
       .option('json', JSON_LINES)
-      .example('$0 tcp 22', 'ssh to this machine, on the port it had last time')
+      .example('$0 tcp 22', 'ssh to this machine, on the port it had before')
       .example('$0 tcp 5432 --reserve-port 20432 --allow 203.0.113.0/24', 'a database, for one network'),
   run: async (options, context) => {
     const { target = '', name, allow, reservePort, proxyProtocol } = options

@@ -6,10 +6,11 @@ import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
 import { type Output, runningOutput } from '../output/output.ts'
+import { isAttended } from '../process/attended.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { Agent } from '../tunnels/agent.ts'
-import { clientIdOf } from '../tunnels/identity.ts'
+import { clientIdOf, type Identity, type Purpose } from '../tunnels/identity.ts'
 import { Observed } from '../tunnels/observed.ts'
 import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
@@ -17,7 +18,7 @@ import { serveStatus } from '../tunnels/status-socket.ts'
 import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 
-/** How long whoever reads the output has for what is left of it when the tunnels have ended. */
+/** How long the reader of the output has for what is left of it when the tunnels have ended. */
 const LAST_WORDS_MS = 1_000
 
 /**
@@ -32,7 +33,6 @@ export async function runTunnels(
 ): Promise<ExitCode> {
   tellUnknownVariables(context)
   const settings = readSettings(context.env)
-  const id = machineId(settings.home)
   const server = formatServer(settings.server)
   let { token } = settings
   let agent: Agent | undefined
@@ -42,8 +42,10 @@ export async function runTunnels(
       observed.request(number)
       output.request(number, record)
     },
+    targetSeen: (number, message) => agent?.targetSeen(number, message),
   })
   const tunnels = makePlans.map(makePlan => maker.make(makePlan))
+  const identity = identityOf(settings.home, { kind: 'tunnels', tunnels })
   const traffic = () => agent?.traffic ?? NO_TRAFFIC
   const running = {
     server,
@@ -55,13 +57,6 @@ export async function runTunnels(
   const output = runningOutput(outputOptions(isJson, context), running)
   context.atExit(() => output.close())
   const observed = new Observed(systemClock, running)
-  const identity = {
-    agent: AGENT,
-    machineId: id,
-    clientId: clientIdOf(id, { kind: 'tunnels', tunnels }),
-    generation: nextGeneration(settings.home, Date.now()),
-    label: hostname(),
-  }
   agent = new Agent({
     clock: systemClock,
     random: Math.random,
@@ -75,9 +70,15 @@ export async function runTunnels(
       observed.event(event)
       output.event(event)
     },
+    isAskedByOwner: isAttended({
+      env: context.env,
+      pid: process.pid,
+      parentPid: process.ppid,
+      hasTerminal: context.stdin.isTTY === true || context.stdout.isTTY || context.stderr.isTTY,
+    }),
     onNewToken: newToken => {
       token = newToken
-      keepToken(settings, newToken, output)
+      return keepToken(settings, newToken, output)
     },
   })
   const ignoreSignals = context.onStopSignal(() => agent?.stop())
@@ -94,6 +95,13 @@ export async function runTunnels(
   }
 }
 
+/** Throws Failure `usage` when this machine has no name and none can be made. */
+function identityOf(home: string, purpose: Purpose): Identity {
+  const id = machineId(home)
+  const clientId = clientIdOf(id, purpose)
+  return { agent: AGENT, machineId: id, clientId, generation: nextGeneration(home, Date.now()), label: hostname() }
+}
+
 /** Tunnels do not depend on it: when it cannot be, `pbt status` does not show this process. */
 function answerStatus(home: string, observed: Observed, output: Output): () => void {
   try {
@@ -107,17 +115,24 @@ function answerStatus(home: string, observed: Observed, output: Output): () => v
 const NOTHING_YET = new Map<number, never>()
 const NO_TRAFFIC = { open: 0, roundTripMs: 0 }
 
-/** Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. */
-function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): void {
+/**
+ * Called by the multiplexer, so it must not throw: the session goes on with the new token in any case. Tells why a restart would come
+ * without it, '' when it is stored.
+ */
+function keepToken({ home, server, isTokenStored }: Settings, token: string, output: Output): string {
   if (!isTokenStored) {
     output.say('pbt: the server has a new token; replace the one in PBT_TOKEN or PBT_TOKEN_FILE')
-    return
+    return 'it is in PBT_TOKEN or PBT_TOKEN_FILE there'
   }
   try {
     const stored = readStored(home)
     // Another server may have been stored meanwhile; its token stays.
-    if (stored?.server === formatServer(server)) writeStored(home, { ...stored, token })
+    if (stored?.server !== formatServer(server)) return 'another server is stored there'
+    writeStored(home, { ...stored, token })
+    return ''
   } catch (error) {
-    output.say(`pbt: the server's new token could not be stored: ${failureOf(error).message}`)
+    const { message } = failureOf(error)
+    output.say(`pbt: the server's new token could not be stored: ${message}`)
+    return message
   }
 }

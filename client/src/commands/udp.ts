@@ -19,6 +19,7 @@ interface UdpOptions {
 export const udp: Command<UdpOptions> = {
   usage: 'udp <target>',
   summary: 'put a local UDP service on a public port',
+  needs: 'a target, for example: pbt udp 51820',
   build: yargs =>
     yargs
       .positional('target', { type: 'string', describe: '51820 or HOST:51820' })
@@ -28,7 +29,7 @@ export const udp: Command<UdpOptions> = {
       .option('idle-timeout', {
         type: 'string',
         requiresArg: true,
-        describe: 'how long a visitor may be silent before it is forgotten, such as 90s or 5m (default: 60s)',
+        describe: 'idle timeout of a flow, such as 90s or 5m (default: 60s)',
       })
       .option('reply-factor', {
         type: 'string',

@@ -4,6 +4,7 @@ import { httpPlan, type MakePlan, tcpPlan, udpPlan } from '../tunnels/plans.ts'
 import type { Command } from './command.ts'
 import { JSON_LINES } from './options.ts'
 import { inSpecWords } from './spec-words.ts'
+import { suggestionFor } from './suggestion.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UpOptions {
@@ -25,6 +26,7 @@ const REPEATABLE = new Set(['domain', 'allow'])
 export const up: Command<UpOptions> = {
   usage: 'up <spec..>',
   summary: 'open several tunnels at once',
+  needs: 'tunnels, for example: pbt up http:3000,domain=app tcp:22',
   build: yargs =>
     yargs
       .positional('spec', {
@@ -85,7 +87,9 @@ function optionsOf(spec: string, kind: string, text: string): Map<string, string
   for (const part of text.split(',').slice(1)) {
     const [key = '', ...value] = part.split('=')
     if (KEYS[kind]?.includes(key) !== true) {
-      throw wrong(spec, `"${key}" is no option of ${kind} (${KEYS[kind]?.join(', ')})`)
+      const meant = suggestionFor(key, KEYS[kind] ?? [])
+      const hint = meant === undefined ? `it is one of ${KEYS[kind]?.join(', ')}` : `did you mean ${meant}?`
+      throw wrong(spec, `${kind} has no option "${key}"; ${hint}`)
     }
     const known = values.get(key)
     if (known !== undefined && !REPEATABLE.has(key)) throw wrong(spec, `${key} is given more than once`)

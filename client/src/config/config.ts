@@ -48,7 +48,7 @@ function pathOf(path: string, what: string, env: Environment): string {
 }
 
 /** Those that pbt reads, that its launcher sets, and that are for the server and the demonstration on the same machine. */
-const KNOWN_VARIABLE = /^PBT_(SERVER|TOKEN|TOKEN_FILE|CA|HOME|IGNORED_SIGNALS|(SERVER|DEMO)_.+)$/
+const KNOWN_VARIABLE = /^PBT_(SERVER|TOKEN|TOKEN_FILE|CA|HOME|UNATTENDED|IGNORED_SIGNALS|(SERVER|DEMO)_.+)$/
 
 /** Variables that look like pbt's and are none: slips, or of a container platform that has a service of that name. */
 export function unknownVariables(env: Environment): string[] {

@@ -9,6 +9,8 @@ const read = (text: string) => formatServer(parseServer(text, '--server'))
 test('host and port are read, lower-cased and completed', () => {
   assert.equal(read('tunnel.example.com'), 'tunnel.example.com:443')
   assert.equal(read('Tunnel.Example.com.:8443'), 'tunnel.example.com:8443')
+  assert.equal(read('https://tunnel.example.com/'), 'tunnel.example.com:443')
+  assert.equal(read('HTTPS://tunnel.example.com:8443'), 'tunnel.example.com:8443')
   assert.equal(read('localhost'), 'localhost:8443')
   assert.equal(read('localhost:9000'), 'localhost:9000')
   assert.equal(read('link.tunnel.example.com'), 'tunnel.example.com:443')
@@ -19,7 +21,10 @@ test('what cannot be a base domain is a usage error with the text in it', () => 
   for (const text of [
     '',
     ':443',
-    'https://x.example',
+    'http://x.example',
+    'https://x.example/path',
+    'https://me@x.example',
+    'https://',
     'x.example:0',
     'x.example:65536',
     '10.0.0.1:8443',

@@ -1,4 +1,4 @@
-// HOST[:PORT] as the owner writes it, and where and under which name the link is dialled for it.
+// HOST[:PORT] as its owner writes it, and where and under which name the link is dialled for it.
 import { domainToASCII } from 'node:url'
 import { Failure } from '../failure.ts'
 
@@ -13,9 +13,9 @@ export interface ServerAddress {
   readonly port: number
 }
 
-/** Reads HOST[:PORT]. Throws Failure `usage` that names `what` (an option or variable). */
+/** Reads HOST[:PORT], also as the address that a browser shows. Throws Failure `usage` that names `what` (an option or variable). */
 export function parseServer(text: string, what: string): ServerAddress {
-  const match = /^([^:/\s]+?)\.?(?::(\d{1,5}))?$/.exec(text)
+  const match = /^(?:https:\/\/)?([^:/\s]+?)\.?(?::(\d{1,5}))?\/?$/i.exec(text)
   const base = domainToASCII(match?.[1] ?? '').replace(/^link\./, '')
   const port = Number(match?.[2] ?? (base === 'localhost' ? DEFAULT_LOCALHOST_PORT : DEFAULT_PORT))
   if (!isDomain(base) || port < 1 || port > 65_535) {

@@ -59,7 +59,7 @@ export function parsePortTarget(text: string, protocol: 'tcp' | 'udp'): Target {
 }
 
 function urlTarget(text: string, scheme: string): Target {
-  if (scheme !== 'http' && scheme !== 'https') throw wrong(text, `"${scheme}" is no scheme for a target`)
+  if (scheme !== 'http' && scheme !== 'https') throw wrong(text, `"${scheme}" is not http or https`)
   const match = /^[a-z]+:\/\/(\[[^\]]*\]|[^:/?#@]*)(?::(\d+))?(\/?)(.*)$/i.exec(text)
   if (match === null || match[4] !== '') throw wrong(text, 'only scheme, host and port can be given')
   const isTls = scheme === 'https'
@@ -84,7 +84,7 @@ function unixTarget(text: string): Target {
 function tcpTarget(text: string, written: string, port: number, isTls: boolean): Target {
   const host = written.replace(/^\[|\]$/g, '').toLowerCase()
   const family = isIP(host)
-  if (family === 0 && !HOST.test(host)) throw wrong(text, `"${written}" is no host`)
+  if (family === 0 && !HOST.test(host)) throw wrong(text, `"${written}" is not a host name or IP address`)
   const isLocalhost = host === 'localhost' || host === 'localhost.'
   const shown = isLocalhost ? '127.0.0.1' : host
   const authority = `${family === 6 ? `[${host}]` : host}:${port}`

@@ -17,6 +17,8 @@ export interface Dialer {
   /** Shared by all tunnels. */
   readonly places: Places
   readonly clock: Clock
+  /** Told of each dial whether the target took it: why not, '' when it did. */
+  readonly onTarget?: ((message: string) => void) | undefined
 }
 
 export interface DialEvents {
@@ -27,8 +29,13 @@ export interface DialEvents {
 
 /** Dials; one of the events follows, never at once. Returns what gives up, and then none does. */
 export function dial(dialer: Dialer, events: DialEvents): () => void {
-  const { target, clock, places } = dialer
+  const { target, clock, places, onTarget } = dialer
   if (!places.take()) return refuse(dialer, events)
+  const fail = (error: PbtError) => {
+    // That this process has no room says nothing of the target.
+    if (error.code === 'target-unreachable') onTarget?.(error.message)
+    events.onFailed(error)
+  }
   const hosts = target.endpoint.kind === 'tcp' ? target.endpoint.hosts : ['']
   let socket: Socket | undefined
   /** Of all addresses: one that says more than that nobody is there. */
@@ -42,7 +49,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
     over()
     socket?.destroy()
     places.give()
-    events.onFailed(unreachable(target, `no connection within ${DIAL_MS / 1000} s`))
+    fail(unreachable(target, `no connection within ${DIAL_MS / 1000} s`))
   })
   const attempt = (index: number) => {
     const current = open(dialer, hosts[index] ?? '')
@@ -55,9 +62,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       else {
         over()
         places.give()
-        events.onFailed(
-          isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason, target), reason),
-        )
+        fail(isExhaustion(reason) ? noDescriptor(target) : unreachable(target, whyUnreachable(reason, target), reason))
       }
     }
     current.once('error', failed)
@@ -66,6 +71,7 @@ export function dial(dialer: Dialer, events: DialEvents): () => void {
       over()
       current.off('error', failed)
       current.once('close', () => places.give())
+      onTarget?.('')
       events.onConnected(current)
     })
   }

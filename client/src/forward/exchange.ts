@@ -17,6 +17,7 @@ import { type AnswerEvents, type AnswerHead, BrokenAnswer, ResponseParser } from
 
 /** Interim answers passed on; more come only from a broken target. */
 const MAX_INTERIM = 32
+const CLOSED = 'the target closed the connection unexpectedly'
 
 /*
  *  dialling --connected--> asking --final head--> answering --whole--> over
@@ -188,7 +189,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
       if (error === undefined && this.isAnswerWhole) this.over('')
       else this.fail('connection-reset', 'the target reset the connection')
     } else if (this.isAnswerWhole) this.over('')
-    else this.unanswered(`the target broke the connection off (${error?.message ?? 'closed'})`)
+    else this.unanswered(error === undefined ? CLOSED : `${CLOSED}: ${error.message}`)
   }
 
   onSocketDrain(): void {
@@ -210,13 +211,14 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
     this.record.status = status
     if (status === 101) {
       if (this.head.upgrade === '' || head.upgrade === '')
-        throw new BrokenAnswer('it switched protocols without being asked')
+        throw new BrokenAnswer('the target switched protocols without being asked')
       this.phase = 'tunnelling'
       this.channel.sendHead({ status, reason, headers, upgrade: head.upgrade })
       return
     }
     if (status < 200) {
-      if (++this.interim > MAX_INTERIM) throw new BrokenAnswer(`it sent more than ${MAX_INTERIM} interim answers`)
+      if (++this.interim > MAX_INTERIM)
+        throw new BrokenAnswer(`the target sent more than ${MAX_INTERIM} interim responses`)
     } else {
       this.phase = 'answering'
       this.answer = head
@@ -262,7 +264,7 @@ export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEven
   private broke(error: unknown): void {
     if (!(error instanceof BrokenAnswer)) throw error
     if (this.isAnswerWhole) this.over('')
-    else this.unanswered(`the target broke off: ${error.message}`)
+    else this.unanswered(error.message)
   }
 
   private unanswered(message: string): void {

@@ -17,14 +17,16 @@ export interface HttpForwarderOptions {
   readonly places: Places
   /** Told of every request at its end. Must not throw. */
   readonly onRequest: OnRequest
+  /** Told whether the target is reached: why not, '' when it is. */
+  readonly onTarget?: ((message: string) => void) | undefined
 }
 
 /** A forwarder that speaks to the target, and to nothing else, whatever the server asks for. */
 export function createHttpForwarder(options: HttpForwarderOptions): Forwarder {
-  const { target, protocol, places, onRequest } = options
+  const { target, protocol, places, onRequest, onTarget } = options
   const host = hostHeaderOf(options.hostHeader, target)
-  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, places, onRequest })
-  const pool = new Pool({ target, alpn: 'http/1.1', places, clock: systemClock })
+  if (protocol === 'h2c') return createHttp2Forwarder({ target, host, places, onRequest, onTarget })
+  const pool = new Pool({ target, alpn: 'http/1.1', places, clock: systemClock, onTarget })
   return {
     accept: (channel, open, last) => {
       if (open.kind === 'http') new Http1Exchange(channel, rewritten(open.head, host), last, pool, onRequest)

@@ -73,7 +73,7 @@ export class ResponseParser implements BodySink {
       let rest = chunk
       while (rest.length > 0) {
         if (this.state === 'head') rest = this.head(rest)
-        else if (this.state === 'complete') throw new BrokenAnswer('it sent bytes that belong to no answer')
+        else if (this.state === 'complete') throw invalid('bytes that belong to no response')
         else {
           rest = this.body.read(rest)
           if (this.body.isWhole) {
@@ -83,7 +83,7 @@ export class ResponseParser implements BodySink {
         }
       }
     } catch (error) {
-      throw error instanceof Http1Error ? new BrokenAnswer(error.message) : error
+      throw error instanceof Http1Error ? invalid(error.message) : error
     }
   }
 
@@ -92,7 +92,7 @@ export class ResponseParser implements BodySink {
     if (this.state === 'complete') return
     if (this.state === 'head' || !this.body.finish()) {
       throw new BrokenAnswer(
-        this.isUntouched ? 'it closed the connection without an answer' : 'it closed the connection within its answer',
+        `the target closed the connection ${this.isUntouched ? 'without a response' : 'before its response was complete'}`,
       )
     }
     this.complete(EMPTY)
@@ -111,7 +111,7 @@ export class ResponseParser implements BodySink {
   private head(chunk: Buffer): Buffer {
     // What cannot begin an answer need not be waited for.
     for (let at = 0; this.begun < BEGINNING.length && at < chunk.length; at++) {
-      if (chunk[at] !== BEGINNING[this.begun++]) throw new BrokenAnswer('it does not speak HTTP/1')
+      if (chunk[at] !== BEGINNING[this.begun++]) throw new BrokenAnswer('the target does not speak HTTP/1')
     }
     const text = this.section.read(chunk)
     if (text === undefined) return EMPTY
@@ -133,7 +133,7 @@ export class ResponseParser implements BodySink {
   private readHead(text: string): AnswerHead {
     const lineEnd = text.indexOf('\r\n')
     const match = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
-    if (match === null) throw new BrokenAnswer('its status line is malformed')
+    if (match === null) throw invalid('malformed status line')
     const status = Number(match[2])
     const isVersion10 = match[1] === '0'
     const fields = new FieldReader(lineEnd < 0 ? [] : readFields(text, lineEnd + 2, MAX_FIELDS))
@@ -159,12 +159,12 @@ export class ResponseParser implements BodySink {
   ): 'none' | 'length' | 'chunked' | 'until-close' {
     const { contentLength, coding } = fields
     if (coding !== undefined && contentLength >= 0) {
-      throw new BrokenAnswer('it has both Content-Length and Transfer-Encoding')
+      throw invalid('both Content-Length and Transfer-Encoding')
     }
     if (status < 200 || this.isHeadRequest || status === 204 || status === 304 || contentLength === 0) return 'none'
     const framing = coding !== undefined ? 'chunked' : contentLength > 0 ? 'length' : 'until-close'
     if (framing === 'chunked' && (isVersion10 || coding?.toLowerCase() !== 'chunked')) {
-      throw new BrokenAnswer('its Transfer-Encoding is not "chunked"')
+      throw invalid('its Transfer-Encoding is not "chunked"')
     }
     this.state = 'body'
     this.body.begin(framing, contentLength)
@@ -248,7 +248,8 @@ class FieldReader {
   }
 
   private setLength(value: string): void {
-    if (this.contentLength >= 0 || !/^\d{1,15}$/.test(value)) throw new BrokenAnswer('its Content-Length is malformed')
+    if (this.contentLength >= 0 || !/^\d{1,15}$/.test(value))
+      throw new BrokenAnswer('invalid Content-Length in the response')
     this.contentLength = Number(value)
   }
 
@@ -267,3 +268,7 @@ class FieldReader {
 }
 
 const NONE: ReadonlySet<string> = new Set()
+
+function invalid(why: string): BrokenAnswer {
+  return new BrokenAnswer(`invalid response from the target: ${why}`)
+}

@@ -16,11 +16,14 @@ export interface TcpForwarderOptions {
   readonly places: Places
   /** Told of every connection at its end. Must not throw. */
   readonly onRequest: OnRequest
+  /** Told whether the target is reached: why not, '' when it is. */
+  readonly onTarget?: ((message: string) => void) | undefined
 }
 
 /** A forwarder that connects to the target, and to nothing else, whatever the server asks for. */
-export function createTcpForwarder({ target, proxyProtocol, places, onRequest }: TcpForwarderOptions): Forwarder {
-  const dialer: Dialer = { target, alpn: '', places, clock: systemClock }
+export function createTcpForwarder(options: TcpForwarderOptions): Forwarder {
+  const { target, proxyProtocol, places, onRequest, onTarget } = options
+  const dialer: Dialer = { target, alpn: '', places, clock: systemClock, onTarget }
   return {
     accept: (channel, open) => {
       if (open.kind !== 'tcp') return

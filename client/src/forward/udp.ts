@@ -49,12 +49,14 @@ export interface UdpForwarderOptions {
   readonly resolve?: Resolve
   /** Told of every flow at its end. Must not throw. */
   readonly onRequest: OnRequest
+  /** Told whether the target is reached: why not, '' when it is. */
+  readonly onTarget?: ((message: string) => void) | undefined
 }
 
 /** A forwarder that sends to the target, and to nothing else, whatever the server asks for. */
 export function createUdpForwarder(options: UdpForwarderOptions): Forwarder {
-  const { target, isIntroduced, places, onRequest, clock = systemClock, resolve } = options
-  const context = { target, name: nameOf(target, clock, resolve), places, clock, flows: new Set<Flow>() }
+  const { target, isIntroduced, places, onRequest, onTarget, clock = systemClock, resolve } = options
+  const context = { target, name: nameOf(target, clock, resolve), places, clock, onTarget, flows: new Set<Flow>() }
   const stopLending = places.lend(() => giveUpQuietest(context.flows))
   return {
     accept: (channel, open) => {
@@ -79,6 +81,7 @@ interface FlowContext {
   readonly name: TargetName | undefined
   readonly places: Places
   readonly clock: Clock
+  readonly onTarget: ((message: string) => void) | undefined
   /** Those that have a place, the one that was silent longest first. */
   readonly flows: Set<Flow>
 }
@@ -262,6 +265,7 @@ class Flow implements ChannelHandler {
 
   private answer(datagram: Buffer): void {
     this.spoke()
+    if (!this.isAnswered) this.context.onTarget?.('')
     this.isAnswered = true
     this.tried = undefined
     if (!this.channel.sendDatagram(datagram)) this.record.dropped++
@@ -283,6 +287,7 @@ class Flow implements ChannelHandler {
     if (this.isAnswered) return
     if (this.hosts.length === 1) {
       this.isRefused = true
+      this.context.onTarget?.('nobody listens there')
       return
     }
     if (this.hostIndex > 0) {
@@ -301,7 +306,10 @@ class Flow implements ChannelHandler {
   /** To the next address, with what `waiting` has for it. */
   private moveOn(waiting: Buffer[]): void {
     this.hostIndex = (this.hostIndex + 1) % this.hosts.length
-    if (this.hostIndex === 0) this.isRefused = true
+    if (this.hostIndex === 0) {
+      this.isRefused = true
+      this.context.onTarget?.('nobody listens there')
+    }
     this.connectAnew(waiting)
   }
 

@@ -13,7 +13,7 @@ const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 const AFTERNOON = new Date(2026, 0, 1, 14, 5, 9).getTime()
 
 const APP: TunnelView = {
-  ...{ number: 1, kind: 'http', name: 'app', target: '127.0.0.1:3000', allow: [], fault: '', cure: '' },
+  ...{ number: 1, kind: 'http', name: 'app', target: '127.0.0.1:3000', allow: [], allowlists: [], fault: '', cure: '' },
   ...{ urls: ['https://app.localhost:8443'], waiting: [], requests: 1, requestsPerSecond: 0, open: 0 },
 }
 const SSH: TunnelView = {
@@ -77,7 +77,7 @@ test('of an HTTP tunnel: state, address, target, who may visit, and each request
 
 test('of a TCP tunnel: what is open with its peer, age and bytes, then what is over', () => {
   const view = viewOf({
-    tunnels: [{ ...SSH, allow: ['203.0.113.0/24', '2001:db8::/32'] }],
+    tunnels: [{ ...SSH, allowlists: [{ blocks: ['203.0.113.0/24', '2001:db8::/32'], more: 0 }] }],
     traffic: { open: 2, roundTripMs: 0 },
     opens: [open(2, '203.0.113.9:1024', 500), open(2, '[2001:db8::1]:50123')],
     openCount: 2,
@@ -175,7 +175,7 @@ test('no line is wider than the terminal and no more lines come than it has, wha
   const view = viewOf({
     tunnels: [
       { ...APP, fault: '東'.repeat(90), urls: [] },
-      { ...SSH, allow: ['203.0.113.0/24'] },
+      { ...SSH, allowlists: [{ blocks: ['203.0.113.0/24'], more: 5 }] },
     ],
     recent: Array.from({ length: 50 }, () => request({ path: `/${'x'.repeat(500)}`, fault: '東'.repeat(80) })),
     opens: Array.from({ length: 50 }, () => open(2, '[2001:db8:1234:5678:9abc:def0:1234:5678]:50123')),
@@ -194,7 +194,7 @@ test('a visitor cannot steer the terminal through the view', () => {
   const view = viewOf({
     ...{ server: HOSTILE, reason: HOSTILE, cure: HOSTILE, state: 'offline' },
     tunnels: [
-      { ...APP, urls: [HOSTILE], target: HOSTILE, name: HOSTILE, allow: [HOSTILE] },
+      { ...APP, urls: [HOSTILE], target: HOSTILE, name: HOSTILE, allowlists: [{ blocks: [HOSTILE], more: 0 }] },
       { ...APP, urls: [], target: HOSTILE, fault: HOSTILE, cure: HOSTILE },
     ],
     opens: [open(1, HOSTILE)],

@@ -1,7 +1,7 @@
 // What the live view shows, as lines of text: a pure function of the state and the size of the terminal.
 import type { LinkState, Stopping, Traffic, TunnelStanding } from '../tunnels/events.ts'
 import { countOf, countsOf } from './counts.ts'
-import { stopText } from './sentence.ts'
+import { stopText, visitorsText } from './sentence.ts'
 import { render, type Span, type Style, wrap } from './spans.ts'
 import { type TableView, tableLines } from './table.ts'
 import { cellsOf, formatBytes, formatDuration, safe } from './text.ts'
@@ -88,12 +88,12 @@ function stateLines(view: View): Span[][] {
 }
 
 function tunnelLines(tunnel: TunnelView, isAlone: boolean, hasRoom: boolean, columns: number): Span[][] {
-  const { target, allow, kind, requests, requestsPerSecond, open } = tunnel
+  const { target, allowlists, kind, requests, requestsPerSecond, open } = tunnel
   const own = isAlone ? '' : `  ${figures(countOf(requests, kind), requestsPerSecond, open)}`
   const lines: Span[][] = [...addressLines(tunnel, columns)]
   lines.push(...wrap([label('Target'), [safe(target)], [own, 'dim']], columns, LABEL_CELLS))
-  if (hasRoom || allow.length > 0) {
-    lines.push(...wrap([label('Visitors'), [visitorsText(allow)]], columns, LABEL_CELLS))
+  if (hasRoom || allowlists.length > 0) {
+    lines.push(...wrap([label('Visitors'), [visitorsText(allowlists)]], columns, LABEL_CELLS))
   }
   return lines
 }
@@ -117,11 +117,6 @@ function addressLines({ urls, waiting, fault, cure }: TunnelView, columns: numbe
     if (note !== '') lines.push(...wrap([label(''), [safe(note), 'yellow']], columns, LABEL_CELLS))
     return lines
   })
-}
-
-/** Who may visit, in words. */
-function visitorsText(allow: readonly string[]): string {
-  return allow.length === 0 ? 'everybody' : `only ${allow.map(safe).join(', ')}`
 }
 
 function label(text: string): Span {

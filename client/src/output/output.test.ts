@@ -6,7 +6,7 @@ import type { ClientEvent } from '../tunnels/events.ts'
 import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { Lines } from './lines.ts'
 import { Live } from './live.ts'
-import { sentence, troubleOf } from './sentence.ts'
+import { sentence, troubleOf, visitorsText } from './sentence.ts'
 import { cellsOf, clip, formatBytes, formatDuration, safe, safeOctets } from './text.ts'
 
 const HOSTILE_PATH = '/\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\x7f\xe9'
@@ -74,6 +74,23 @@ test('every event has a sentence that steers nothing', () => {
   assert.equal(
     sentence({ event: 'error', code: 'name-taken', message: 'app is taken', cure: 'take another' }),
     'error: app is taken (name-taken)\n  to do: take another',
+  )
+})
+
+test('who may visit is told in words', () => {
+  const [list, other] = [
+    { blocks: ['203.0.113.0/24', '2001:db8::/32'], more: 0 },
+    { blocks: ['203.0.113.7'], more: 3 },
+  ] as const
+  assert.deepEqual(
+    [[], [list], [other], [list, { ...other, more: 1 }], [list, { blocks: [], more: 0 }]].map(visitorsText),
+    [
+      'everybody',
+      'only 203.0.113.0/24, 2001:db8::/32',
+      'only 203.0.113.7 and 3 more blocks',
+      'only 203.0.113.0/24, 2001:db8::/32; of those only 203.0.113.7 and 1 more block',
+      'nobody',
+    ],
   )
 })
 

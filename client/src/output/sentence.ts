@@ -1,6 +1,7 @@
 // Events in words, one line each.
-import type { ClientEvent, Stopping } from '../tunnels/events.ts'
+import type { Allowlist, ClientEvent, Stopping } from '../tunnels/events.ts'
 import type { RequestRecord } from '../tunnels/requests.ts'
+import { plural } from './counts.ts'
 import { formatDuration, safe } from './text.ts'
 
 /** Safe to print. Errors have a second line with the cure. */
@@ -15,7 +16,9 @@ export function sentence(event: ClientEvent): string {
     case 'connected':
       return safe(`connected to ${event.server}`)
     case 'online':
-      return safe(`online: ${event.urls.join(' ')} -> ${event.target}`)
+      return safe(
+        `online: ${event.urls.join(' ')} -> ${event.target}${event.allowlists?.length ? `, for ${visitorsText(event.allowlists)}` : ''}`,
+      )
     case 'added':
       return safe(`added: ${event.kind} -> ${event.target}`)
     case 'removed':
@@ -47,6 +50,17 @@ export function sentence(event: ClientEvent): string {
 
 function cureLine(cure: string): string {
   return cure === '' ? '' : `\n  to do: ${safe(cure)}`
+}
+
+/** Who may visit, in words: `everybody`, `nobody`, `only 203.0.113.0/24 and 3 more blocks`. */
+export function visitorsText(allowlists: readonly Allowlist[]): string {
+  if (allowlists.length === 0) return 'everybody'
+  if (allowlists.some(({ blocks, more }) => blocks.length + more === 0)) return 'nobody'
+  const lists = allowlists.map(({ blocks, more }) => {
+    const rest = more === 0 ? '' : ` and ${plural(more, 'more block')}`
+    return safe(blocks.join(', ')) + rest
+  })
+  return `only ${lists.join('; of those only ')}`
 }
 
 /** What a user who waits for the end wants to know. */

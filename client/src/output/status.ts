@@ -3,7 +3,7 @@ import type { Outlet } from '../../../launch/outlet.ts'
 import type { ProcessSnapshot, Status, TunnelSnapshot } from '../tunnels/events.ts'
 import { countOf } from './counts.ts'
 import { STATE_STYLE } from './frame.ts'
-import { stopText } from './sentence.ts'
+import { stopText, visitorsText } from './sentence.ts'
 import { render, type Span, wrap } from './spans.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
 
@@ -72,7 +72,7 @@ function objects(status: Status): Record<string, unknown>[] {
   if (status.kind === 'silent') return [{ event: 'silent', pid: status.pid }]
   const { pid, server, state, tunnels } = status.snapshot
   const reason = reasonOf(status.snapshot)
-  return tunnels.map(({ name, fault, ...tunnel }) => ({
+  return tunnels.map(({ name, fault, allow: _said, ...tunnel }) => ({
     event: 'tunnel',
     tunnel: name,
     state: fault === '' ? state : 'down',
@@ -110,7 +110,7 @@ function processLines(snapshot: ProcessSnapshot): Span[][] {
 }
 
 function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
-  const { urls, waiting, target, allow, fault, cure, requests, open, bytesIn, bytesOut, kind } = tunnel
+  const { urls, waiting, target, allowlists, fault, cure, requests, open, bytesIn, bytesOut, kind } = tunnel
   const waits = waiting.map(({ url, reason }): Span[] => [
     [`  ${safe(url)}`, 'bold'],
     [`  reserved, but ${safe(reason)}`, 'yellow'],
@@ -121,7 +121,7 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
     const toDo: Span[][] = cure === '' ? [] : [[[`  to do: ${safe(cure)}`, 'yellow']]]
     return [[[`  ${kind} to ${safe(target)}`], why], ...toDo]
   }
-  const who = allow.length === 0 ? '' : `, only for ${allow.map(safe).join(', ')}`
+  const who = allowlists.length === 0 ? '' : `, for ${visitorsText(allowlists)}`
   const lines = urls.map((url, index) => {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]

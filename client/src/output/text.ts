@@ -72,7 +72,8 @@ function widthOf(character: string): number {
 
 /** The address of `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
 export function addressOf(visitor: string): string {
-  return visitor.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+  const end = visitor.lastIndexOf(':')
+  return visitor.startsWith('[') ? visitor.slice(1, end - 1) : visitor.slice(0, end < 0 ? undefined : end)
 }
 
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -87,7 +87,7 @@ class Call implements Line {
   private stream: ClientDuplexStream<Buffer, Buffer> | undefined
   private phase: 'connecting' | 'greeting' | 'open' | 'over' = 'connecting'
   private timer: Timer | undefined
-  /** Of an address where nobody listens; the next one was tried. */
+  /** Of an address that refused the connection; the next one was tried. */
   private refusal: Failure | undefined
   private stopWidening = () => {}
 

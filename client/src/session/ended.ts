@@ -22,10 +22,12 @@ export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: En
       if (!isConnecting) return lost(ended.details, cause)
       // What grpc-js says itself of a message that it does not take.
       if (ended.details.startsWith('Received message')) {
-        return new Failure('protocol', `${name} answers hello with what is no welcome: ${ended.details}`, { cause })
+        return new Failure('protocol', `${name} answered the handshake with something else: ${ended.details}`, {
+          cause,
+        })
       }
       return new Failure('limited', `${server.base} limits this address: ${ended.details}`, {
-        cure: 'wait a minute; too many wrong tokens came from here',
+        cure: 'wait a minute; too many wrong tokens came from this address',
         cause,
       })
     case 'FAILED_PRECONDITION':

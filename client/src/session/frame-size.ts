@@ -6,7 +6,7 @@ const STREAM_CREATED = 'http2.client.stream.created'
 
 /**
  * Waits for the call with this path and authorization to begin on its connection, then announces `frameBytes` there and
- * calls `begun`. The authorization is known to nobody else, so no other HTTP/2 connection of the process is touched.
+ * calls `begun`. No other code knows the authorization, so no other HTTP/2 connection of the process is touched.
  * Returns what stops the waiting.
  */
 export function widenFrames(path: string, authorization: string, frameBytes: number, begun: () => void): () => void {

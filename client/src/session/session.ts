@@ -17,10 +17,15 @@ import {
 } from '@pbt/proto'
 import {
   CloseTunnelSchema,
+  Feature,
   GoodbyeSchema,
+  type NewToken,
   OpenTunnelSchema,
   Reason,
   type ResumeSchema,
+  TargetHealth_State,
+  TargetHealthSchema,
+  TokenTakenSchema,
   TunnelKind,
   type TunnelOpened,
   type Welcome,
@@ -32,12 +37,13 @@ import type { Line } from './dial.ts'
 export const OPEN_MS = 10_000
 /** No server keeps a session longer; beyond 2^31 a timer of Node would be over at once. */
 const MAX_GRACE_MS = 600_000
-/** The server may tell this many new tokens in a session: each is written to disk. */
+/** The server may tell this many new tokens at once, and one an hour in the long run: each is written to disk. */
 const MAX_NEW_TOKENS = 16
+const NEW_TOKENS_A_SECOND = 1 / 3_600
 /** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
 const MAX_NEWS = 256
 const NEWS_A_SECOND = 1
-/** How long visitors may still come for a tunnel that was closed: those who were on their way when the server heard of it. */
+/** How long visitors may still come for a tunnel that was closed: those that were on their way. */
 const LATE_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
@@ -74,6 +80,15 @@ export interface TunnelPlan {
   readonly forwarder: Forwarder
 }
 
+/** What visitors met at a target last. */
+export interface TargetSeen {
+  readonly isAnswering: boolean
+  /** For so long. */
+  readonly sinceMs: number
+  /** Why it does not answer. */
+  readonly message: string
+}
+
 export interface TunnelEnd {
   readonly code: ErrorCode
   readonly message: string
@@ -88,7 +103,10 @@ export interface SessionEvents {
   onOpened(session: Session, plan: TunnelPlan, opened: TunnelOpened): void
   onRefused(session: Session, plan: TunnelPlan, end: TunnelEnd): void
   onClosed(session: Session, plan: TunnelPlan, end: TunnelEnd): void
-  onNewToken(token: string): void
+  /** Tells why the token will not be there after a restart, '' when it will. */
+  onNewToken(token: string): string
+  /** The owner starts a tunnel again that was ended. */
+  onStart(session: Session, name: string): void
   onGoAway(
     session: Session,
     goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number },
@@ -108,20 +126,23 @@ export class Session {
   private readonly events: SessionEvents
   /** Tunnels that were asked for and neither refused nor closed, by their numbers. */
   private readonly tunnels = new Map<number, TunnelPlan>()
-  /** Tunnels that were closed here a moment ago. */
+  /** Tunnels that were closed a moment ago, by either end. */
   private readonly late = new Map<TunnelPlan, Timer>()
   /** Tunnels that the server has not answered for. */
   private readonly asked = new Set<number>()
   /** Changes of tunnels that the server tells. */
   private readonly news: Allowance
   private timer: Timer | undefined
-  private newTokens = 0
+  private readonly newTokens: Allowance
+  /** Whether the server knows that the newest token was taken. */
+  private isTokenKnown = () => true
 
   constructor(welcome: Welcome, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.clock = clock
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
+    this.newTokens = new Allowance(clock, MAX_NEW_TOKENS, NEW_TOKENS_A_SECOND)
     this.events = events
     this.mux = new Mux({
       role: 'client',
@@ -159,6 +180,11 @@ export class Session {
     return this.mux.underWay
   }
 
+  /** A newer token was taken a moment ago, and the server may not know it yet: it may end the session with the old one. */
+  get hasNewToken(): boolean {
+    return !this.isTokenKnown()
+  }
+
   /** What proves to the server that this is the same session. */
   get resume(): MessageInitShape<typeof ResumeSchema> {
     return { sessionId: this.welcome.sessionId, secret: this.welcome.secret, received: BigInt(this.mux.received) }
@@ -169,19 +195,21 @@ export class Session {
     this.mux.receive(batch)
   }
 
-  /** The first link. Asks for the tunnels. */
-  begin(line: Line, plans: Iterable<TunnelPlan>): void {
+  /** The first link. The tunnels are asked for next. */
+  begin(line: Line): void {
     this.mux.attach(line.link, 0)
-    for (const plan of plans) this.ask(plan)
   }
 
-  /** Asks for a tunnel, also again after it was refused. Without a link the next one carries it. */
-  ask(plan: TunnelPlan): void {
+  /**
+   * Asks for a tunnel, also again after it was refused. Without a link the next one carries it. `ownerAsked`: a person wants it just now,
+   * which lifts what the owner said before.
+   */
+  ask(plan: TunnelPlan, ownerAsked: boolean): void {
     this.tunnels.set(plan.number, plan)
     this.asked.add(plan.number)
     const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs, replyFactor } = plan
     const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs, replyFactor }
-    const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ...wishes })
+    const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ownerAsked, ...wishes })
     this.mux.sendSessionFrame({ case: 'openTunnel', value })
     if (this.mux.isAttached) this.expectAnswers()
   }
@@ -202,6 +230,15 @@ export class Session {
     })
   }
 
+  /** Tells the server how a target is; nothing where that does not want to know, or the tunnel is not open. */
+  tellHealth(tunnel: number, { isAnswering, sinceMs, message }: TargetSeen): void {
+    if (!this.tunnels.has(tunnel) || this.asked.has(tunnel)) return
+    if (!this.welcome.features.includes(Feature.TARGET_HEALTH)) return
+    const state = isAnswering ? TargetHealth_State.ANSWERS : TargetHealth_State.REFUSES
+    const value = create(TargetHealthSchema, { tunnel, state, sinceMs: BigInt(Math.round(sinceMs)), message })
+    this.mux.sendSessionFrame({ case: 'targetHealth', value })
+  }
+
   /** No more visitors for all tunnels: what is under way goes on. */
   closeTunnels(): void {
     for (const number of [...this.tunnels.keys()]) this.closeTunnel(number)
@@ -214,11 +251,7 @@ export class Session {
   closeTunnel(tunnel: number): void {
     const plan = this.tunnels.get(tunnel)
     if (plan === undefined) return
-    this.tunnels.delete(tunnel)
-    this.late.set(
-      plan,
-      this.clock.after(LATE_MS, () => this.late.delete(plan)),
-    )
+    this.retire(plan)
     this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
     this.answered(tunnel)
   }
@@ -255,6 +288,16 @@ export class Session {
     else plan.forwarder.accept(channel, open, last)
   }
 
+  /** It is closed; visitors may be on their way, since what is small overtakes them. */
+  private retire(plan: TunnelPlan): void {
+    this.tunnels.delete(plan.number)
+    this.late.get(plan)?.clear()
+    this.late.set(
+      plan,
+      this.clock.after(LATE_MS, () => this.late.delete(plan)),
+    )
+  }
+
   private planOf(tunnel: number): TunnelPlan | undefined {
     const plan = this.tunnels.get(tunnel)
     if (plan !== undefined || this.late.size === 0) return plan
@@ -268,7 +311,7 @@ export class Session {
     return true
   }
 
-  /** Whether the server may say it of itself: what nobody waits for would only fill the terminal. */
+  /** Whether the server may send it unasked: an answer that was not asked for would only fill the terminal. */
   private isExpectable(name: 'tunnelOpened' | 'tunnelRefused' | 'tunnelClosed'): boolean {
     return name === 'tunnelClosed' || (name === 'tunnelOpened' && this.news.spend(1))
   }
@@ -285,22 +328,39 @@ export class Session {
           this.events.onOpened(this, plan, frame.value)
           return
         }
-        this.tunnels.delete(plan.number)
-        if (frame.case === 'tunnelRefused') this.events.onRefused(this, plan, endOf(frame.value))
-        else this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
+        if (frame.case === 'tunnelRefused') {
+          this.tunnels.delete(plan.number)
+          this.events.onRefused(this, plan, endOf(frame.value))
+          return
+        }
+        this.retire(plan)
+        this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
         return
       }
       case 'newToken':
-        if (++this.newTokens > MAX_NEW_TOKENS) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
-        // The next dial would fail on it, and for ever after a restart.
-        if (!isTokenLike(frame.value.token)) throw new PbtError('protocol', 'the new token is none')
-        this.events.onNewToken(frame.value.token)
+        this.newToken(frame.value)
+        return
+      case 'startTunnel':
+        if (this.news.spend(1)) this.events.onStart(this, frame.value.name)
         return
       case 'openTunnel':
       case 'closeTunnel':
       case 'goodbye':
+      case 'tokenTaken':
+      case 'targetHealth':
         return // only a client sends these
     }
+  }
+
+  private newToken({ token, id }: NewToken): void {
+    if (!this.newTokens.spend(1)) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
+    // The next dial would fail on it, and for ever after a restart.
+    if (!isTokenLike(token)) throw new PbtError('protocol', 'the new token is none')
+    const notStored = this.events.onNewToken(token)
+    this.isTokenKnown = () => false
+    // A server of version 1.0 gives none a number.
+    if (id > 0n) this.mux.sendSessionFrame({ case: 'tokenTaken', value: create(TokenTakenSchema, { id, notStored }) })
+    this.isTokenKnown = this.mux.watchTaken()
   }
 }
 

@@ -27,6 +27,7 @@ test('a tunnel is asked for and online with what the server gave it', () => {
       kind: 'http',
       urls: ['https://app.localhost:8443'],
       target: '127.0.0.1:3000',
+      allowlists: undefined,
     },
   ])
 })
@@ -206,7 +207,7 @@ test('a tunnel closed by hand is told and not opened again', async () => {
   closed(run.call(0), 'killed')
   run.clock.advance(10)
   assert.deepEqual(run.events.at(-1), { event: 'closed', number: 1, tunnel: 'app', code: 'killed', reason: 'by hand' })
-  assert.equal(await exitCodeOf(run), 1)
+  assert.equal(await exitCodeOf(run), 5)
   assert.equal(run.dials(), 1)
 })
 

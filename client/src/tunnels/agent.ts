@@ -1,6 +1,6 @@
 // Keeps a session with the server alive for ever: dials, resumes, begins anew, and knows when to give up.
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { type Clock, type ErrorCode, PROTOCOL_MAJOR, PROTOCOL_MINOR, type Timer } from '@pbt/proto'
+import type { Clock, ErrorCode, Timer } from '@pbt/proto'
 import type { HelloSchema, Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
 import type { Line, LineEvents } from '../session/dial.ts'
@@ -8,8 +8,9 @@ import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../ses
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import { Drains } from './drains.ts'
 import type { ClientEvent, OpenChannel, Traffic, TunnelTraffic } from './events.ts'
-import type { Identity } from './identity.ts'
+import { helloOf, type Identity } from './identity.ts'
 import { STOP_MS, whenIdle } from './idle.ts'
+import { TargetHealths } from './target-health.ts'
 import { openOf, TrafficSums } from './traffic-sums.ts'
 import { TunnelSet } from './tunnel-set.ts'
 
@@ -25,10 +26,15 @@ export interface AgentOptions {
   readonly identity: Identity
   /** Those to begin with. */
   readonly tunnels: readonly TunnelPlan[]
+  /** A person has asked for those to begin with just now; else something that restarts programs has started this one. */
+  readonly isAskedByOwner: boolean
+  /** Tunnels that the owner ends on the server are kept, and opened again when they are started there. */
+  readonly keepsEnded?: boolean
   /** Begins a line; calls its events later, never before it returns. */
   readonly dial: (hello: MessageInitShape<typeof HelloSchema>, events: LineEvents) => Line
   readonly onEvent: (event: ClientEvent) => void
-  readonly onNewToken: (token: string) => void
+  /** Tells why the token will not be there after a restart, '' when it will. */
+  readonly onNewToken: (token: string) => string
 }
 
 /** `kept`: a session without a link, to be resumed. Timers belong to the state and end with it. */
@@ -50,6 +56,7 @@ export class Agent {
   private readonly tunnels: TunnelSet
   private readonly drains: Drains
   private readonly sums = new TrafficSums()
+  private readonly healths: TargetHealths
   private state: State = { name: 'idle' }
   private isOffline = false
   private hasConnected = false
@@ -58,7 +65,9 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.options = options
     this.backoff = new Backoff(options.random)
-    this.tunnels = new TunnelSet(options)
+    const { clock, keepsEnded = false } = options
+    this.tunnels = new TunnelSet({ ...options, keepsEnded })
+    this.healths = new TargetHealths({ clock, tell: (tunnel, health) => this.session?.tellHealth(tunnel, health) })
     this.drains = new Drains(options.clock, session => this.endSession(session, 'link-lost', 'the server went down'))
     this.finished = new Promise(resolve => {
       this.resolve = resolve
@@ -88,23 +97,29 @@ export class Agent {
 
   /**
    * One more tunnel, while the others go on; without a link it comes with the next one. The plan's number must be new. Nothing
-   * when the agent is ending.
+   * when the agent is ending. `isAskedByOwner`: a person asks for it just now.
    */
-  open(plan: TunnelPlan): void {
+  open(plan: TunnelPlan, isAskedByOwner = true): void {
     if (this.isEnding) {
       plan.forwarder.close()
       return
     }
-    this.tunnels.add(plan)
-    this.session?.ask(plan)
+    this.tunnels.add(plan, isAskedByOwner)
+    this.session?.ask(plan, isAskedByOwner)
+  }
+
+  /** A visitor's connection reached the target of this tunnel, or did not: `message` says why, '' when it did. */
+  targetSeen(number: number, message: string): void {
+    if (!this.isEnding) this.healths.saw(number, message)
   }
 
   /**
    * Takes a tunnel away: no new visitors, what is under way goes on, and so do the other tunnels. Without a link the server
-   * hears of it on the next one. Nothing when there is no such tunnel.
+   * is told on the next one. Nothing when there is no such tunnel.
    */
   close(number: number): void {
     if (this.isEnding || !this.tunnels.remove(number)) return
+    this.healths.forget(number)
     for (const session of this.sessions()) session.closeTunnel(number)
   }
 
@@ -156,30 +171,21 @@ export class Agent {
   }
 
   private dial(kept: Session | undefined): void {
-    const { clock, dial, identity } = this.options
+    const { clock, dial, identity, keepsEnded = false } = this.options
     let attached: Session | undefined
-    const line = dial(
-      {
-        major: PROTOCOL_MAJOR,
-        minor: PROTOCOL_MINOR,
-        ...identity,
-        generation: BigInt(identity.generation),
-        resume: kept?.isOver === false ? kept.resume : undefined,
+    const line = dial(helloOf(identity, keepsEnded, kept?.isOver === false ? kept.resume : undefined), {
+      onWelcome: (welcome, line) => {
+        attached = this.attach(welcome, line, kept)
+        if (attached === undefined) return
+        // Success after the start: the first loss is tried at once. Later ones have to be stable before.
+        if (!this.hasConnected) this.backoff.reset()
+        this.hasConnected = true
+        const timer = clock.after(STABLE_MS, () => this.backoff.reset())
+        this.enter({ name: 'linked', session: attached, line, timer })
       },
-      {
-        onWelcome: (welcome, line) => {
-          attached = this.attach(welcome, line, kept)
-          if (attached === undefined) return
-          // Success after the start: the first loss is tried at once. Later ones have to be stable before.
-          if (!this.hasConnected) this.backoff.reset()
-          this.hasConnected = true
-          const timer = clock.after(STABLE_MS, () => this.backoff.reset())
-          this.enter({ name: 'linked', session: attached, line, timer })
-        },
-        onBatch: batch => attached?.receive(batch),
-        onOver: failure => this.lineOver(line, failure),
-      },
-    )
+      onBatch: batch => attached?.receive(batch),
+      onOver: failure => this.lineOver(line, failure),
+    })
     this.enter({ name: 'dialling', kept, line })
   }
 
@@ -188,7 +194,8 @@ export class Agent {
     if (!welcome.resumed) {
       this.endSession(kept, 'link-lost', 'the server no longer has the session')
       const session = new Session(welcome, this.options.clock, this.sessionEvents)
-      session.begin(line, this.tunnels.plans)
+      session.begin(line)
+      for (const plan of this.tunnels.plans) session.ask(plan, this.tunnels.isAskedByOwner(plan))
       this.isOffline = false
       this.options.onEvent({ event: 'connected', server: this.options.server })
       return session
@@ -250,21 +257,29 @@ export class Agent {
 
   private readonly sessionEvents: SessionEvents = {
     onOpened: (session, plan, opened) => {
-      if (this.isCurrent(session)) this.tunnels.opened(plan, opened)
+      if (!this.isCurrent(session)) return
+      this.tunnels.opened(plan, opened)
+      this.healths.opened(plan.number)
     },
     onRefused: (session, plan, end) => {
       if (!this.isCurrent(session)) return
       this.tunnels.refused(plan, end, () => {
-        if (!session.isOver && !this.drains.has(session)) session.ask(plan)
+        if (!session.isOver && !this.drains.has(session)) session.ask(plan, this.tunnels.isAskedByOwner(plan))
       })
       if (this.tunnels.isEmpty) this.leave(end.message, exitCodeOf(end.code))
     },
     onClosed: (session, plan, end) => {
       if (!this.isCurrent(session)) return
       this.tunnels.closed(plan, end.code, end.message)
-      if (this.tunnels.isEmpty) this.leave(end.message, EXIT.failed)
+      this.healths.forget(plan.number)
+      if (this.tunnels.isEmpty) this.leave(end.message, end.code === 'killed' ? EXIT.killed : EXIT.failed)
     },
     onNewToken: token => this.options.onNewToken(token),
+    onStart: (session, name) => {
+      if (!this.isCurrent(session)) return
+      const plan = this.tunnels.restart(name)
+      if (plan !== undefined) session.ask(plan, true)
+    },
     onGoAway: (session, { code, message, reconnect, reconnectAfterMs }) => {
       const { state } = this
       if (state.name !== 'linked' || state.session !== session) return
@@ -272,15 +287,15 @@ export class Agent {
       if (reconnect) this.drain(session, state.line, failure, reconnectAfterMs)
       else if (code === 'killed' || code === 'replaced') {
         for (const plan of [...this.tunnels.plans]) this.tunnels.closed(plan, code, failure.message)
-        this.finish(EXIT.failed)
-      } else if (isWorthRetrying(code)) this.breakSession(failure)
+        this.finish(code === 'killed' ? EXIT.killed : EXIT.failed)
+      } else if (isWorthRetrying(code) || (code === 'token-revoked' && session.hasNewToken)) this.breakSession(failure)
       else this.fail(failure)
     },
     onSilent: session => {
       const { state } = this
       if (state.name === 'linked' && state.session === session) {
         state.line.hangUp()
-        this.suspend(session, new Failure('silent', 'the server said nothing for 15 s'))
+        this.suspend(session, new Failure('silent', 'the server did not respond for 15 s'))
       } else this.drains.drained(session)
     },
     onBroken: (session, error) => {
@@ -306,7 +321,7 @@ export class Agent {
 
   /**
    * The server goes down: a new session is sought elsewhere, and the old link serves until the server closes it. Nothing
-   * in flight does not mean that nobody asks any more: visitors are on its connections still.
+   * in flight does not mean that no more requests come: visitors are on its connections still.
    */
   private drain(session: Session, line: Line, failure: Failure, reconnectAfterMs: number): void {
     this.drains.add(session, line)
@@ -344,6 +359,7 @@ export class Agent {
     this.endSession(session, 'shutdown', 'pbt ends')
     if ('line' in state) state.line.hangUp()
     this.drains.close()
+    this.healths.end()
     this.tunnels.end()
     this.resolve(exitCode)
   }

@@ -7,7 +7,16 @@ export type ClientEvent =
   /** `replaced`: the server whose token was stored before, if it was another one. */
   | { event: 'stored'; server: string; replaced?: string | undefined }
   | { event: 'connected'; server: string }
-  | { event: 'online'; number: number; tunnel: string; kind: ChannelKind; urls: readonly string[]; target: string }
+  | {
+      event: 'online'
+      number: number
+      tunnel: string
+      kind: ChannelKind
+      urls: readonly string[]
+      target: string
+      /** Who may visit: every one of these has to let a visitor in. Undefined: the server does not say. */
+      allowlists?: readonly Allowlist[] | undefined
+    }
   /** One of the tunnel's addresses is kept for it and does not serve yet. */
   | { event: 'waiting'; number: number; tunnel: string; url: string; target: string; reason: string; cure: string }
   /** A tunnel was added to the others, or taken away from them, while they run. */
@@ -30,6 +39,12 @@ export type ClientEvent =
       target?: string
       retrying?: boolean
     }
+
+/** Addresses and blocks that may visit, the first of them, and how many more there are; none of both: nobody may visit. */
+export interface Allowlist {
+  readonly blocks: readonly string[]
+  readonly more: number
+}
 
 /** Until the process ends: what is under way, and how long it may take. */
 export interface Stopping {
@@ -87,6 +102,8 @@ export interface TunnelStanding extends TunnelAsked {
   readonly name: string
   /** Its public addresses, none until it was online and after it was refused or ended. */
   readonly urls: readonly string[]
+  /** Who may visit: every one of these has to let a visitor in; none: everybody may. The command's until the server has told. */
+  readonly allowlists: readonly Allowlist[]
   /** Addresses that are kept for it and do not serve yet, with what to do. */
   readonly waiting: readonly WaitingAddress[]
   /** Why it was refused or is over, '' when neither. */

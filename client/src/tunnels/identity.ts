@@ -1,5 +1,8 @@
 // Who a process is for the server, over restarts of the same command and whatever tunnels come and go meanwhile.
 import { createHash } from 'node:crypto'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import { Feature, type HelloSchema, type ResumeSchema } from '@pbt/proto/tunnel/v1'
 import type { TunnelPlan } from '../session/session.ts'
 
 /** Who this process is for the server; `proto/README.md` says what each is for. */
@@ -9,6 +12,22 @@ export interface Identity {
   readonly clientId: string
   readonly generation: number
   readonly label: string
+}
+
+/** How it introduces itself. `keepsEnded`: tunnels that the owner ends are kept. `resume`: of the session that is to go on. */
+export function helloOf(
+  identity: Identity,
+  keepsEnded: boolean,
+  resume: MessageInitShape<typeof ResumeSchema> | undefined,
+): MessageInitShape<typeof HelloSchema> {
+  return {
+    major: PROTOCOL_MAJOR,
+    minor: PROTOCOL_MINOR,
+    ...identity,
+    generation: BigInt(identity.generation),
+    resume,
+    features: [Feature.OWNER_ASKED, Feature.TOKEN_TAKEN, ...(keepsEnded ? [Feature.START_TUNNEL] : [])],
+  }
 }
 
 /** What makes a restart of a command the same command. */

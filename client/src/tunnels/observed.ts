@@ -1,4 +1,4 @@
-// What a process that holds tunnels can tell of itself at any moment.
+// The state of a process that holds tunnels, for a snapshot at any moment.
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent, ProcessSnapshot, Running, TunnelTraffic } from './events.ts'
 import { Standing } from './standing.ts'

@@ -12,6 +12,8 @@ export interface VisitEvents {
   opened(tunnel: number, kind: ChannelKind, visitor: string): void
   /** A request, connection or flow is over. */
   over(tunnel: number, record: RequestRecord): void
+  /** A connection reached the target, or did not: `message` says why, '' when it did. */
+  targetSeen(tunnel: number, message: string): void
 }
 
 /** All tunnels of a process, also those that are added later: no number is given twice. */
@@ -27,7 +29,11 @@ export class PlanMaker {
   make(makePlan: MakePlan): TunnelPlan {
     const { events } = this
     const number = ++this.last
-    const plan = makePlan(number, this.places, record => events.over(number, record))
+    const told = {
+      onRequest: (record: RequestRecord) => events.over(number, record),
+      onTarget: (message: string) => events.targetSeen(number, message),
+    }
+    const plan = makePlan(number, this.places, told)
     const { forwarder, kind } = plan
     if (kind === 'http') return plan
     const accept: Forwarder['accept'] = (channel, open, last) => {

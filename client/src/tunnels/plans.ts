@@ -10,8 +10,14 @@ import { createTcpForwarder } from '../forward/tcp.ts'
 import { createUdpForwarder } from '../forward/udp.ts'
 import type { TunnelPlan } from '../session/session.ts'
 
-/** A plan, made once its number is known, where its sockets are counted and who is told of its requests. */
-export type MakePlan = (number: number, places: Places, onRequest: OnRequest) => TunnelPlan
+/** Who is told of what visitors do, and of whether their connections reach the target: why not, '' when they do. */
+export interface PlanEvents {
+  readonly onRequest: OnRequest
+  readonly onTarget: (message: string) => void
+}
+
+/** A plan, made once its number is known, where its sockets are counted and who is told of what happens. */
+export type MakePlan = (number: number, places: Places, events: PlanEvents) => TunnelPlan
 
 export interface CommonOptions {
   readonly target: string
@@ -44,7 +50,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
     })
   }
   const wishes = { ...common(options), domains: options.domain ?? [] }
-  return (number, places, onRequest) => ({
+  return (number, places, events) => ({
     ...wishes,
     number,
     kind: 'http',
@@ -54,7 +60,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
       hostHeader,
       protocol: targetProtocol,
       places,
-      onRequest,
+      ...events,
     }),
   })
 }
@@ -66,12 +72,12 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
     throw new Failure('usage', `--proxy-protocol "${proxyProtocol}" is not known`, { cure: 'give v1 or v2' })
   }
   const wishes = { ...common(options), port: portOf(options.reservePort) }
-  return (number, places, onRequest) => ({
+  return (number, places, events) => ({
     ...wishes,
     number,
     kind: 'tcp',
     target: target.label,
-    forwarder: createTcpForwarder({ target, proxyProtocol, places, onRequest }),
+    forwarder: createTcpForwarder({ target, proxyProtocol, places, ...events }),
   })
 }
 
@@ -92,12 +98,12 @@ export function udpPlan(options: UdpPlanOptions): MakePlan {
   const idleTimeoutMs = durationOf(options.idleTimeout)
   const replyFactor = factorOf(options.replyFactor)
   const wishes = { ...common(options), port: portOf(options.reservePort), idleTimeoutMs, replyFactor }
-  return (number, places, onRequest) => ({
+  return (number, places, events) => ({
     ...wishes,
     number,
     kind: 'udp',
     target: target.label,
-    forwarder: createUdpForwarder({ target, isIntroduced: proxyProtocol !== undefined, places, onRequest }),
+    forwarder: createUdpForwarder({ target, isIntroduced: proxyProtocol !== undefined, places, ...events }),
   })
 }
 
@@ -133,7 +139,7 @@ function portOf(text: string | undefined): number {
   if (text === undefined) return 0
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Failure('usage', `"${text}" is no port to reserve`, { cure: 'give a number from 1 to 65535' })
+  throw new Failure('usage', `"${text}" is not a port that can be reserved`, { cure: 'give a number from 1 to 65535' })
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }

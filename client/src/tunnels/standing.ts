@@ -37,7 +37,10 @@ export class Standing {
         this.enter('online', '')
         break
       case 'online':
-        this.change(event.number, { name: event.tunnel, urls: event.urls, waiting: [], ...NO_FAULT })
+        this.change(event.number, {
+          ...{ name: event.tunnel, urls: event.urls, waiting: [], ...NO_FAULT },
+          ...(event.allowlists === undefined ? {} : { allowlists: event.allowlists }),
+        })
         break
       case 'added':
         this.add(event)
@@ -73,7 +76,9 @@ export class Standing {
   }
 
   private add({ number, kind, target, allow }: TunnelAsked): void {
-    this.byNumber.set(number, { number, kind, target, allow, name: '', urls: [], waiting: [], ...NO_FAULT })
+    const allowlists = allow.length === 0 ? [] : [{ blocks: allow, more: 0 }]
+    const asked = { number, kind, target, allow, allowlists }
+    this.byNumber.set(number, { ...asked, name: '', urls: [], waiting: [], ...NO_FAULT })
   }
 
   private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {

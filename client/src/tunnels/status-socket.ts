@@ -1,5 +1,5 @@
-// How processes of this machine that hold tunnels tell of themselves: each has a socket that gives one snapshot to whoever
-// connects, in a directory that only the owner can enter.
+// How processes of this machine that hold tunnels report their state: each has a socket that sends one snapshot to every
+// connection, in a directory that only the owner can enter.
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -81,7 +81,7 @@ function ask(path: string, pid: number): Promise<Status | undefined> {
     })
     socket.on('error', error => {
       clearTimeout(deadline)
-      // Nobody listens: the process was killed and could not take its socket away.
+      // The process was killed and could not remove its socket.
       const code = codeOf(error)
       if (code === 'ECONNREFUSED') rmSync(path, { force: true })
       resolve(code === 'ECONNREFUSED' || code === 'ENOENT' ? undefined : { kind: 'silent', pid })
@@ -100,7 +100,7 @@ function statusOf(text: string): Status | undefined {
     const isWhole = Array.isArray(snapshot?.tunnels) && snapshot.traffic !== undefined && snapshot.state !== undefined
     if (!isWhole) return undefined
     const { tunnels, ...rest } = snapshot as ProcessSnapshot
-    const missing = { waiting: [], allow: [], fault: '', cure: '' }
+    const missing = { waiting: [], allowlists: [], fault: '', cure: '' }
     return { kind: 'answered', snapshot: { ...rest, tunnels: tunnels.map(tunnel => ({ ...missing, ...tunnel })) } }
   } catch {
     return undefined

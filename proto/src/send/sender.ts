@@ -84,6 +84,15 @@ export class Sender {
     return this.line.roundTripMs
   }
 
+  get sent(): number {
+    return this.sentNumber
+  }
+
+  /** The number of the last counted batch that the peer has said to have. */
+  get acked(): number {
+    return this.replay.acked
+  }
+
   get unackedBytes(): number {
     return this.replay.bytes
   }

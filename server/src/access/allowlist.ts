@@ -37,12 +37,15 @@ class Ranges {
 /** Judges the addresses that visitors come from. */
 export interface Judge {
   allows(peer: string): boolean
+  /** The addresses and blocks that it lets in, as they were written; undefined: all. */
+  readonly entries?: readonly string[] | undefined
 }
 
 export const EVERYBODY: Judge = { allows: () => true }
-export const NOBODY: Judge = { allows: () => false }
+export const NOBODY: Judge = { allows: () => false, entries: [] }
 
 export class Allowlist implements Judge {
+  readonly entries: readonly string[]
   private readonly v4: Ranges
   private readonly v6: Ranges
 
@@ -51,6 +54,7 @@ export class Allowlist implements Judge {
     if (entries.length > MAX_ENTRIES) {
       throw new PbtError('not-allowed', `an allowlist has at most ${MAX_ENTRIES} entries, this one ${entries.length}`)
     }
+    this.entries = entries
     const blocks = entries.map(blockOf)
     this.v4 = new Ranges(blocks.filter(({ isV4 }) => isV4).map(({ range }) => range))
     this.v6 = new Ranges(blocks.filter(({ isV4 }) => !isV4).map(({ range }) => range))

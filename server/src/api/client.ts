@@ -30,9 +30,9 @@ export interface ApiClients {
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
   readonly log: Client<typeof LogService>
-  readonly metrics: Client<typeof MetricsService>
   readonly tunnels: Client<typeof TunnelService>
   readonly server: Client<typeof ServerService>
+  readonly metrics: Client<typeof MetricsService>
 }
 
 /** How long a command waits for an answer, milliseconds. */
@@ -81,8 +81,8 @@ function clientsOver(transport: Transport): ApiClients {
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
     log: createClient(LogService, transport),
-    metrics: createClient(MetricsService, transport),
     tunnels: createClient(TunnelService, transport),
     server: createClient(ServerService, transport),
+    metrics: createClient(MetricsService, transport),
   }
 }

@@ -10,41 +10,34 @@ export type TunnelRate = MessageInitShape<typeof TunnelRateSchema> & { readonly 
 export const RATES_MS = 2_500
 
 export class Rates {
-  private readonly readAll: () => Promise<TunnelRate[]>
+  private readonly readAll: () => TunnelRate[]
   private readonly clock: Clock
   private lookedAt = Number.NEGATIVE_INFINITY
-  private looking: Promise<void> | undefined
   private all: readonly TunnelRate[] = []
   private changed: readonly TunnelRate[] = []
   /** Of the last look that found something changed. */
   private number = 0
 
-  constructor(readAll: () => Promise<TunnelRate[]>, clock: Clock) {
+  constructor(readAll: () => TunnelRate[], clock: Clock) {
     this.readAll = readAll
     this.clock = clock
   }
 
   /** What has changed since the look that a reader knows, 0 for none; and the number of the newest look. */
-  async since(known: number): Promise<{ readonly number: number; readonly tunnels: readonly TunnelRate[] }> {
-    if (this.clock.now() - this.lookedAt >= RATES_MS) this.looking ??= this.look()
-    await this.looking
+  since(known: number): { readonly number: number; readonly tunnels: readonly TunnelRate[] } {
+    if (this.clock.now() - this.lookedAt >= RATES_MS) this.look()
     const { number, all, changed } = this
     if (known === number) return { number, tunnels: [] }
     return { number, tunnels: known === number - 1 && known > 0 ? changed : all }
   }
 
-  private async look(): Promise<void> {
+  private look(): void {
     this.lookedAt = this.clock.now()
-    try {
-      const before = new Map(this.all.map(rate => [rate.name, rate]))
-      const all = await this.readAll()
-      this.all = all
-      const changed = all.filter(rate => !isDeepStrictEqual(rate, before.get(rate.name)))
-      if (changed.length === 0) return
-      this.changed = changed
-      this.number++
-    } finally {
-      this.looking = undefined
-    }
+    const before = new Map(this.all.map(rate => [rate.name, rate]))
+    this.all = this.readAll()
+    const changed = this.all.filter(rate => !isDeepStrictEqual(rate, before.get(rate.name)))
+    if (changed.length === 0) return
+    this.changed = changed
+    this.number++
   }
 }

@@ -1,66 +1,71 @@
 // How everything is now: for the first message of Watch, and for what an event is about. Read once for all who watch.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '@pbt/proto'
-import type {
-  EventNoticeSchema,
-  GetServerInfoResponseSchema,
-  RefusalSchema,
-  SnapshotSchema,
-  TunnelSchema,
-} from '@pbt/proto/admin/v1'
+import type { EventNoticeSchema, SnapshotSchema } from '@pbt/proto/admin/v1'
+import type { KeptAddress } from '../owner/addresses.ts'
 import type { KeptEvent } from '../owner/event.ts'
 import type { Owner } from '../owner/owner.ts'
+import type { TunnelView } from '../owner/tunnels.ts'
 import { eventMessage } from './events.ts'
 import { addressMessage } from './services/address.ts'
 import { clientMessage } from './services/client.ts'
+import { refusalMessage } from './services/log.ts'
+import { infoMessage } from './services/server.ts'
 import { tokenMessage } from './services/token.ts'
+import { tunnelMessage } from './services/tunnel.ts'
 
-type Snapshot = MessageInitShape<typeof SnapshotSchema>
+type Snapshot = MessageInitShape<typeof SnapshotSchema> & { readonly number: bigint }
 type Notice = MessageInitShape<typeof EventNoticeSchema>
-type TunnelMessage = MessageInitShape<typeof TunnelSchema>
-
-/** What other services tell, as they come to be; what is not there is not told. */
-export interface Parts {
-  readonly tunnels?: () => Promise<TunnelMessage[]>
-  /** One of them; undefined: there is none. */
-  readonly tunnel?: (name: string) => Promise<TunnelMessage | undefined>
-  readonly refusals?: () => Promise<MessageInitShape<typeof RefusalSchema>[]>
-  readonly server?: () => Promise<MessageInitShape<typeof GetServerInfoResponseSchema>>
-}
 
 /** A snapshot is good for so long for others who come, milliseconds: the events since then follow it. */
 const SHARED_MS = 1_000
 /** Notices that are kept for those who come to them a little later. */
 const NOTICES = 1_000
 
+/** The verbs that it looks with. */
+export type Sights = Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'tunnels' | 'log' | 'server' | 'urlOf'>
+
 export interface ViewOptions {
-  readonly owner: Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'urlOf'>
-  readonly parts: Parts
+  readonly owner: Sights
   /** The newest event's number. */
   readonly last: () => number
   readonly clock: Clock
 }
 
+/** What notices are made of. */
+interface Lists {
+  /** It is not older than this event. */
+  readonly number: number
+  readonly read: Promise<{ readonly tunnels: readonly TunnelView[]; readonly addresses: readonly KeptAddress[] }>
+}
+
 export class View {
   private readonly options: ViewOptions
-  private shared: { readonly at: number; readonly snapshot: Promise<Snapshot & { number: bigint }> } | undefined
+  private shared: { readonly at: number; readonly parts: ReturnType<View['readAll']> } | undefined
+  private lists: Lists | undefined
   private readonly notices = new Map<number, Promise<Notice>>()
 
   constructor(options: ViewOptions) {
     this.options = options
   }
 
-  /** Everything as it is now, with the number of an event that it is not older than. */
-  async snapshot(): Promise<Snapshot & { number: bigint }> {
-    const now = this.options.clock.now()
+  /** Everything as it is now, with the number of an event that it is not older than. `you`: the caller's address. */
+  async snapshot(you: string): Promise<Snapshot> {
+    const { clock, owner, last } = this.options
+    const now = clock.now()
     if (this.shared === undefined || now - this.shared.at > SHARED_MS) {
-      this.shared = { at: now, snapshot: this.read() }
+      this.shared = { at: now, parts: this.readAll() }
       // The next one tries again.
-      this.shared.snapshot.catch(() => {
+      this.shared.parts.catch(() => {
         this.shared = undefined
       })
     }
-    return await this.shared.snapshot
+    const { refusals, ...parts } = await this.shared.parts
+    return {
+      ...parts,
+      refusals: refusals.map(refusal => refusalMessage(refusal, you)),
+      server: infoMessage(owner, last(), you),
+    }
   }
 
   /** The event, with how what it is about is now. */
@@ -75,47 +80,57 @@ export class View {
     return await notice
   }
 
-  private async read(): Promise<Snapshot & { number: bigint }> {
-    const { owner, parts, last } = this.options
+  private async readAll() {
+    const { owner, last } = this.options
     const number = BigInt(last())
-    const [tunnels, refusals, server] = await Promise.all([parts.tunnels?.(), parts.refusals?.(), parts.server?.()])
+    const { refusals } = await owner.log.refusals()
     return {
       number,
+      tunnels: (await owner.tunnels.list()).map(view => tunnelMessage(view, owner.urlOf)),
       clients: (await owner.clients.list()).map(clientMessage),
       addresses: (await owner.addresses.list()).map(kept => addressMessage(kept, owner.urlOf(kept.address))),
       tokens: (await owner.tokens.list()).map(tokenMessage),
-      ...(tunnels && { tunnels }),
-      ...(refusals && { refusals }),
-      ...(server && { server }),
+      refusals,
     }
   }
 
   private async readNotice(event: KeptEvent): Promise<Notice> {
+    const { owner } = this.options
     const { client = '', address = '', tunnel = '' } = event.fields
+    const [subject] = event.kind.split('.')
+    const notice: Notice = { event: eventMessage(event) }
     const gone: string[] = []
-    const notice: Notice = { event: eventMessage(event), gone }
-    if (/^(client|tunnel|token)\./.test(event.kind) && client !== '') {
-      const found = await this.options.owner.clients.find(client)
+    if (client !== '' && subject !== 'visitor') {
+      const found = await owner.clients.find(client)
       if (found === undefined) gone.push(client)
       else notice.clients = [clientMessage(found)]
     }
-    if (/^(address|allowlist|tunnel)\./.test(event.kind))
-      Object.assign(notice, await this.addressesOf(address, tunnel, gone))
-    if (tunnel !== '' && this.options.parts.tunnel !== undefined) {
-      const found = await this.options.parts.tunnel(tunnel)
-      if (found !== undefined) notice.tunnels = [found]
+    if (subject === 'token') notice.tokens = (await owner.tokens.list()).map(tokenMessage)
+    if (/^(client|tunnel|address|allowlist)$/.test(subject ?? '')) {
+      const { tunnels, addresses } = await this.listsAt(event.number)
+      const held = addresses.filter(each => each.address === address || (tunnel !== '' && each.tunnel === tunnel))
+      const names = new Set([tunnel, ...held.map(each => each.tunnel)])
+      const concerned = tunnels.filter(
+        view => names.has(view.name) || (subject === 'client' && view.clientId === client),
+      )
+      notice.addresses = held.map(each => addressMessage(each, owner.urlOf(each.address)))
+      notice.tunnels = concerned.map(view => tunnelMessage(view, owner.urlOf))
+      if (address !== '' && !addresses.some(each => each.address === address)) gone.push(address)
     }
-    if (event.kind.startsWith('token.')) notice.tokens = (await this.options.owner.tokens.list()).map(tokenMessage)
-    return notice
+    return { ...notice, gone }
   }
 
-  /** The one that the event names, and all of its tunnel. */
-  private async addressesOf(address: string, tunnel: string, gone: string[]): Promise<Pick<Notice, 'addresses'>> {
-    const { addresses, urlOf } = this.options.owner
-    const found = (await addresses.list()).filter(
-      kept => kept.address === address || (tunnel !== '' && kept.tunnel === tunnel),
-    )
-    if (address !== '' && !found.some(kept => kept.address === address)) gone.push(address)
-    return { addresses: found.map(kept => addressMessage(kept, urlOf(kept.address))) }
+  /** As they are at this event or after it: read once for all events that are there by then. */
+  private async listsAt(number: number): Promise<Awaited<Lists['read']>> {
+    if (this.lists === undefined || this.lists.number < number) {
+      const { owner, last } = this.options
+      const read = async () => ({ tunnels: await owner.tunnels.list(), addresses: await owner.addresses.list() })
+      const lists = { number: last(), read: read() }
+      this.lists = lists
+      lists.read.catch(() => {
+        if (this.lists === lists) this.lists = undefined
+      })
+    }
+    return await this.lists.read
   }
 }

@@ -118,4 +118,10 @@ export function millisecondsOf(
   return undefined
 }
 
+/** To the microsecond; durationFromMs takes whole milliseconds, and of others makes what cannot be sent. */
+export function durationOf(ms: number): { seconds: bigint; nanos: number } {
+  const microseconds = Math.round(ms * 1_000)
+  return { seconds: BigInt(Math.floor(microseconds / 1_000_000)), nanos: (microseconds % 1_000_000) * 1_000 }
+}
+
 export { durationFromMs, timestampFromDate }

@@ -12,7 +12,14 @@ export type ServerEvent =
       readonly next: string
     }
   | Ready
-  | { readonly event: 'rotated'; readonly token: string }
+  | {
+      readonly event: 'rotated'
+      readonly token: string
+      /** When the one before ends; none: it has. */
+      readonly endsAt?: Date
+      /** The names of clients that are sent the new one. */
+      readonly told: readonly string[]
+    }
   | { readonly event: 'revoked'; readonly id: number }
   | ({ readonly event: 'reserved' | 'released' | 'mapped' | 'noted' } & AddressItem)
   | ({ readonly event: 'killed' /** Connections that were cut. */; readonly cut: number } & TunnelItem)
@@ -51,11 +58,35 @@ export interface AddressItem {
   readonly lastUsedAt?: Date | undefined
 }
 
+/** A tunnel as it is now. */
+export interface TunnelItem {
+  readonly tunnel: string
+  readonly kind: 'http' | 'tcp' | 'udp' | ''
+  readonly state: 'online' | 'offline' | 'paused' | 'killed' | 'awaited'
+  /** Why, for people; '' when there is nothing to say. */
+  readonly reason: string
+  readonly since?: Date | undefined
+  /** Its addresses that serve. */
+  readonly urls: readonly string[]
+  /** Those that do not yet. */
+  readonly waiting: readonly { readonly url: string; readonly reason: string; readonly cure: string }[]
+  readonly target: string
+  /** The name of its client. */
+  readonly client: string
+  /** Requests, connections and flows. */
+  readonly open: number
+  /** Since it was first seen. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
 /** A token, without itself. */
 export interface TokenItem {
   readonly id: number
   readonly label: string
   readonly state: 'valid' | 'ending' | 'ended'
+  /** The names of those that are connected with it. */
+  readonly clients: readonly string[]
   readonly createdAt: Date
   readonly lastUsedAt?: Date | undefined
   readonly endsAt?: Date | undefined

@@ -52,7 +52,7 @@ Next: ${event.next}`
 
   ${event.token}
 
-The one before it has ended. On each machine with tunnels: pbt init <token>`
+${rotatedText(event)}`
     case 'revoked':
       return `token ${event.id} has ended`
     case 'reserved':
@@ -122,8 +122,18 @@ function listText(list: ServerList): string {
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
 }
 
+function rotatedText({ endsAt, told }: Extract<ServerEvent, { event: 'rotated' }>): string {
+  if (endsAt === undefined) return 'The one before it has ended. On each machine with tunnels: pbt init <token>'
+  const who =
+    told.length === 0
+      ? 'No client is connected that could be sent the new one.'
+      : `These are sent the new one now: ${told.join(', ')} ("pbt-server token list" shows who has which).`
+  return `The one before it is good until ${timeText(endsAt)}; clients that connect until then get the new one by themselves.
+${who} On all others: pbt init <token>`
+}
+
 function tokensText(tokens: readonly TokenItem[]): string {
-  const rows = tokens.map(({ id, label, state, createdAt, lastUsedAt, endsAt }) => {
+  const rows = tokens.map(({ id, label, state, createdAt, lastUsedAt, endsAt, clients }) => {
     const stateText = endsAt === undefined ? state : `${state === 'ended' ? 'ended' : 'ends'} ${timeText(endsAt)}`
     return [
       String(id),
@@ -131,9 +141,10 @@ function tokensText(tokens: readonly TokenItem[]): string {
       timeText(createdAt),
       lastUsedAt === undefined ? 'never' : timeText(lastUsedAt),
       stateText,
+      clients.join(', '),
     ]
   })
-  return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE'], ...rows])
+  return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE', 'IN USE BY'], ...rows])
 }
 
 function checksText(checks: readonly CheckItem[], verdict: string): string {

@@ -1,8 +1,9 @@
 // `pbt-server token`: the tokens with which clients connect.
+import { durationMs } from '@bufbuild/protobuf/wkt'
 import { Token_State as State, type Token } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
 import { withApi } from '../reach.ts'
-import { type Command, timeIn } from './command.ts'
+import { type Command, durationIn, timeIn } from './command.ts'
 import type { TokenItem } from './events.ts'
 
 const list: Command = {
@@ -17,12 +18,20 @@ const list: Command = {
 const rotate: Command = {
   name: 'token rotate',
   summary:
-    'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients',
-  options: [{ name: 'label', doc: 'what the new one is called in lists' }],
+    'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients, or after --grace',
+  options: [
+    { name: 'label', doc: 'what the new one is called in lists' },
+    {
+      name: 'grace',
+      doc: 'how long the one before is good still, for example 15m: clients that connect meanwhile get the new one by themselves. Not when it was stolen',
+    },
+  ],
   run: async ({ settings, values }, output) => {
-    const label = String(values.label ?? '')
-    const { secret } = await withApi(settings, api => api.tokens.rotateToken({ label }))
-    output({ event: 'rotated', token: secret })
+    const { duration: grace } = durationIn('grace', values.grace)
+    const request = { label: String(values.label ?? ''), ...(grace && { grace }) }
+    const endsAt = grace === undefined ? undefined : new Date(Date.now() + durationMs(grace))
+    const { secret, toldClients } = await withApi(settings, api => api.tokens.rotateToken(request))
+    output({ event: 'rotated', token: secret, ...(endsAt && { endsAt }), told: toldClients.map(({ label }) => label) })
   },
 }
 
@@ -39,9 +48,10 @@ const revoke: Command = {
 
 export const TOKEN_COMMANDS: readonly Command[] = [list, rotate, revoke]
 
-function itemOf({ id, label, state, createTime, lastUsedTime, endTime }: Token): TokenItem {
+function itemOf({ id, label, state, createTime, lastUsedTime, endTime, clients }: Token): TokenItem {
   return {
     ...{ id: Number(id), label, state: state === State.VALID ? 'valid' : state === State.ENDING ? 'ending' : 'ended' },
+    clients: clients.map(client => client.label),
     createdAt: timeIn(createTime) ?? new Date(0),
     ...(lastUsedTime && { lastUsedAt: timeIn(lastUsedTime) }),
     ...(endTime && { endsAt: timeIn(endTime) }),

@@ -65,6 +65,41 @@ export const path: Kind<string> = {
   show: quoted,
 }
 
+/** Empty for none. */
+export const pathOrNone: Kind<string> = {
+  expected: `${PATH_EXPECTED}, or empty`,
+  read: (value, home) => (value === '' ? '' : path.read(value, home)),
+  show: quoted,
+}
+
+/** Where events are posted: never shown whole, its path or user may be secret. */
+export const postUrl: Kind<string> = {
+  expected: 'an http or https URL, for example https://ntfy.sh/my-topic',
+  read: value => (value === '' ? undefined : httpUrl.read(value, '')),
+  show: quoted,
+}
+
+/** A kind of events, all of a subject, or all. */
+export const eventPattern: Kind<string> = {
+  expected: 'a kind of events such as tunnel.killed, all of a subject such as tunnel.*, or *',
+  read: value => {
+    const text = textOf(value)
+    return text !== undefined && /^(\*|[a-z]+\.(\*|[a-z-]+))$/.test(text) ? text : undefined
+  },
+  show: quoted,
+}
+
+/** Long enough that nobody guesses it; empty for none. */
+export const secretText: Kind<string> = {
+  expected: 'a secret of 16 to 500 characters, or empty',
+  read: value => {
+    if (value === '') return ''
+    const text = textOf(value)
+    return text !== undefined && text.length >= 16 && text.length <= 500 ? text : undefined
+  },
+  show: quoted,
+}
+
 export const port: Kind<number> = wholeNumber(0, MAX_PORT, 'a port from 0 to 65535 (0 chooses one)')
 
 export function wholeNumber(least: number, most: number, expected: string): Kind<number> {

@@ -73,6 +73,10 @@ test('every setting can be given in all three ways', () => {
     'metrics-address': '::1',
     'otlp-endpoint': 'http://127.0.0.1:4318/v1/metrics',
     'otlp-interval-seconds': '10',
+    'notify-url': 'https://ntfy.sh/topic, http://127.0.0.1:9000/hook',
+    'notify-kinds': 'tunnel.*, client.gone',
+    'notify-secret-file': '/s',
+    'notify-secret': 'a secret of some length',
     'log-level': 'debug',
   }
   assert.deepEqual(Object.keys(values), SETTING_NAMES.map(keyOf))

@@ -7,6 +7,7 @@ import {
   keyOf,
   SETTING_NAMES,
   SETTINGS,
+  type Setting,
   type SettingName,
   variableOf,
 } from './settings.ts'
@@ -138,12 +139,17 @@ function settingValue(
   if (value === undefined) {
     problems.push({
       key: keyOf(name),
-      value: shown(given.value),
+      value: isSecret(name) ? '…' : shown(given.value),
       source: given.source,
       expected: setting.kind.expected,
     })
   }
   return value
+}
+
+function isSecret(name: SettingName): boolean {
+  const { isSecret = false }: Setting<unknown> = SETTINGS[name]
+  return isSecret
 }
 
 /** What no single value can break. */

@@ -5,14 +5,18 @@ import {
   address,
   block,
   domain,
+  eventPattern,
   httpUrl,
   type Kind,
   listOf,
   oneOf,
   path,
+  pathOrNone,
   port,
   portRange,
+  postUrl,
   proxyField,
+  secretText,
   wholeNumber,
   wholeNumberOrNone,
   yesOrNo,
@@ -34,6 +38,8 @@ export interface Setting<T> {
   /** '' for values without a unit. */
   readonly unit: '' | 'seconds' | 'days' | 'megabytes' | 'connections' | 'connections a second' | 'bytes a second'
   readonly doc: string
+  /** Its value is shown nowhere. */
+  readonly isSecret?: boolean
 }
 
 /** The base domain with which everything works on one machine alone, with certificates of an own authority. */
@@ -219,6 +225,32 @@ export const SETTINGS = {
     default: () => 30,
     unit: 'seconds',
     doc: 'how often metrics are sent by OTLP',
+  }),
+  notifyUrl: setting({
+    kind: listOf(postUrl),
+    default: () => [],
+    unit: '',
+    isSecret: true,
+    doc: 'where events are told by POST: webhooks, and topics of ntfy as https://ntfy.sh/my-topic (deploy/README.md has the form)',
+  }),
+  notifyKinds: setting({
+    kind: listOf(eventPattern),
+    default: () => ['client.connected', 'client.gone', 'tunnel.*', 'token.*', 'panel.*', 'server.*'],
+    unit: '',
+    doc: 'the kinds of events that are told: one of docs/events.md, all of a subject as tunnel.*, or * for all',
+  }),
+  notifySecretFile: setting({
+    kind: pathOrNone,
+    default: () => '',
+    unit: '',
+    doc: 'a file with the secret that signs what is sent to notify-url (HMAC-SHA256, Standard Webhooks); empty is none',
+  }),
+  notifySecret: setting({
+    kind: secretText,
+    default: () => '',
+    unit: '',
+    isSecret: true,
+    doc: 'that secret itself, for a variable; on a command line others of the machine would see it',
   }),
   logLevel: setting({
     kind: oneOf('error', 'warn', 'info', 'debug'),

@@ -117,7 +117,8 @@ export class ClientVerbs {
   }
 }
 
-function present({ clientId, since, isConnected, roundTripMs, ...client }: LiveClient): ClientView {
+/** A client that has a session. */
+export function present({ clientId, since, isConnected, roundTripMs, ...client }: LiveClient): ClientView {
   const { machineId, label, agent, minor, address, tokenId, tunnels } = client
   return {
     ...{ id: clientId, label, machineId, agent, address, tokenId, tunnels, since },

@@ -69,8 +69,10 @@ export class NewsDesk implements RelayNews {
   readonly targetRefuses: RelayNews['targetRefuses'] = (...told) => this.tell(happened.targetRefuses(...told))
   readonly targetAnswers: RelayNews['targetAnswers'] = (...told) => this.tell(happened.targetAnswers(...told))
 
-  readonly tokenTaken: RelayNews['tokenTaken'] = (client, notStored) =>
+  readonly tokenTaken: RelayNews['tokenTaken'] = (client, notStored) => {
+    this.see(client)
     this.tell(happened.tokenTaken(client, client.tokenId, notStored))
+  }
 
   readonly visitorRefused: RelayNews['visitorRefused'] = (tunnel, peer, rule) =>
     this.refusals.refused({ peer, tunnel, rule })

@@ -94,10 +94,25 @@ export class TunnelVerbs {
     return kept.map(tunnel => this.view(tunnel, byTunnel.get(tunnel.name) ?? [], live?.get(tunnel.name)))
   }
 
+  /** Of those whose client is there, or expected back: what changes all the time. Without I/O. */
+  figures(): Pick<TunnelView, 'name' | 'open' | 'totals' | 'traffic'>[] {
+    const { live, figures } = this.options
+    return [...(live?.tunnels() ?? [])].map(([name, { open }]) => ({
+      ...{ name, open, totals: figures?.totalsOf(name), traffic: figures?.trafficOf(name) },
+    }))
+  }
+
   /** One of them. */
   async get(name: string): Promise<TunnelView> {
+    const found = await this.find(name)
+    if (found === undefined) throw unknown(name)
+    return found
+  }
+
+  /** One of them; undefined when there is no such tunnel. */
+  async find(name: string): Promise<TunnelView | undefined> {
     const kept = await this.options.records.find(name)
-    if (kept === undefined) throw unknown(name)
+    if (kept === undefined) return undefined
     const addresses = (await this.options.addresses()).filter(({ tunnel }) => tunnel === name)
     return this.view(kept, addresses, this.options.live?.tunnels().get(name))
   }

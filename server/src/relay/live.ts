@@ -4,7 +4,7 @@ import { Feature } from '@pbt/proto/tunnel/v1'
 import { peerIn } from '../access/peer-address.ts'
 import type { Addresses } from './addresses.ts'
 import type { Session } from './session.ts'
-import type { LiveClient, Sessions } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
 import type { TargetHealth } from './tunnel.ts'
 import type { TunnelEnd, TunnelEnds } from './tunnel-ends.ts'
 
@@ -117,17 +117,6 @@ export class LiveTunnels {
     if (session === undefined || !session.has(Feature.START_TUNNEL)) return false
     session.startTunnel(tunnel)
     return true
-  }
-
-  /** Sends the token to every client that has another one; those that are sent it. */
-  offerToken(id: number, token: string): LiveClient[] {
-    const { sessions } = this.options
-    return sessions.clients().filter(({ clientId }) => sessions.ofClient(clientId)?.offerToken(id, token) === true)
-  }
-
-  /** Those whose sessions count as of this token. */
-  clientsOf(tokenId: number): LiveClient[] {
-    return this.options.sessions.clients().filter(client => client.tokenId === tokenId)
   }
 }
 

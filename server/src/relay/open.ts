@@ -13,6 +13,7 @@ import type { Registry } from './registry.ts'
 import { LinkService } from './service.ts'
 import { Sessions } from './sessions.ts'
 import { Steering, type SteeringStore } from './steering.ts'
+import { TokenOffer } from './token-offer.ts'
 import { TunnelEnds } from './tunnel-ends.ts'
 import { urlOf, withoutCertificate } from './urls.ts'
 
@@ -51,6 +52,8 @@ export interface Relay {
   }
   /** What is open now. */
   readonly live: LiveTunnels
+  /** Gives clients a newer token. */
+  readonly tokenOffer: TokenOffer
   /** Why visitors of an address do not get there yet, and what to do; undefined: they do. */
   waitingAt(text: string): { readonly reason: string; readonly cure: string } | undefined
   /** Reads again what the owner may have changed. */
@@ -78,7 +81,18 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   const allowlists = new Allowlists({ store, baseDomain, log })
   await allowlists.load()
   const ends = new TunnelEnds()
-  const news = ends.listening(options.news)
+  const heard = ends.listening(options.news)
+  const news: RelayNews = {
+    ...heard,
+    clientConnected: client => {
+      heard.clientConnected(client)
+      tokenOffer.connected(client.clientId)
+    },
+    tokenTaken: (client, notStored) => {
+      options.tokenUsed(client.tokenId)
+      heard.tokenTaken(client, notStored)
+    },
+  }
   const sessions = new Sessions({
     clock,
     log,
@@ -92,6 +106,7 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     news,
     random: Math.random,
   })
+  const tokenOffer = new TokenOffer(sessions, clock)
   const links = new LinkService({
     clock,
     log,
@@ -121,7 +136,11 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     const { reason, cure } = withoutCertificate(address, '')
     return { reason, cure }
   }
-  return { sessions, links, live, waitingAt, ports, reload, end: () => links.close() }
+  const end = () => {
+    tokenOffer.end()
+    links.close()
+  }
+  return { sessions, links, live, tokenOffer, waitingAt, ports, reload, end }
 }
 
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {

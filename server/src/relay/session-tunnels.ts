@@ -44,6 +44,8 @@ export interface TunnelsOwner extends ClientFacts {
 }
 
 const NAME_CHARS = 100
+/** Of an allowlist, which may have thousands of blocks, the client is told as many as a person reads. */
+const TOLD_BLOCKS = 16
 /** What a session may tell of its targets at once, and a second in the long run: each tunnel once in 2 s. */
 const HEALTH_NEWS = 4 * MAX_TUNNELS
 const HEALTH_NEWS_A_SECOND = MAX_TUNNELS / 2
@@ -84,7 +86,9 @@ export class SessionTunnels implements TunnelSession {
   judgeAgain(): void {
     for (const tunnel of this.all.values()) {
       const cut = tunnel.judgeAgain()
-      if (cut !== undefined) this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
+      if (cut === undefined) continue
+      this.log.info('allowlist changed', { tunnel: tunnel.name, cut })
+      this.addressesChanged(tunnel)
     }
   }
 
@@ -174,6 +178,7 @@ export class SessionTunnels implements TunnelSession {
       name: tunnel.name,
       urls: addresses.filter(address => !lacks(address)).map(urlOf),
       waiting: addresses.filter(lacks).map(address => withoutCertificate(address, urlOf(address))),
+      visitors: visitorsOf(tunnel),
     })
     const before = this.told.get(tunnel)
     if (before !== undefined && equals(TunnelOpenedSchema, before, value)) return before
@@ -293,5 +298,14 @@ export class SessionTunnels implements TunnelSession {
     this.release(tunnel, false)
     const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.owner.mux.sendSessionFrame({ case: 'tunnelClosed', value })
+  }
+}
+
+function visitorsOf({ allowlists }: Tunnel) {
+  return {
+    allowlists: allowlists.map(blocks => ({
+      blocks: blocks.slice(0, TOLD_BLOCKS),
+      more: Math.max(0, blocks.length - TOLD_BLOCKS),
+    })),
   }
 }

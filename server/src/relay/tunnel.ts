@@ -113,6 +113,11 @@ export class Tunnel implements Holder {
     this.judgedBy = this.judges()
   }
 
+  /** Who may visit: every one of these lists has to let a visitor in. */
+  get allowlists(): readonly (readonly string[])[] {
+    return this.judges().flatMap(({ entries }) => (entries === undefined ? [] : [entries]))
+  }
+
   /** For those who hear of it. */
   get facts(): TunnelFacts {
     return { name: this.name, kind: this.kind ?? '', target: this.affinity.target }

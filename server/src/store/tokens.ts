@@ -65,13 +65,14 @@ export class Tokens implements TokenRecords {
     return row?.endsAt ?? undefined
   }
 
-  /** Keeps a new token, the only one without an end from then on; all others have ended. All or nothing. */
-  async replace(hash: Buffer, label: string): Promise<void> {
-    const now = new Date()
-    await this.prisma.$transaction([
-      this.prisma.token.updateMany({ where: isLive(now), data: { endsAt: now } }),
-      this.prisma.token.create({ data: { hash: hash.toString('hex'), label, createdAt: now } }),
+  /** Keeps a new token, the only one without an end from then on; all others end then at the latest. All or nothing; tells its id. */
+  async replace(hash: Buffer, label: string, endsAt = new Date()): Promise<number> {
+    const where = { OR: [{ endsAt: null }, { endsAt: { gt: endsAt } }] }
+    const [, { id }] = await this.prisma.$transaction([
+      this.prisma.token.updateMany({ where, data: { endsAt } }),
+      this.prisma.token.create({ data: { hash: hash.toString('hex'), label } }),
     ])
+    return id
   }
 
   /** Ends a token that has an end, now; false when there is no such token that has not ended. */

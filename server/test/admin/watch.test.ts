@@ -10,6 +10,8 @@ import {
   type GetClientResponse,
   ServerService,
   type Snapshot,
+  TunnelService,
+  TunnelState,
   type WatchResponse,
 } from '@pbt/proto/admin/v1'
 import { newEvent } from '../../src/owner/event.ts'
@@ -58,19 +60,25 @@ test('the first message has everything as it is; then each event comes with how 
   const watcher = watch(t, server)
   const first = await watcher.snapshot()
   assert.deepEqual([first.clients.length, first.addresses.length, first.tokens.length], [0, 0, 1])
+  assert.deepEqual([first.server?.baseDomain, first.server?.yourAddress], ['localhost', '127.0.0.1'])
   const client = await startTunnel(t, server, target, { domain: 'app' })
   const connected = await watcher.event('client.connected')
   assert.equal(connected.clients[0]?.state, Client_State.CONNECTED)
   assert.equal(connected.event?.number, first.number + 1n)
   const online = await watcher.event('tunnel.online')
   assert.deepEqual([online.clients[0]?.tunnels, online.addresses[0]?.address], [['app'], 'app'])
+  assert.deepEqual([online.tunnels[0]?.name, online.tunnels[0]?.state], ['app', TunnelState.ONLINE])
   assert.equal(online.addresses[0]?.isInUse, true)
+  const tunnels = apiClient(t, server, TunnelService)
+  await tunnels.pauseTunnel({ name: 'app' })
+  assert.equal((await watcher.event('tunnel.paused')).tunnels[0]?.state, TunnelState.PAUSED)
   await client.end()
-  assert.equal((await watcher.event('client.gone')).clients[0]?.state, Client_State.GONE)
+  const gone = await watcher.event('client.gone')
+  assert.deepEqual([gone.clients[0]?.state, gone.tunnels[0]?.name], [Client_State.GONE, 'app'])
   await apiClient(t, server, AddressService).releaseAddress({ address: 'app' })
   assert.deepEqual((await watcher.event('address.released')).gone, ['app'])
   const later = await watch(t, server).snapshot()
-  assert.deepEqual([later.clients.length, later.addresses.length], [1, 0])
+  assert.deepEqual([later.clients.length, later.addresses.length, later.tunnels.length], [1, 0, 1])
 })
 
 test('a reader that was away for 1,000 events resumes by its number and has them all, once each', async t => {

@@ -49,6 +49,7 @@ test('a new user reaches a local service over HTTP/1.1 and HTTP/2', async t => {
       kind: 'http',
       urls: [`https://myapp.localhost:${server.https}`],
       target: `127.0.0.1:${target}`,
+      allowlists: [],
     },
   )
   assert.match(String(online.time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/)

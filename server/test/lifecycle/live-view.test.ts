@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, startClient, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, program, SERVER, startClient, startServer } from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { visit } from '../support/tcp-visitors.ts'
 import { hasTerminals, inTerminal } from '../support/terminal.ts'
@@ -111,4 +111,24 @@ test('with --json each request, connection and flow is an event', async t => {
   await client.exited
   const flow = client.visitEvents.find(one => one.event === 'flow' && one.state === 'closed')
   assert.deepEqual([flow?.bytesIn, flow?.bytesOut, flow?.dropped], [4, 4, 0], 'what waits is written at the end')
+})
+
+test('the allowlist that is in force is told, whoever set it and whenever', async t => {
+  const server = await startServer(t)
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  const { client } = await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '127.0.0.0/8'])
+  const listsOf = (skip: number) =>
+    client.until(() => client.events.filter(({ event }) => event === 'online')[skip]?.allowlists, `online ${skip}`)
+  assert.deepEqual(await listsOf(0), [{ blocks: ['127.0.0.0/8'], more: 0 }])
+  const allow = (...words: string[]) =>
+    program(t, SERVER, ['address', 'allow', 'app', ...words, '--data-dir', server.dataDir]).exited
+  const many = Array.from({ length: 20 }, (_, index) => `203.0.113.${index}`)
+  await allow(...many)
+  assert.deepEqual(await listsOf(1), [{ blocks: many.slice(0, 16), more: 4 }])
+  await allow('everybody')
+  assert.deepEqual(await listsOf(2), [])
+  await allow('nobody')
+  assert.deepEqual(await listsOf(3), [{ blocks: [], more: 0 }])
+  await allow('as-client')
+  assert.deepEqual(await listsOf(4), [{ blocks: ['127.0.0.0/8'], more: 0 }])
 })

@@ -151,7 +151,7 @@ test('H40: pbt: variables that are set to nothing are not set, and those that it
   }
   const client = program(t, CLIENT, ['http', String(target), '--json'], { ...env, PBT_EMPTY: ' ' })
   await client.event('online')
-  assert.match(client.stderr, /^pbt: no variables of pbt, and without effect: PBT_PORT, PBT_TOKENFILE\n$/)
+  assert.match(client.stderr, /^pbt: unknown variables, ignored: PBT_PORT, PBT_TOKENFILE\n$/)
   const none = { PBT_HOME: join(scratch(t), 'none'), PBT_SERVER: ' ', PBT_TOKEN: ' ', PBT_CA: '', PBT_TOKEN_FILE: '' }
   const { code, stderr } = await run(t, CLIENT, ['http', '1'], none)
   assert.deepEqual([code, /no server is known; no token is known/.test(stderr)], [2, true], stderr)

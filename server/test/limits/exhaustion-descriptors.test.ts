@@ -5,6 +5,7 @@ import { placesFor } from '../../../client/src/forward/places.ts'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { restartServer, startClient, startServer } from '../support/programs.ts'
 import { Relay } from '../support/relay.ts'
+import { keptSocket } from '../support/sockets.ts'
 import { httpTarget } from '../support/targets.ts'
 import { type RawVisitor, rawRequest, rawVisitor } from '../support/visitors.ts'
 import { acceptUpgrade, upgradeRequest } from '../support/websocket.ts'
@@ -37,7 +38,11 @@ async function target(t: Parameters<typeof httpTarget>[0]): Promise<number> {
 }
 
 test('E5: a client without descriptors tells visitors so, and dials when its link is cut or its server replaced', async t => {
-  const server = await startServer(t)
+  // Another server on the same data is a stand-in: it has the same sockets.
+  const sockets = [keptSocket(), keptSocket()]
+  t.after(() => sockets.map(socket => socket.close()))
+  const place = { sockets, ports: { https: sockets[0]?.port ?? 0, http: sockets[1]?.port ?? 0 } }
+  const server = await startServer(t, place)
   const relay = new Relay()
   await relay.start(t, server.https)
   const options = { linkPort: relay.port, clientDescriptors: DESCRIPTORS }
@@ -67,8 +72,7 @@ test('E5: a client without descriptors tells visitors so, and dials when its lin
   await echo('still here')
 
   // The old link stays for those who are on it: there has to be a descriptor for another.
-  const another = await restartServer(t, server)
-  relay.target = another.https
+  const another = await restartServer(t, server, place)
   const before = client.events.length
   server.program.child.kill('SIGTERM')
   await client.event('connected', before)

@@ -5,7 +5,7 @@ import { type Client, createClient, type Interceptor } from '@connectrpc/connect
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
 import type { Cleaner, RunningServer } from './programs.ts'
 
-/** A client of this service on a connection of its own, which is closed after the test. */
+/** A client of this service on a connection of its own, which is closed after the test. `token`: '' for none. */
 export function apiClient<Service extends DescService>(
   t: Cleaner,
   server: RunningServer,
@@ -14,7 +14,7 @@ export function apiClient<Service extends DescService>(
 ): Client<Service> {
   const baseUrl = `https://admin.localhost:${server.https}`
   const authorize: Interceptor = next => request => {
-    request.header.set('authorization', `Bearer ${token}`)
+    if (token !== '') request.header.set('authorization', `Bearer ${token}`)
     return next(request)
   }
   const nodeOptions = { ca: readFileSync(server.ca), lookup: toThisMachine }

@@ -69,6 +69,11 @@ export function clientsIn(dataDir: string): Record<string, unknown>[] {
   return query(dataDir, 'SELECT * FROM clients ORDER BY id')
 }
 
+/** The digests of tokens that have no end. */
+export function validTokensIn(dataDir: string): string[] {
+  return query(dataDir, 'SELECT hash FROM tokens WHERE endsAt IS NULL').map(({ hash }) => String(hash))
+}
+
 function query(dataDir: string, sql: string): Record<string, unknown>[] {
   const database = new DatabaseSync(join(dataDir, 'pbt.db'), { readOnly: true })
   try {

@@ -32,11 +32,15 @@ export const planFor = {
 export class LiveAgent {
   readonly events: ClientEvent[] = []
   readonly agent: Agent
-  private readonly maker = new PlanMaker({ opened: () => {}, over: () => {} })
+  private readonly maker = new PlanMaker({
+    opened: () => {},
+    over: () => {},
+    targetSeen: (number, message) => this.agent.targetSeen(number, message),
+  })
   private waiting: (() => void)[] = []
 
-  /** Its link goes to `port`; it is stopped after the test. */
-  constructor(t: TestContext, server: RunningServer, port: number, first: MakePlan) {
+  /** Its link goes to `port`; it is stopped after the test. `keepsEnded`: as a daemon does. */
+  constructor(t: TestContext, server: RunningServer, port: number, first: MakePlan, keepsEnded = false) {
     const address = parseServer(`localhost:${port}`, 'test')
     const options = { server: address, token: server.token, ca: readFileSync(server.ca, 'utf8'), clock: systemClock }
     this.agent = new Agent({
@@ -50,7 +54,9 @@ export class LiveAgent {
         this.events.push(event)
         for (const wake of this.waiting.splice(0)) wake()
       },
-      onNewToken: () => {},
+      isAskedByOwner: true,
+      keepsEnded,
+      onNewToken: () => '',
     })
     t.after(async () => {
       this.agent.stop()

@@ -101,15 +101,15 @@ export class Http2Connection {
     // target's FIN when the socket may stay half open.
     socket.on('end', () => this.lost('it closed the connection'))
     socket.on('error', error => this.lost(error.message))
-    socket.on('close', () => this.lost('the connection is gone'))
+    socket.on('close', () => this.lost('the connection was lost'))
     this.session = openSession(socket, target)
     this.session.on('goaway', (code, last) => this.onGoaway(code, last))
     this.session.on('remoteSettings', settings => this.onSettings(settings))
     // Node closes the session then.
     this.session.on('frameError', () => this.retire())
     this.session.on('error', error => this.lost(error.message))
-    this.session.on('close', () => this.lost('the connection is gone'))
-    this.settingsTimer = clock.after(SETTINGS_MS, () => this.lost(`it said nothing within ${SETTINGS_MS / 1000} s`))
+    this.session.on('close', () => this.lost('the connection was lost'))
+    this.settingsTimer = clock.after(SETTINGS_MS, () => this.lost(`it sent nothing within ${SETTINGS_MS / 1000} s`))
   }
 
   /** It is not known yet whether it takes requests; it will be soon. */
@@ -175,12 +175,12 @@ export class Http2Connection {
     this.hear(now)
     const { probe } = this
     if (this.isOver || !this.isReady) return
-    if (this.session.destroyed) this.lost('the connection is gone')
+    if (this.session.destroyed) this.lost('the connection was lost')
     else if (this.owners.size === 0) {
       if (now - this.idleSince >= IDLE_MS) this.retire()
     } else if (probe !== undefined) {
       const since = Math.max(probe.sentAt, this.heardAt)
-      if (now - since >= DEAD_MS) this.lost(`it has said nothing for ${DEAD_MS / 1000} s, nor answered a ping`)
+      if (now - since >= DEAD_MS) this.lost(`it has sent nothing for ${DEAD_MS / 1000} s, and did not answer a ping`)
     } else if (now - this.heardAt >= SILENCE_MS && this.mayProbe(now)) this.ask(now)
   }
 

@@ -19,13 +19,15 @@ export interface Http2ForwarderOptions {
   readonly host: HostHeader
   readonly places: Places
   readonly onRequest: OnRequest
+  /** Told whether the target is reached: why not, '' when it is. */
+  readonly onTarget?: ((message: string) => void) | undefined
   readonly clock?: Clock
 }
 
 /** Few connections for all requests; upgrades that HTTP/2 does not have go over HTTP/1.1 to the same target. */
 export function createHttp2Forwarder(options: Http2ForwarderOptions): Forwarder {
-  const { target, host, places, onRequest, clock = systemClock } = options
-  const dialer = { target, places, clock }
+  const { target, host, places, onRequest, onTarget, clock = systemClock } = options
+  const dialer = { target, places, clock, onTarget }
   const pool = new Http2Pool({ ...dialer, alpn: 'h2' })
   const http1 = new Pool({ ...dialer, alpn: 'http/1.1' })
   const ways: Ways = { pool, http1, clock, onRequest }

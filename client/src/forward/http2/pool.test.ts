@@ -32,7 +32,7 @@ test('a target that says nothing, or speaks no HTTP/2, fails those who wait with
   for (const each of waiting.slice(0, 2)) {
     assert.match(
       await each.over(),
-      /^target-broke: .*did not answer in HTTP\/2 \(--target-protocol h2c\): it said nothing/,
+      /^target-broke: .*did not answer in HTTP\/2 \(--target-protocol h2c\): it sent nothing/,
     )
   }
   assert.equal(waiting[2]?.outcome, '')
@@ -148,7 +148,7 @@ for (const wakesUp of [true, false]) {
       assert.equal(sockets.length, 2)
     } else {
       await pass(clock, 4_000)
-      assert.match(await waits.over(), /^target-broke: .*it has said nothing for 45 s, nor answered a ping/)
+      assert.match(await waits.over(), /^target-broke: .*it has sent nothing for 45 s, and did not answer a ping/)
     }
   })
 }

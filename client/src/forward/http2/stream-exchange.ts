@@ -281,7 +281,7 @@ export abstract class StreamExchange implements ChannelHandler, StreamUser, Stre
 
   private cut(reason: string): void {
     if (this.isTunnel) this.fail('connection-reset', 'the target reset the connection')
-    else this.fail('target-broke', `the target broke off: ${reason}`)
+    else this.fail('target-broke', `the target ended the response early: ${reason}`)
   }
 
   protected fail(code: ErrorCode, message: string): void {

@@ -12,7 +12,13 @@ import {
   type SessionFrame,
 } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
-import { TunnelClosedSchema, TunnelOpenedSchema, TunnelRefusedSchema, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import {
+  Feature,
+  TunnelClosedSchema,
+  TunnelOpenedSchema,
+  TunnelRefusedSchema,
+  WelcomeSchema,
+} from '@pbt/proto/tunnel/v1'
 import { type ExitCode, Failure } from '../../failure.ts'
 import type { HelloInit, LineEvents } from '../../session/dial.ts'
 import type { TunnelPlan } from '../../session/session.ts'
@@ -68,6 +74,7 @@ export class Call {
       resumed: resumed !== undefined,
       received: BigInt(received),
       graceMs: GRACE_MS,
+      features: [Feature.OWNER_ASKED, Feature.TARGET_HEALTH],
     })
     this.events.onWelcome(value, this.line)
     const peerHas = Number(this.hello.resume?.received ?? 0)
@@ -108,7 +115,15 @@ export class Call {
   }
 }
 
-export function start() {
+/** What a test may change of an agent. */
+export interface RunOptions {
+  readonly isAskedByOwner?: boolean
+  readonly keepsEnded?: boolean
+  /** Why new tokens are not stored. */
+  readonly notStored?: string
+}
+
+export function start(options: RunOptions = {}) {
   const clock = new FakeClock()
   const calls: Call[] = []
   const events: ClientEvent[] = []
@@ -149,7 +164,12 @@ export function start() {
       return call.line
     },
     onEvent: event => events.push(event),
-    onNewToken: token => tokens.push(token),
+    isAskedByOwner: true,
+    ...options,
+    onNewToken: token => {
+      tokens.push(token)
+      return options.notStored ?? ''
+    },
   })
   void agent.finished.then(exitCode => {
     ended.exitCode = exitCode
@@ -159,6 +179,7 @@ export function start() {
     agent,
     clock,
     events,
+    tokens,
     accepted,
     resets,
     ended,
@@ -178,8 +199,8 @@ export function start() {
 export type Run = ReturnType<typeof start>
 
 /** Up to the tunnel being online. */
-export function online(): Run {
-  const run = start()
+export function online(options: RunOptions = {}): Run {
+  const run = start(options)
   run.call(0).welcome()
   run.clock.advance(10)
   opened(run.call(0))

@@ -1,12 +1,12 @@
 // Clients, as the API has them.
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { durationFromMs, timestampFromDate } from '@bufbuild/protobuf/wkt'
+import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import type { ServiceImpl } from '@connectrpc/connect'
 import { type ClientSchema, type ClientService, Client_State as State } from '@pbt/proto/admin/v1'
 import type { ClientView } from '../../owner/clients.ts'
 import type { Owner } from '../../owner/owner.ts'
 import { eventMessage } from '../events.ts'
-import { pageOf, pageSizeOf, textOf, Violations } from '../values.ts'
+import { durationOf, pageOf, pageSizeOf, textOf, Violations } from '../values.ts'
 
 const STATES = { connected: State.CONNECTED, awaited: State.AWAITED, gone: State.GONE } as const
 
@@ -45,7 +45,7 @@ export function clientMessage(client: ClientView): MessageInitShape<typeof Clien
   return {
     ...{ id, label, machineId, agent, isOutdated, publicAddress: address },
     ...{ state: STATES[client.state], tokenId: BigInt(tokenId), tunnels: [...tunnels] },
-    ...(roundTripMs !== undefined && { roundTrip: durationFromMs(Math.round(roundTripMs * 1_000) / 1_000) }),
+    ...(roundTripMs !== undefined && { roundTrip: durationOf(roundTripMs) }),
     stateTime: timestampFromDate(since),
     lastSeenTime: timestampFromDate(lastSeenAt),
   }

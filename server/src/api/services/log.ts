@@ -2,9 +2,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { ServiceImpl } from '@connectrpc/connect'
-import type { RecordFilter as FilterMessage, LogService, RecordSchema } from '@pbt/proto/admin/v1'
+import type { RecordFilter as FilterMessage, LogService, RecordSchema, RefusalSchema } from '@pbt/proto/admin/v1'
 import type { AccessRecord } from '../../observe/access-record.ts'
-import { MAX_RECORDS_A_PAGE, USUAL_RECORDS_A_PAGE } from '../../owner/log.ts'
+import { MAX_RECORDS_A_PAGE, type Refusal, USUAL_RECORDS_A_PAGE } from '../../owner/log.ts'
 import type { Owner } from '../../owner/owner.ts'
 import { type RecordFilter, wrongIn } from '../../owner/record-filter.ts'
 import { callerOf } from '../caller.ts'
@@ -48,16 +48,24 @@ export function logService({ log }: Pick<Owner, 'log'>, draining: AbortSignal): 
       const { refusals, more } = await log.refusals(dateOf('start_time', startTime))
       const you = callerOf(context).address
       return {
-        refusals: refusals.map(({ count, firstAt, lastAt, ...refusal }) => ({
-          ...refusal,
-          count: BigInt(count),
-          firstTime: timestampFromMs(firstAt),
-          lastTime: timestampFromMs(lastAt),
-          isYou: you !== '' && refusal.peer === you,
-        })),
+        refusals: refusals.map(refusal => refusalMessage(refusal, you)),
         more: BigInt(more),
       }
     },
+  }
+}
+
+/** For other services that tell of refusals. `you`: the caller's address. */
+export function refusalMessage(
+  { count, firstAt, lastAt, ...refusal }: Refusal,
+  you: string,
+): MessageInitShape<typeof RefusalSchema> {
+  return {
+    ...refusal,
+    count: BigInt(count),
+    firstTime: timestampFromMs(firstAt),
+    lastTime: timestampFromMs(lastAt),
+    isYou: you !== '' && refusal.peer === you,
   }
 }
 

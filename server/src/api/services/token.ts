@@ -4,8 +4,12 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import type { ServiceImpl } from '@connectrpc/connect'
 import { Token_State as State, type TokenSchema, type TokenService } from '@pbt/proto/admin/v1'
 import type { Owner } from '../../owner/owner.ts'
-import type { KeptToken } from '../../owner/tokens.ts'
-import { timeField, Violations } from '../values.ts'
+import type { TokenView } from '../../owner/tokens.ts'
+import { millisecondsOf, timeField } from '../values.ts'
+import { clientMessage } from './client.ts'
+
+/** Longer, and one had better not rotate. */
+const MAX_GRACE_MS = 30 * 24 * 3_600_000
 
 export function tokenService({ tokens }: Pick<Owner, 'tokens'>): ServiceImpl<typeof TokenService> {
   return {
@@ -13,14 +17,9 @@ export function tokenService({ tokens }: Pick<Owner, 'tokens'>): ServiceImpl<typ
       return { tokens: (await tokens.list()).map(tokenMessage) }
     },
     async rotateToken({ label, grace }) {
-      if (grace !== undefined) {
-        const wrong = new Violations()
-        wrong.add('grace', 'it cannot be given yet')
-        wrong.check()
-      }
-      const { token: secret } = await tokens.rotate(label)
-      const [newest] = await tokens.list()
-      return { secret, ...(newest && { token: tokenMessage(newest) }) }
+      const graceMs = millisecondsOf('grace', grace, 0, MAX_GRACE_MS)
+      const { token: secret, kept, told } = await tokens.rotate(label, graceMs)
+      return { secret, token: tokenMessage(kept), toldClients: told.map(clientMessage) }
     },
     async revokeToken({ id }) {
       await tokens.revoke(Number(id))
@@ -37,10 +36,12 @@ export function tokenMessage({
   createdAt,
   lastUsedAt,
   endsAt,
-}: KeptToken): MessageInitShape<typeof TokenSchema> {
+  clients,
+}: TokenView): MessageInitShape<typeof TokenSchema> {
   const state = endsAt === undefined ? State.VALID : endsAt.getTime() <= Date.now() ? State.ENDED : State.ENDING
   return {
     ...{ id: BigInt(id), label, state },
+    clients: clients.map(clientMessage),
     createTime: timestampFromDate(createdAt),
     ...timeField('lastUsedTime', lastUsedAt),
     ...timeField('endTime', endsAt),

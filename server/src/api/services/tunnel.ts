@@ -121,7 +121,8 @@ function healthMessage({
   return { state: isAnswering ? Health.ANSWERS : Health.REFUSES, time: timestampFromDate(since), message }
 }
 
-function figuresOf({ totals, traffic }: TunnelView) {
+/** For other services that tell of traffic. */
+export function figuresOf({ totals, traffic }: Pick<TunnelView, 'totals' | 'traffic'>) {
   return {
     ...(totals && {
       counts: {

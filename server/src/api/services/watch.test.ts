@@ -11,10 +11,9 @@ import { WatchRequestSchema } from '@pbt/proto/admin/v1'
 import { FakeClock } from '@pbt/proto/testing'
 import { Events } from '../../owner/events.ts'
 import { makeStore } from '../../store/store.ts'
-import type { TunnelRate } from '../rates.ts'
 import { watchService } from './watch.ts'
 
-async function setUp(t: TestContext, rates: () => TunnelRate[]) {
+async function setUp(t: TestContext, rates: () => object) {
   const dataDir = mkdtempSync(join(tmpdir(), 'pbt-watch-'))
   const store = await makeStore(dataDir)
   const clock = new FakeClock()
@@ -28,10 +27,16 @@ async function setUp(t: TestContext, rates: () => TunnelRate[]) {
     rmSync(dataDir, { recursive: true })
   })
   const nothing = { list: async () => [], find: async () => undefined }
-  const owner = { addresses: nothing, clients: nothing, tokens: nothing, urlOf: () => '' }
+  const traffic = () => ({ inRate: 0, outRate: 0, recent: [], ...rates() })
+  const owner = {
+    ...{ addresses: nothing, clients: nothing, tokens: nothing, urlOf: () => '' },
+    tunnels: { ...nothing, figures: () => [{ name: 'app', open: 0, totals: undefined, traffic: traffic() }] },
+    log: { refusals: async () => ({ refusals: [], more: 0 }) },
+    server: { info: () => ({ settings: [], checks: [] }) },
+  }
   const draining = new AbortController()
   const { watch } = watchService({
-    ...{ owner: owner as never, events, draining: draining.signal, rates: async () => rates() },
+    ...{ owner: owner as never, events, draining: draining.signal },
   })
   const leaving = new AbortController()
   const context = { signal: leaving.signal, values: createContextValues() } as HandlerContext
@@ -55,8 +60,8 @@ async function setUp(t: TestContext, rates: () => TunnelRate[]) {
 }
 
 test('a reader hears a heartbeat every 15 s at most when nothing happens, and rates only when they changed', async t => {
-  const now = { bytesInRate: 1 }
-  const { next, draining } = await setUp(t, () => [{ name: 'app', ...now }])
+  const now = { inRate: 1 }
+  const { next, draining } = await setUp(t, () => now)
   assert.deepEqual((await next())[0], 'snapshot')
   assert.deepEqual((await next())[0], 'rates')
   for (let time = 0; time < 3; time++) {
@@ -64,7 +69,7 @@ test('a reader hears a heartbeat every 15 s at most when nothing happens, and ra
     assert.equal(said, 'heartbeat')
     assert.ok(Number(seconds) <= 15, `${seconds} s`)
   }
-  now.bytesInRate = 2
+  now.inRate = 2
   const [said, seconds] = await next()
   assert.equal(said, 'rates')
   assert.ok(Number(seconds) <= 5, `${seconds} s`)
@@ -75,7 +80,7 @@ test('a reader hears a heartbeat every 15 s at most when nothing happens, and ra
 })
 
 test('one who leaves, in the middle of a message too, leaves nothing behind', async t => {
-  const { events, next, leaving } = await setUp(t, () => [])
+  const { events, next, leaving } = await setUp(t, () => ({}))
   await next()
   assert.equal(events.readerCount, 1)
   leaving.abort()

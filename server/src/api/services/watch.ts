@@ -5,12 +5,12 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
 import type { ServerService, WatchRequest, WatchResponseSchema } from '@pbt/proto/admin/v1'
 import type { EventReader } from '../../owner/event-reader.ts'
 import type { Events } from '../../owner/events.ts'
-import type { Owner } from '../../owner/owner.ts'
-import { cutOf } from '../caller.ts'
+import { callerOf, cutOf } from '../caller.ts'
 import { eventMessage } from '../events.ts'
 import { RATES_MS, Rates, type TunnelRate } from '../rates.ts'
-import { type Parts, View } from '../snapshot.ts'
+import { type Sights, View } from '../snapshot.ts'
 import { cutWhenStuck } from '../stuck.ts'
+import { figuresOf } from './tunnel.ts'
 
 /** A reader hears something at least this often, milliseconds; 15 s are promised. */
 const HEARTBEAT_MS = 10_000
@@ -20,20 +20,18 @@ const PAGE = 200
 type Message = MessageInitShape<typeof WatchResponseSchema>
 
 export interface WatchOptions {
-  readonly owner: Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'urlOf'>
+  readonly owner: Sights
   readonly events: Events
-  readonly parts?: Parts
-  /** The figures of all tunnels. */
-  readonly rates?: () => Promise<TunnelRate[]>
   /** Aborted when the server stops taking visitors. */
   readonly draining: AbortSignal
 }
 
 export function watchService(options: WatchOptions): Pick<ServiceImpl<typeof ServerService>, 'watch'> {
-  const { owner, events, parts = {}, rates = async () => [] } = options
+  const { owner, events, draining } = options
   const { clock } = events
-  const view = new View({ owner, parts, last: () => events.last, clock })
-  const shared = { view, events, rates: new Rates(rates, clock), draining: options.draining }
+  const view = new View({ owner, last: () => events.last, clock })
+  const rates = new Rates(() => owner.tunnels.figures().map(rateOf), clock)
+  const shared = { view, events, rates, draining }
   return {
     watch: (request, context) => cutWhenStuck(new Watch(shared, request, context).messages(), cutOf(context), clock),
   }
@@ -49,6 +47,7 @@ interface Shared {
 class Watch {
   private readonly shared: Shared
   private readonly signal: AbortSignal
+  private readonly you: string
   private readonly reader: EventReader
   private readonly isNew: boolean
   /** What is told of events up to here stands in the snapshot already. */
@@ -57,9 +56,10 @@ class Watch {
   private ratesAt = 0
   private ratesKnown = 0
 
-  constructor(shared: Shared, { after }: WatchRequest, { signal }: HandlerContext) {
+  constructor(shared: Shared, { after }: WatchRequest, context: HandlerContext) {
     this.shared = shared
-    this.signal = signal
+    this.signal = context.signal
+    this.you = callerOf(context).address
     this.isNew = after === 0n
     this.reader = shared.events.reader(this.isNew ? undefined : Number(after))
   }
@@ -108,7 +108,7 @@ class Watch {
 
   /** `number`: the event after which the next ones follow; undefined: the one that it goes with. */
   private async snapshot(number: number | undefined): Promise<Message> {
-    const snapshot = await this.shared.view.snapshot()
+    const snapshot = await this.shared.view.snapshot(this.you)
     this.seen = Number(snapshot.number)
     if (number === undefined) this.reader.at = this.seen
     const value = number === undefined ? snapshot : { ...snapshot, number: BigInt(number) }
@@ -125,7 +125,7 @@ class Watch {
     const { clock } = this.shared.events
     if (clock.now() - this.ratesAt >= RATES_MS) {
       this.ratesAt = clock.now()
-      const { number, tunnels } = await this.shared.rates.since(this.ratesKnown)
+      const { number, tunnels } = this.shared.rates.since(this.ratesKnown)
       this.ratesKnown = number
       if (tunnels.length > 0) yield this.said({ message: { case: 'rates', value: { tunnels: [...tunnels] } } })
     }
@@ -142,4 +142,8 @@ class Watch {
     const now = this.shared.events.clock.now()
     return Math.max(1, Math.min(this.ratesAt + RATES_MS, this.saidAt + HEARTBEAT_MS) - now)
   }
+}
+
+function rateOf({ name, open, ...figures }: ReturnType<Sights['tunnels']['figures']>[number]): TunnelRate {
+  return { name, openConnections: open, ...figuresOf(figures) }
 }

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file pbt/tunnel/v1/tunnel.proto.
  */
 export const file_pbt_tunnel_v1_tunnel: GenFile = /*@__PURE__*/
-  fileDesc("ChpwYnQvdHVubmVsL3YxL3R1bm5lbC5wcm90bxINcGJ0LnR1bm5lbC52MSJKCgVCYXRjaBILCgNhY2sYASABKAQSDgoGbnVtYmVyGAIgASgEEiQKBmZyYW1lcxgDIAMoCzIULnBidC50dW5uZWwudjEuRnJhbWUizwgKBUZyYW1lEg8KB2NoYW5uZWwYASABKAQSCwoDZW5kGAIgASgIEg4KBGRhdGEYAyABKAxIABI2CgxodHRwX3JlcXVlc3QYBCABKAsyHi5wYnQudHVubmVsLnYxLkh0dHBSZXF1ZXN0SGVhZEgAEjgKDWh0dHBfcmVzcG9uc2UYBSABKAsyHy5wYnQudHVubmVsLnYxLkh0dHBSZXNwb25zZUhlYWRIABI0Cg1odHRwX3RyYWlsZXJzGAYgASgLMhsucGJ0LnR1bm5lbC52MS5IdHRwVHJhaWxlcnNIABIQCgZjcmVkaXQYByABKARIABIlCgVyZXNldBgIIAEoCzIULnBidC50dW5uZWwudjEuUmVzZXRIABIqCgh0Y3Bfb3BlbhgJIAEoCzIWLnBidC50dW5uZWwudjEuVGNwT3BlbkgAEioKCHVkcF9vcGVuGAogASgLMhYucGJ0LnR1bm5lbC52MS5VZHBPcGVuSAASEgoIZGF0YWdyYW0YCyABKAxIABIlCgVoZWxsbxgQIAEoCzIULnBidC50dW5uZWwudjEuSGVsbG9IABIpCgd3ZWxjb21lGBEgASgLMhYucGJ0LnR1bm5lbC52MS5XZWxjb21lSAASIwoEcGluZxgSIAEoCzITLnBidC50dW5uZWwudjEuUGluZ0gAEiMKBHBvbmcYEyABKAsyEy5wYnQudHVubmVsLnYxLlBvbmdIABIoCgdnb19hd2F5GBQgASgLMhUucGJ0LnR1bm5lbC52MS5Hb0F3YXlIABIwCgtvcGVuX3R1bm5lbBgYIAEoCzIZLnBidC50dW5uZWwudjEuT3BlblR1bm5lbEgAEjQKDXR1bm5lbF9vcGVuZWQYGSABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbE9wZW5lZEgAEjYKDnR1bm5lbF9yZWZ1c2VkGBogASgLMhwucGJ0LnR1bm5lbC52MS5UdW5uZWxSZWZ1c2VkSAASMgoMY2xvc2VfdHVubmVsGBsgASgLMhoucGJ0LnR1bm5lbC52MS5DbG9zZVR1bm5lbEgAEjQKDXR1bm5lbF9jbG9zZWQYHCABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbENsb3NlZEgAEiwKCW5ld190b2tlbhgdIAEoCzIXLnBidC50dW5uZWwudjEuTmV3VG9rZW5IABIpCgdnb29kYnllGB4gASgLMhYucGJ0LnR1bm5lbC52MS5Hb29kYnllSAASMAoLdG9rZW5fdGFrZW4YHyABKAsyGS5wYnQudHVubmVsLnYxLlRva2VuVGFrZW5IABIyCgxzdGFydF90dW5uZWwYICABKAsyGi5wYnQudHVubmVsLnYxLlN0YXJ0VHVubmVsSAASNAoNdGFyZ2V0X2hlYWx0aBghIAEoCzIbLnBidC50dW5uZWwudjEuVGFyZ2V0SGVhbHRoSABCBgoEYm9keSIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCKfAQoPSHR0cFJlcXVlc3RIZWFkEg4KBnR1bm5lbBgBIAEoDRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgMEiYKB2hlYWRlcnMYBCADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlchIPCgd1cGdyYWRlGAUgASgJEg8KB3Zpc2l0b3IYBiABKAkSEgoKY29ubmVjdGlvbhgHIAEoCSJrChBIdHRwUmVzcG9uc2VIZWFkEg4KBnN0YXR1cxgBIAEoDRIOCgZyZWFzb24YAiABKAwSJgoHaGVhZGVycxgDIAMoCzIVLnBidC50dW5uZWwudjEuSGVhZGVyEg8KB3VwZ3JhZGUYBCABKAkiNgoMSHR0cFRyYWlsZXJzEiYKB2hlYWRlcnMYASADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlciI5CgdUY3BPcGVuEg4KBnR1bm5lbBgBIAEoDRIPCgd2aXNpdG9yGAIgASgJEg0KBWxvY2FsGAMgASgJIjkKB1VkcE9wZW4SDgoGdHVubmVsGAEgASgNEg8KB3Zpc2l0b3IYAiABKAkSDQoFbG9jYWwYAyABKAkiPwoFUmVzZXQSJQoGcmVhc29uGAEgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCSLPAQoFSGVsbG8SDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKbWFjaGluZV9pZBgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkSEgoKZ2VuZXJhdGlvbhgGIAEoBBINCgVsYWJlbBgHIAEoCRIlCgZyZXN1bWUYCCABKAsyFS5wYnQudHVubmVsLnYxLlJlc3VtZRIoCghmZWF0dXJlcxgJIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSI+CgZSZXN1bWUSEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZzZWNyZXQYAiABKAwSEAoIcmVjZWl2ZWQYAyABKAQizgEKB1dlbGNvbWUSDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoDBIOCgZzZWNyZXQYBSABKAwSDwoHcmVzdW1lZBgGIAEoCBIQCghyZWNlaXZlZBgHIAEoBBIQCghncmFjZV9tcxgIIAEoDRITCgtiYXNlX2RvbWFpbhgJIAEoCRIoCghmZWF0dXJlcxgKIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQibwoGR29Bd2F5EiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSEQoJcmVjb25uZWN0GAMgASgIEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgEIAEoDSJBCgdHb29kYnllEiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAki6wEKCk9wZW5UdW5uZWwSDgoGdHVubmVsGAEgASgNEicKBGtpbmQYAiABKA4yGS5wYnQudHVubmVsLnYxLlR1bm5lbEtpbmQSDAoEbmFtZRgDIAEoCRIPCgdkb21haW5zGAQgAygJEg4KBnRhcmdldBgFIAEoCRIMCgRwb3J0GAYgASgNEg0KBWFsbG93GAcgAygJEhcKD2lkbGVfdGltZW91dF9tcxgIIAEoDRIZCgxyZXBseV9mYWN0b3IYCSABKA1IAIgBARITCgtvd25lcl9hc2tlZBgKIAEoCEIPCg1fcmVwbHlfZmFjdG9yImoKDFR1bm5lbE9wZW5lZBIOCgZ0dW5uZWwYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1cmxzGAMgAygJEi4KB3dhaXRpbmcYBCADKAsyHS5wYnQudHVubmVsLnYxLldhaXRpbmdBZGRyZXNzIjsKDldhaXRpbmdBZGRyZXNzEgsKA3VybBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDAoEY3VyZRgDIAEoCSJ3Cg1UdW5uZWxSZWZ1c2VkEg4KBnR1bm5lbBgBIAEoDRIlCgZyZWFzb24YAiABKA4yFS5wYnQudHVubmVsLnYxLlJlYXNvbhIPCgdtZXNzYWdlGAMgASgJEgwKBGN1cmUYBCABKAkSEAoIbWF5X3Bhc3MYBSABKAgiHQoLQ2xvc2VUdW5uZWwSDgoGdHVubmVsGAEgASgNIlYKDFR1bm5lbENsb3NlZBIOCgZ0dW5uZWwYASABKA0SJQoGcmVhc29uGAIgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgDIAEoCSIlCghOZXdUb2tlbhINCgV0b2tlbhgBIAEoCRIKCgJpZBgCIAEoBCIsCgpUb2tlblRha2VuEgoKAmlkGAEgASgEEhIKCm5vdF9zdG9yZWQYAiABKAkiGwoLU3RhcnRUdW5uZWwSDAoEbmFtZRgBIAEoCSK5AQoMVGFyZ2V0SGVhbHRoEg4KBnR1bm5lbBgBIAEoDRIwCgVzdGF0ZRgCIAEoDjIhLnBidC50dW5uZWwudjEuVGFyZ2V0SGVhbHRoLlN0YXRlEhAKCHNpbmNlX21zGAMgASgEEg8KB21lc3NhZ2UYBCABKAkiRAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9BTlNXRVJTEAESEQoNU1RBVEVfUkVGVVNFUxACKoEFCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFAoQUkVBU09OX0NBTkNFTExFRBABEh0KGVJFQVNPTl9UQVJHRVRfVU5SRUFDSEFCTEUQAhIXChNSRUFTT05fVEFSR0VUX0JST0tFEAMSGQoVUkVBU09OX1RBUkdFVF9USU1FT1VUEAQSFAoQUkVBU09OX0xJTktfTE9TVBAFEhgKFFJFQVNPTl9UVU5ORUxfQ0xPU0VEEAYSEwoPUkVBU09OX1BST1RPQ09MEAcSFwoTUkVBU09OX0ZMT1dfQ09OVFJPTBAIEhAKDFJFQVNPTl9MSU1JVBAJEhMKD1JFQVNPTl9JTlRFUk5BTBAKEhsKF1JFQVNPTl9DT05ORUNUSU9OX1JFU0VUEAsSEwoPUkVBU09OX1NIVVRET1dOEAwSEwoPUkVBU09OX1JFUExBQ0VEEA0SEQoNUkVBU09OX0tJTExFRBAOEhgKFFJFQVNPTl9UT0tFTl9SRUZVU0VEEA8SGAoUUkVBU09OX1RPS0VOX1JFVk9LRUQQEBISCg5SRUFTT05fVkVSU0lPThAREhUKEVJFQVNPTl9OQU1FX1RBS0VOEBISGAoUUkVBU09OX05BTUVfUkVTRVJWRUQQExIXChNSRUFTT05fTkFNRV9JTlZBTElEEBQSFgoSUkVBU09OX1VOU1VQUE9SVEVEEBUSEQoNUkVBU09OX1NJTEVOVBAWEhYKElJFQVNPTl9OT1RfQUxMT1dFRBAXEhIKDlJFQVNPTl9MSU1JVEVEEBgSFQoRUkVBU09OX1BPUlRfVEFLRU4QGRIXChNSRUFTT05fUE9SVF9JTlZBTElEEBoqiQEKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhcKE0ZFQVRVUkVfT1dORVJfQVNLRUQQARIXChNGRUFUVVJFX1RPS0VOX1RBS0VOEAISGAoURkVBVFVSRV9TVEFSVF9UVU5ORUwQAxIZChVGRUFUVVJFX1RBUkdFVF9IRUFMVEgQBCppCgpUdW5uZWxLaW5kEhsKF1RVTk5FTF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQVFVOTkVMX0tJTkRfSFRUUBABEhMKD1RVTk5FTF9LSU5EX1RDUBACEhMKD1RVTk5FTF9LSU5EX1VEUBADMkcKDVR1bm5lbFNlcnZpY2USNgoETGluaxIULnBidC50dW5uZWwudjEuQmF0Y2gaFC5wYnQudHVubmVsLnYxLkJhdGNoKAEwAWIGcHJvdG8z");
+  fileDesc("ChpwYnQvdHVubmVsL3YxL3R1bm5lbC5wcm90bxINcGJ0LnR1bm5lbC52MSJKCgVCYXRjaBILCgNhY2sYASABKAQSDgoGbnVtYmVyGAIgASgEEiQKBmZyYW1lcxgDIAMoCzIULnBidC50dW5uZWwudjEuRnJhbWUizwgKBUZyYW1lEg8KB2NoYW5uZWwYASABKAQSCwoDZW5kGAIgASgIEg4KBGRhdGEYAyABKAxIABI2CgxodHRwX3JlcXVlc3QYBCABKAsyHi5wYnQudHVubmVsLnYxLkh0dHBSZXF1ZXN0SGVhZEgAEjgKDWh0dHBfcmVzcG9uc2UYBSABKAsyHy5wYnQudHVubmVsLnYxLkh0dHBSZXNwb25zZUhlYWRIABI0Cg1odHRwX3RyYWlsZXJzGAYgASgLMhsucGJ0LnR1bm5lbC52MS5IdHRwVHJhaWxlcnNIABIQCgZjcmVkaXQYByABKARIABIlCgVyZXNldBgIIAEoCzIULnBidC50dW5uZWwudjEuUmVzZXRIABIqCgh0Y3Bfb3BlbhgJIAEoCzIWLnBidC50dW5uZWwudjEuVGNwT3BlbkgAEioKCHVkcF9vcGVuGAogASgLMhYucGJ0LnR1bm5lbC52MS5VZHBPcGVuSAASEgoIZGF0YWdyYW0YCyABKAxIABIlCgVoZWxsbxgQIAEoCzIULnBidC50dW5uZWwudjEuSGVsbG9IABIpCgd3ZWxjb21lGBEgASgLMhYucGJ0LnR1bm5lbC52MS5XZWxjb21lSAASIwoEcGluZxgSIAEoCzITLnBidC50dW5uZWwudjEuUGluZ0gAEiMKBHBvbmcYEyABKAsyEy5wYnQudHVubmVsLnYxLlBvbmdIABIoCgdnb19hd2F5GBQgASgLMhUucGJ0LnR1bm5lbC52MS5Hb0F3YXlIABIwCgtvcGVuX3R1bm5lbBgYIAEoCzIZLnBidC50dW5uZWwudjEuT3BlblR1bm5lbEgAEjQKDXR1bm5lbF9vcGVuZWQYGSABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbE9wZW5lZEgAEjYKDnR1bm5lbF9yZWZ1c2VkGBogASgLMhwucGJ0LnR1bm5lbC52MS5UdW5uZWxSZWZ1c2VkSAASMgoMY2xvc2VfdHVubmVsGBsgASgLMhoucGJ0LnR1bm5lbC52MS5DbG9zZVR1bm5lbEgAEjQKDXR1bm5lbF9jbG9zZWQYHCABKAsyGy5wYnQudHVubmVsLnYxLlR1bm5lbENsb3NlZEgAEiwKCW5ld190b2tlbhgdIAEoCzIXLnBidC50dW5uZWwudjEuTmV3VG9rZW5IABIpCgdnb29kYnllGB4gASgLMhYucGJ0LnR1bm5lbC52MS5Hb29kYnllSAASMAoLdG9rZW5fdGFrZW4YHyABKAsyGS5wYnQudHVubmVsLnYxLlRva2VuVGFrZW5IABIyCgxzdGFydF90dW5uZWwYICABKAsyGi5wYnQudHVubmVsLnYxLlN0YXJ0VHVubmVsSAASNAoNdGFyZ2V0X2hlYWx0aBghIAEoCzIbLnBidC50dW5uZWwudjEuVGFyZ2V0SGVhbHRoSABCBgoEYm9keSIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCKfAQoPSHR0cFJlcXVlc3RIZWFkEg4KBnR1bm5lbBgBIAEoDRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgMEiYKB2hlYWRlcnMYBCADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlchIPCgd1cGdyYWRlGAUgASgJEg8KB3Zpc2l0b3IYBiABKAkSEgoKY29ubmVjdGlvbhgHIAEoCSJrChBIdHRwUmVzcG9uc2VIZWFkEg4KBnN0YXR1cxgBIAEoDRIOCgZyZWFzb24YAiABKAwSJgoHaGVhZGVycxgDIAMoCzIVLnBidC50dW5uZWwudjEuSGVhZGVyEg8KB3VwZ3JhZGUYBCABKAkiNgoMSHR0cFRyYWlsZXJzEiYKB2hlYWRlcnMYASADKAsyFS5wYnQudHVubmVsLnYxLkhlYWRlciI5CgdUY3BPcGVuEg4KBnR1bm5lbBgBIAEoDRIPCgd2aXNpdG9yGAIgASgJEg0KBWxvY2FsGAMgASgJIjkKB1VkcE9wZW4SDgoGdHVubmVsGAEgASgNEg8KB3Zpc2l0b3IYAiABKAkSDQoFbG9jYWwYAyABKAkiPwoFUmVzZXQSJQoGcmVhc29uGAEgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCSLPAQoFSGVsbG8SDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKbWFjaGluZV9pZBgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkSEgoKZ2VuZXJhdGlvbhgGIAEoBBINCgVsYWJlbBgHIAEoCRIlCgZyZXN1bWUYCCABKAsyFS5wYnQudHVubmVsLnYxLlJlc3VtZRIoCghmZWF0dXJlcxgJIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSI+CgZSZXN1bWUSEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZzZWNyZXQYAiABKAwSEAoIcmVjZWl2ZWQYAyABKAQizgEKB1dlbGNvbWUSDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0SDQoFYWdlbnQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoDBIOCgZzZWNyZXQYBSABKAwSDwoHcmVzdW1lZBgGIAEoCBIQCghyZWNlaXZlZBgHIAEoBBIQCghncmFjZV9tcxgIIAEoDRITCgtiYXNlX2RvbWFpbhgJIAEoCRIoCghmZWF0dXJlcxgKIAMoDjIWLnBidC50dW5uZWwudjEuRmVhdHVyZSISCgRQaW5nEgoKAmlkGAEgASgEIhIKBFBvbmcSCgoCaWQYASABKAQibwoGR29Bd2F5EiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSEQoJcmVjb25uZWN0GAMgASgIEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgEIAEoDSJBCgdHb29kYnllEiUKBnJlYXNvbhgBIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAiABKAki6wEKCk9wZW5UdW5uZWwSDgoGdHVubmVsGAEgASgNEicKBGtpbmQYAiABKA4yGS5wYnQudHVubmVsLnYxLlR1bm5lbEtpbmQSDAoEbmFtZRgDIAEoCRIPCgdkb21haW5zGAQgAygJEg4KBnRhcmdldBgFIAEoCRIMCgRwb3J0GAYgASgNEg0KBWFsbG93GAcgAygJEhcKD2lkbGVfdGltZW91dF9tcxgIIAEoDRIZCgxyZXBseV9mYWN0b3IYCSABKA1IAIgBARITCgtvd25lcl9hc2tlZBgKIAEoCEIPCg1fcmVwbHlfZmFjdG9yIpUBCgxUdW5uZWxPcGVuZWQSDgoGdHVubmVsGAEgASgNEgwKBG5hbWUYAiABKAkSDAoEdXJscxgDIAMoCRIuCgd3YWl0aW5nGAQgAygLMh0ucGJ0LnR1bm5lbC52MS5XYWl0aW5nQWRkcmVzcxIpCgh2aXNpdG9ycxgFIAEoCzIXLnBidC50dW5uZWwudjEuVmlzaXRvcnMiOAoIVmlzaXRvcnMSLAoKYWxsb3dsaXN0cxgBIAMoCzIYLnBidC50dW5uZWwudjEuQWxsb3dsaXN0IikKCUFsbG93bGlzdBIOCgZibG9ja3MYASADKAkSDAoEbW9yZRgCIAEoDSI7Cg5XYWl0aW5nQWRkcmVzcxILCgN1cmwYASABKAkSDgoGcmVhc29uGAIgASgJEgwKBGN1cmUYAyABKAkidwoNVHVubmVsUmVmdXNlZBIOCgZ0dW5uZWwYASABKA0SJQoGcmVhc29uGAIgASgOMhUucGJ0LnR1bm5lbC52MS5SZWFzb24SDwoHbWVzc2FnZRgDIAEoCRIMCgRjdXJlGAQgASgJEhAKCG1heV9wYXNzGAUgASgIIh0KC0Nsb3NlVHVubmVsEg4KBnR1bm5lbBgBIAEoDSJWCgxUdW5uZWxDbG9zZWQSDgoGdHVubmVsGAEgASgNEiUKBnJlYXNvbhgCIAEoDjIVLnBidC50dW5uZWwudjEuUmVhc29uEg8KB21lc3NhZ2UYAyABKAkiJQoITmV3VG9rZW4SDQoFdG9rZW4YASABKAkSCgoCaWQYAiABKAQiLAoKVG9rZW5UYWtlbhIKCgJpZBgBIAEoBBISCgpub3Rfc3RvcmVkGAIgASgJIhsKC1N0YXJ0VHVubmVsEgwKBG5hbWUYASABKAkiuQEKDFRhcmdldEhlYWx0aBIOCgZ0dW5uZWwYASABKA0SMAoFc3RhdGUYAiABKA4yIS5wYnQudHVubmVsLnYxLlRhcmdldEhlYWx0aC5TdGF0ZRIQCghzaW5jZV9tcxgDIAEoBBIPCgdtZXNzYWdlGAQgASgJIkQKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfQU5TV0VSUxABEhEKDVNUQVRFX1JFRlVTRVMQAiqBBQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhQKEFJFQVNPTl9DQU5DRUxMRUQQARIdChlSRUFTT05fVEFSR0VUX1VOUkVBQ0hBQkxFEAISFwoTUkVBU09OX1RBUkdFVF9CUk9LRRADEhkKFVJFQVNPTl9UQVJHRVRfVElNRU9VVBAEEhQKEFJFQVNPTl9MSU5LX0xPU1QQBRIYChRSRUFTT05fVFVOTkVMX0NMT1NFRBAGEhMKD1JFQVNPTl9QUk9UT0NPTBAHEhcKE1JFQVNPTl9GTE9XX0NPTlRST0wQCBIQCgxSRUFTT05fTElNSVQQCRITCg9SRUFTT05fSU5URVJOQUwQChIbChdSRUFTT05fQ09OTkVDVElPTl9SRVNFVBALEhMKD1JFQVNPTl9TSFVURE9XThAMEhMKD1JFQVNPTl9SRVBMQUNFRBANEhEKDVJFQVNPTl9LSUxMRUQQDhIYChRSRUFTT05fVE9LRU5fUkVGVVNFRBAPEhgKFFJFQVNPTl9UT0tFTl9SRVZPS0VEEBASEgoOUkVBU09OX1ZFUlNJT04QERIVChFSRUFTT05fTkFNRV9UQUtFThASEhgKFFJFQVNPTl9OQU1FX1JFU0VSVkVEEBMSFwoTUkVBU09OX05BTUVfSU5WQUxJRBAUEhYKElJFQVNPTl9VTlNVUFBPUlRFRBAVEhEKDVJFQVNPTl9TSUxFTlQQFhIWChJSRUFTT05fTk9UX0FMTE9XRUQQFxISCg5SRUFTT05fTElNSVRFRBAYEhUKEVJFQVNPTl9QT1JUX1RBS0VOEBkSFwoTUkVBU09OX1BPUlRfSU5WQUxJRBAaKokBCgdGZWF0dXJlEhcKE0ZFQVRVUkVfVU5TUEVDSUZJRUQQABIXChNGRUFUVVJFX09XTkVSX0FTS0VEEAESFwoTRkVBVFVSRV9UT0tFTl9UQUtFThACEhgKFEZFQVRVUkVfU1RBUlRfVFVOTkVMEAMSGQoVRkVBVFVSRV9UQVJHRVRfSEVBTFRIEAQqaQoKVHVubmVsS2luZBIbChdUVU5ORUxfS0lORF9VTlNQRUNJRklFRBAAEhQKEFRVTk5FTF9LSU5EX0hUVFAQARITCg9UVU5ORUxfS0lORF9UQ1AQAhITCg9UVU5ORUxfS0lORF9VRFAQAzJHCg1UdW5uZWxTZXJ2aWNlEjYKBExpbmsSFC5wYnQudHVubmVsLnYxLkJhdGNoGhQucGJ0LnR1bm5lbC52MS5CYXRjaCgBMAFiBnByb3RvMw");
 
 /**
  * The unit that is written, counted, acknowledged and replayed.
@@ -793,7 +793,7 @@ export const OpenTunnelSchema: GenMessage<OpenTunnel> = /*@__PURE__*/
   messageDesc(file_pbt_tunnel_v1_tunnel, 16);
 
 /**
- * Sent again when the addresses have changed: what it says replaces what was said before.
+ * Sent again when the addresses, or who may visit, have changed: what it says replaces what was said before.
  *
  * @generated from message pbt.tunnel.v1.TunnelOpened
  */
@@ -821,6 +821,13 @@ export type TunnelOpened = Message<"pbt.tunnel.v1.TunnelOpened"> & {
    * @generated from field: repeated pbt.tunnel.v1.WaitingAddress waiting = 4;
    */
   waiting: WaitingAddress[];
+
+  /**
+   * Who may visit; absent: the server does not say.
+   *
+   * @generated from field: pbt.tunnel.v1.Visitors visitors = 5;
+   */
+  visitors?: Visitors | undefined;
 };
 
 /**
@@ -829,6 +836,53 @@ export type TunnelOpened = Message<"pbt.tunnel.v1.TunnelOpened"> & {
  */
 export const TunnelOpenedSchema: GenMessage<TunnelOpened> = /*@__PURE__*/
   messageDesc(file_pbt_tunnel_v1_tunnel, 17);
+
+/**
+ * Every one of the lists has to let a visitor in; none: everybody may visit.
+ *
+ * @generated from message pbt.tunnel.v1.Visitors
+ */
+export type Visitors = Message<"pbt.tunnel.v1.Visitors"> & {
+  /**
+   * @generated from field: repeated pbt.tunnel.v1.Allowlist allowlists = 1;
+   */
+  allowlists: Allowlist[];
+};
+
+/**
+ * Describes the message pbt.tunnel.v1.Visitors.
+ * Use `create(VisitorsSchema)` to create a new message.
+ */
+export const VisitorsSchema: GenMessage<Visitors> = /*@__PURE__*/
+  messageDesc(file_pbt_tunnel_v1_tunnel, 18);
+
+/**
+ * An allowlist as far as it is shown to people. None of both: nobody may visit.
+ *
+ * @generated from message pbt.tunnel.v1.Allowlist
+ */
+export type Allowlist = Message<"pbt.tunnel.v1.Allowlist"> & {
+  /**
+   * Addresses and CIDR blocks, the first of them.
+   *
+   * @generated from field: repeated string blocks = 1;
+   */
+  blocks: string[];
+
+  /**
+   * How many more there are.
+   *
+   * @generated from field: uint32 more = 2;
+   */
+  more: number;
+};
+
+/**
+ * Describes the message pbt.tunnel.v1.Allowlist.
+ * Use `create(AllowlistSchema)` to create a new message.
+ */
+export const AllowlistSchema: GenMessage<Allowlist> = /*@__PURE__*/
+  messageDesc(file_pbt_tunnel_v1_tunnel, 19);
 
 /**
  * @generated from message pbt.tunnel.v1.WaitingAddress
@@ -859,7 +913,7 @@ export type WaitingAddress = Message<"pbt.tunnel.v1.WaitingAddress"> & {
  * Use `create(WaitingAddressSchema)` to create a new message.
  */
 export const WaitingAddressSchema: GenMessage<WaitingAddress> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 18);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 20);
 
 /**
  * @generated from message pbt.tunnel.v1.TunnelRefused
@@ -900,7 +954,7 @@ export type TunnelRefused = Message<"pbt.tunnel.v1.TunnelRefused"> & {
  * Use `create(TunnelRefusedSchema)` to create a new message.
  */
 export const TunnelRefusedSchema: GenMessage<TunnelRefused> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 19);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 21);
 
 /**
  * @generated from message pbt.tunnel.v1.CloseTunnel
@@ -917,7 +971,7 @@ export type CloseTunnel = Message<"pbt.tunnel.v1.CloseTunnel"> & {
  * Use `create(CloseTunnelSchema)` to create a new message.
  */
 export const CloseTunnelSchema: GenMessage<CloseTunnel> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 20);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 22);
 
 /**
  * @generated from message pbt.tunnel.v1.TunnelClosed
@@ -944,7 +998,7 @@ export type TunnelClosed = Message<"pbt.tunnel.v1.TunnelClosed"> & {
  * Use `create(TunnelClosedSchema)` to create a new message.
  */
 export const TunnelClosedSchema: GenMessage<TunnelClosed> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 21);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 23);
 
 /**
  * The owner's token changed; connected clients store the new one.
@@ -970,7 +1024,7 @@ export type NewToken = Message<"pbt.tunnel.v1.NewToken"> & {
  * Use `create(NewTokenSchema)` to create a new message.
  */
 export const NewTokenSchema: GenMessage<NewToken> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 22);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 24);
 
 /**
  * The client goes on with the token that it was sent, and shows it from now on.
@@ -996,7 +1050,7 @@ export type TokenTaken = Message<"pbt.tunnel.v1.TokenTaken"> & {
  * Use `create(TokenTakenSchema)` to create a new message.
  */
 export const TokenTakenSchema: GenMessage<TokenTaken> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 23);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 25);
 
 /**
  * The owner starts a tunnel again that was ended: the client opens it, as asked for by the owner.
@@ -1015,7 +1069,7 @@ export type StartTunnel = Message<"pbt.tunnel.v1.StartTunnel"> & {
  * Use `create(StartTunnelSchema)` to create a new message.
  */
 export const StartTunnelSchema: GenMessage<StartTunnel> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 24);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 26);
 
 /**
  * Whether a target takes connections, as its client saw it last.
@@ -1053,7 +1107,7 @@ export type TargetHealth = Message<"pbt.tunnel.v1.TargetHealth"> & {
  * Use `create(TargetHealthSchema)` to create a new message.
  */
 export const TargetHealthSchema: GenMessage<TargetHealth> = /*@__PURE__*/
-  messageDesc(file_pbt_tunnel_v1_tunnel, 25);
+  messageDesc(file_pbt_tunnel_v1_tunnel, 27);
 
 /**
  * @generated from enum pbt.tunnel.v1.TargetHealth.State
@@ -1084,7 +1138,7 @@ export type TargetHealth_State = (typeof TargetHealth_State)[keyof typeof Target
  * Describes the enum pbt.tunnel.v1.TargetHealth.State.
  */
 export const TargetHealth_StateSchema: GenEnum<TargetHealth_State> = /*@__PURE__*/
-  enumDesc(file_pbt_tunnel_v1_tunnel, 25, 0);
+  enumDesc(file_pbt_tunnel_v1_tunnel, 27, 0);
 
 /**
  * Why a channel, a tunnel or a session is over.

@@ -1,0 +1,130 @@
+// Wrong usage in words: what the parser of options says, as a sentence with what was probably meant.
+import type { Argv } from 'yargs'
+import { Failure } from '../failure.ts'
+import type { Command } from './command.ts'
+import { suggestionFor } from './suggestion.ts'
+
+/** The commands, whatever their options are. */
+export type Commands = ReadonlyMap<string, CommandWords>
+
+/** A command, as far as wrong usage is about it. */
+export interface CommandWords {
+  readonly needs: string
+  readonly options: readonly string[]
+}
+
+/** Commands that make a tunnel, which may stand behind `tunnel`. */
+const KINDS = ['http', 'tcp', 'udp']
+const OF_ALL = ['help', 'version']
+
+/** What an option without its value is told. */
+const VALUES: Readonly<Record<string, string>> = {
+  domain: 'a name; a name cannot begin with "-"',
+  name: 'a name; a name cannot begin with "-"',
+  allow: 'an IP address or CIDR block, for example: --allow 203.0.113.0/24',
+  'reserve-port': 'a port, for example: --reserve-port 20022',
+  server: 'a server, for example: --server tunnel.example.com',
+  ca: 'a file, for example: --ca dev-ca.pem',
+  'idle-timeout': 'a time, for example: --idle-timeout 5m',
+}
+
+export function commandWords<Options>(command: Command<Options>): CommandWords {
+  return { needs: command.needs, options: optionNamesOf(command) }
+}
+
+function optionNamesOf<Options>(command: Command<Options>): string[] {
+  const names: string[] = []
+  const recorder = {
+    option: (name: string) => {
+      names.push(name)
+      return recorder
+    },
+    positional: () => recorder,
+    example: () => recorder,
+  }
+  command.build(asParser(recorder))
+  return names
+}
+
+/** Commands build their options with these three calls alone; another one would throw at the first start. */
+function asParser(recorder: object): Argv {
+  return recorder as Argv
+}
+
+/** `pbt 3000` is short for `pbt http 3000`. */
+export function withKind(args: readonly string[], commands: Commands): string[] {
+  const [first = ''] = args
+  const isTarget = /^\d+$|^https?:\/\/|^unix:|^(?:\[[^\]]*\]|[^:/]+):\d+$/.test(first)
+  return isTarget && !isSpec(first) && !commands.has(first) ? ['http', ...args] : [...args]
+}
+
+/** As `pbt up` takes it. */
+function isSpec(text: string): boolean {
+  return /^(http|tcp|udp):(?!\/\/)/.test(text)
+}
+
+/** The failure for what the parser said of these arguments. */
+export function wrongUsage(said: string, args: readonly string[], commands: Commands, cause?: unknown): Failure {
+  const words = args.filter(argument => !argument.startsWith('-'))
+  const isBehindTunnel = words[0] === 'tunnel'
+  const name = (isBehindTunnel ? words[1] : words[0]) ?? ''
+  const command = isBehindTunnel && !KINDS.includes(name) ? undefined : commands.get(name)
+  const title = isBehindTunnel ? `pbt tunnel ${name}` : `pbt ${name}`
+  const cure = command === undefined ? 'see "pbt --help"' : `see "${title} --help"`
+  return new Failure('usage', messageFor(said, { args, words, name, command, commands, title, isBehindTunnel }), {
+    cure,
+    cause,
+  })
+}
+
+interface Line {
+  readonly args: readonly string[]
+  /** Those that are no options. */
+  readonly words: readonly string[]
+  readonly name: string
+  readonly command: CommandWords | undefined
+  readonly commands: Commands
+  readonly title: string
+  readonly isBehindTunnel: boolean
+}
+
+function messageFor(said: string, line: Line): string {
+  const { command, title } = line
+  const unknown = /^Unknown (?:command|argument)s?: (.*)$/s.exec(said)?.[1]
+  if (unknown !== undefined) return command === undefined ? unknownCommand(line) : unexpected(unknown, line, command)
+  if (/^Not enough non-option arguments/.test(said) && command !== undefined) return `${title} needs ${command.needs}`
+  const option = /^Not enough arguments following: (.*)$/s.exec(said)?.[1]
+  if (option !== undefined) return `--${option} needs ${VALUES[option] ?? 'a value'}`
+  const invalid = /Argument: ([\w-]+), Given: (.*), Choices: (.*)$/s.exec(said)
+  if (invalid !== null) {
+    const [, option = '', given = '', choices = ''] = invalid
+    return `--${option} ${given} cannot be used: it is one of ${choices.trim().replaceAll('"', '')}`
+  }
+  return (said.charAt(0).toLowerCase() + said.slice(1)).replace(/\s+/g, ' ')
+}
+
+function unknownCommand({ name, commands, isBehindTunnel }: Line): string {
+  const known = isBehindTunnel ? KINDS : ['tunnel', ...commands.keys()]
+  const meant = isSpec(name) ? `pbt up ${name}` : suggestionFor(name, known)
+  const what = isBehindTunnel ? 'kind of tunnel' : 'command'
+  return `unknown ${what} "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`
+}
+
+function unexpected(unknown: string, { args, name }: Line, { options }: CommandWords): string {
+  // The parser names options also in the other spelling that it knows them by.
+  const given = args.filter(argument => argument.startsWith('-')).map(argument => argument.split('=', 1)[0] ?? '')
+  const wrong = unknown.split(', ').map(word => given.find(option => option.replace(/^--?/, '') === word))
+  const wrongOptions = [...new Set(wrong)].filter(option => option !== undefined)
+  if (wrongOptions.length === 0) {
+    if (KINDS.includes(name)) return 'one target only; for several: pbt up'
+    // It may be a part of the token.
+    if (name === 'init') return 'one token only'
+    return `unexpected argument: ${unknown}`
+  }
+  return wrongOptions
+    .map(option => {
+      const meant = suggestionFor(option.replace(/^--?/, ''), [...options, ...OF_ALL])
+      return `unknown option ${option}${meant === undefined ? '' : `; did you mean --${meant}?`}`
+    })
+    .join('; ')
+}
