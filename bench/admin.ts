@@ -30,6 +30,9 @@ const PAGE_MS = 150
 /** In no record. */
 const HOPELESS = 'nowhere-to-be-found'
 
+/** The three of a round: the control is the first one again, and tells how much the machine differs from itself. */
+const SIDES = ['without', 'beside a search', 'without, again'] as const
+
 const options = readOptions(1.5, 24)
 const report = new Report(
   'admin',
@@ -49,14 +52,14 @@ const system = await pbtWith(
 )
 const api = clientsAt(socketIn(system.dataDir))
 
-const slowest = await reportPages()
+const longest = await reportPages()
 await reportFigures()
 const ratio = await reportTraffic()
 await reportLosses()
 report.save()
 await system.stop()
 await origin.running.stop()
-process.exit(slowest < PAGE_MS && ratio >= 0.95 ? 0 : 1)
+process.exit(longest < PAGE_MS && ratio >= 0.95 ? 0 : 1)
 
 /** A million records over 13 days and all tunnels, and a day of figures. */
 function fill(dataDir: string): void {
@@ -99,7 +102,7 @@ async function timed<T>(ask: () => Promise<T>): Promise<[T, number]> {
   return [answer, performance.now() - began]
 }
 
-/** Returns within which time 19 of 20 pages of the slowest search came: neighbours on the same cores decide about the longest. */
+/** Returns how long the longest page took. */
 async function reportPages(): Promise<number> {
   const searches: [string, Parameters<ApiClients['log']['listRecords']>[0]][] = [
     ['the latest 100', {}],
@@ -113,7 +116,7 @@ async function reportPages(): Promise<number> {
     ['an address that none has, by record', { filter: { peer: '198.51.100.0/24' } }],
   ]
   const rows: string[][] = []
-  let slowestMs = 0
+  let longestMs = 0
   for (const [what, request] of searches) {
     const times: number[] = []
     let [pages, records, wholeMs] = [0, 0, 0]
@@ -131,7 +134,7 @@ async function reportPages(): Promise<number> {
       } while (pageToken !== '' && pages < 200)
     }
     const most = times.sort((one, other) => one - other)[Math.floor(times.length * 0.95)] ?? 0
-    slowestMs = Math.max(slowestMs, most)
+    longestMs = Math.max(longestMs, times.at(-1) ?? 0)
     const figures = [median(times), most, times.at(-1) ?? 0].map(milli)
     rows.push([what, String(pages), String(records), wholeMs.toFixed(0), ...figures])
   }
@@ -140,7 +143,7 @@ async function reportPages(): Promise<number> {
     ['what', 'pages (at most 200)', 'records', 'all pages ms', 'a page, median ms', '19 of 20 ms', 'the longest ms'],
     rows,
   )
-  return slowestMs
+  return longestMs
 }
 
 function before(ms: number): { seconds: bigint; nanos: number } {
@@ -166,45 +169,54 @@ async function reportFigures(): Promise<void> {
   report.table('Other questions', ['what', 'median ms', 'the longest ms'], rows)
 }
 
-/** Rounds with and without somebody who searches all the time, in turns. Returns the ratio of requests a second. */
+/** Rounds of all three, each beginning with another. Returns the ratio of requests a second beside a search and without. */
 async function reportTraffic(): Promise<number> {
   const load: Load = { kind: 'requests', isTls: false, connections: 64, warmupSeconds: 0.7, seconds: options.seconds }
-  const rounds: [Measured, Measured][] = []
+  const rounds: Measured[][] = []
   const pages: number[] = []
   for (let round = 0; round <= options.rounds; round++) {
-    const sides: (Measured | undefined)[] = []
-    for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
+    const sides: Measured[] = []
+    for (let turn = 0; turn < SIDES.length; turn++) {
+      const side = (round + turn) % SIDES.length
       const end = new AbortController()
       const searching = side === 1 ? searchAllTheTime(end.signal, pages) : Promise.resolve()
-      sides[side] = await measure(system, load)
+      const measured = await measure(system, load)
       end.abort()
       await searching
+      if (measured !== undefined) sides[side] = measured
     }
-    const [without, beside] = sides
     // The first round does not count: what is compiled while it runs is compiled by then.
-    if (round > 0 && without !== undefined && beside !== undefined) rounds.push([without, beside])
+    if (round > 0) rounds.push(sides)
   }
-  const of = (side: 0 | 1) => rounds.map(round => round[side])
-  const cpu = (each: Measured) => each.edgeSeconds / each.seconds
   report.table(
     'HTTP, 64 connections',
-    ['beside a search', 'requests/s', 'p50 ms', 'p99 ms', 'CPU-seconds a second, server'],
-    ([0, 1] as const).map(side => {
-      const { perSecond, p50, p99 } = medians(of(side))
-      const used = median(of(side).map(cpu)).toFixed(2)
-      return [side === 0 ? 'no' : 'yes', perSecond.toFixed(0), milli(p50), milli(p99), used]
+    ['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU-seconds a second, server'],
+    SIDES.map((name, side) => {
+      const of = rounds.flatMap(round => round.slice(side, side + 1))
+      const { perSecond, p50, p99 } = medians(of)
+      const used = median(of.map(each => each.edgeSeconds / each.seconds)).toFixed(2)
+      return [name, perSecond.toFixed(0), milli(p50), milli(p99), used]
     }),
   )
-  const ratios = rounds
-    .map(([without, beside]) => beside.perSecond / without.perSecond)
-    .sort((one, other) => one - other)
+  sayRatio(SIDES[2], ratiosOf(rounds, 2))
+  const beside = ratiosOf(rounds, 1)
+  sayRatio(SIDES[1], beside)
+  report.say(`\nits ${pages.length} pages took ${milli(median(pages))} ms, the longest ${milli(Math.max(0, ...pages))}`)
+  return median(beside)
+}
+
+/** To the first side of the same round, the smallest first. */
+function ratiosOf(rounds: readonly Measured[][], side: number): number[] {
+  const ratios = rounds.map(round => (round[side]?.perSecond ?? 0) / (round[0]?.perSecond ?? 1))
+  return ratios.sort((one, other) => one - other)
+}
+
+function sayRatio(what: string, ratios: readonly number[]): void {
   const quartile = (part: number) => (ratios[Math.floor(part * (ratios.length - 1))] ?? 0).toFixed(3)
   report.say(
-    `\nrequests/s beside a search that finds nothing / without, median of ${ratios.length} rounds: ${median(ratios).toFixed(3)}` +
-      ` (quartiles ${quartile(0.25)} and ${quartile(0.75)}); its ${pages.length} pages took ${milli(median(pages))} ms,` +
-      ` the longest ${milli(Math.max(0, ...pages))}`,
+    `\nrequests/s ${what} / without, median of ${ratios.length} rounds: ${median(ratios).toFixed(3)}` +
+      ` (quartiles ${quartile(0.25)} and ${quartile(0.75)})`,
   )
-  return median(ratios)
 }
 
 async function searchAllTheTime(end: AbortSignal, pages: number[]): Promise<void> {
