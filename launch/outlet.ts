@@ -67,10 +67,11 @@ export class Outlet {
     this.stream.off(event, listener)
   }
 
-  /** Takes whole lines, or drops them: false. */
-  write(text: string): boolean {
+  /** Takes whole lines, or drops them: false. `isMinor`: they leave half of the room to others. */
+  write(text: string, isMinor = false): boolean {
     if (this.file !== undefined) return this.append(this.file, text)
-    if (this.isClosed || this.stream.writableLength > MAX_WAITING_BYTES) return this.drop(text)
+    const most = isMinor ? MAX_WAITING_BYTES / 2 : MAX_WAITING_BYTES
+    if (this.isClosed || this.stream.writableLength > most) return this.drop(text)
     this.stream.write(text)
     return true
   }

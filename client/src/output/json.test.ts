@@ -103,3 +103,18 @@ test('whatever a visitor writes, a line is a line and no longer than it may be',
     }),
   )
 })
+
+test('what visitors do leaves room to what the agent says, in their order', () => {
+  const told: [string, boolean][] = []
+  const lines = new JsonLines(
+    new FakeClock(),
+    () => 0,
+    (text, isMinor = false) => told.push([String(JSON.parse(text).event), isMinor]),
+  )
+  lines.request(1, REQUEST)
+  lines.event(ONLINE)
+  assert.deepEqual(told, [
+    ['request', true],
+    ['online', false],
+  ])
+})

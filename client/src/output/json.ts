@@ -17,7 +17,7 @@ const EVENT = { http: 'request', tcp: 'connection', udp: 'flow' } as const satis
 export class JsonLines {
   private readonly clock: Clock
   private readonly wallTime: () => number
-  private readonly write: (text: string) => void
+  private readonly write: (text: string, isMinor?: boolean) => void
   /** The tunnels' names, by their numbers. */
   private readonly names = new Map<number, string>()
   private waiting = ''
@@ -25,8 +25,8 @@ export class JsonLines {
   private timeAt = Number.NaN
   private timeText = ''
 
-  /** `wallTime`: milliseconds since the epoch. */
-  constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
+  /** `wallTime`: milliseconds since the epoch. `write`: what visitors do is minor, it leaves room to the agent's events. */
+  constructor(clock: Clock, wallTime: () => number, write: (text: string, isMinor?: boolean) => void) {
     this.clock = clock
     this.wallTime = wallTime
     this.write = write
@@ -36,7 +36,8 @@ export class JsonLines {
     if (event.event === 'online' || event.event === 'waiting') this.names.set(event.number, event.tunnel)
     else if (event.event === 'removed') this.names.delete(event.number)
     const { event: name, ...fields } = event
-    this.flush(jsonLine(name, this.wallTime(), fields))
+    this.flush()
+    this.write(jsonLine(name, this.wallTime(), fields))
   }
 
   /** A connection or flow of the tunnel with this number has begun. */
@@ -81,13 +82,13 @@ export class JsonLines {
     return this.timeText
   }
 
-  /** Writes what waits, and then this. */
-  flush(text = ''): void {
+  /** Writes what waits. */
+  flush(): void {
     this.timer?.clear()
     this.timer = undefined
-    const all = this.waiting + text
+    const all = this.waiting
     this.waiting = ''
-    if (all !== '') this.write(all)
+    if (all !== '') this.write(all, true)
   }
 
   private later(line: string): void {

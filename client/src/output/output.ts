@@ -53,7 +53,7 @@ export function runningOutput(options: OutputOptions, running: Running): Output 
 function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
   stdout.note = lines => jsonLine('dropped', Date.now(), { lines })
   stderr.note = lines => `pbt: ${lines} lines were not read in time and are left out\n`
-  const lines = new JsonLines(systemClock, Date.now, text => stdout.write(text))
+  const lines = new JsonLines(systemClock, Date.now, (text, isMinor) => stdout.write(text, isMinor))
   return {
     event: event => lines.event(event),
     opened: (tunnel, kind, visitor) => lines.opened(tunnel, kind, visitor),

@@ -16,7 +16,7 @@ test('B11: unknown names, in the form the visitor reads', async t => {
   assert.match(await rawRequest(t, server, get('nobody.localhost', 'Accept: text/html\r\n')), /<!doctype html>/)
   const json = await rawRequest(t, server, get('nobody.localhost', 'Accept: application/json\r\n'))
   assert.equal(JSON.parse(json.slice(json.indexOf('\r\n\r\n'))).error, 'unknown-host')
-  for (const host of ['a.app.localhost', 'xapp.localhost', 'localhost', '127.0.0.1', 'admin.localhost']) {
+  for (const host of ['a.app.localhost', 'xapp.localhost', 'localhost', '127.0.0.1']) {
     assert.match(await rawRequest(t, server, get(host)), /^HTTP\/1\.1 404 /, host)
   }
   assert.match(await rawRequest(t, server, get('APP.localhost.:8080')), /^HTTP\/1\.1 200 /)
