@@ -5,7 +5,7 @@ import { create } from '@bufbuild/protobuf'
 import { NewTokenSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from './errors.ts'
 import { KIB, LINK_SILENCE_MS, MAX_CHANNELS, MAX_DATAGRAM_CHANNELS, MIB } from './limits.ts'
-import type { SessionFrame } from './mux.ts'
+import type { SessionFrame } from './mux-handler.ts'
 import { LinkPair } from './testing/link-pair.ts'
 import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take, UDP } from './testing/mux-pair.ts'
 
@@ -106,13 +106,13 @@ test('a channel is ended by its number, for its owners at both ends, once', () =
   const [first, second] = [open(server, TCP), open(server, REQUEST)]
   clock.advance(1)
   assert.deepEqual(
-    [...server.openChannels()].map(({ id, tunnel, visitor }) => [id, tunnel, visitor]),
+    [...server.channels.all()].map(({ id, tunnel, visitor }) => [id, tunnel, visitor]),
     [first, second].map(({ channel }) => [channel?.id, 1, '192.0.2.1:9']),
   )
   const error = new PbtError('killed', 'the owner ended it')
-  assert.ok(server.resetChannel(first.channel?.id ?? 0, error))
-  assert.ok(!server.resetChannel(first.channel?.id ?? 0, error))
-  assert.ok(!server.resetChannel(99, error))
+  assert.ok(server.channels.reset(first.channel?.id ?? 0, error))
+  assert.ok(!server.channels.reset(first.channel?.id ?? 0, error))
+  assert.ok(!server.channels.reset(99, error))
   clock.advance(1)
   assert.deepEqual(
     [first.error?.code, accepted[0]?.error?.code, accepted[0]?.error?.message],

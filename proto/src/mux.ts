@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel/channel.ts'
-import { ChannelTable, type TunnelTraffic } from './channel/channel-table.ts'
+import { ChannelTable, type OpenChannels } from './channel/channel-table.ts'
 import { type ChannelHost, MuxChannel, NO_HANDLER } from './channel/mux-channel.ts'
 import { openIn, openKind } from './channel/opens.ts'
 import type { CreditPool } from './channel/window.ts'
@@ -21,60 +21,9 @@ import type { ChannelOpen } from './codec/heads.ts'
 import { codeOf, type ErrorCode, MAX_MESSAGE_CHARS, PbtError, reasonOf } from './errors.ts'
 import { IDLE_FRAMES_A_SECOND, MAX_CHANNELS, MAX_CONTROL_FRAMES, MAX_IDLE_FRAMES } from './limits.ts'
 import type { Link } from './link/link.ts'
+import type { MuxHandler, MuxOptions, MuxStats, SessionFrame } from './mux-handler.ts'
 import type { SendPool, SendQueue } from './send/send-queue.ts'
 import { Sender } from './send/sender.ts'
-
-/** A frame of the session itself, counted and replayed. */
-export type SessionFrame = Extract<
-  Frame['body'],
-  {
-    case:
-      | 'openTunnel'
-      | 'tunnelOpened'
-      | 'tunnelRefused'
-      | 'closeTunnel'
-      | 'tunnelClosed'
-      | 'newToken'
-      | 'goodbye'
-      | 'tokenTaken'
-      | 'startTunnel'
-      | 'targetHealth'
-  }
->
-
-/** Called synchronously; must not throw. */
-export interface MuxHandler {
-  /** The peer opened a channel: set `channel.handler` before returning, or reset it. At the client only. */
-  onOpen?(channel: Channel, open: ChannelOpen, last: boolean): void
-  onSessionFrame(frame: SessionFrame): void
-  /** The peer leaves this link on purpose (deployment, replaced, killed). */
-  onGoAway?(goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number }): void
-  /** Nothing was heard for LINK_SILENCE_MS; the link has been detached and closed. */
-  onLinkSilent(): void
-  /** The peer broke the protocol: the mux has closed itself and told the peer why. */
-  onViolation(error: PbtError): void
-  /** What takes part in a channel here threw, which is a fault of ours; the channel is reset. */
-  onOwnerThrew?(error: unknown): void
-}
-
-export interface MuxStats {
-  channels: number
-  bytesSent: number
-  bytesReceived: number
-  unackedBytes: number
-  queuedBytes: number
-  datagramsDropped: number
-  /** How often data of a channel waited because the peer had not read what came before. */
-  creditStalls: number
-  /** Milliseconds, 0 before the first sample. */
-  roundTripMs: number
-}
-
-export interface MuxOptions {
-  role: 'server' | 'client'
-  clock: Clock
-  handler: MuxHandler
-}
 
 /** What a late frame or a tiny one counts of one that brings nothing. */
 const SMALL_PART = 1 / 32
@@ -84,11 +33,11 @@ export class Mux implements ChannelHost {
   readonly pool: CreditPool = { grownBytes: 0 }
   readonly sending: SendPool = { unreadBytes: 0, dataBytes: 0, datagramBytes: 0 }
   isClosed = false
+  private readonly table = new ChannelTable()
+  readonly channels: OpenChannels = this.table
 
   private readonly clock: Clock
   private readonly handler: MuxHandler
-  private readonly channels = new ChannelTable()
-  private lastChannel = 0
 
   private readonly sender: Sender
   private readonly reader = new BatchReader()
@@ -124,9 +73,9 @@ export class Mux implements ChannelHost {
   }
 
   get stats(): MuxStats {
-    const { bytes, stalls } = this.channels.queued
+    const { bytes, stalls } = this.table.queued
     return {
-      channels: this.channels.size,
+      channels: this.table.size,
       bytesSent: this.sender.bytesSent,
       bytesReceived: this.bytesReceived,
       unackedBytes: this.sender.unackedBytes,
@@ -135,46 +84,6 @@ export class Mux implements ChannelHost {
       creditStalls: stalls,
       roundTripMs: this.sender.roundTripMs,
     }
-  }
-
-  /** Open at the moment. */
-  get channelCount(): number {
-    return this.channels.size
-  }
-
-  /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
-  get underWay(): number {
-    return this.channels.underWay
-  }
-
-  /** The number of the channel that was opened last. */
-  get newestChannel(): number {
-    return this.lastChannel
-  }
-
-  /** Whether a request or connection with at most this number is still open; flows of datagrams are not waited for. */
-  isBusyUpTo(channel: number): boolean {
-    return this.channels.isBusyUpTo(channel)
-  }
-
-  /** How many channels with at most this number are still open. */
-  countUpTo(channel: number): number {
-    return this.channels.countUpTo(channel)
-  }
-
-  /** By the number of the tunnel, which has had a channel. */
-  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
-    return this.channels.byTunnel()
-  }
-
-  /** The channels of a tunnel that are open, the newest last. Looks at every channel: to be asked now and then. */
-  openOf(tunnel: number): readonly Channel[] {
-    return this.channels.openOf(tunnel)
-  }
-
-  /** What is open, one after the other, also what comes and without what goes meanwhile; `tunnel`: its number. */
-  openChannels(): Iterable<Channel & { readonly tunnel: number }> {
-    return this.channels.all()
   }
 
   /**
@@ -205,29 +114,14 @@ export class Mux implements ChannelHost {
   /** Opens a channel; `end`: with no body. Throws PbtError `limit` when the session has too many. Server only. */
   open(open: ChannelOpen, end: boolean, handler: ChannelHandler): Channel {
     if (this.isClosed) throw new PbtError('link-lost', 'the session is over')
-    this.channels.checkRoom(open.kind)
-    const channel = new MuxChannel(this, ++this.lastChannel, open.kind, handler)
+    this.table.checkRoom(open.kind)
+    const channel = new MuxChannel(this, this.table.newest + 1, open.kind, handler)
     const { tunnel, visitor } = open.kind === 'http' ? open.head : open
     channel.tunnel = tunnel
     channel.visitor = visitor
-    this.channels.add(channel)
+    this.table.add(channel)
     channel.sendFrame(encodeOpen(open), end)
     return channel
-  }
-
-  /**
-   * Resets those channels opened for a tunnel whose visitor (address and port) is chosen, at both ends, and tells how many
-   * they were.
-   */
-  resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number {
-    return this.channels.resetVisitors(tunnel, isChosen, error)
-  }
-
-  /** Resets a channel at both ends; false: it is not open. */
-  resetChannel(id: number, error: PbtError): boolean {
-    const channel = this.channels.get(id)
-    channel?.abort(error)
-    return channel !== undefined
   }
 
   sendSessionFrame(frame: SessionFrame): void {
@@ -257,7 +151,7 @@ export class Mux implements ChannelHost {
     if (this.isClosed) return
     this.isClosed = true
     this.sender.close()
-    this.channels.failAll(new PbtError(code, message))
+    this.table.failAll(new PbtError(code, message))
   }
 
   // ChannelHost, for the mux's own channels.
@@ -279,7 +173,7 @@ export class Mux implements ChannelHost {
   }
 
   forget(channel: MuxChannel): void {
-    this.channels.delete(channel)
+    this.table.delete(channel)
   }
 
   datagramDropped(): void {
@@ -324,16 +218,16 @@ export class Mux implements ChannelHost {
       this.dispatch(reader)
     } catch (error) {
       if (error instanceof PbtError) throw error
-      const channel = this.channels.get(reader.channel)
+      const channel = this.table.get(reader.channel)
       if (channel === undefined) this.ownerThrew(error)
       else channel.ownerThrew(error)
     }
   }
 
   private dispatch(reader: BatchReader): void {
-    const channel = this.channels.get(reader.channel)
+    const channel = this.table.get(reader.channel)
     if (channel === undefined) {
-      if (reader.channel > this.lastChannel) this.accept(reader)
+      if (reader.channel > this.table.newest) this.accept(reader)
       else this.spendIdle(SMALL_PART) // a late frame of a channel that is over
       return
     }
@@ -362,13 +256,12 @@ export class Mux implements ChannelHost {
 
   private accept(reader: BatchReader): void {
     if (this.role === 'server') throw new PbtError('protocol', `channel ${reader.channel} was never opened`)
-    if (this.channels.size >= MAX_CHANNELS) throw new PbtError('limit', `more than ${MAX_CHANNELS} channels`)
+    if (this.table.size >= MAX_CHANNELS) throw new PbtError('limit', `more than ${MAX_CHANNELS} channels`)
     const { channel: id, end } = reader
     const kind = openKind(reader.body)
     if (kind === undefined) throw new PbtError('protocol', `channel ${id} begins without being opened`)
-    this.lastChannel = id
     const channel = new MuxChannel(this, id, kind, NO_HANDLER)
-    this.channels.add(channel)
+    this.table.add(channel)
     let open: ChannelOpen
     try {
       open = openIn(reader, kind)

@@ -139,17 +139,17 @@ export class Session {
 
   /** By the number of the tunnel, which has had a visitor; also once the session is over. */
   byTunnel(): ReadonlyMap<number, TunnelTraffic> {
-    return this.mux.byTunnel()
+    return this.mux.channels.byTunnel()
   }
 
   /** The channels of a tunnel that are open, the newest last. */
   openOf(tunnel: number): readonly Channel[] {
-    return this.mux.openOf(tunnel)
+    return this.mux.channels.openOf(tunnel)
   }
 
   /** Requests and connections that are open; flows of datagrams, which never end by themselves, do not count. */
   get underWay(): number {
-    return this.mux.underWay
+    return this.mux.channels.underWay
   }
 
   /** A newer token was taken a moment ago, and the server may not know it yet: it may end the session with the old one. */

@@ -3,6 +3,7 @@
 import type { ChannelKind } from '../codec/heads.ts'
 import { PbtError } from '../errors.ts'
 import { MAX_CHANNELS, MAX_DATAGRAM_CHANNELS } from '../limits.ts'
+import type { Channel } from './channel.ts'
 import type { MuxChannel } from './mux-channel.ts'
 
 /** The channels of a tunnel that are open, and the payload of all that it had since the session began. */
@@ -12,7 +13,31 @@ export interface TunnelTraffic {
   readonly bytesReceived: number
 }
 
-export class ChannelTable {
+/** What those outside the multiplexer may ask of channels. Some look at every one: to be asked now and then. */
+export interface OpenChannels {
+  readonly size: number
+  /** Requests and connections; flows of datagrams, which never end by themselves, do not count. */
+  readonly underWay: number
+  /** The number of the one that was opened last. */
+  readonly newest: number
+  /** Whether a request or connection with at most this number is still open; flows of datagrams are not waited for. */
+  isBusyUpTo(channel: number): boolean
+  /** How many with at most this number are open. */
+  countUpTo(channel: number): number
+  /** By the number of the tunnel, which has had a channel. */
+  byTunnel(): ReadonlyMap<number, TunnelTraffic>
+  /** Those of a tunnel, the newest last. */
+  openOf(tunnel: number): readonly Channel[]
+  /** One after the other, also what comes and without what goes meanwhile; `tunnel`: its number. */
+  all(): Iterable<Channel & { readonly tunnel: number }>
+  /** Resets those of a tunnel whose visitor (address and port) is chosen, at both ends, and tells how many they were. */
+  resetVisitors(tunnel: number, isChosen: (visitor: string) => boolean, error: PbtError): number
+  /** Resets one at both ends; false: it is not open. */
+  reset(id: number, error: PbtError): boolean
+}
+
+export class ChannelTable implements OpenChannels {
+  newest = 0
   private readonly byId = new Map<number, MuxChannel>()
   /** Those for datagrams. */
   private flows = 0
@@ -46,6 +71,7 @@ export class ChannelTable {
 
   add(channel: MuxChannel): void {
     this.byId.set(channel.id, channel)
+    this.newest = channel.id
     if (channel.kind === 'udp') this.flows++
   }
 
@@ -123,6 +149,13 @@ export class ChannelTable {
       count++
     }
     return count
+  }
+
+  /** Resets one at both ends; false: it is not open. */
+  reset(id: number, error: PbtError): boolean {
+    const channel = this.byId.get(id)
+    channel?.abort(error)
+    return channel !== undefined
   }
 
   /** All of them are over, for the owners here. */

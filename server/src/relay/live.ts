@@ -61,7 +61,7 @@ export class LiveTunnels {
   tunnels(): ReadonlyMap<string, LiveTunnelView> {
     const all = new Map<string, LiveTunnelView>()
     for (const session of this.options.sessions.all()) {
-      const traffic = session.mux.byTunnel()
+      const traffic = session.mux.channels.byTunnel()
       for (const tunnel of session.tunnels.open()) {
         const { name, client, affinity, allow, health, onlineAt } = tunnel
         all.set(name, {
@@ -92,7 +92,7 @@ export class LiveTunnels {
     const now = this.options.clock.now()
     const today = Date.now()
     for (const session of this.options.sessions.all()) {
-      for (const channel of session.mux.openChannels()) {
+      for (const channel of session.mux.channels.all()) {
         const name = session.tunnels.nameOf(channel.tunnel)
         if (name === undefined || (tunnel !== undefined && name !== tunnel)) continue
         found.push(connectionOf(session, channel, name, new Date(today - (now - channel.openedAt))))
@@ -107,7 +107,7 @@ export class LiveTunnels {
     const session = this.options.sessions.get(sessionId)
     if (session === undefined) return undefined
     const found = this.connections().find(connection => connection.id === id)
-    const isEnded = session.mux.resetChannel(Number(number), new PbtError('killed', message))
+    const isEnded = session.mux.channels.reset(Number(number), new PbtError('killed', message))
     return isEnded ? found : undefined
   }
 

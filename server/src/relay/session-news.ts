@@ -36,7 +36,7 @@ export class SessionNews {
       return
     }
     const { at, open, newest } = this.loss
-    const wentOn = this.mux.countUpTo(newest)
+    const wentOn = this.mux.channels.countUpTo(newest)
     this.news.clientResumed(this.client, { awayMs: this.clock.now() - at, wentOn, lost: open - wentOn })
   }
 
@@ -52,7 +52,7 @@ export class SessionNews {
   }
 
   private lossNow() {
-    return { at: this.clock.now(), open: this.mux.channelCount, newest: this.mux.newestChannel }
+    return { at: this.clock.now(), open: this.mux.channels.size, newest: this.mux.channels.newest }
   }
 }
 

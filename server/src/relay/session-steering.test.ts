@@ -41,7 +41,7 @@ test('a tunnel that the owner ends is closed with its words, its visitors are cu
   assert.ok(closed?.case === 'tunnelClosed')
   assert.equal(codeOf(closed.value.reason), 'killed')
   assert.match(closed.value.message, /the owner ended the tunnel "app" on the server/)
-  assert.equal(mux.channelCount, 1)
+  assert.equal(mux.channels.size, 1)
   // A program that comes back by itself does not get it, the owner does.
   await open(3)
   assert.deepEqual(refusals(), [{ code: 'killed', cure: refusals()[0]?.cure }])

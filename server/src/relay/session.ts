@@ -212,7 +212,7 @@ export class Session implements TunnelsOwner {
     if (before.kind === 'closed') return
     this.state = { kind: 'closed' }
     if (before.kind === 'detached') before.timer.clear()
-    const open = this.mux.channelCount
+    const open = this.mux.channels.size
     this.mux.close(code, message)
     // After a restart of the server the client is expected back: its names stay marked as online.
     const isComingBack = code === 'shutdown'

@@ -140,7 +140,7 @@ export class Sessions {
    */
   *openChannels(): Generator<OpenChannel, void, undefined> {
     for (const session of this.byId.values()) {
-      for (const channel of session.mux.openChannels()) {
+      for (const channel of session.mux.channels.all()) {
         const tunnel = session.tunnels.nameOf(channel.tunnel)
         if (tunnel !== undefined) yield { tunnel, channel }
       }
@@ -198,8 +198,8 @@ export class Sessions {
 
   /** Tells, each time it is called, whether any request or connection that is open now is open still. */
   watchOpen(): () => boolean {
-    const sessions = [...this.byId.values()].map(session => ({ session, newest: session.mux.newestChannel }))
-    return () => sessions.some(({ session, newest }) => !session.isClosed && session.mux.isBusyUpTo(newest))
+    const sessions = [...this.byId.values()].map(session => ({ session, newest: session.mux.channels.newest }))
+    return () => sessions.some(({ session, newest }) => !session.isClosed && session.mux.channels.isBusyUpTo(newest))
   }
 
   /** Asks all clients to come back on another link, each at a moment of its own so that they do not come all at once. */

@@ -158,18 +158,18 @@ export class Tunnel implements Holder {
     this.judgedBy = judges
     const error = new PbtError('not-allowed', 'the allowlist was changed')
     const isCut = (visitor: string) => !judges.every(judge => judge.allows(peerIn(visitor)))
-    const count = this.session.mux.resetVisitors(this.index, isCut, error)
+    const count = this.session.mux.channels.resetVisitors(this.index, isCut, error)
     this.refused += count
     return count
   }
 
   /** Cuts whoever is here, at both ends, and tells how many they were. */
   cutAll(error: PbtError): number {
-    return this.session.mux.resetVisitors(this.index, () => true, error)
+    return this.session.mux.channels.resetVisitors(this.index, () => true, error)
   }
 
   get isNearlyFull(): boolean {
-    return this.session.mux.channelCount >= MAX_CHANNELS - RESERVED_CHANNELS
+    return this.session.mux.channels.size >= MAX_CHANNELS - RESERVED_CHANNELS
   }
 
   get isShort(): boolean {

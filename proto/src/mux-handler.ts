@@ -1,0 +1,58 @@
+// What a multiplexer tells its owner, and what it is given.
+import type { Frame } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import type { Channel } from './channel/channel.ts'
+import type { Clock } from './clock.ts'
+import type { ChannelOpen } from './codec/heads.ts'
+import type { ErrorCode, PbtError } from './errors.ts'
+
+/** A frame of the session itself, counted and replayed. */
+export type SessionFrame = Extract<
+  Frame['body'],
+  {
+    case:
+      | 'openTunnel'
+      | 'tunnelOpened'
+      | 'tunnelRefused'
+      | 'closeTunnel'
+      | 'tunnelClosed'
+      | 'newToken'
+      | 'goodbye'
+      | 'tokenTaken'
+      | 'startTunnel'
+      | 'targetHealth'
+  }
+>
+
+/** Called synchronously; must not throw. */
+export interface MuxHandler {
+  /** The peer opened a channel: set `channel.handler` before returning, or reset it. At the client only. */
+  onOpen?(channel: Channel, open: ChannelOpen, last: boolean): void
+  onSessionFrame(frame: SessionFrame): void
+  /** The peer leaves this link on purpose (deployment, replaced, killed). */
+  onGoAway?(goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number }): void
+  /** Nothing was heard for LINK_SILENCE_MS; the link has been detached and closed. */
+  onLinkSilent(): void
+  /** The peer broke the protocol: the mux has closed itself and told the peer why. */
+  onViolation(error: PbtError): void
+  /** What takes part in a channel here threw, which is a fault of ours; the channel is reset. */
+  onOwnerThrew?(error: unknown): void
+}
+
+export interface MuxStats {
+  channels: number
+  bytesSent: number
+  bytesReceived: number
+  unackedBytes: number
+  queuedBytes: number
+  datagramsDropped: number
+  /** How often data of a channel waited because the peer had not read what came before. */
+  creditStalls: number
+  /** Milliseconds, 0 before the first sample. */
+  roundTripMs: number
+}
+
+export interface MuxOptions {
+  role: 'server' | 'client'
+  clock: Clock
+  handler: MuxHandler
+}
