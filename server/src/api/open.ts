@@ -1,5 +1,6 @@
 // Opens the API: who may call it, what it answers, and the socket for commands.
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Allowlist, EVERYBODY } from '../access/allowlist.ts'
 import type { TokenCheck } from '../access/token-check.ts'
@@ -36,6 +37,24 @@ export interface OpenApi {
 /** The directory of the sockets for commands, one for each process that serves the data directory. */
 export function socketDirectory(dataDir: string): string {
   return join(dataDir, 'run')
+}
+
+/** Removes the sockets of servers that were killed: nobody listens there. */
+async function removeDead(directory: string): Promise<void> {
+  for (const name of readdirSync(directory)) {
+    if (!name.endsWith('.sock')) continue
+    const path = join(directory, name)
+    if (!(await listens(path))) rmSync(path, { force: true })
+  }
+}
+
+function listens(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(path)
+    // The system accepts for a process that is there, also for one that is stopped.
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 /** It answers as soon as the edge hands connections over. Rejects when the socket for commands cannot be made. */
@@ -76,6 +95,7 @@ export async function openApi({
   chmodSync(directory, 0o700)
   const socket = join(directory, `${process.pid}.sock`)
   rmSync(socket, { force: true })
+  await removeDead(directory)
   await api.listenLocally(socket)
   const end = async () => {
     draining.abort()
