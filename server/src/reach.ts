@@ -5,7 +5,6 @@ import { type ApiClients, clientsAt, clientsOf, failureIn, isNobodyThere } from 
 import { socketDirectory } from './api/open.ts'
 import type { Settings } from './config/config.ts'
 import { openLog } from './observe/log.ts'
-import { withOwner } from './offline.ts'
 
 /** Calls once, with the API of the server that started last, or without one in this process. Rejects with Failure. */
 export async function withApi<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
@@ -38,6 +37,8 @@ export async function withEachApi<T>(settings: Settings, call: (api: ApiClients)
 async function offline<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {
   const log = openLog({ level: 'error', stream: process.stderr, isForPeople: true })
   try {
+    // The database is loaded when no server answers.
+    const { withOwner } = await import('./offline.ts')
     return await withOwner(settings, owner => call(clientsOf(owner, log)))
   } catch (error) {
     throw failureIn(error)

@@ -2,7 +2,7 @@
 import { Allowlist_Access as Access, type Address, type Allowlist } from '@pbt/proto/admin/v1'
 import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
-import { withApi } from '../reach.ts'
+import { withApi } from './api.ts'
 import { type Command, durationIn, everyPage, textsIn, timeIn } from './command.ts'
 import type { AddressItem } from './events.ts'
 

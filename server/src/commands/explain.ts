@@ -1,7 +1,7 @@
 // `pbt-server explain`: why a visitor gets what they get, link by link.
 import { type Check, Check_State as State } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
-import { withApi } from '../reach.ts'
+import { withApi } from './api.ts'
 import type { Command } from './command.ts'
 import type { CheckItem } from './events.ts'
 

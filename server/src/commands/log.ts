@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ApiClients } from '../api/client.ts'
 import { Failure } from '../failure.ts'
-import { withApi } from '../reach.ts'
+import { withApi } from './api.ts'
 import { type Command, type CommandOptions, type Context, durationIn, textsIn, timeIn, timestampOf } from './command.ts'
 import type { RecordItem } from './events.ts'
 import type { Output } from './output.ts'

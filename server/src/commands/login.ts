@@ -1,5 +1,5 @@
 // `pbt-server login`: a link to the panel that works once.
-import { withApi } from '../reach.ts'
+import { withApi } from './api.ts'
 import { type Command, timeIn } from './command.ts'
 
 export const login: Command = {

@@ -3,7 +3,6 @@ import { systemClock } from '@pbt/proto'
 import { showPortRange } from '../config/config.ts'
 import { type Log, type LogLevel, logLine, openLog } from '../observe/log.ts'
 import { inheritedSockets } from '../process/inherited.ts'
-import { startServer } from '../server.ts'
 import type { Command, Context } from './command.ts'
 
 /** How long whoever reads log and output has for what is left of them when the server has ended. */
@@ -18,6 +17,8 @@ export const start: Command = {
     for (const each of odd) log.warn('a variable of the environment counts for nothing', { ...each })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
+    // Loaded by this command alone: all others are there at once.
+    const { startServer } = await import('../server.ts')
     const server = await startServer({
       settings,
       log,

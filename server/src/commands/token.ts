@@ -2,7 +2,7 @@
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import { Token_State as State, type Token } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
-import { withApi } from '../reach.ts'
+import { withApi } from './api.ts'
 import { type Command, durationIn, timeIn } from './command.ts'
 import type { TokenItem } from './events.ts'
 

@@ -1,6 +1,6 @@
 // `pbt-server tunnel`: which tunnels there are, ending and starting them, and turning their visitors away for a while.
 import { TunnelKind as Kind, TunnelState as State, type Tunnel } from '@pbt/proto/admin/v1'
-import { withApi } from '../reach.ts'
+import { withApi, withEachApi } from './api.ts'
 import { type Command, everyPage, timeIn } from './command.ts'
 import type { TunnelItem } from './events.ts'
 
@@ -10,14 +10,25 @@ const list: Command = {
   name: 'tunnel list',
   summary: 'show all tunnels: who visits them, whose they are, and why one cannot be reached',
   run: async ({ settings }, output) => {
-    const tunnels = await withApi(settings, api =>
+    const lists = await withEachApi(settings, api =>
       everyPage(async pageToken => {
         const { tunnels: rows, nextPageToken } = await api.tunnels.listTunnels({ pageToken })
         return { rows, nextPageToken }
       }),
     )
-    output({ list: 'tunnel', items: tunnels.map(itemOf) })
+    output({ list: 'tunnel', items: merged(lists).map(itemOf) })
   },
+}
+
+/** Beside a stand-in each server knows its own sessions: a tunnel is as the one tells that has it. */
+function merged(lists: readonly (readonly Tunnel[])[]): Tunnel[] {
+  const byName = new Map<string, Tunnel>()
+  for (const tunnel of lists.flat()) {
+    const other = byName.get(tunnel.name)
+    if (other === undefined || other.state === State.OFFLINE || other.state === State.AWAITED)
+      byName.set(tunnel.name, tunnel)
+  }
+  return [...byName.values()]
 }
 
 const kill: Command = {

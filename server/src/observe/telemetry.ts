@@ -36,7 +36,7 @@ export interface TelemetryOptions {
 }
 
 /** Serves and sends figures until the returned function is called. Rejects when the port cannot be bound. */
-export async function startTelemetry(options: TelemetryOptions): Promise<() => Promise<void>> {
+export async function exportFigures(options: TelemetryOptions): Promise<() => Promise<void>> {
   const { address, port, otlpEndpoint, otlpIntervalMs } = options
   const scope = { name: 'pbt-server', version: options.version }
   const resource = resourceFromAttributes({ 'service.name': 'pbt-server', 'service.version': options.version })
@@ -59,7 +59,6 @@ export async function startTelemetry(options: TelemetryOptions): Promise<() => P
       }),
     )
   }
-  if (readers.length === 0) return async () => {}
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
   loop.enable()
   const seen: Seen = {
