@@ -14,7 +14,7 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
     '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
     'visitors and clients are served',
   ],
-  stopping: ['', 'it was told to stop and lets what is under way end'],
+  stopping: ['', 'it was stopped by a signal or a stand-in stop and lets what is under way end'],
   stopped: ['', 'it has ended'],
   rotated: [
     '`token`, `endsAt`, `told`',
@@ -78,7 +78,7 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
   offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
   stopping: [
     '`open`, `limitMs`',
-    'it was told to stop: no new visitors, and what is under way may end within `limitMs`',
+    'it was stopped by a signal or a stand-in stop: no new visitors, and what is under way may end within `limitMs`',
   ],
   closed: ['`number`, `tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
   error: [

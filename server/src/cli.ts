@@ -42,9 +42,9 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 const GROUPS: Readonly<Record<string, string>> = {
-  token: 'the tokens with which clients connect',
-  tunnel: 'what your machines serve: look at it, end it, pause it',
-  address: 'what visitors come to, and who may visit',
+  token: 'tokens that clients connect with',
+  tunnel: 'tunnels: list, end, pause and resume',
+  address: 'addresses of tunnels, and who may visit them',
 }
 
 /** Settings that the help of "start" explains; all others are behind --help-settings. */
@@ -186,7 +186,7 @@ function optionsOf(
   if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
     for (const { variable, why } of odd)
-      stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
+      stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
   }
   return { config: settings.config, settings, odd, values }
 }

@@ -242,7 +242,7 @@ export class BatchReader {
       else reader.skip(checkedTag(tag))
     }
     reader.end = end
-    if (!TOKEN.test(name)) throw new PbtError('protocol', 'head with a field name that is no token')
+    if (!TOKEN.test(name)) throw new PbtError('protocol', 'head with an invalid field name')
     into.push(name, value)
   }
 }

@@ -38,7 +38,7 @@ export function openDevelopmentAuthority(dataDir: string): DevelopmentAuthority 
   } catch (cause) {
     const why = systemCodeOf(cause) || (cause instanceof Error ? cause.message : String(cause))
     throw new Failure('certificate', `the development certificate authority ${file} cannot be used (${why})`, {
-      cure: `delete ${file} and ${keyFile}: the next start makes new ones, which clients have to be given again`,
+      cure: `delete ${file} and ${keyFile}: the next start makes new ones; give the new certificate to every client`,
       cause,
     })
   }
@@ -51,7 +51,7 @@ function makeKey(file: string) {
 }
 
 function check(certificate: X509Certificate, { privateKey }: Authority): void {
-  if (!certificate.checkPrivateKey(privateKey)) throw new Error('certificate and key do not belong together')
+  if (!certificate.checkPrivateKey(privateKey)) throw new Error('certificate and key do not match')
   if (certificate.validToDate.getTime() < Date.now()) throw new Error(`it expired on ${certificate.validTo}`)
 }
 

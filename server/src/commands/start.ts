@@ -15,7 +15,7 @@ export const start: Command = {
   isStart: true,
   run: async ({ config, settings, odd }, output, context) => {
     const log = logOf(config.logLevel, context)
-    for (const each of odd) log.warn('a variable of the environment counts for nothing', { ...each })
+    for (const each of odd) log.warn('an environment variable is ignored', { ...each })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     const server = await startServer({

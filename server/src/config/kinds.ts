@@ -164,7 +164,7 @@ export const block: Kind<string> = {
 /** In lower case. */
 export const proxyField: Kind<string> = {
   expected:
-    'the name of a field that a proxy sets, for example Remote-User, and none that this server sets or ends itself',
+    'the name of a header field that a proxy sets, for example Remote-User, and that this server neither sets nor removes itself',
   read: value => {
     const name = textOf(value)?.toLowerCase()
     return name !== undefined && FIELD_NAME.test(name) && !OWN_FIELDS.test(name) ? name : undefined

@@ -103,9 +103,9 @@ function readEnvironment({ environment, warn = () => {} }: Sources, given: Map<S
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(VARIABLE_PREFIX) || variable === CONFIG_VARIABLE || value === undefined) continue
     const name = SETTING_NAMES.find(name => variableOf(name) === variable)
-    if (name === undefined) warn(variable, 'there is no such setting')
+    if (name === undefined) warn(variable, 'unknown setting')
     else if (SERVICE_LINK.test(value))
-      warn(variable, 'its value is one that container platforms make for their services')
+      warn(variable, 'its value is one that container platforms set for their services')
     else given.set(name, { value, source: variable })
   }
 }

@@ -256,7 +256,7 @@ export const SETTINGS = {
     kind: oneOf('error', 'warn', 'info', 'debug'),
     default: () => 'info' as const,
     unit: '',
-    doc: 'the least important log line that is written: error, warn, info or debug',
+    doc: 'minimum log level: error, warn, info or debug',
   }),
 } satisfies Record<string, Setting<unknown>>
 

@@ -81,7 +81,7 @@ export class Edge {
     this.options = options
     const { limits, clock, log } = options
     for (const field of options.proxies.fields) {
-      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that everybody may say', { field })
+      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that any visitor may set', { field })
     }
     this.connections = new Connections({ limits, clock, log })
     const router = new Router({
@@ -191,7 +191,7 @@ export class Edge {
     if (port === https) kind = 'https'
     else if (port === http) kind = 'http'
     if (kind !== undefined) found[kind] = port
-    else this.options.log.error('a socket was handed over for a port that is not ours', { port, https, http })
+    else this.options.log.error('an inherited socket is for a port that is not configured', { port, https, http })
   }
 
   private listener(kind: Kind | (() => Kind | undefined)): Server {

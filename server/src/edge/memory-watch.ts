@@ -87,7 +87,7 @@ export class MemoryWatch {
     this.isShort = isShort
     const figures = { usedMib: Math.round(used / MIB), limitMib: Math.round(limitBytes / MIB) }
     if (isShort) this.options.log.warn('memory is short: new visitors are turned away', figures)
-    else this.options.log.info('there is memory again: visitors are welcome', figures)
+    else this.options.log.info('memory is available again: new visitors are let in', figures)
     this.options.onChange(isShort)
   }
 }

@@ -58,7 +58,7 @@ export class Events {
     this.newest = newest
     this.queue = new WriteBehind({
       write: batch => this.inTurn(() => this.write(batch)),
-      onFailure: error => options.log.error('events cannot be written, they wait', { error: String(error) }),
+      onFailure: error => options.log.error('events cannot be written and are queued', { error: String(error) }),
       onRecovery: lost => this.recovered(lost),
       clock: options.clock,
     })
@@ -175,7 +175,7 @@ export class Events {
     this.tell({
       kind: 'server.events-lost',
       subject: 'pbt-server',
-      message: `${lost} events could not be kept: the database did not take them`,
+      message: `${lost} events could not be stored: the database did not accept them`,
       fields: { count: String(lost) },
     })
   }

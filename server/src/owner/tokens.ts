@@ -97,7 +97,7 @@ export class TokenVerbs {
       throw new Failure('unknown-token', `there is no token ${id}`, { cure: '"pbt-server token list" shows them' })
     }
     if (found.endsAt === undefined) {
-      throw new Failure('last-token', `token ${id} is the one that is valid: without it nobody could connect`, {
+      throw new Failure('last-token', `token ${id} is the valid one: without it no client could connect`, {
         cure: '"pbt-server token rotate" makes a new one in its place',
       })
     }

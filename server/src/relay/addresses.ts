@@ -227,7 +227,7 @@ export class Addresses {
       }
       // Whose they are is on disk: only when they were used last is not.
       const fields = { addresses: addresses.map(({ text }) => text), error: String(error) }
-      this.options.log.error('could not write that addresses are in use', fields)
+      this.options.log.error('could not save that addresses are in use', fields)
     }
     this.book.remember(addresses, affinity, name.text)
     this.book.online(addresses, holder)
@@ -272,7 +272,7 @@ export class Addresses {
     this.book.remember(addresses, affinity, name)
     const texts = addresses.map(({ text }) => text)
     this.options.store.claim({ ...affinity, name, allow, client }, texts).catch((error: unknown) => {
-      this.options.log.error('could not write the new name of a tunnel', { tunnel: name, error: String(error) })
+      this.options.log.error('could not save the new name of a tunnel', { tunnel: name, error: String(error) })
     })
   }
 

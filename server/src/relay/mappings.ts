@@ -72,7 +72,7 @@ export class Mappings {
     book.remember([address], affinity, name)
     claim({ ...affinity, name, allow, client }, [address.text]).catch((error: unknown) => {
       const fields = { address: address.text, tunnel: name, error: String(error) }
-      log.error('could not write that a tunnel has an address', fields)
+      log.error('could not save that a tunnel has an address', fields)
     })
   }
 }

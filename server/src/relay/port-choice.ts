@@ -108,7 +108,7 @@ export class PortChoice {
           given: address.number,
           target: holder.description,
         }
-        this.options.log.warn('a reserved port cannot be had, the tunnel got another one', fields)
+        this.options.log.warn('a reserved port is not available, the tunnel got another one', fields)
       }
       return address
     }

@@ -171,7 +171,7 @@ export class Sessions {
       older.close('replaced', 'a newer process of this client took over')
     }
     if (this.byId.size >= MAX_SESSIONS) {
-      throw new PbtError('limit', `the server has ${MAX_SESSIONS} sessions, as many as can be`)
+      throw new PbtError('limit', `the server has ${MAX_SESSIONS} sessions, the maximum`)
     }
     const session = new Session({ ...this.options, ended: over => this.forget(over) }, hello, tokenId)
     this.byId.set(session.id.toString('hex'), session)

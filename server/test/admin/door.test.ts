@@ -293,7 +293,7 @@ test('A8: a link logs in once, within its minute; sessions end one by one, all o
   const code = url.hash.slice(1)
   const first = cookieOf(await enter({ code }))
   const again = await enter({ code })
-  assert.deepEqual([again.status, again.json.message], [401, 'the link is used or too old'])
+  assert.deepEqual([again.status, again.json.message], [401, 'the link has been used or has expired'])
   // A session makes no links: a stolen one must not outlive itself.
   assert.equal(
     (await callApi(t, server, 'PanelService/CreateLoginLink', {}, { headers: { ...page, cookie: first } })).status,

@@ -213,7 +213,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       return
     }
     if (request.expect !== '' && request.expect.toLowerCase() !== '100-continue') {
-      throw new RefusedRequest('the expectation is not known', 417)
+      throw new RefusedRequest('unknown expectation in the Expect header', 417)
     }
     const { host, authority, target } = destinationOf(method, request.target, request.host)
     const location = redirect?.to(host, target)

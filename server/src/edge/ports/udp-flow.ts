@@ -81,7 +81,7 @@ export class Flow implements ChannelHandler {
 
   /** Called every second or so. */
   pass(now: number): void {
-    if (now - this.lastAt > this.idleMs) this.close('it was silent', '')
+    if (now - this.lastAt > this.idleMs) this.close('idle timeout', '')
     else this.proof?.pass(now)
   }
 
