@@ -233,7 +233,7 @@ test('a base domain of its own needs certificates', async t => {
   assert.match(stderr, /tls-cert .* certificate files for tunnel.example.com and \*.tunnel.example.com/)
 })
 
-test('H18: what nobody expected is logged and ends the process with 1', async t => {
+test('H18: an unexpected error is logged and ends the process with 1', async t => {
   const directory = await initialised(t)
   // Preloaded: fails a moment after the server is ready, as a fault in a timer would.
   const fault = join(directory, 'fault.mjs')

@@ -38,7 +38,7 @@ export interface ServerOptions {
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
   readonly sockets?: readonly number[]
-  /** Lines of log and output that nobody read. */
+  /** Lines of log and output that were dropped. */
   readonly linesDropped?: () => number
 }
 
@@ -232,7 +232,7 @@ async function open(
     log: log.child({ room: 'observe' }),
   })
   onEnd(stopTelemetry)
-  // The doors last: whoever reaches them finds everything behind them.
+  // The ports last: everything behind them is there.
   await openEdge(edge, config, sockets)
   const succession = serve(dataDir)
   standIn.succession = succession
@@ -244,7 +244,7 @@ async function open(
   const { sessions, links } = relay
   const stop = async () => {
     tell(serverStopping('it was stopped by a signal or a stand-in'))
-    // Who looks on hears of it before the stream ends.
+    // Watchers hear of it before the stream ends.
     await events.flush(STOPPING_MS)
     const drainMs = config.drainSeconds * 1_000
     await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })

@@ -26,7 +26,7 @@ export interface ChannelHost {
   /** The channel is over. */
   forget(channel: MuxChannel): void
   datagramDropped(): void
-  /** What takes part in a channel threw: a fault of ours, which nobody else hears of. */
+  /** What takes part in a channel threw: a bug of ours, which is told nowhere else. */
   ownerThrew(error: unknown): void
 }
 

@@ -263,7 +263,7 @@ function sizeLimit(body: number): number {
   switch (body) {
     case BODY_DATA:
       return MAX_DATA_BYTES
-    // Those who read heads check them: one that is too large ends its channel.
+    // Readers of heads check them: one that is too large ends its channel.
     case BODY_HTTP_REQUEST:
     case BODY_HTTP_RESPONSE:
     case BODY_HTTP_TRAILERS:

@@ -62,7 +62,7 @@ export function apiError(
   return error
 }
 
-/** Whatever a service throws is told in this way; what nobody expected is logged and told as `internal` without its words. */
+/** Whatever a service throws is told in this way; an unexpected error is logged and told as `internal` without its words. */
 export function tellFailures(log: Log): Interceptor {
   return next => async request => {
     try {

@@ -21,7 +21,7 @@ export interface DevelopmentAuthority extends Authority {
 
 /**
  * The authority of this data directory, made when there is none. A key without its certificate gets a new certificate,
- * which is as good to whoever has the old one; a certificate without its key is a Failure `certificate`.
+ * which is as good to clients that have the old one; a certificate without its key is a Failure `certificate`.
  */
 export function openDevelopmentAuthority(dataDir: string): DevelopmentAuthority {
   const file = join(dataDir, CERTIFICATE_FILE)

@@ -143,7 +143,7 @@ class Teller {
     this.context = context
   }
 
-  /** Nobody reads any more. */
+  /** The reader has gone. */
   get isOver(): boolean {
     return this.context.stdout.isClosed
   }

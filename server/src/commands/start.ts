@@ -6,7 +6,7 @@ import { inheritedSockets } from '../process/inherited.ts'
 import { startServer } from '../server.ts'
 import type { Command, Context } from './command.ts'
 
-/** How long whoever reads log and output has for what is left of them when the server has ended. */
+/** How long the readers of log and output have for what is left of them when the server has ended. */
 const LAST_WORDS_MS = 1_000
 
 export const start: Command = {

@@ -205,7 +205,7 @@ export const SETTINGS = {
     kind: wholeNumber(0, 65_535, 'a port from 0 to 65535 (0 is off)'),
     default: () => 0,
     unit: '',
-    doc: 'the port where Prometheus finds /metrics, over plain HTTP and for whoever reaches it; 0 is off',
+    doc: 'the port where Prometheus finds /metrics, over plain HTTP and without authentication; 0 is off',
   }),
   metricsAddress: setting({
     kind: address,

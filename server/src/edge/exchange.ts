@@ -233,7 +233,7 @@ export abstract class Exchange extends Visit {
   private ended(): void {
     this.phase = 'done'
     this.record('')
-    // The target has said everything without hearing all: nobody needs the rest (RFC 9113 section 8.1).
+    // The target has said everything without hearing all: the rest is not needed (RFC 9113 section 8.1).
     if (!this.isRequestWhole) this.channel?.reset('cancelled', 'the response was complete before the request')
     this.release()
     this.finished()

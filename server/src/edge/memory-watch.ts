@@ -1,11 +1,11 @@
-// Is there memory for more visitors? Looked at a few times a second; whoever has to know reads a boolean.
+// Is there memory for more visitors? Looked at a few times a second; the rest of the server reads a boolean.
 import { totalmem } from 'node:os'
 import { type Clock, KIB, MIB, type Timer } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
 
 /** How often is looked: at 400 MB a second, all of it kept, 40 MB come in between. A look costs 50 us. */
 const LOOK_MS = 100
-/** Nobody new from this part of the limit on: the rest is for those who are here and for garbage. */
+/** No new connections from this part of the limit on: the rest is for open ones and for garbage. */
 const SHORT_SHARE = 0.8
 /** Below this part everybody is welcome again; apart from the other, so that not every look changes it. */
 const ENOUGH_SHARE = 0.7

@@ -97,7 +97,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     return held
   }
 
-  /** Whom it is for, as soon as that is known. */
+  /** The tunnel that it is for, as soon as that is known. */
   isFor(host: string, target: string): void {
     this.host = host
     this.target = target

@@ -179,7 +179,7 @@ export class AddressVerbs {
     return await this.find(address)
   }
 
-  /** Changes who may visit; an address that nobody has is kept from then on. */
+  /** Changes who may visit; an address that is not kept yet is from then on. */
   async allow(text: string, change: ListChange): Promise<KeptAddress> {
     if ('blocks' in change) inUsage(() => new Allowlist(change.blocks))
     return await this.write(this.textOf(text), before => listAfter(before?.address ?? text, before, change))

@@ -1,4 +1,4 @@
-// Everything that can happen, as it is told: one function each, so that an event reads the same whoever tells it.
+// Everything that can happen, as it is told: one function each, so that an event reads the same wherever it comes from.
 import type { ClientFacts, Ending, Resumption, TunnelFacts } from '../relay/news.ts'
 import type { EventKind, Happening } from './event.ts'
 

@@ -83,7 +83,7 @@ export class TokenVerbs {
     const id = await records.replace(hashToken(token), name, new Date(Date.now() + graceMs))
     tell(tokenRotated(id, graceMs))
     await changed()
-    // In force, so that whoever takes it can use it at once.
+    // In force, so that a client that takes it can use it at once.
     const told = live?.offer(id, token, graceMs).map(present) ?? []
     const kept = (await this.list()).find(each => each.id === id)
     if (kept === undefined) throw new Error(`token ${id} was written and is not there`)

@@ -82,7 +82,7 @@ export class SessionTunnels implements TunnelSession {
     return this.told.keys()
   }
 
-  /** They go by the allowlists that are set now; whoever is no longer allowed is cut. */
+  /** They go by the allowlists that are set now; visitors who are no longer allowed are disconnected. */
   judgeAgain(): void {
     for (const tunnel of this.all.values()) {
       const cut = tunnel.judgeAgain()
@@ -92,7 +92,7 @@ export class SessionTunnels implements TunnelSession {
     }
   }
 
-  /** Those that the owner has ended are over, and whoever visits them is cut at both ends. */
+  /** Those that the owner has ended are over, and their connections are cut at both ends. */
   endKilled(): void {
     for (const tunnel of [...this.all.values()]) {
       if (tunnel.name !== '' && this.context.steering.isKilled(tunnel.name)) this.kill(tunnel)

@@ -353,7 +353,7 @@ test('A10: the admin host sends the fields that protect it, and no tunnel gets a
   assert.doesNotMatch(visit.text, /content-security-policy|strict-transport|x-frame|referrer-policy/i)
 })
 
-test('A15: what anybody may ask says nothing, and everything else needs the token', async t => {
+test('A15: what needs no token says nothing, and everything else needs it', async t => {
   const server = await startServer(t)
   const health = await callApi(t, server, '/healthz', {}, { method: 'GET', body: '' })
   assert.deepEqual([health.status, health.text], [200, 'ok\n'])

@@ -220,7 +220,7 @@ test('F11: --reply-factor and reply-factor= say how many times, or that there is
   }
 })
 
-test('F11: nothing is sent to who may not come, or where nobody is', async t => {
+test('F11: nothing is sent to a visitor that is not allowed, or where there is no tunnel', async t => {
   const target = await udpTarget(t, datagram => [datagram])
   const server = await startServer(t)
   const { port: marks } = await startClient(t, server, ['udp', String(target.port)])

@@ -88,7 +88,7 @@ class UpgradeExchange extends Visit {
     socket.on('drain', () => this.taken())
   }
 
-  /** Reads from now on: whoever waits for the answer may go away meanwhile. `glued`: what came already. */
+  /** Reads from now on: the visitor may disconnect while it waits for the answer. `glued`: what came already. */
   listen(glued: Buffer): void {
     if (this.phase === 'over') return
     const { socket } = this

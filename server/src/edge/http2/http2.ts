@@ -33,11 +33,11 @@ export const CROWD_WINDOWS: readonly (readonly [connections: number, bytes: numb
 ]
 /**
  * What one connection's streams may hold together, fields and what waits to be sent, in MB: as much as the channels of
- * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to whoever has some dozens that
+ * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to a peer that has some dozens that
  * stand still.
  */
 export const SESSION_MEMORY_MB = 40
-/** A visitor who shook hands while the server stopped asks within this what it came for. */
+/** A visitor whose handshake ended while the server stopped has this long to send its request. */
 const LATE_MS = 1_000
 const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200

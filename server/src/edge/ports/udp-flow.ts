@@ -92,7 +92,7 @@ export class Flow implements ChannelHandler {
 
   onDatagram(datagram: Buffer): void {
     this.proof?.answered(datagram)
-    // Not a sign of the visitor: who has left is sent nothing for longer than the idle time.
+    // Not a sign of the visitor: one that has left is sent nothing for longer than the idle time.
     this.owner.send(datagram, this)
   }
 

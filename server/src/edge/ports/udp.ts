@@ -167,7 +167,7 @@ export class UdpListener implements FlowOwner {
     this.options.access.datagramDropped(tunnel)
   }
 
-  /** More than its visitor may be sent, who may be forged and not have asked. */
+  /** More than its visitor may be sent, since its address may be forged. */
   private withhold({ tunnel, address }: Flow): void {
     this.drop(tunnel.name)
     this.withheld++
