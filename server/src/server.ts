@@ -243,7 +243,7 @@ async function open(
   tellFaults()
   const { sessions, links } = relay
   const stop = async () => {
-    tell(serverStopping('it was stopped by a signal or a stand-in'))
+    tell(serverStopping('shutdown requested'))
     // Watchers hear of it before the stream ends.
     await events.flush(STOPPING_MS)
     const drainMs = config.drainSeconds * 1_000
