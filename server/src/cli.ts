@@ -64,8 +64,8 @@ const WHERE: readonly string[] = ['dataDir']
 
 const WIDTH_COLUMNS = 110
 
-const SETTINGS_HELP = `Every setting can also stand in the configuration file (YAML, "https-port: 443") or in the environment
-(${variableOf('httpsPort')}=443); a flag comes before the environment, the environment before the file.
+const SETTINGS_HELP = `Every setting can also be given in the configuration file (YAML, "https-port: 443") or in the environment
+(${variableOf('httpsPort')}=443); flags override the environment, the environment overrides the file.
 
 Exit codes: 0 done or stopped, 1 failed, 2 wrong usage or settings`
 

@@ -171,7 +171,7 @@ async function open(
     tokens,
     check: adminTokens,
     loginRefused: ({ address }) => tellRefused('login', address),
-    onError: error => log.error('could not save a login', { error: String(error) }),
+    onError: error => log.error('could not save when a panel session was last used', { error: String(error) }),
     changed: () => changes.now(),
     tell,
     clock,

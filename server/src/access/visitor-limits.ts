@@ -11,7 +11,7 @@ export const MAX_CONNECTIONS = 20_000
 export const KEPT_DESCRIPTORS = 64
 /** Of the descriptors this part is for visitors at most, so that `accept` never runs dry. */
 export const DESCRIPTOR_SHARE = 0.9
-/** Connections over a limit that are taken to be told so, at once; more are closed without a word. */
+/** Connections over a limit that are accepted to be told so; more are closed without an answer. */
 export const MAX_TURNED_AWAY = 256
 /** Of the descriptors this part is for these at most. */
 export const TURNED_AWAY_SHARE = 0.05

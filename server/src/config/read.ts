@@ -165,7 +165,7 @@ function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, p
   if (config.tlsCert.length !== config.tlsKey.length) {
     report('tlsKey', config.tlsKey.join(','), `one key for each of the ${config.tlsCert.length} files of tls-cert`)
   } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN) {
-    report('tlsCert', '', `certificate files for ${config.baseDomain} and *.${config.baseDomain}, with tls-key`)
+    report('tlsCert', '', `set, and tls-key too: ${config.baseDomain} and *.${config.baseDomain} need a certificate`)
   }
   if (config.bindAddress.length === 0) report('bindAddress', '', 'at least one address')
 }

@@ -7,7 +7,7 @@ import type { Log } from '../observe/log.ts'
 const LOOK_MS = 100
 /** No new connections from this part of the limit on: the rest is for open ones and for garbage. */
 const SHORT_SHARE = 0.8
-/** Below this part everybody is welcome again; apart from the other, so that not every look changes it. */
+/** Below this part new connections are accepted again; apart from the other, so that not every look changes it. */
 const ENOUGH_SHARE = 0.7
 /**
  * While memory is short all garbage is collected this often, some 50 ms each time: V8 does not know of the limit, and would
