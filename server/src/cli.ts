@@ -185,8 +185,7 @@ function optionsOf(
   // A server that root starts elsewhere may need to be root, for its ports.
   if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
-    for (const { variable, why } of odd)
-      stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
+    for (const { variable, why } of odd) stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
   }
   return { config: settings.config, settings, odd, values }
 }

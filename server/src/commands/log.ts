@@ -177,7 +177,9 @@ function statusIn(text: string): number {
   const [, hundreds, single] = /^(?:([1-5])xx|([1-5]\d\d))$/i.exec(text.trim()) ?? []
   const status = hundreds ?? single
   if (status !== undefined) return Number(status)
-  throw new Failure('usage', `--status "${text}" is not a status`, { cure: 'for example 404, or 5xx for all from 500 on' })
+  throw new Failure('usage', `--status "${text}" is not a status`, {
+    cure: 'for example 404, or 5xx for all from 500 on',
+  })
 }
 
 function wholeNumber(option: string, text: string): number {

@@ -133,7 +133,9 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     this.live = tunnel
     this.timeoutMs = timeoutMs
     if (tunnel.isNearlyFull && !this.from.use.isSmall) {
-      this.reply('limited', { detail: 'there are too many requests from your address while the server is short of resources' })
+      this.reply('limited', {
+        detail: 'there are too many requests from your address while the server is short of resources',
+      })
       return
     }
     try {

@@ -34,7 +34,10 @@ export function openNotify({ config, events, clock, log }: NotifyOptions): Notif
   const key = secretOf(config)
   for (const pattern of notifyKinds) {
     if (!Object.keys(EVENT_KINDS).some(kind => fits(kind, pattern))) {
-      log.warn('notify-kinds has a pattern that matches no kind of event', { pattern, cure: 'docs/events.md lists them' })
+      log.warn('notify-kinds has a pattern that matches no kind of event', {
+        pattern,
+        cure: 'docs/events.md lists them',
+      })
     }
   }
   const wants = (kind: string) => notifyKinds.some(pattern => fits(kind, pattern))

@@ -123,7 +123,8 @@ export class Webhook {
   }
 
   private refused(reason: string): void {
-    if (!this.isFailing) this.options.log.warn('an event was not accepted and will be sent again', { to: this.name, reason })
+    if (!this.isFailing)
+      this.options.log.warn('an event was not accepted and will be sent again', { to: this.name, reason })
     this.isFailing = true
   }
 

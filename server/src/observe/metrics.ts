@@ -125,13 +125,7 @@ export const METRICS: readonly Metric[] = [
   one('pbt.link.bytes.sent', 'counter', 'By', 'bytes sent to clients', seen => seen.links().bytesSent),
   one('pbt.link.bytes.received', 'counter', 'By', 'bytes received from clients', seen => seen.links().bytesReceived),
   one('pbt.link.unacked', 'gauge', 'By', 'bytes that clients have not acknowledged', seen => seen.links().unackedBytes),
-  one(
-    'pbt.link.queued',
-    'gauge',
-    'By',
-    'bytes queued for clients',
-    seen => seen.links().queuedBytes,
-  ),
+  one('pbt.link.queued', 'gauge', 'By', 'bytes queued for clients', seen => seen.links().queuedBytes),
   one(
     'pbt.link.dropped',
     'counter',

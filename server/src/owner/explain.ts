@@ -112,7 +112,12 @@ export class ExplainVerb {
     const elsewhere = found.filter(each => !publicAddresses.includes(each))
     if (elsewhere.length === 0) return { step, state: 'ok', message: `${host} resolves to ${list}`, cure: '' }
     const message = `${host} resolves to ${elsewhere.join(', ')}, not to this server (${publicAddresses.join(', ')})`
-    return { step, state: 'failed', message, cure: `change the DNS record of ${host}, or public-address if the record is right` }
+    return {
+      step,
+      state: 'failed',
+      message,
+      cure: `change the DNS record of ${host}, or public-address if the record is right`,
+    }
   }
 
   private certificateCheck(address: Address): Check {

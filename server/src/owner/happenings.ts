@@ -127,7 +127,10 @@ export function allowlistChanged(address: string, list: string, cut = 0): Happen
 }
 
 export function allowlistEnded(address: string, block: string): Happening {
-  return byOwner('allowlist.ended', address, `the allowlist entry ${block} of ${address} has expired`, { address, block })
+  return byOwner('allowlist.ended', address, `the allowlist entry ${block} of ${address} has expired`, {
+    address,
+    block,
+  })
 }
 
 // Tokens and the panel.

@@ -107,7 +107,9 @@ export class LogVerbs {
     const { fits } = matcherOf(filter)
     const { records } = this.live()
     if (records.watchers >= MAX_WATCHERS) {
-      throw new Failure('limited', `${MAX_WATCHERS} watch the access log already, the maximum`, { cure: 'end another one' })
+      throw new Failure('limited', `${MAX_WATCHERS} watch the access log already, the maximum`, {
+        cure: 'end another one',
+      })
     }
     return records.watch(fits, signal)
   }

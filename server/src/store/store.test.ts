@@ -183,7 +183,9 @@ test('while another program writes nothing sleeps, reads go on, and everything i
   ])
 })
 
-test('a writer that waits too long for another program is told so, and nothing has changed', { timeout: 30_000 }, async t => {
+test('a writer that waits too long for another program is told so, and nothing has changed', {
+  timeout: 30_000,
+}, async t => {
   const { file, store } = await setUp(t)
   await store.addresses.claim(OWNER, ['app'])
   const other = lock(t, file)
