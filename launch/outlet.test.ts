@@ -90,7 +90,7 @@ function complete(said: string): void {
 }
 
 for (const stream of ['stdout', 'stderr'] as const) {
-  test(`H43: ${stream} that nobody reads holds nothing up and keeps a bound; who reads later is told what is missing`, async t => {
+  test(`H43: ${stream} that is not read holds nothing up and keeps a bound; a later reader is told what is missing`, async t => {
     const { child, until } = writer(t, 'pipe', stream)
     const now = await until(({ written }) => written === MANY)
     assert.ok(now.dropped > 0 && now.kept < MAX_WAITING_BYTES + 10_000, JSON.stringify(now))

@@ -28,7 +28,7 @@ export class Outlet {
   constructor(stream: WriteStream & { readonly fd: number }) {
     this.stream = stream
     this.file = isFile(stream) ? stream.fd : undefined
-    // A closed pipe, a terminal that was hung up. That nobody reads is no reason to end what others use.
+    // A closed pipe, a terminal that was hung up. A reader that has gone is no reason to end what others use.
     stream.on('error', () => {
       this.isClosed = true
     })
@@ -76,7 +76,7 @@ export class Outlet {
     return true
   }
 
-  /** The same as a stream, for those who ask for one. */
+  /** The same as a stream, for callers that need one. */
   asStream(): Writable {
     return new Writable({
       decodeStrings: false,
@@ -89,7 +89,7 @@ export class Outlet {
 
   /**
    * Resolves when all has been read, or never will be. For as long as it takes: what a command says is all that it is for, and
-   * whoever reads it may be a person with a pager.
+   * its reader may be a person with a pager.
    */
   async flush(): Promise<void> {
     if (this.file !== undefined || this.isClosed) return

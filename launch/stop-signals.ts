@@ -4,7 +4,7 @@ import type { Variables } from './variables.ts'
 
 /**
  * What a group is sent comes more than once: `timeout` and `kill -- -PGID` signal the program and its group, npm and shells pass on
- * what the terminal sent to all. Whoever means it a second time is not that fast.
+ * what the terminal sent to all. A person who means it a second time is not that fast.
  */
 const ONCE_MS = 1_000
 
@@ -17,7 +17,7 @@ export interface StopRequests {
   readonly stopAtOnce: () => void
   readonly signals: readonly StopSignal[]
   readonly environment: Variables
-  /** Milliseconds on a clock that nobody sets. */
+  /** Milliseconds on a monotonic clock. */
   readonly now?: () => number
 }
 

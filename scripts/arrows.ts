@@ -1,4 +1,4 @@
-// Who may import whom, and who owns which library: the rules of the house, held against every import.
+// Which room may import which, and which owns which library: the rules of the house, held against every import.
 import { readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
@@ -122,7 +122,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ],
 ]
 
-/** What has no row may be imported by nobody, and import nothing. */
+/** What has no row may not be imported, and imports nothing. */
 const NOWHERE = 'nowhere'
 
 /** Libraries with one owner: the files that may import them. */

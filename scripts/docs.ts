@@ -36,10 +36,9 @@ function settings(): string {
   })
   return `# Settings of pbt-server
 
-From one YAML file (\`--config FILE\`), then variables, then flags (\`--base-domain …\`); the later ones win. A key that is not in
-this list is an error in the file and on the command line, and all problems are reported at once; a variable that is set to nothing
-is not set, and one that is not in this list is told in the log and counts for nothing. In paths \`~/\` is your home directory. [server.example.yaml](../deploy/server.example.yaml) is a
-file to begin with.
+Read from one YAML file (\`--config FILE\`), then environment variables, then flags (\`--base-domain …\`); the later ones win. An unknown key
+in the file or on the command line is an error, and all problems are reported at once. An empty variable counts as not set, and an unknown
+one is logged and ignored. In paths \`~/\` is your home directory. Start from [server.example.yaml](../deploy/server.example.yaml).
 
 | key | variable | default | unit | what it does |
 |---|---|---|---|---|
@@ -51,8 +50,8 @@ function events(): string {
   const rows = Object.entries(EVENT_KINDS).map(([kind, doc]) => `| \`${kind}\` | ${doc} |`)
   return `# Events of pbt-server
 
-What happens gets a number that grows by one, over restarts too, and is kept for ${EVENT_DAYS} days, at most ${MAX_EVENTS.toLocaleString('en')} of them. The API tells
-them as they come and from any number on (\`ServerService.Watch\`), and [webhooks](../deploy/README.md#being-told-of-events) those that you choose.
+Events are numbered without gaps, also over restarts, and kept for ${EVENT_DAYS} days, at most ${MAX_EVENTS.toLocaleString('en')} of them. The API streams
+them as they happen, or from any number on (\`ServerService.Watch\`); [webhooks](../deploy/README.md#webhooks) send those that you choose.
 
 | kind | what happened |
 |---|---|
@@ -65,9 +64,9 @@ function metrics(): string {
   const rows = all.map(({ name, kind, unit, doc }) => `| \`${name}\` | ${kind} | ${unit} | ${doc} |`)
   return `# Metrics of pbt-server
 
-Off until they are asked for: \`metrics-port\` serves them to Prometheus on \`metrics-address\` as \`/metrics\` (dots become
-underscores, counters end in \`_total\`), \`otlp-endpoint\` sends them by OTLP. See [settings](settings.md). Counters begin with
-the process; figures by minute, hour and day are kept for 13 months in \`access.db\`.
+Off by default: \`metrics-port\` serves them to Prometheus on \`metrics-address\` as \`/metrics\` (dots become
+underscores, counters end in \`_total\`), \`otlp-endpoint\` sends them by OTLP. See [settings](settings.md). Counters begin at 0 with
+the process; totals per minute, hour and day are kept for 13 months in \`access.db\`.
 
 | name | kind | unit | what it tells |
 |---|---|---|---|
@@ -104,8 +103,8 @@ function commands(): string {
   })
   return `# Commands
 
-What the programs themselves say with \`--help\`. With \`--json\` every command writes one JSON object a line to stdout, each
-with \`event\` and \`time\`, and words for people to stderr.
+The output of \`--help\`. With \`--json\` every command writes one JSON object per line to stdout, each
+with \`event\` and \`time\`, and text for people to stderr.
 
 ${texts.join('\n')}
 ${eventsSection()}`
@@ -123,14 +122,14 @@ function errors(): string {
   })
   return `# Errors
 
-## Answers of the edge
+## Error responses of the server
 
-They carry \`pbt-error: <code>\`, which a target can never send. HTML for browsers, JSON or plain text for others. They say whose
-fault it is in words for people who know nothing of tunnels; what is for the owner is folded away in browsers. The reason that a client or
-its target gave is shown to the owner alone, in the terminal of \`pbt\`, since it names addresses of their network. After an
-answer's head has gone out a failure is never a clean end: the connection or stream is cut.
+They carry the header field \`pbt-error: <code>\`, which a target can never send: HTML for browsers, JSON or plain text for others. They say
+whose fault it is, for people who know nothing of tunnels; the part for the owner is folded away in browsers. The reason given by a client or
+its target is shown only in the terminal of \`pbt\`, since it names addresses of the owner's network. Once a response has begun,
+a failure cuts the connection or stream: it never looks like a complete response.
 
-| code | status | what it says | what the owner should do |
+| code | status | text | what the owner should do |
 |---|---|---|---|
 ${edge.join('\n')}
 

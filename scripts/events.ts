@@ -8,17 +8,17 @@ type Said = readonly [fields: string, when: string]
 const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel' | 'check', Said>> = {
   initialised: [
     '`token`, `dataDir`, `ca`, `next`',
-    '`init` made the data directory; the token is shown this once; `next`: the command to run',
+    '`init` made the data directory; the token is shown only once; `next`: the command to run',
   ],
   ready: [
     '`baseDomain`, `https`, `http`, `publicHttps`, `publicHttp`, `dns`, `portRange`, `ca`, `publicAddress`',
-    'visitors and clients are served',
+    'visitors and clients can connect',
   ],
-  stopping: ['', 'it was told to stop and lets what is under way end'],
-  stopped: ['', 'it has ended'],
+  stopping: ['', 'it was told to stop, and lets requests in flight finish'],
+  stopped: ['', 'it has stopped'],
   rotated: [
     '`token`, `endsAt`, `told`',
-    '`token rotate` made a new token; it is shown this once. The one before it ends at `endsAt`, without that it has; `told`: the names of clients that are sent the new one',
+    '`token rotate` made a new token; it is shown only once. The previous one ends at `endsAt`, or has ended if that is missing; `told`: the names of clients that are sent the new one',
   ],
   revoked: ['`id`', '`token revoke` ended this token'],
   token: [
@@ -29,29 +29,29 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
     '`tunnel`, `kind`, `state`, `reason`, `since`, `urls`, `waiting`, `target`, `client`, `open`, `bytesIn`, `bytesOut`',
     '`tunnel list`: `state` is `online`, `awaited`, `offline`, `paused` or `killed`; `open`: what is open now; the bytes are since the tunnel was first seen',
   ],
-  killed: ['as `tunnel`, `cut`', '`tunnel kill`: it is ended, and so many connections were cut'],
-  started: ['as `tunnel`, `isOpening`', '`tunnel start`: it may come back; `isOpening`: a client opens it now'],
-  paused: ['as `tunnel`', '`tunnel pause`: visitors are turned away'],
+  killed: ['as `tunnel`, `cut`', '`tunnel kill`: it has ended; `cut`: connections that were cut'],
+  started: ['as `tunnel`, `isOpening`', '`tunnel start`: it may come back; `isOpening`: a client is opening it'],
+  paused: ['as `tunnel`', '`tunnel pause`: visitors are refused'],
   unpaused: ['as `tunnel`', '`tunnel resume`: visitors are let in again'],
-  reserved: ['as `address`', '`address reserve`: the address is kept'],
-  released: ['as `address`', '`address release`: the address is nobody’s; this is how it was'],
+  reserved: ['as `address`', '`address reserve`: the address is reserved'],
+  released: ['as `address`', '`address release`: the address as it was before it was released'],
   check: [
     '`step`, `state`, `message`, `cure`',
     '`explain`: a step of the way; `state` is `ok`, `failed` or `not-checked`',
   ],
-  mapped: ['as `address`', '`address map`: the tunnel has the address, or has it no more'],
+  mapped: ['as `address`', '`address map`: the address was assigned to the tunnel, or unassigned'],
   noted: ['as `address`', '`address note`: the note is kept'],
   login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],
   address: [
     '`address`, `tunnel`, `isMapped`, `target`, `isExpected`, `access`, `allow`, `note`, `createdAt`, `lastUsedAt`',
-    '`address list`, `address allow`: `access` is `client` (`allow`: those that its client names, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
+    '`address list`, `address allow`: `access` is `client` (`allow`: those that its client allows, none: everybody), `everybody` or `listed` (`allow`: those on its list, none: nobody); `isExpected`: a client has it, or is expected back',
   ],
   record: [
     '`id`, `tunnel`, `kind`, `peer`, `summary`, `status`, `startedAt`, `endedAt`, `durationMs`, `bytesIn`, `bytesOut`, `reason`',
-    '`log`: what a visitor did; without `id`: it has just come. `status` 0: there was no answer; `reason` empty: it was complete',
+    '`log`: one visit; without `id`: it has just ended. `status` 0: there was no response; `reason` empty: it was complete',
   ],
-  skipped: ['`records`', '`log --follow`: so many came too fast to be told'],
-  error: ['`code`, `message`, `cure`, `problems`', 'it cannot begin, and why'],
+  skipped: ['`records`', '`log --follow`: so many records came too fast to be shown'],
+  error: ['`code`, `message`, `cure`, `problems`', 'it failed, and why'],
 }
 
 const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'silent' | 'dropped', Said>> = {
@@ -65,29 +65,29 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     'a tunnel can be visited; again when its addresses or visitors change. Each of `allowlists` (`blocks`, the first of them, and how many `more`) has to let a visitor in; none: everybody may visit',
   ],
   added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
-  removed: ['`number`, `tunnel`', 'a tunnel was taken away while others run; what was under way goes on'],
+  removed: ['`number`, `tunnel`', 'a tunnel was removed while others run; its open connections continue'],
   waiting: [
     '`number`, `tunnel`, `url`, `target`, `reason`, `cure`',
-    'an address is kept for the tunnel and does not serve yet: no certificate covers it',
+    'an address is reserved for the tunnel but not served yet: no certificate covers it',
   ],
   reconnecting: [
     '`reason`, `cure`, `retryInMs`',
-    'there is no link; visitors wait while the session can be resumed. `cure`: what to do, empty when waiting is all',
+    'there is no connection to the server; visitors wait while the session can be resumed. `cure`: what to do, empty when nothing but waiting helps',
   ],
-  resumed: ['', 'the session goes on, nothing is lost'],
-  offline: ['`reason`', 'the session is over, or none could be begun; it goes on trying'],
+  resumed: ['', 'the session was resumed, nothing is lost'],
+  offline: ['`reason`', 'the session is over, or none could be started; it keeps trying'],
   stopping: [
     '`open`, `limitMs`',
-    'it was told to stop: no new visitors, and what is under way may end within `limitMs`',
+    'it was told to stop: no new visitors, and requests in flight may finish within `limitMs`',
   ],
   closed: ['`number`, `tunnel`, `code`, `reason`', 'the tunnel is over and is not opened again'],
   error: [
     '`code`, `message`, `cure`, `number`, `target`, `retrying`',
-    'something cannot be, and why; with `number` and `target` one tunnel, the others serve; `retrying`: it is asked for again',
+    'something failed, and why; with `number` and `target` for one tunnel only; `retrying`: it will be tried again',
   ],
   request: [
     '`number`, `tunnel`, `method`, `path`, `status`, `ms`, `bytesIn`, `bytesOut`, `visitor`, `reason`',
-    'a request is over: `status` is what the visitor got (0: it went away before), `ms` how long it took, bytes those of the bodies from and to the visitor, `reason` why it did not end well or empty; `method` and `path` have a character for each octet, 300 at most',
+    'a request is over: `status` is what the visitor got (0: it disconnected before), `ms` how long it took, bytes those of the bodies from and to the visitor, `reason` why it did not end well or empty; `method` and `path` have a character for each octet, 300 at most',
   ],
   connection: [
     '`number`, `tunnel`, `state`, `visitor`, `visitorPort`, `ms`, `bytesIn`, `bytesOut`, `reason`',
@@ -95,13 +95,13 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
   ],
   flow: [
     'as `connection`, and `dropped`',
-    'likewise for UDP; `dropped`: datagrams, either way, for which there was no room',
+    'the same for UDP; `dropped`: datagrams in either direction that were dropped',
   ],
   tunnel: [
     '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: those that are over, those that are open, and the bytes of both',
+    '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: finished ones, open ones, and the bytes of both',
   ],
-  dropped: ['`lines`', 'nobody read in time, or the disk was full: so many lines of output are left out here'],
+  dropped: ['`lines`', 'not read in time, or the disk was full: so many lines of output are missing here'],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }
 

@@ -152,45 +152,45 @@ const NODE_READ_BYTES = 64 * 1024
 /** What one visitor's connection costs while it is idle, with TLS; bench/idle.ts measures it. */
 const IDLE_CONNECTION_BYTES = 50 * 1024
 
-/** How a UDP tunnel is kept from flooding others, whom that costs something, and the way out. */
+/** How a UDP tunnel is kept from flooding others, what that costs, and how to lift it. */
 const REPLIES = `## How much a UDP visitor is sent
 
-Anybody can write another's address on a datagram, on the second as well as on the first. A service that answers much to little
-then floods the other: reflection. So a UDP tunnel sends an address (IPv6: a /64) at most 60 times the bytes that came from it, over
-all its flows and for as long as it has one, and 64 KiB beyond that, which are for all UDP tunnels of the server together and given
-anew no sooner than after ten minutes. Bytes are those of UDP payload. What is more is dropped, counted (\`pbt.udp.dropped\`) and told
-in the log with the tunnel's name, once in a minute. \`pbt udp --reply-factor N\` makes N of the 60, \`--reply-factor off\` lifts the bound
+Anybody can send datagrams with a forged source address. A service that answers a small request with a large reply then floods the
+owner of that address: a reflection attack. So a UDP tunnel sends an address (IPv6: a /64) at most 60 times the bytes that came from it,
+over all its flows and for as long as it has one, plus 64 KiB, which all UDP tunnels of the server share and which are renewed
+after ten minutes at the earliest. Only UDP payload counts. Replies beyond that are dropped, counted (\`pbt.udp.dropped\`) and logged
+with the tunnel's name, once a minute. \`pbt udp --reply-factor N\` replaces the 60, \`--reply-factor off\` removes the limit
 for that tunnel.
 
-**WireGuard and QUIC (HTTP/3) have no bound once hands are shaken.** Their handshakes show to who carries them that a visitor gets
-what is sent to it: the target gives it an id that nobody else can know, and the visitor says it in all that it sends (RFC 9000,
-section 8.1, calls that address validation). Such a flow neither earns nor costs its address anything. WireGuard's proof is as old
-as its session at most, three minutes, QUIC's as long as the flow; for three and ten minutes the address is known by its id also in
-flows from other ports, so a router or a \`pbt\` that begins anew costs nothing. A visitor of QUIC that replaces its id before it
-was ever seen (quic-go does) is believed because its target has been seen to speak QUIC, for as long as it sends nothing else.
+**WireGuard and QUIC (HTTP/3) have no limit after the handshake.** It shows to the server that the visitor receives what is sent to it:
+the target gives the visitor an id that no other host can know, and the visitor repeats it in every packet (address validation, RFC 9000,
+section 8.1). The traffic of such a flow does not count. With WireGuard this holds for its session, at most three minutes, with QUIC
+for the flow; for three and ten minutes the id is also recognised in flows from other ports of that address, so a restarted router or \`pbt\`
+costs nothing. A QUIC visitor that replaces its id before it was ever seen (as quic-go does) is believed as long as it sends nothing but
+QUIC, because its target has been seen to speak QUIC.
 
 | traffic | times what the visitor sends | by default |
 |---|---|---|
-| WireGuard; QUIC versions 1 and 2 | 30 to 800 in downloads | no bound after the handshake |
+| WireGuard; QUIC versions 1 and 2 | 30 to 800 in downloads | no limit after the handshake |
 | a game of 20 to 128 ticks, a call, DNS, the start of any connection | 5 to 55 | passes |
-| a download in another protocol, or in one that hides WireGuard or QUIC, an acknowledgement of 96 bytes for every other packet | 30, twice that at its start | passes |
-| the same with fewer or smaller acknowledgements | 75 to 800 | held up, down to 1 Mbit/s over a line of 20 ms |
+| a download in another protocol, or in one that hides WireGuard or QUIC, with an acknowledgement of 96 bytes for every other packet | 30, twice that at the start | passes |
+| the same with fewer or smaller acknowledgements | 75 to 800 | slowed, down to 1 Mbit/s with a round trip of 20 ms |
 
-Also bounded, and in want of \`--reply-factor off\` when there is much to download:
+These are limited too, and need \`--reply-factor off\` for large downloads:
 
 - a WireGuard visitor that comes from another address in the middle of its session, until the next handshake, two minutes at most;
-- a connection of QUIC that has moved to another address, or whose router or \`pbt\` began anew when it had changed its id before;
-- QUIC servers that keep the id which the visitor made up (Envoy does with those of its own length), or whose ids have less than
-  four bytes, and other versions of QUIC;
+- a QUIC connection that has moved to another address, or that had changed its id before its router or \`pbt\` restarted;
+- QUIC servers that keep the id chosen by the visitor (as Envoy does for ids of its own length) or use ids shorter than
+  four bytes, and other QUIC versions;
 - WireGuard and QUIC that share a port with something else, in flows in which that came first (Tailscale's own messages).
 
-**\`--reply-factor off\`** is safe with services that see to it themselves, as WireGuard and QUIC do: WireGuard answers only who has a key,
-QUIC sends three times what came until the address has proven itself. It is dangerous with all that answers strangers
-at once, and with more than they sent: DNS, NTP, SNMP, SSDP, memcached, the status queries of games, anything of your own that streams
-on demand. Who finds such a tunnel makes it pour the whole of your line on whom they like, and the complaints come to you. For those leave
-it at 60 or set it lower, or let in only whom you know (\`--allow\`: then only their addresses can be forged).
-A game that loads its world over UDP may want a few hundred. A service that was made to look like WireGuard or QUIC, with ids that can be
-foretold, is taken for them.
+**\`--reply-factor off\`** is safe with services that protect themselves, as WireGuard and QUIC do: WireGuard answers only peers with a key,
+QUIC sends three times what came until the address is validated. It is dangerous with services that answer strangers
+at once with more than they sent: DNS, NTP, SNMP, SSDP, memcached, status queries of games, anything of your own that streams
+on demand. An attacker who finds such a tunnel can point your whole bandwidth at any victim, and the complaints come to you. For those leave
+it at 60 or set it lower, or use \`--allow\`: then only the addresses on the list can be forged.
+A game that loads its world over UDP may need a few hundred. A service made to look like WireGuard or QUIC, with predictable ids,
+is treated as one of them.
 `
 
 export function limitsPage(): string {
@@ -205,24 +205,24 @@ export function limitsPage(): string {
   const others = MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
   return `# Limits
 
-Whatever strangers, targets or broken peers do, it ends at one of these. What is over a limit of one visitor is answered with
-\`limited\` (429), over one of all with \`overloaded\` (503), at once, over HTTP/1, HTTP/2 and after the TLS handshake; TCP
-connections are reset, and so are those for whom there is no room even for the answer. Links of clients are let in beyond the
-limit of connections. Limits that owners may want to change are [settings](settings.md): \`connections-per-address\`,
+Everything that visitors, targets or broken peers can use up has a limit. Above a limit per visitor the response is
+\`limited\` (429), above a limit for all \`overloaded\` (503), at once, over HTTP/1, HTTP/2 and after the TLS handshake. TCP
+connections are reset, and so are HTTP connections when there is no room even for the response. Clients may connect beyond the
+limit of connections. The limits that you may want to change are [settings](settings.md): \`connections-per-address\`,
 \`new-connections-per-second\`, \`least-upload-rate\`, \`memory-limit-megabytes\`.
 
-A request's body has no limit of size or time. Where room is short, though, those go that bring less than \`least-upload-rate\` while the
-target would take more and has not begun to answer: of an address that has more than ${FEW_UNDER_WAY} connections and requests under way (429
-\`limited\`), and of all (503 \`overloaded\`) while three quarters of the connections are in use, memory is short, the client's session has
-few channels left, or \`pbt\` had no descriptor for a visitor of late. An upload that the target holds up is never ended for it, nor is one whose
-sender waits for 100 Continue, nor a conversation in both directions. Ten seconds are grace, and what came faster before counts for up
-to sixty. A target that serves few requests at once can be kept busy by slow bodies all the same: give it limits of its own.
+A request body has no limit of size or time. While resources are short, though, bodies slower than \`least-upload-rate\` are ended if the
+target would take more and has not begun its response: those of an address that has more than ${FEW_UNDER_WAY} connections and requests under way (429
+\`limited\`), and those of all addresses (503 \`overloaded\`) while three quarters of the connections are in use, memory is short, the client's session has
+few channels left, or \`pbt\` recently had no descriptor for a visitor. An upload that the target delays is never ended for that, nor one whose
+sender waits for 100 Continue, nor a stream in both directions. The first ten seconds are free, and bytes that came faster before count for up
+to sixty. A target that serves few requests at once can still be kept busy by slow bodies: give it limits of its own.
 
 ${parts.join('\n')}
 ${fieldsSection()}${REPLIES}
-## What they add up to
+## The worst case
 
-The worst that peers can make the server hold, if all of them do their worst at the same time:
+The most memory that peers can make the server use, if all of them attack at the same time:
 
 | what | arithmetic | at most |
 |---|---|---|
@@ -235,22 +235,22 @@ The worst that peers can make the server hold, if all of them do their worst at 
 | datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
 | one session in all, at either end | | ${mib(unread + unsent + others)} |
 
-Besides, Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead of a visitor who waits
+In addition Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead for a visitor who waits
 for a client to come back.
-Both ends count in the same way, so \`pbt\` needs no setting: a thousand connections that stand still, visitors that do not read or a
-target that does not, make it grow by less than 250 MiB, as a test shows; most of that is what the first few hundred may have.
-Beyond these each channel is one read ahead of its reader, and one that is read goes on: a window that has grown stays as it is, a
-new channel has ${LEAST_WINDOW_BYTES / KIB} KiB a round trip for as long as the others stand still.
+Both ends count in the same way, so \`pbt\` needs no setting: with a thousand stalled connections, because visitors or the target do not
+read, it grows by less than 250 MiB, as a test shows; the first few hundred account for most of that.
+Beyond these each channel is one read ahead of its reader, and those that are read continue: a window that has grown keeps its size, a
+new channel gets ${LEAST_WINDOW_BYTES / KIB} KiB a round trip while the others are stalled.
 
-The large figures are ten thousand visitors of one session who all read nothing of large answers; a hundred of them cost both ends
-less than 64 MiB together with everything else, as a test shows. A server with less memory than that bounds it by
-\`memory-limit-megabytes\`, which is what systemd (\`MemoryMax\`), the container or the machine allows unless it is set. From four
-fifths of it on nobody new is taken: requests, also those on connections that are there, are answered with \`overloaded\` (503),
-new TCP connections are reset, and new UDP flows dropped, until less than seven tenths are in use. Clients keep their links, and
-whatever is under way goes on. It is looked at ten times a second, and what those who are here may still be owed can pass the limit:
-thousands of large answers that begin at the same moment and are not read. Descriptors (\`LimitNOFILE\`), of which nine
-tenths less 64 are for visitors, bound it besides. \`pbt\` keeps 64 of its own (\`ulimit -n\`): when the rest are connections to
-targets, those that idle and flows of datagrams silent for five seconds give way, then visitors are told \`overloaded\` (TCP
-connections are reset, UDP datagrams dropped), and the link can be dialled again whenever it breaks.
+The large figures are for ten thousand visitors of one session, none of whom reads its large response; a hundred of them cost both ends
+less than 64 MiB together with everything else, as a test shows. A server with less memory is protected by
+\`memory-limit-megabytes\`, by default what systemd (\`MemoryMax\`), the container or the machine allows. Above four
+fifths of it no new visitors are accepted: requests, also on open connections, are answered with \`overloaded\` (503),
+new TCP connections are reset, and new UDP flows dropped, until less than seven tenths are in use. Clients stay connected, and
+requests in flight continue. Memory is checked ten times a second, and requests in flight can still pass the limit:
+thousands of large responses that begin at the same moment and are not read. Descriptors (\`LimitNOFILE\`), of which nine
+tenths less 64 are for visitors, are a limit too. \`pbt\` keeps 64 of its own (\`ulimit -n\`): when the rest are in use for connections to
+targets, idle ones and UDP flows silent for five seconds are closed, then visitors get \`overloaded\` (TCP
+connections are reset, UDP datagrams dropped); the link can always be dialled again.
 `
 }

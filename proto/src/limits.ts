@@ -75,7 +75,7 @@ export const CHANNEL_QUEUE_BYTES = 256 * KIB
 
 /**
  * Unsent data of all channels of a session. Beyond it a writer is told to wait from LEAST_QUEUE_BYTES on, and to go on only
- * when what it writes may be sent: some small answers fit, and no reader reads for one who does not read.
+ * when what it writes may be sent: some small answers fit, and no reader reads for a peer that does not read.
  */
 export const SESSION_QUEUE_BYTES = 16 * MIB
 export const LEAST_QUEUE_BYTES = 16 * KIB

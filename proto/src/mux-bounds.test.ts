@@ -1,4 +1,4 @@
-// Two real muxes on a simulated line: what those who do not read may cost, in virtual time.
+// Two real muxes on a simulated line: what peers that do not read may cost, in virtual time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
@@ -16,7 +16,7 @@ import {
 } from './limits.ts'
 import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take, UDP } from './testing/mux-pair.ts'
 
-test('who does not read gets the initial credit and holds up nobody', () => {
+test('a peer that does not read gets the initial credit and holds up no other', () => {
   const stuck: Record[] = []
   const { clock, server } = pairOfMuxes({}, ({ channel, open: what }) => {
     if (what.kind === 'tcp') {

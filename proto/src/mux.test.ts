@@ -260,7 +260,7 @@ test('flows of datagrams take no more than their part of the channels, however t
   const others = Array.from({ length: MAX_CHANNELS - MAX_DATAGRAM_CHANNELS }, () => open(server, TCP))
   assert.throws(() => open(server, TCP), { code: 'limit' })
   clock.advance(100)
-  flows[0]?.channel?.reset('cancelled', 'it was silent')
+  flows[0]?.channel?.reset('cancelled', 'idle timeout')
   others[0]?.channel?.reset('cancelled', 'the visitor went away')
   open(server, UDP)
   assert.throws(() => open(server, UDP), { code: 'limit' })

@@ -203,13 +203,13 @@ export class Mux implements ChannelHost {
     // One answer for all pings of a batch, so that a flood of them costs the sender more than us.
     if (ping !== undefined) this.sender.pinged(ping)
     if (this.sender.controlFrames > MAX_CONTROL_FRAMES) {
-      throw new PbtError('limit', `peer makes this end say more than it takes: ${MAX_CONTROL_FRAMES} frames wait`)
+      throw new PbtError('limit', `peer does not read its replies: ${MAX_CONTROL_FRAMES} frames queued`)
     }
   }
 
   /** A frame that brings nothing came; `part` of one. */
   private spendIdle(part = 1): void {
-    if (!this.idle.spend(part)) throw new PbtError('limit', 'too many frames that bring nothing')
+    if (!this.idle.spend(part)) throw new PbtError('limit', 'too many empty frames')
   }
 
   /** What a channel's owner throws is no fault of the peer's: it costs that channel only. */
@@ -259,7 +259,7 @@ export class Mux implements ChannelHost {
     if (this.table.size >= MAX_CHANNELS) throw new PbtError('limit', `more than ${MAX_CHANNELS} channels`)
     const { channel: id, end } = reader
     const kind = openKind(reader.body)
-    if (kind === undefined) throw new PbtError('protocol', `channel ${id} begins without being opened`)
+    if (kind === undefined) throw new PbtError('protocol', `channel ${id} does not begin with an open`)
     const channel = new MuxChannel(this, id, kind, NO_HANDLER)
     this.table.add(channel)
     let open: ChannelOpen
@@ -274,7 +274,7 @@ export class Mux implements ChannelHost {
     channel.tunnel = tunnel
     channel.visitor = visitor
     this.handler.onOpen?.(channel, open, end)
-    if (channel.handler === NO_HANDLER) channel.reset('internal', 'nobody took the channel')
+    if (channel.handler === NO_HANDLER) channel.reset('internal', 'no handler took the channel')
     else if (end) channel.peerEnded()
   }
 
@@ -309,7 +309,7 @@ export class Mux implements ChannelHost {
         this.spendIdle() // a kind that a newer version knows
         return undefined
       default:
-        throw new PbtError('protocol', `frame "${body.case}" does not belong here`)
+        throw new PbtError('protocol', `frame "${body.case}" is not expected here`)
     }
   }
 

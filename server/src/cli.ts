@@ -42,9 +42,9 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 const GROUPS: Readonly<Record<string, string>> = {
-  token: 'the tokens with which clients connect',
-  tunnel: 'what your machines serve: look at it, end it, pause it',
-  address: 'what visitors come to, and who may visit',
+  token: 'tokens that clients connect with',
+  tunnel: 'tunnels: list, end, pause and resume',
+  address: 'addresses of tunnels, and who may visit them',
 }
 
 /** Settings that the help of "start" explains; all others are behind --help-settings. */
@@ -64,8 +64,8 @@ const WHERE: readonly string[] = ['dataDir']
 
 const WIDTH_COLUMNS = 110
 
-const SETTINGS_HELP = `Every setting can also stand in the configuration file (YAML, "https-port: 443") or in the environment
-(${variableOf('httpsPort')}=443); a flag comes before the environment, the environment before the file.
+const SETTINGS_HELP = `Every setting can also be given in the configuration file (YAML, "https-port: 443") or in the environment
+(${variableOf('httpsPort')}=443); flags override the environment, the environment overrides the file.
 
 Exit codes: 0 done or stopped, 1 failed, 2 wrong usage or settings`
 
@@ -185,8 +185,7 @@ function optionsOf(
   // A server that root starts elsewhere may need to be root, for its ports.
   if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
   if (isStart !== true) {
-    for (const { variable, why } of odd)
-      stderr.write(`pbt-server: the variable ${variable} counts for nothing: ${why}\n`)
+    for (const { variable, why } of odd) stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
   }
   return { config: settings.config, settings, odd, values }
 }

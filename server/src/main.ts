@@ -47,7 +47,7 @@ function onStopSignal(stop: () => void): void {
   onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
 }
 
-/** What nobody expected. The process does not go on: its state is not known any more; the supervisor starts it anew. */
+/** An unexpected error. The process does not go on: its state is not known any more; the supervisor starts it anew. */
 function fatal(error: unknown): void {
   const line = { level: 'error', message: 'fault of pbt-server', error: redact('error', error), timestamp: new Date() }
   process.stderr.write(`${JSON.stringify(line)}\n`)

@@ -53,7 +53,7 @@ export async function withOwner<T>(settings: Settings, call: (owner: Owner) => P
       ...{ settings, store, records, tokens, check: new TokenCheck(tokens, systemClock), tell, clock: systemClock },
       loginRefused: () => {},
       onError: () => {},
-      // Nothing here serves anybody.
+      // No server runs here.
       changed: async () => {},
       running: undefined,
     })

@@ -38,7 +38,7 @@ export interface ServerOptions {
   readonly clock: Clock
   /** Descriptors of listening sockets that were opened before this process; they outlive it. */
   readonly sockets?: readonly number[]
-  /** Lines of log and output that nobody read. */
+  /** Lines of log and output that were dropped. */
   readonly linesDropped?: () => number
 }
 
@@ -131,7 +131,7 @@ async function open(
     ownPorts: [config.httpsPort, config.httpPort, config.publicHttpsPort, config.publicHttpPort, config.metricsPort],
     tokens: new TokenCheck(tokens, clock),
     tokenUsed: id => {
-      store.tokens.used(id).catch((error: unknown) => log.error('could not write that a token is in use', { error }))
+      store.tokens.used(id).catch((error: unknown) => log.error('could not save that a token is in use', { error }))
     },
     agent: AGENT,
     news,
@@ -171,7 +171,7 @@ async function open(
     tokens,
     check: adminTokens,
     loginRefused: ({ address }) => tellRefused('login', address),
-    onError: error => log.error('could not write that somebody was here', { error: String(error) }),
+    onError: error => log.error('could not save when a panel session was last used', { error: String(error) }),
     changed: () => changes.now(),
     tell,
     clock,
@@ -192,7 +192,7 @@ async function open(
       await events.look()
     },
     nextEnd: async () => earliest(await store.addresses.nextEnd(), await store.tokens.nextEnd()),
-    onError: error => log.error('cannot read what was changed in the database', { error: String(error) }),
+    onError: error => log.error('cannot read changes in the database', { error: String(error) }),
     clock,
   })
   onEnd(() => changes.end())
@@ -232,7 +232,7 @@ async function open(
     log: log.child({ room: 'observe' }),
   })
   onEnd(stopTelemetry)
-  // The doors last: whoever reaches them finds everything behind them.
+  // The ports last: everything behind them is there.
   await openEdge(edge, config, sockets)
   const succession = serve(dataDir)
   standIn.succession = succession
@@ -243,8 +243,8 @@ async function open(
   tellFaults()
   const { sessions, links } = relay
   const stop = async () => {
-    tell(serverStopping('it was told to'))
-    // Who looks on hears of it before the stream ends.
+    tell(serverStopping('shutdown requested'))
+    // Watchers hear of it before the stream ends.
     await events.flush(STOPPING_MS)
     const drainMs = config.drainSeconds * 1_000
     await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })

@@ -32,11 +32,11 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   const { edge, listeners, sessions, links, admin, succession, clock, drainMs } = options
   const end = clock.now() + drainMs
   const left = () => Math.max(0, end - clock.now())
-  // As long as nobody else takes new visitors they are served: what is under way may last, they need not wait for it.
+  // As long as no other process takes new visitors they are served: what is under way may last, they need not wait for it.
   const isOpenStill = sessions.watchOpen()
   const isReplaced = () => succession.hasSuccessor()
   await until(() => isReplaced() || !isOpenStill(), clock, Math.max(0, left() - LEAVE_MS))
-  // Who looks on is told first: a panel that stays open holds nothing up.
+  // Watchers are told first: a panel that stays open holds nothing up.
   admin.drain()
   // From here on no new visitors; those who are here get their answers.
   edge.drain()

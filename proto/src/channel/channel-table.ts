@@ -62,10 +62,10 @@ export class ChannelTable implements OpenChannels {
   /** Throws PbtError `limit` when this end may not open another one of the kind. */
   checkRoom(kind: ChannelKind): void {
     if (this.byId.size >= MAX_CHANNELS) {
-      throw new PbtError('limit', `the session has ${MAX_CHANNELS} channels open, as many as can be`)
+      throw new PbtError('limit', `the session has ${MAX_CHANNELS} open channels, the maximum`)
     }
     if (kind === 'udp' && this.flows >= MAX_DATAGRAM_CHANNELS) {
-      throw new PbtError('limit', `the session has ${MAX_DATAGRAM_CHANNELS} flows of datagrams open, as many as can be`)
+      throw new PbtError('limit', `the session has ${MAX_DATAGRAM_CHANNELS} open UDP flows, the maximum`)
     }
   }
 

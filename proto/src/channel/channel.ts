@@ -33,7 +33,7 @@ export interface ChannelHandler {
 export interface Channel {
   readonly id: number
   readonly kind: ChannelKind
-  /** For whom it was opened: address and port, `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
+  /** The visitor that it was opened for: address and port, `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
   readonly visitor: string
   /** By the clock of the session. */
   readonly openedAt: number

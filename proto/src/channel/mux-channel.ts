@@ -26,7 +26,7 @@ export interface ChannelHost {
   /** The channel is over. */
   forget(channel: MuxChannel): void
   datagramDropped(): void
-  /** What takes part in a channel threw: a fault of ours, which nobody else hears of. */
+  /** What takes part in a channel threw: a bug of ours, which is told nowhere else. */
   ownerThrew(error: unknown): void
 }
 
@@ -188,7 +188,7 @@ export class MuxChannel implements Channel {
    */
   frame(reader: BatchReader): void {
     if (this.isPeerEnded) {
-      this.violated(new PbtError('protocol', `channel ${this.id} goes on after its end`))
+      this.violated(new PbtError('protocol', `channel ${this.id} got a frame after its end`))
       return
     }
     const last = reader.end
@@ -217,7 +217,7 @@ export class MuxChannel implements Channel {
 
   private data(chunk: Buffer, last: boolean): boolean {
     if (this.kind === 'udp' || this.needsHead) {
-      this.violated(new PbtError('protocol', `data where the ${this.kind} channel ${this.id} has none`))
+      this.violated(new PbtError('protocol', `unexpected data on the ${this.kind} channel ${this.id}`))
       return false
     }
     if (!this.window.received(chunk.length)) {
@@ -276,7 +276,7 @@ export class MuxChannel implements Channel {
   private ended(): void {
     if (this.isOver) return
     if (this.needsHead) {
-      this.violated(new PbtError('target-broke', 'the answer ended before its head'))
+      this.violated(new PbtError('target-broke', 'the response ended before its head'))
       return
     }
     this.isPeerEnded = true

@@ -52,7 +52,7 @@ export class Pipe implements ChannelHandler {
     }
     this.owed += chunk.length
     if (this.held?.hold(chunk.length) !== false) return
-    this.channel.reset('limited', 'too much waits for peers of this address that do not read')
+    this.channel.reset('limited', 'too much data is queued for peers at this address that do not read')
     resetStream(stream)
     this.finish('limited')
   }

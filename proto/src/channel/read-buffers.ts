@@ -4,7 +4,7 @@ import { READ_BYTES } from '../limits.ts'
 
 /** Most that wait to be used again, 768 KiB: about what one channel has under way between its reads and its messages. */
 const MAX_FREE_BUFFERS = 16
-/** Most that stand ready in sockets for their next read, 3 MiB: who sends much and falls silent keeps one. */
+/** Most that stand ready in sockets for their next read, 3 MiB: a peer that sends much and falls silent keeps one. */
 const MAX_STANDING_BUFFERS = 64
 
 /** A read of so much is bulk: what its buffer has left is not worth a copy. */
@@ -85,9 +85,9 @@ export interface OnRead {
 
 /**
  * A socket that `make` makes with `onread` in its options, and that stops reading when it is told to: left to itself Node
- * reads once more, and thousands of targets that pour out what nobody takes would fill a read each. Small reads are
+ * reads once more, and thousands of targets that pour out what is not read would fill a read each. Small reads are
  * copied out of the shared buffer; after one that nearly filled it the next goes into a buffer of the socket's own, which is
- * lent to who sends it if it is as full. What comes before anybody listens to `data` is lost.
+ * lent to the sender if it is as full. What comes before there is a listener of `data` is lost.
  */
 export function withReadBuffers<S extends ReadSocket>(make: (onread: OnRead) => S): S {
   let own: Buffer | undefined

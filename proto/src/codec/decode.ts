@@ -242,7 +242,7 @@ export class BatchReader {
       else reader.skip(checkedTag(tag))
     }
     reader.end = end
-    if (!TOKEN.test(name)) throw new PbtError('protocol', 'head with a field name that is no token')
+    if (!TOKEN.test(name)) throw new PbtError('protocol', 'head with an invalid field name')
     into.push(name, value)
   }
 }
@@ -263,7 +263,7 @@ function sizeLimit(body: number): number {
   switch (body) {
     case BODY_DATA:
       return MAX_DATA_BYTES
-    // Those who read heads check them: one that is too large ends its channel.
+    // Readers of heads check them: one that is too large ends its channel.
     case BODY_HTTP_REQUEST:
     case BODY_HTTP_RESPONSE:
     case BODY_HTTP_TRAILERS:

@@ -121,7 +121,7 @@ function latin1(bytes: Uint8Array): string {
 /**
  * An encoded batch: what gRPC asks of a message, and no more. A large one is not one buffer but its framing and the
  * chunks as they came, which `copy` joins in the buffer that gRPC allocates anyway: one copy and one allocation less. From
- * then on it is kept there, should it have to be sent again, and the chunks are free: nobody may write to that buffer.
+ * then on it is kept there, should it have to be sent again, and the chunks are free: that buffer must not be written to.
  */
 export interface Batch {
   readonly length: number

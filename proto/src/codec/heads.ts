@@ -18,7 +18,7 @@ export interface RequestHead {
   upgrade: string
   /** `203.0.113.7:50123` or `[2001:db8::1]:50123`. */
   visitor: string
-  /** Names the visitor's connection, '' when it is not known whose it is. */
+  /** Names the visitor's connection, '' when the visitor is not known. */
   connection: string
 }
 

@@ -15,7 +15,7 @@ export interface LinkStream {
   end(): void
 }
 
-/** The stream as a link. Whoever opened the stream listens to its data, errors and end, and tells the mux. */
+/** The stream as a link. Its opener listens to its data, errors and end, and tells the mux. */
 export function linkOf(stream: LinkStream): Link {
   return {
     write: (batch, taken) => {

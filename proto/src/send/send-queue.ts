@@ -165,7 +165,7 @@ export class SendQueue {
     return this.pool.dataBytes >= SESSION_QUEUE_BYTES
   }
 
-  /** Who waits for room is told, unless what it would write could only wait here. */
+  /** A writer that waits for room is told, unless what it would write could only wait here. */
   private tellRoom(): void {
     if (!this.wantsDrain || this.bytes > CHANNEL_QUEUE_BYTES / 2) return
     if (this.isSessionFull && (this.bytes > LEAST_QUEUE_BYTES / 2 || this.window.spendable <= 0)) return

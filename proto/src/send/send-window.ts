@@ -1,4 +1,4 @@
-// Send credit of one channel, and its part in what all channels of the session have sent that nobody has read: arithmetic
+// Send credit of one channel, and its part in what all channels of the session have sent that has not been read: arithmetic
 // only, as in window.ts.
 import { INITIAL_CREDIT_BYTES, LEAST_WINDOW_BYTES, MAX_CREDIT_BYTES, SESSION_UNREAD_BYTES } from '../limits.ts'
 
@@ -19,7 +19,7 @@ export class SendWindow {
   }
 
   /**
-   * What may be sent now; below 0 when less is allowed than was. It needs no event to rise again: who is held back
+   * What may be sent now; below 0 when less is allowed than was. It needs no event to rise again: a channel that is held back
    * has LEAST_WINDOW_BYTES under way, for which a grant comes when they are read. What the peer let the window grow stays.
    */
   get spendable(): number {

@@ -21,7 +21,7 @@ const BURST_FRAMES = 4
 
 /** Called synchronously; must not throw. */
 export interface SenderEvents {
-  /** A flush that was planned is over: who waited for room can be told. */
+  /** A flush that was planned is over: channels that waited for room can be told. */
   onFlushed(): void
   /** Nothing was heard for LINK_SILENCE_MS; the link has been detached and closed. */
   onSilent(): void

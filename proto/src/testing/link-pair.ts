@@ -42,7 +42,7 @@ export class LinkPair {
     this.right.detach()
   }
 
-  /** Nothing arrives any more, and nobody notices. */
+  /** Nothing arrives any more, and neither end notices. */
   blackHole(): void {
     this.isBlackHole = true
   }

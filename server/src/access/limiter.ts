@@ -1,4 +1,4 @@
-// Wrong tokens by address: who fails too often is refused for a while; everybody else notices nothing.
+// Wrong tokens by address: one that fails too often is refused for a while; others notice nothing.
 import { Allowance } from '@pbt/proto'
 import { countedAs } from './peer-address.ts'
 

@@ -3,7 +3,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { bareAddress } from '@pbt/proto'
 import { Allowlist } from './allowlist.ts'
 
-/** Proxies in a row at most; a request that claims more has a visitor whom nobody knows. */
+/** Proxies in a row at most; a request that claims more has an unknown visitor. */
 export const MAX_PROXIES = 32
 
 /** Where a request came from: an address as a socket would tell it, and a port, 0 when it is not said. */
@@ -32,7 +32,7 @@ export class TrustedProxies {
 
   /**
    * Who is behind a trusted proxy: of the hops that it names, the one nearest to this machine first being last, the
-   * last that is no trusted proxy. Beyond it anybody may have written anything. Undefined when no hop is named.
+   * last that is no trusted proxy. What comes before it may be forged. Undefined when no hop is named.
    */
   originOf(hops: readonly string[]): Origin | undefined {
     let farthest: Origin | undefined

@@ -11,11 +11,11 @@ export const MAX_CONNECTIONS = 20_000
 export const KEPT_DESCRIPTORS = 64
 /** Of the descriptors this part is for visitors at most, so that `accept` never runs dry. */
 export const DESCRIPTOR_SHARE = 0.9
-/** Connections over a limit that are taken to be told so, at once; more are closed without a word. */
+/** Connections over a limit that are accepted to be told so; more are closed without an answer. */
 export const MAX_TURNED_AWAY = 256
 /** Of the descriptors this part is for these at most. */
 export const TURNED_AWAY_SHARE = 0.05
-/** Of these from one address: nobody has to tell the same visitor more often. */
+/** Of these from one address: the same visitor needs no more. */
 export const MAX_TURNED_AWAY_PER_ADDRESS = 8
 /** New connections that may come at once: this many seconds' worth. A browser opens six for each host. */
 export const BURST_SECONDS = 4
@@ -73,7 +73,7 @@ export class VisitorLimits {
   private readonly addresses = new Map<string, Address>()
   /** Welcome connections at the moment. */
   open = 0
-  /** Nobody new: set by whoever watches the memory, read by all who take visitors. */
+  /** No new visitors: set by the memory watch, read wherever connections are accepted. */
   isMemoryShort = false
   private turnedAway = 0
   private readonly requests = { underWay: 0 }
@@ -89,12 +89,12 @@ export class VisitorLimits {
     return this.addresses.size
   }
 
-  /** There is little room for those who come, in connections or memory. */
+  /** There is little room for new visitors, in connections or memory. */
   get isScarce(): boolean {
     return this.isMemoryShort || this.open >= this.maxConnections * SCARCE_SHARE
   }
 
-  /** A connection has come. Whoever gets anything but `refused` calls `left` when it closes, with that verdict. */
+  /** A connection has come. A caller that gets anything but `refused` calls `left` when it closes, with that verdict. */
   arrived(address: string | undefined): Verdict {
     const isOwner = this.isOwner(address)
     const state = this.see(address)

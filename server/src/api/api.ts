@@ -135,13 +135,13 @@ export class Api {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       answerText(response, 405, 'Only GET.', { allow: 'GET, HEAD' })
     else if (pathOf(request) === '/healthz') answerText(response, 200, 'ok')
-    else answerText(response, 404, 'There is no panel here yet; the API is (see docs/admin-api.md).')
+    else answerText(response, 404, 'This server has no panel yet; for the API see docs/admin-api.md.')
   }
 
   private called(request: Request, response: Response, caller: Caller): void {
     const handler = this.handlers.get(pathOf(request))
     if (handler === undefined) {
-      answerText(response, 404, 'There is no such method.')
+      answerText(response, 404, 'Unknown method.')
       return
     }
     const isStream = handler.method.methodKind !== 'unary'
@@ -158,8 +158,8 @@ export class Api {
       const answer = handler(universalRequestFromNodeRequest(request, response as never, undefined, values))
       answer.then(found => universalResponseToNodeResponse(found, response)).catch(() => response.destroy())
     } catch (error) {
-      this.options.log.warn('a request that cannot be read', { error: String(error) })
-      answerText(response, 400, 'The request cannot be read.')
+      this.options.log.warn('malformed request', { error: String(error) })
+      answerText(response, 400, 'The request is malformed.')
     }
   }
 

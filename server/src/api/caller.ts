@@ -25,7 +25,7 @@ export function valuesOf(caller: Caller, cut: () => void): ContextValues {
   return createContextValues().set(CALLER, caller).set(CUT, cut)
 }
 
-/** Breaks the answer to a request off, for one who does not read it. */
+/** Cuts the answer to a request whose peer does not read it. */
 export function cutOf({ values }: { readonly values: ContextValues }): () => void {
   return values.get(CUT)
 }

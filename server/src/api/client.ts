@@ -59,7 +59,7 @@ export function clientsOf(owner: Owner, log: Log): ApiClients {
   return clientsOver(createRouterTransport(router => routes({ owner, events: undefined, draining }, router), options))
 }
 
-/** Whether a call failed because nobody listens on the socket. */
+/** Whether a call failed because no process listens on the socket. */
 export function isNobodyThere(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return false
   const { cause } = error

@@ -63,13 +63,13 @@ export class Door {
     }
     const address = this.addressOf(request)
     if (this.options.admits(address)) return undefined
-    return { status: 403, text: `Your address ${address} may not come here; admin-allow of pbt-server says which may.` }
+    return { status: 403, text: `Your address ${address} is not in admin-allow of pbt-server.` }
   }
 
   /** Judges a call; the host has been. */
   judge(request: Request): Verdict {
     const type = String(request.headers['content-type'] ?? '')
-    if (request.method !== 'POST') return { status: 405, text: 'Calls are POST requests.' }
+    if (request.method !== 'POST') return { status: 405, text: 'Calls must be POST requests.' }
     if (!CALL_TYPE.test(type)) return { status: 415, text: 'The content type is not one of Connect, gRPC or gRPC-Web.' }
     const origin = request.headers.origin
     if (origin !== undefined && !this.origins().includes(origin)) return otherSite(`the origin ${origin.slice(0, 200)}`)
@@ -107,7 +107,7 @@ export class Door {
     if (session === undefined) return undefined
     // A browser says with each POST where it is from; what does not is none.
     if (origin === undefined)
-      return { refusal: { ...UNKNOWN_CALLER, message: 'a session needs the origin of its page' } }
+      return { refusal: { ...UNKNOWN_CALLER, message: 'a call with a session needs the Origin header' } }
     return { caller: { kind: 'session', address, userAgent, tokenId: session.tokenId, sessionId: session.id } }
   }
 
@@ -192,7 +192,7 @@ function otherSite(what: string): Verdict {
     refusal: {
       code: 'permission_denied',
       reason: 'not-allowed',
-      message: `${what} is not of this site`,
+      message: `${what} is not allowed here`,
       cure: 'call from the panel, or without a browser',
     },
   }

@@ -62,7 +62,7 @@ export function apiError(
   return error
 }
 
-/** Whatever a service throws is told in this way; what nobody expected is logged and told as `internal` without its words. */
+/** Whatever a service throws is told in this way; an unexpected error is logged and told as `internal` without its words. */
 export function tellFailures(log: Log): Interceptor {
   return next => async request => {
     try {
@@ -96,7 +96,7 @@ export function told(error: unknown, method: string, log: Log): ConnectError {
     return apiError(Code.FailedPrecondition, error.message, { reason: error.code, cure: error.cure })
   }
   log.error('a call failed', { method, error: error instanceof Error ? error.stack : String(error) })
-  return apiError(Code.Internal, 'the server failed at this call', {
+  return apiError(Code.Internal, 'the call failed on the server', {
     reason: 'internal',
     cure: 'look at the log of pbt-server',
   })

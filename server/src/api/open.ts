@@ -19,7 +19,7 @@ export interface OpenApiOptions {
   readonly events: Events
   readonly tokens: TokenCheck
   readonly proxies: TrustedProxies
-  /** Somebody at this address showed a wrong token. */
+  /** A peer at this address sent a wrong token. */
   readonly refusedToken: (address: string) => void
   /** The ports at which visitors find the admin host. */
   readonly ports: () => readonly number[]

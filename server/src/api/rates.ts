@@ -1,4 +1,4 @@
-// The figures of tunnels every few seconds: read once for all who watch, and only what has changed is sent.
+// The figures of tunnels every few seconds: read once for all watchers, and only what has changed is sent.
 import { isDeepStrictEqual } from 'node:util'
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '@pbt/proto'

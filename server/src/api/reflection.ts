@@ -66,7 +66,7 @@ function answer(described: Described, asked: ServerReflectionRequest['messageReq
         value: { baseTypeName: asked.value, extensionNumber: [] },
       }
     case undefined:
-      return { case: 'errorResponse', value: { errorCode: Code.InvalidArgument, errorMessage: 'nothing is asked for' } }
+      return { case: 'errorResponse', value: { errorCode: Code.InvalidArgument, errorMessage: 'the request is empty' } }
   }
 }
 

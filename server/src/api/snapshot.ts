@@ -1,4 +1,4 @@
-// How everything is now: for the first message of Watch, and for what an event is about. Read once for all who watch.
+// How everything is now: for the first message of Watch, and for what an event is about. Read once for all watchers.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '@pbt/proto'
 import type { EventNoticeSchema, SnapshotSchema } from '@pbt/proto/admin/v1'
@@ -17,9 +17,9 @@ import { tunnelMessage } from './services/tunnel.ts'
 type Snapshot = MessageInitShape<typeof SnapshotSchema> & { readonly number: bigint }
 type Notice = MessageInitShape<typeof EventNoticeSchema>
 
-/** A snapshot is good for so long for others who come, milliseconds: the events since then follow it. */
+/** A snapshot is good for so long for later watchers, milliseconds: the events since then follow it. */
 const SHARED_MS = 1_000
-/** Notices that are kept for those who come to them a little later. */
+/** Notices that are kept for watchers that read a little later. */
 const NOTICES = 1_000
 
 /** The verbs that it looks with. */

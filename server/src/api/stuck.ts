@@ -1,4 +1,4 @@
-// Streams to those who do not read: nothing is held for them, and after a while they are cut.
+// Streams to peers that do not read: nothing is held for them, and after a while they are cut.
 import type { Clock } from '@pbt/proto'
 
 /** How long a message may wait until the connection takes it, milliseconds. */

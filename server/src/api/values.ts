@@ -58,7 +58,7 @@ export function textOf(field: string, value: string): string {
 export function pageSizeOf(value: number, usual: number, most: number, field = 'page_size'): number {
   if (value >= 0) return value === 0 ? usual : Math.min(value, most)
   const wrong = new Violations()
-  wrong.add(field, `it is ${value}; 0 or more would be right`)
+  wrong.add(field, `it is ${value}; it must be 0 or more`)
   wrong.check()
   return usual
 }
@@ -81,7 +81,7 @@ function keyIn(pageToken: string): string {
   const key = Buffer.from(pageToken, 'base64url').toString()
   if (/^[A-Za-z0-9_-]{1,3000}$/.test(pageToken) && Buffer.from(key).toString('base64url') === pageToken) return key
   const wrong = new Violations()
-  wrong.add('page_token', 'it is not one that this server gave; begin without one')
+  wrong.add('page_token', 'it is not a page token of this server; leave it out to start again')
   wrong.check()
   return key
 }
@@ -97,7 +97,7 @@ export function dateOf(field: string, time: Timestamp | undefined): Date | undef
   const date = timestampDate(time)
   if (!Number.isNaN(date.getTime())) return date
   const wrong = new Violations()
-  wrong.add(field, 'it is no time from the year 1 to 9999')
+  wrong.add(field, 'it is not a time between the years 1 and 9999')
   wrong.check()
   return undefined
 }
@@ -113,7 +113,7 @@ export function millisecondsOf(
   const ms = durationMs(duration)
   if (ms >= least && ms <= most) return ms
   const wrong = new Violations()
-  wrong.add(field, `it is ${ms / 1000} s; from ${least / 1000} to ${most / 1000} s would be right`)
+  wrong.add(field, `it is ${ms / 1000} s; it must be from ${least / 1000} to ${most / 1000} s`)
   wrong.check()
   return undefined
 }

@@ -21,7 +21,7 @@ export interface DevelopmentAuthority extends Authority {
 
 /**
  * The authority of this data directory, made when there is none. A key without its certificate gets a new certificate,
- * which is as good to whoever has the old one; a certificate without its key is a Failure `certificate`.
+ * which is as good to clients that have the old one; a certificate without its key is a Failure `certificate`.
  */
 export function openDevelopmentAuthority(dataDir: string): DevelopmentAuthority {
   const file = join(dataDir, CERTIFICATE_FILE)
@@ -38,7 +38,7 @@ export function openDevelopmentAuthority(dataDir: string): DevelopmentAuthority 
   } catch (cause) {
     const why = systemCodeOf(cause) || (cause instanceof Error ? cause.message : String(cause))
     throw new Failure('certificate', `the development certificate authority ${file} cannot be used (${why})`, {
-      cure: `delete ${file} and ${keyFile}: the next start makes new ones, which clients have to be given again`,
+      cure: `delete ${file} and ${keyFile}: the next start makes new ones; give the new certificate to every client`,
       cause,
     })
   }
@@ -51,7 +51,7 @@ function makeKey(file: string) {
 }
 
 function check(certificate: X509Certificate, { privateKey }: Authority): void {
-  if (!certificate.checkPrivateKey(privateKey)) throw new Error('certificate and key do not belong together')
+  if (!certificate.checkPrivateKey(privateKey)) throw new Error('certificate and key do not match')
   if (certificate.validToDate.getTime() < Date.now()) throw new Error(`it expired on ${certificate.validTo}`)
 }
 

@@ -48,7 +48,7 @@ export class DevelopmentSource implements Source {
     return isBelowLocalhost(serverName) ? this.keptFor(serverName).context : undefined
   }
 
-  /** A peer that names nobody has dialled an address: the certificate for localhost holds for loopback. */
+  /** A peer without a server name has dialled an address: the certificate for localhost holds for loopback. */
   get unnamed(): CertificatePair {
     return this.keptFor('localhost').pair
   }

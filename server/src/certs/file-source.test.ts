@@ -102,7 +102,7 @@ test('what is wrong with a pair is said at start', t => {
     [{ ...good, certificate: nonsense }, /cannot be used/],
     [{ ...good, key: nonsense }, /cannot be used/],
     [write('old', '*.pbt.test', inDays(-0.1)), /expired on/],
-    [write('elsewhere', '*.other.test'), /no certificate holds for link.pbt.test.*other.test/],
+    [write('elsewhere', '*.other.test'), /no certificate covers link.pbt.test.*other.test/],
   ]
   for (const [files, message] of wrong) {
     assert.throws(
@@ -119,11 +119,11 @@ test('files that were replaced are served after a reload, without the old ones f
   const keyring = open([files])
   writeFileSync(files.certificate, 'half written')
   keyring.reload()
-  assert.match(logged(), /cannot be used, the former one is served/)
+  assert.match(logged(), /cannot be used, the previous one is still served/)
   assert.ok(serves(keyring, 'myapp.pbt.test'))
   write('base', 'link.pbt.test')
   keyring.reload()
-  assert.match(logged(), /certificates read again/)
+  assert.match(logged(), /certificates reloaded/)
   assert.ok(!serves(keyring, 'myapp.pbt.test'))
   write('base', '*.elsewhere.test')
   keyring.reload()
@@ -150,7 +150,7 @@ test('I6: a certificate that cannot be used stops none of the others', t => {
       assert.ok(serves(keyring, 'app.pbt.test') && serves(keyring, 'good.mine.test'))
       assert.equal(keyring.faults.length, 1)
       assert.match(keyring.faults.join(), message)
-      assert.match(logged(), /"level":"error".*visitors of its names get none/)
+      assert.match(logged(), /"level":"error".*its names have no certificate/)
     }
   }
   // Mended while the server runs.
@@ -164,5 +164,5 @@ test('I6: a certificate that cannot be used stops none of the others', t => {
 test('a certificate that ends soon is mentioned', t => {
   const { write, open, logged } = setUp(t)
   open([write('base', '*.pbt.test', inDays(10))])
-  assert.match(logged(), /certificate ends soon/)
+  assert.match(logged(), /certificate expires soon/)
 })

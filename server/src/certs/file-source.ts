@@ -10,7 +10,7 @@ import { type CertificateEnd, MIN_TLS_VERSION, type Source } from './source.ts'
 /** How often the files are looked at, milliseconds. Polling also notices a link that leads elsewhere now. */
 const LOOK_MS = 10_000
 
-/** The owner is told in the log when a certificate ends sooner. */
+/** The owner is told in the log when a certificate expires sooner. */
 const WARN_BEFORE_MS = 14 * 24 * 3_600_000
 
 /** As Node writes alternative names: `DNS:a.test, DNS:*.a.test`. */
@@ -96,7 +96,7 @@ export class FileSource implements Source {
 
   reload(): void {
     for (const entry of this.entries) this.read(entry)
-    this.options.log.info('certificates read again', { files: this.entries.map(({ files }) => files.certificate) })
+    this.options.log.info('certificates reloaded', { files: this.entries.map(({ files }) => files.certificate) })
     this.options.changed()
   }
 
@@ -126,12 +126,12 @@ export class FileSource implements Source {
     const { files } = entry
     try {
       const pair = readPair(files)
-      if (this.isLosing(entry, pair)) throw new Error(`it does not hold for ${this.link}, which clients connect to`)
+      if (this.isLosing(entry, pair)) throw new Error(`it does not cover ${this.link}, which clients connect to`)
       entry.pair = pair
       entry.fault = undefined
       const { certificate } = entry.pair
       if (certificate.validToDate.getTime() - Date.now() > WARN_BEFORE_MS) return
-      this.options.log.warn('certificate ends soon', {
+      this.options.log.warn('certificate expires soon', {
         names: certificate.subjectAltName,
         validTo: certificate.validTo,
       })
@@ -139,7 +139,7 @@ export class FileSource implements Source {
       const why = systemCodeOf(cause) === 'ENOENT' || !(cause instanceof Error) ? String(cause) : cause.message
       entry.fault = `certificate ${files.certificate} with key ${files.key} cannot be used: ${why}`
       // Certificate and key are seldom replaced in the same instant; the change of the second one comes here again.
-      const instead = entry.pair === undefined ? 'visitors of its names get none' : 'the former one is served'
+      const instead = entry.pair === undefined ? 'its names have no certificate' : 'the previous one is still served'
       this.options.log.error(`certificate cannot be used, ${instead}`, { ...files, reason: why })
     }
   }

@@ -39,7 +39,7 @@ function hasLink(keyring: Keyring, baseDomain: string): boolean {
 /** Without it no client can connect. */
 function withoutLink({ faults, names }: FileSource, baseDomain: string): Failure {
   const there = names.length === 0 ? 'there is none' : `there is: ${names.join('; ')}`
-  const found = [`no certificate holds for link.${baseDomain}, which clients connect to (${there})`, ...faults]
+  const found = [`no certificate covers link.${baseDomain}, which clients connect to (${there})`, ...faults]
   return new Failure('certificate', found.join('\n  '), {
     cure: `name a valid certificate chain in PEM for ${baseDomain} and *.${baseDomain} with tls-cert, and its own key with tls-key`,
   })

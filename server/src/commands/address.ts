@@ -15,7 +15,7 @@ const WORDS = { everybody: Access.EVERYBODY, nobody: Access.LISTED, 'as-client':
 
 const list: Command = {
   name: 'address list',
-  summary: 'show all addresses that are kept: names, custom domains and ports',
+  summary: 'list addresses: names, custom domains and ports',
   run: async ({ settings }, output) => {
     output({ list: 'address', items: (await withApi(settings, allAddresses)).map(itemOf) })
   },
@@ -23,9 +23,9 @@ const list: Command = {
 
 const reserve: Command = {
   name: 'address reserve',
-  summary: 'keep an address for a tunnel that is to come; it asks for it by name',
+  summary: 'reserve an address for a tunnel that will ask for it by name',
   positionals: [['<address>', `${PORTS_DOC}; number 0 is the next free port`]],
-  options: [{ name: 'note', doc: 'what you want to remember of it' }],
+  options: [{ name: 'note', doc: 'a note for yourself' }],
   run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), note: String(values.note ?? '') }
     const { addresses } = await withApi(settings, api => api.addresses.reserveAddress(request))
@@ -35,7 +35,7 @@ const reserve: Command = {
 
 const release: Command = {
   name: 'address release',
-  summary: 'give up an address: a tunnel that has it loses it, its allowlist is forgotten, any tunnel may take it',
+  summary: 'release an address: its tunnel loses it, its allowlist is deleted, any tunnel may take it',
   positionals: [['<address>', PORTS_DOC]],
   run: async ({ settings, values }, output) => {
     const request = { address: String(values.address) }
@@ -46,7 +46,7 @@ const release: Command = {
 
 const map: Command = {
   name: 'address map',
-  summary: 'give an address to a tunnel, at once and for good; without a tunnel: to none any more',
+  summary: 'assign an address to a tunnel, at once and permanently; without a tunnel: unassign it',
   positionals: [
     ['<address>', PORTS_DOC],
     ['[tunnel]', 'its name, as "pbt-server tunnel list" shows it'],
@@ -60,7 +60,7 @@ const map: Command = {
 
 const note: Command = {
   name: 'address note',
-  summary: 'write down what you want to remember of an address; without words: nothing any more',
+  summary: 'set the note of an address; without text: remove it',
   positionals: [
     ['<address>', ADDRESS_DOC],
     ['[words..]', 'the note'],
@@ -76,17 +76,17 @@ const allow: Command = {
   name: 'address allow',
   summary: 'show or set who may visit an address, whichever tunnel has it',
   positionals: [
-    ['[address]', `${ADDRESS_DOC}. None: show all lists that are set`],
+    ['[address]', `${ADDRESS_DOC}; without one: show all lists`],
     [
       '[block..]',
-      'the addresses and CIDR blocks that may visit from now on; "everybody"; "nobody"; or "as-client" for what the client says with --allow. None: show the list',
+      'the addresses and CIDR blocks that may visit from now on; "everybody"; "nobody"; or "as-client" for what --allow of the client says. Without any: show the list',
     ],
   ],
   options: [
-    { name: 'add', doc: 'an address or CIDR block that may visit too' },
-    { name: 'remove', doc: 'one that may no longer visit' },
-    { name: 'for', doc: 'how long what is added may visit, for example 8h or 30m; without it for good' },
-    { name: 'note', doc: 'what you want to remember of what is added' },
+    { name: 'add', doc: 'an address or CIDR block to allow as well' },
+    { name: 'remove', doc: 'one to remove from the list' },
+    { name: 'for', doc: 'how long added entries are valid, for example 8h or 30m; without it: permanently' },
+    { name: 'note', doc: 'a note for the added entries' },
   ],
   run: async ({ settings, values }, output) => {
     const { address, ...rest } = values
@@ -125,17 +125,17 @@ function changesIn(values: Readonly<Record<string, unknown>>): Change[] {
   const [blocks, added, removed] = [textsIn(values.block), textsIn(values.add), textsIn(values.remove)]
   const word = Object.entries(WORDS).find(([word]) => blocks.includes(word))
   if (word !== undefined && blocks.length > 1) {
-    throw new Failure('usage', `"${word[0]}" stands alone, it cannot be given beside blocks`, {
+    throw new Failure('usage', `"${word[0]}" cannot be combined with blocks`, {
       cure: `give either "${word[0]}" or blocks`,
     })
   }
   if (blocks.length > 0 && added.length + removed.length > 0) {
-    throw new Failure('usage', 'a whole list cannot be given together with --add or --remove', {
+    throw new Failure('usage', 'a whole list cannot be combined with --add or --remove', {
       cure: 'give either all blocks that may visit, or what to add and to remove',
     })
   }
   if (added.length === 0 && (values.for !== undefined || values.note !== undefined)) {
-    throw new Failure('usage', '--for and --note say something of what --add adds', {
+    throw new Failure('usage', '--for and --note need --add', {
       cure: 'for example: pbt-server allow app --add 203.0.113.7 --for 8h',
     })
   }

@@ -7,9 +7,9 @@ import type { CheckItem } from './events.ts'
 
 export const explain: Command = {
   name: 'explain',
-  summary: 'show why a visitor of an address gets what they get, step by step',
+  summary: 'show step by step whether a visitor reaches an address and, if not, why',
   positionals: [['<address>', 'an address or a URL, such as "app", "https://app.example.com/" or "tcp:20022"']],
-  options: [{ name: 'from', doc: "the visitor's IP address; without it one that may come" }],
+  options: [{ name: 'from', doc: "the visitor's IP address; without it: a visitor who is allowed" }],
   run: async ({ settings, values }, output) => {
     const request = { address: String(values.address), peer: String(values.from ?? '') }
     const { checks, verdict, isReachable } = await withApi(settings, api => api.server.explain(request))

@@ -25,16 +25,16 @@ const WRITTEN_MS = 600
 
 export const log: Command = {
   name: 'log',
-  summary: 'show what visitors did, the latest last',
+  summary: 'show the access log, newest last',
   options: [
-    { name: 'tunnel', doc: 'only those of this tunnel' },
+    { name: 'tunnel', doc: 'only this tunnel' },
     { name: 'status', doc: 'only answers with this status, such as 404, or of this class, such as 5xx' },
     { name: 'from', doc: 'only visitors from this address, or this CIDR block' },
     { name: 'kind', doc: 'only http, websocket, upgrade, tcp or udp' },
-    { name: 'text', doc: 'only with this in method, host and path' },
-    { name: 'since', doc: 'all since so long ago, such as 15m, 8h, 2d' },
-    { name: 'limit', doc: `so many, the latest [default: ${USUAL_LINES}; with --since all]` },
-    { name: 'follow', doc: 'go on with what comes', isFlag: true },
+    { name: 'text', doc: 'only records with this text in method, host or path' },
+    { name: 'since', doc: 'only since then, for example 15m, 8h or 2d ago' },
+    { name: 'limit', doc: `the number of records [default: ${USUAL_LINES}; with --since all]` },
+    { name: 'follow', doc: 'keep showing new records', isFlag: true },
   ],
   run: async (options, output, context) => {
     const asked = readOptions(options)
@@ -93,7 +93,7 @@ async function follow(api: Api, asked: Asked, teller: Teller, context: Context):
     throw error
   }
   if (!end.signal.aborted) {
-    throw new Failure('not-running', 'pbt-server has stopped', { cure: 'begin anew when it runs again' })
+    throw new Failure('not-running', 'pbt-server has stopped', { cure: 'run the command again when it is back' })
   }
 }
 
@@ -143,7 +143,7 @@ class Teller {
     this.context = context
   }
 
-  /** Nobody reads any more. */
+  /** The reader has gone. */
   get isOver(): boolean {
     return this.context.stdout.isClosed
   }
@@ -177,7 +177,9 @@ function statusIn(text: string): number {
   const [, hundreds, single] = /^(?:([1-5])xx|([1-5]\d\d))$/i.exec(text.trim()) ?? []
   const status = hundreds ?? single
   if (status !== undefined) return Number(status)
-  throw new Failure('usage', `--status "${text}" is no status`, { cure: 'for example 404, or 5xx for all from 500 on' })
+  throw new Failure('usage', `--status "${text}" is not a status`, {
+    cure: 'for example 404, or 5xx for all from 500 on',
+  })
 }
 
 function wholeNumber(option: string, text: string): number {

@@ -4,7 +4,7 @@ import { type Command, timeIn } from './command.ts'
 
 export const login: Command = {
   name: 'login',
-  summary: 'print a link to the panel that works once, for a minute',
+  summary: 'print a link to the panel, valid once and for a minute',
   run: async ({ settings }, output) => {
     const { url, endTime } = await withApi(settings, api => api.panel.createLoginLink({}))
     output({ event: 'login', url, endsAt: timeIn(endTime) ?? new Date(0) })

@@ -56,13 +56,13 @@ ${rotatedText(event)}`
     case 'revoked':
       return `token ${event.id} has ended`
     case 'reserved':
-      return `${event.address} is kept for a tunnel that asks for it by name`
+      return `${event.address} is reserved for a tunnel that asks for it by name`
     case 'released':
       return `${event.address} is released${event.isExpected && event.tunnel !== undefined ? `, the tunnel "${event.tunnel}" loses it` : ''}`
     case 'mapped':
       return event.tunnel === undefined || event.isMapped !== true
-        ? `${event.address} is reserved, and given to no tunnel`
-        : `${event.address} leads to the tunnel "${event.tunnel}" from now on`
+        ? `${event.address} is reserved, and assigned to no tunnel`
+        : `${event.address} now leads to the tunnel "${event.tunnel}"`
     case 'noted':
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
     case 'login':
@@ -80,7 +80,7 @@ ${rotatedText(event)}`
     case 'unpaused':
       return `${event.tunnel} lets visitors in again`
     case 'stopping':
-      return 'pbt-server: stopping, requests in flight may end (again to stop at once)'
+      return 'pbt-server: stopping; requests in flight may finish (again to stop at once)'
     case 'stopped':
       return 'pbt-server: stopped'
     case 'error': {
@@ -118,17 +118,17 @@ function listText(list: ServerList): string {
   if (list.list === 'tunnel') return tunnelsText(list.items)
   if (list.list === 'check') return checksText(list.items, list.verdict)
   if (list.list === 'address') return addressesText(list.items)
-  if (list.items.length === 0) return 'no allowlist is set here: what clients say with --allow holds'
+  if (list.items.length === 0) return 'no allowlist is set here: --allow of the client applies'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
 }
 
 function rotatedText({ endsAt, told }: Extract<ServerEvent, { event: 'rotated' }>): string {
-  if (endsAt === undefined) return 'The one before it has ended. On each machine with tunnels: pbt init <token>'
+  if (endsAt === undefined) return 'The previous one has ended. On each machine with tunnels: pbt init <token>'
   const who =
     told.length === 0
-      ? 'No client is connected that could be sent the new one.'
+      ? 'No client is connected, so none was sent the new one.'
       : `These are sent the new one now: ${told.join(', ')} ("pbt-server token list" shows who has which).`
-  return `The one before it is good until ${timeText(endsAt)}; clients that connect until then get the new one by themselves.
+  return `The previous one is valid until ${timeText(endsAt)}; clients that connect until then get the new one automatically.
 ${who} On all others: pbt init <token>`
 }
 

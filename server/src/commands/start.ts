@@ -5,7 +5,7 @@ import { type Log, type LogLevel, logLine, openLog } from '../observe/log.ts'
 import { inheritedSockets } from '../process/inherited.ts'
 import type { Command, Context } from './command.ts'
 
-/** How long whoever reads log and output has for what is left of them when the server has ended. */
+/** How long the readers of log and output have for what is left of them when the server has ended. */
 const LAST_WORDS_MS = 1_000
 
 export const start: Command = {
@@ -14,7 +14,7 @@ export const start: Command = {
   isStart: true,
   run: async ({ config, settings, odd }, output, context) => {
     const log = logOf(config.logLevel, context)
-    for (const each of odd) log.warn('a variable of the environment counts for nothing', { ...each })
+    for (const each of odd) log.warn('an environment variable is ignored', { ...each })
     // Listened to from the beginning, so that a signal while starting still leads to an orderly end.
     const told = new Promise<void>(resolve => context.onStopSignal(resolve))
     // Loaded by this command alone: all others are there at once.

@@ -8,7 +8,7 @@ import type { TokenItem } from './events.ts'
 
 const list: Command = {
   name: 'token list',
-  summary: 'show all tokens: when they were made, when a client used them last, which is valid',
+  summary: 'list tokens: when each was made, when a client last used it, which is valid',
   run: async ({ settings }, output) => {
     const { tokens } = await withApi(settings, api => api.tokens.listTokens({}))
     output({ list: 'token', items: tokens.map(itemOf) })
@@ -18,12 +18,12 @@ const list: Command = {
 const rotate: Command = {
   name: 'token rotate',
   summary:
-    'make a new token and print it, once; the one before it ends at once, and with it the sessions of its clients, or after --grace',
+    'make a new token and print it once; the previous one ends at once, with the sessions of its clients, or after --grace',
   options: [
-    { name: 'label', doc: 'what the new one is called in lists' },
+    { name: 'label', doc: 'the name of the new token in lists' },
     {
       name: 'grace',
-      doc: 'how long the one before is good still, for example 15m: clients that connect meanwhile get the new one by themselves. Not when it was stolen',
+      doc: 'how long the previous token stays valid, for example 15m: clients that connect meanwhile get the new one automatically. Not for a stolen token',
     },
   ],
   run: async ({ settings, values }, output) => {
@@ -37,7 +37,7 @@ const rotate: Command = {
 
 const revoke: Command = {
   name: 'token revoke',
-  summary: 'end a token that is on its way out',
+  summary: 'end the previous token before its grace time is over',
   positionals: [['<id>', 'its number, as "pbt-server token list" shows it']],
   run: async ({ settings, values }, output) => {
     const id = idIn(String(values.id))

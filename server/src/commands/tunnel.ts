@@ -8,7 +8,7 @@ const NAME: NonNullable<Command['positionals']> = [['<name>', 'its name, as "pbt
 
 const list: Command = {
   name: 'tunnel list',
-  summary: 'show all tunnels: who visits them, whose they are, and why one cannot be reached',
+  summary: 'list tunnels: their clients, their visitors, and why one cannot be reached',
   run: async ({ settings }, output) => {
     const lists = await withEachApi(settings, api =>
       everyPage(async pageToken => {
@@ -43,7 +43,7 @@ const kill: Command = {
 
 const start: Command = {
   name: 'tunnel start',
-  summary: 'let a tunnel come back that was ended',
+  summary: 'let an ended tunnel come back',
   positionals: NAME,
   run: async ({ settings, values }, output) => {
     const { tunnel, isOpening } = await withApi(settings, api => api.tunnels.startTunnel({ name: String(values.name) }))
@@ -53,7 +53,7 @@ const start: Command = {
 
 const pause: Command = {
   name: 'tunnel pause',
-  summary: 'turn the visitors of a tunnel away until it is resumed; those who are connected go on',
+  summary: 'refuse new visitors of a tunnel until it is resumed; connected ones stay',
   positionals: NAME,
   run: async ({ settings, values }, output) => {
     const { tunnel } = await withApi(settings, api => api.tunnels.pauseTunnel({ name: String(values.name) }))

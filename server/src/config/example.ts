@@ -3,9 +3,9 @@ import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, variableOf } from './set
 
 const WIDTH_COLUMNS = 100
 
-const HEAD = `# Settings of pbt-server. Every line is optional: what stands here behind "#" is the default.
-# ${variableOf('httpsPort')}=443 in the environment comes before this file, --https-port 443 on the command line before both.
-# A key that is not listed here is an error. Written from the table in server/src/config/settings.ts.
+const HEAD = `# Settings of pbt-server. Every line is optional; the values after "#" are the defaults.
+# ${variableOf('httpsPort')}=443 in the environment overrides this file, --https-port 443 on the command line overrides both.
+# An unknown key is an error. Generated from the table in server/src/config/settings.ts.
 `
 
 /** The example, with every setting and its default. */

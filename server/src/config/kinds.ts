@@ -27,7 +27,7 @@ const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** A token (RFC 9110, 5.6.2) in lower case. */
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/
-/** What the edge says of a visitor itself, what ends at each hop or decides where a message goes and ends, and what is nobody's. */
+/** What the edge says of a visitor itself, what ends at each hop or decides where a message goes and ends, and what is never passed on. */
 const OWN_FIELDS =
   /^(x-forwarded-(for|proto|host|port)|forwarded|x-real-ip|pbt-error|host|proxy|proxy-(connection|authenticate|authorization)|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|http2-settings)$/
 
@@ -164,7 +164,7 @@ export const block: Kind<string> = {
 /** In lower case. */
 export const proxyField: Kind<string> = {
   expected:
-    'the name of a field that a proxy sets, for example Remote-User, and none that this server sets or ends itself',
+    'the name of a header field that a proxy sets, for example Remote-User, and that this server neither sets nor removes itself',
   read: value => {
     const name = textOf(value)?.toLowerCase()
     return name !== undefined && FIELD_NAME.test(name) && !OWN_FIELDS.test(name) ? name : undefined

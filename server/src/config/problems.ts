@@ -23,7 +23,8 @@ export class ConfigError extends Error {
 
 /** One problem as a sentence. */
 export function sentenceOf({ key, value, source, expected, isUnknown }: ConfigProblem): string {
-  if (isUnknown) return `${source}: ${key} is no setting (its value is "${value}")`
+  if (isUnknown) return `${source}: unknown setting ${key} (its value is "${value}")`
+  if (source === 'default') return `${key} must be ${expected}`
   if (key === '') return `${source}: must be ${expected}`
   return `${source}: ${key} is "${value}" but must be ${expected}`
 }

@@ -103,9 +103,9 @@ function readEnvironment({ environment, warn = () => {} }: Sources, given: Map<S
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(VARIABLE_PREFIX) || variable === CONFIG_VARIABLE || value === undefined) continue
     const name = SETTING_NAMES.find(name => variableOf(name) === variable)
-    if (name === undefined) warn(variable, 'there is no such setting')
+    if (name === undefined) warn(variable, 'unknown setting')
     else if (SERVICE_LINK.test(value))
-      warn(variable, 'its value is one that container platforms make for their services')
+      warn(variable, 'its value is one that container platforms set for their services')
     else given.set(name, { value, source: variable })
   }
 }
@@ -165,7 +165,7 @@ function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, p
   if (config.tlsCert.length !== config.tlsKey.length) {
     report('tlsKey', config.tlsKey.join(','), `one key for each of the ${config.tlsCert.length} files of tls-cert`)
   } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN) {
-    report('tlsCert', '', `certificate files for ${config.baseDomain} and *.${config.baseDomain}, with tls-key`)
+    report('tlsCert', '', `set, and tls-key too: ${config.baseDomain} and *.${config.baseDomain} need a certificate`)
   }
   if (config.bindAddress.length === 0) report('bindAddress', '', 'at least one address')
 }

@@ -4,10 +4,10 @@ import { type Clock, resetStream, type Timer } from '@pbt/proto'
 import type { Verdict, VisitorLimits } from '../access/visitor-limits.ts'
 import type { Log } from '../observe/log.ts'
 
-/** How often connections that nobody reads are asked whether their visitor is still there. */
+/** How often connections that are not being read are asked whether their peer is still there. */
 const PROBE_MS = 1_000
 
-/** Whom it turns away is told to the log this often at most: floods must not fill it. */
+/** Refused connections are logged this often at most: floods must not fill the log. */
 const LOG_INTERVAL_MS = 60_000
 
 export type TurnedAway = Exclude<Verdict, 'welcome' | 'refused'>

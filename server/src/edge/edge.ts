@@ -1,4 +1,4 @@
-// Who arrives: the TLS port, told apart by server name, and the plain port.
+// New connections: the TLS port, told apart by server name, and the plain port.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -81,7 +81,7 @@ export class Edge {
     this.options = options
     const { limits, clock, log } = options
     for (const field of options.proxies.fields) {
-      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that everybody may say', { field })
+      if (!isProxyField(plainNameOf(field))) log.warn('proxy-fields has a field that any visitor may set', { field })
     }
     this.connections = new Connections({ limits, clock, log })
     const router = new Router({
@@ -143,7 +143,7 @@ export class Edge {
   drain(): void {
     this.isDraining = true
     for (const server of this.servers) {
-      // Whoever waits in a socket that outlives this process is taken by the next.
+      // Connections waiting in a socket that outlives this process are accepted by the next.
       if (this.adopted.has(server)) server.close()
       else closeQuietly(server)
     }
@@ -191,7 +191,7 @@ export class Edge {
     if (port === https) kind = 'https'
     else if (port === http) kind = 'http'
     if (kind !== undefined) found[kind] = port
-    else this.options.log.error('a socket was handed over for a port that is not ours', { port, https, http })
+    else this.options.log.error('an inherited socket is for a port that is not configured', { port, https, http })
   }
 
   private listener(kind: Kind | (() => Kind | undefined)): Server {
@@ -205,7 +205,7 @@ export class Edge {
       }
       const verdict = this.connections.admit(socket, what === 'https')
       if (verdict === 'refused') return
-      // One over a limit shakes hands first: it may be a client's link, and words are for those who can read them.
+      // One over a limit completes its handshake first: it may be a client's link, and only then can an answer be read.
       if (what === 'https') this.tls.accept(socket)
       else if (verdict === 'welcome') this.plain.accept(socket)
       else turnAway(socket, verdict)

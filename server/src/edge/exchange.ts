@@ -18,7 +18,7 @@ const MAX_INTERIM = 32
 type Phase = 'waiting' | 'answering' | 'done'
 
 /** Why a visit is cut whose visitor does not read. */
-const TOO_MUCH_HELD = 'too much waits for visitors of this address who do not read'
+const TOO_MUCH_HELD = 'too much data is queued for visitors at this address who do not read'
 
 export abstract class Exchange extends Visit {
   private phase: Phase = 'waiting'
@@ -135,7 +135,7 @@ export abstract class Exchange extends Visit {
     }
     const fields = this.fieldsOf(head)
     if (fields === undefined) {
-      this.broke('the answer has a Content-Length that makes no sense')
+      this.broke('invalid Content-Length in the response')
       return
     }
     this.hasNoBody = this.isHeadRequest || head.status === 204 || head.status === 304
@@ -147,7 +147,7 @@ export abstract class Exchange extends Visit {
     } catch {
       // Node's HTTP/2 refuses the head (ERR_HTTP2_INVALID_CONNECTION_HEADERS and the like) before it has written anything.
       this.phase = 'waiting'
-      this.broke('the answer has fields that cannot be passed on')
+      this.broke('the response has header fields that cannot be forwarded')
     }
   }
 
@@ -157,7 +157,7 @@ export abstract class Exchange extends Visit {
       return
     }
     if (++this.interim > MAX_INTERIM) {
-      this.broke(`the service sent more than ${MAX_INTERIM} interim answers`)
+      this.broke(`the service sent more than ${MAX_INTERIM} interim responses`)
       return
     }
     if (head.status === 100) this.pace?.asked()
@@ -233,8 +233,8 @@ export abstract class Exchange extends Visit {
   private ended(): void {
     this.phase = 'done'
     this.record('')
-    // The target has said everything without hearing all: nobody needs the rest (RFC 9113 section 8.1).
-    if (!this.isRequestWhole) this.channel?.reset('cancelled', 'the answer was complete before the request')
+    // The target has said everything without hearing all: the rest is not needed (RFC 9113 section 8.1).
+    if (!this.isRequestWhole) this.channel?.reset('cancelled', 'the response was complete before the request')
     this.release()
     this.finished()
   }

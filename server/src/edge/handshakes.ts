@@ -1,4 +1,4 @@
-// What a handshake shows to who carries it and cannot read it: the ids by which the two ends know each other, in clear text.
+// What a handshake shows to a relay that cannot decrypt it: the ids by which the two ends know each other, in clear text.
 
 /**
  * Where an id stands in a datagram: its offset times 256, and its length. Numbers and no objects, because every datagram may be
@@ -23,25 +23,25 @@ export function lengthOf(place: Place): number {
 
 /** A protocol whose two ends choose an id each, and say the other's in all that they send to it. Nothing in it throws. */
 export interface Handshake {
-  /** Whether a visitor who has not been shown to receive anything sends such a datagram, and not another protocol's. */
+  /** Whether a visitor that has not been shown to receive anything sends such a datagram, and not another protocol's. */
   isSpoken(datagram: Buffer): boolean
   /** The id by which the sender of a message of the handshake is known. */
   sender(datagram: Buffer): Place
-  /** The id of who it is for, in messages of the handshake and others that say where it ends. */
+  /** The id of its receiver, in messages of the handshake and others that say where it ends. */
   receiver(datagram: Buffer): Place
   /** Whether it is what a visitor begins with. */
   isRequest(datagram: Buffer): boolean
   /** Whether it looks like a message of the handshake from a target, to a visitor that asked or to one it knows. */
   isAnswer(datagram: Buffer): boolean
-  /** Whether an answer was made by who speaks the protocol. `first`: the receiver of the visitor's request. */
+  /** Whether an answer was made by a peer that speaks the protocol. `first`: the receiver of the visitor's request. */
   isGenuine(datagram: Buffer, first: string): boolean
-  /** Whether it is for who chose this id. */
+  /** Whether it is for the end that chose this id. */
   isFor(datagram: Buffer, id: string): boolean
   /** Whether a visitor goes on with an id that was given to it unseen, together with the one that could be seen. */
   isForUnseen(datagram: Buffer, given: string, first: string): boolean
-  /** Whether a visitor who goes on so may have sent it. */
+  /** Whether a visitor that goes on so may have sent it. */
   isMore(datagram: Buffer): boolean
-  /** Who said the other's id is believed for so long. */
+  /** A peer that sent the other's id is believed for so long. */
   readonly provenMs: number
   /** And for as long as its flow lasts: ids that are given later cannot be seen. */
   readonly isProvenForGood: boolean

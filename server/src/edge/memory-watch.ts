@@ -1,13 +1,13 @@
-// Is there memory for more visitors? Looked at a few times a second; whoever has to know reads a boolean.
+// Is there memory for more visitors? Looked at a few times a second; the rest of the server reads a boolean.
 import { totalmem } from 'node:os'
 import { type Clock, KIB, MIB, type Timer } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
 
 /** How often is looked: at 400 MB a second, all of it kept, 40 MB come in between. A look costs 50 us. */
 const LOOK_MS = 100
-/** Nobody new from this part of the limit on: the rest is for those who are here and for garbage. */
+/** No new connections from this part of the limit on: the rest is for open ones and for garbage. */
 const SHORT_SHARE = 0.8
-/** Below this part everybody is welcome again; apart from the other, so that not every look changes it. */
+/** Below this part new connections are accepted again; apart from the other, so that not every look changes it. */
 const ENOUGH_SHARE = 0.7
 /**
  * While memory is short all garbage is collected this often, some 50 ms each time: V8 does not know of the limit, and would
@@ -87,7 +87,7 @@ export class MemoryWatch {
     this.isShort = isShort
     const figures = { usedMib: Math.round(used / MIB), limitMib: Math.round(limitBytes / MIB) }
     if (isShort) this.options.log.warn('memory is short: new visitors are turned away', figures)
-    else this.options.log.info('there is memory again: visitors are welcome', figures)
+    else this.options.log.info('memory is available again: new visitors are let in', figures)
     this.options.onChange(isShort)
   }
 }

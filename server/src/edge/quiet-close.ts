@@ -5,7 +5,7 @@ import type { Server } from 'node:net'
 const MAX_TURNS = 10_000
 
 /**
- * Closes the listener after a turn of the loop in which nobody came: then nobody waits in it, whom the kernel would reset.
+ * Closes the listener after a turn of the loop without a new connection: then none waits in its backlog, which the kernel would reset.
  * (One connection is taken in a turn.)
  */
 export function closeQuietly(server: Server): void {

@@ -88,7 +88,7 @@ const WORDING: Readonly<Record<ReplyCode, Wording>> = {
   'link-lost': {
     status: 502,
     title: 'The connection to this service was lost',
-    text: 'The machine that the service runs on was cut off while it had your request, which may have been carried out or not. This is not your fault: look whether it was before you send it again.',
+    text: 'The machine that the service runs on was cut off while it had your request, which may have been carried out or not. This is not your fault: check whether it was before you send it again.',
     party: 'service',
     cure: 'If it happens again, look at the network of that machine and at what pbt says there.',
   },

@@ -52,7 +52,7 @@ export class Tls {
   private ticketKeys = randomBytes(TICKET_KEYS_BYTES)
   private timer: Timer
   private shown: CertificatePair | undefined
-  /** For a name without a certificate: nobody has the key of this one, so that the handshake ends with an alert (RFC 6066 section 3). */
+  /** For a name without a certificate: no peer knows the key of this one, so that the handshake ends with an alert (RFC 6066 section 3). */
   private keyless: SecureContext | undefined
 
   constructor(options: TlsOptions) {
@@ -69,9 +69,9 @@ export class Tls {
   }
 
   accept(socket: Socket): void {
-    // Node asks nobody for the certificate of a connection that names no server: it has to be there before.
+    // Node asks no callback for the certificate of a connection without a server name: it has to be there before.
     this.show(this.options.keyring)
-    // TLS on top takes this over: who closes its side while shaking hands is gone.
+    // TLS on top takes this over: a peer that closes its side during the handshake is gone.
     socket.allowHalfOpen = false
     this.server.emit('connection', socket)
   }

@@ -97,7 +97,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     return held
   }
 
-  /** Whom it is for, as soon as that is known. */
+  /** The tunnel that it is for, as soon as that is known. */
   isFor(host: string, target: string): void {
     this.host = host
     this.target = target
@@ -133,7 +133,9 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     this.live = tunnel
     this.timeoutMs = timeoutMs
     if (tunnel.isNearlyFull && !this.from.use.isSmall) {
-      this.reply('limited', { detail: 'there are too many requests from your address for the room that is left' })
+      this.reply('limited', {
+        detail: 'there are too many requests from your address while the server is short of resources',
+      })
       return
     }
     try {
@@ -153,10 +155,10 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   protected endWhereShort(leastRate: number, isScarce: boolean): void {
     const { isCrowded } = this.from.use
     if (!isCrowded && !isScarce && this.live?.isShort !== true) return
-    this.channel?.reset('cancelled', 'the body came too slowly for the room that is left')
+    this.channel?.reset('cancelled', 'the body came too slowly while the server is short of resources')
     const slow = `the body came at less than ${leastRate} bytes a second`
     if (isCrowded) this.reply('limited', { detail: `${slow}, and there are too many requests from your address` })
-    else this.reply('overloaded', { detail: `${slow}, and there is little room left` })
+    else this.reply('overloaded', { detail: `${slow}, and the server is short of resources` })
     // So that no more of an address are ended than has to be.
     this.leave()
   }
@@ -174,8 +176,8 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
   }
 
   private timedOut(timeoutMs: number): void {
-    this.channel?.reset('target-timeout', 'the answer did not begin in time')
-    this.reply('target-timeout', { detail: `no answer began within ${timeoutMs / 1000} s` })
+    this.channel?.reset('target-timeout', 'the response did not begin in time')
+    this.reply('target-timeout', { detail: `no response began within ${timeoutMs / 1000} s` })
   }
 
   /** An answer of the edge's own: which status it has. */

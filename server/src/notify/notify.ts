@@ -34,7 +34,10 @@ export function openNotify({ config, events, clock, log }: NotifyOptions): Notif
   const key = secretOf(config)
   for (const pattern of notifyKinds) {
     if (!Object.keys(EVENT_KINDS).some(kind => fits(kind, pattern))) {
-      log.warn('no kind of event fits what notify-kinds has', { pattern, cure: 'docs/events.md lists them' })
+      log.warn('notify-kinds has a pattern that matches no kind of event', {
+        pattern,
+        cure: 'docs/events.md lists them',
+      })
     }
   }
   const wants = (kind: string) => notifyKinds.some(pattern => fits(kind, pattern))
@@ -73,7 +76,7 @@ function secretIn(file: string): string {
 
 function unusable(file: string, why: string, cause?: unknown): Failure {
   return new Failure('config-invalid', `the secret for webhooks cannot be read from ${file}: ${why}`, {
-    cure: 'let notify-secret-file name a file with the secret that the user of pbt-server can read',
+    cure: 'set notify-secret-file to a file that the user of pbt-server can read',
     cause,
   })
 }

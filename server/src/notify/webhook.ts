@@ -1,4 +1,4 @@
-// One receiver of events: gets them in their order, each until it takes it, and holds up nobody but itself.
+// One receiver of events: gets them in their order, each until it takes it, and holds up no other receiver.
 import type { Clock } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
 import type { KeptEvent } from '../owner/event.ts'
@@ -62,7 +62,7 @@ export class Webhook {
     const { clock, events, log } = this.options
     const until = clock.now() + END_MS
     const timer = clock.after(END_MS, () => this.stopping.abort())
-    // Whoever waits for a receiver that is away waits in vain.
+    // Waiting for a receiver that is away is in vain.
     if (this.isFailing) this.stopping.abort()
     while (this.reader.at < events.last && !this.stopping.signal.aborted && clock.now() < until) await this.idle(20)
     this.stopping.abort()
@@ -123,7 +123,8 @@ export class Webhook {
   }
 
   private refused(reason: string): void {
-    if (!this.isFailing) this.options.log.warn('an event is not taken, it is sent again', { to: this.name, reason })
+    if (!this.isFailing)
+      this.options.log.warn('an event was not accepted and will be sent again', { to: this.name, reason })
     this.isFailing = true
   }
 
@@ -143,7 +144,7 @@ export class Webhook {
   }
 }
 
-/** ntfy makes its message of these fields of the body (https://docs.ntfy.sh/publish, "Message templating"); nobody else reads them. */
+/** ntfy makes its message of these fields of the body (https://docs.ntfy.sh/publish, "Message templating"); no other receiver reads them. */
 const NTFY = { 'x-template': 'yes', 'x-title': '{{.title}}', 'x-message': '{{.message}}' }
 
 /** `lost`: events that the receiver did not get, since the last one that it took. */

@@ -111,9 +111,9 @@ export class AccessLog implements AccessSink {
   private writing: Promise<void> | undefined
   private isFailing = false
   private retryAt = 0
-  /** There is one while somebody watches. */
+  /** There is one while it is being watched. */
   private tail: RecordTail | undefined
-  /** Those who watch. */
+  /** Its readers. */
   watchers = 0
   private refusalsLeft = MAX_REFUSALS_PER_SECOND
   private refusalsSince = 0

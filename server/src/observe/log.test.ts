@@ -63,10 +63,10 @@ test('fields that cannot be JSON do no harm', () => {
   assert.match(text(), /"big":"12"/)
 })
 
-test('people get words', () => {
+test('people get words: values of several words in quotes, and none that are empty', () => {
   const { log, text } = open('info', true)
-  log.info('tunnel online', { tunnel: 'my app', requests: 3 })
-  assert.match(text(), /^\d\d:\d\d:\d\d\.\d{3} info tunnel online tunnel=my app requests=3\n$/)
+  log.info('tunnel online', { tunnel: 'my "app"', name: 'app', cause: '', requests: 3 })
+  assert.match(text(), /^\d\d:\d\d:\d\d\.\d{3} info tunnel online tunnel="my \\"app\\"" name=app requests=3\n$/)
 })
 
 test('H43: what strangers wrote is short, and cannot steer a terminal', () => {

@@ -58,10 +58,15 @@ const redacted = winston.format(info => {
 const words = winston.format.printf(inWords)
 
 function inWords({ timestamp, level, message, ...fields }: Fields): string {
-  const details = Object.entries(fields).map(
-    ([name, value]) => `${name}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`,
-  )
+  const details = Object.entries(fields)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}=${visible(typeof value === 'string' ? quoted(value) : JSON.stringify(value))}`)
   return [String(timestamp).slice(11, 23), level, visible(String(message)), ...details].join(' ')
+}
+
+/** As it is when it is one word, otherwise in quotes, so that it is seen where a value ends. */
+function quoted(text: string): string {
+  return /^[^\s"=]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
 /** What could steer a terminal, or look as if it stood elsewhere, as an escape: some of the fields are strangers' words. */

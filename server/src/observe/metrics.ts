@@ -48,55 +48,55 @@ const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
 export const DURATION_METRIC = {
   name: 'pbt.request.duration',
   unit: 'ms',
-  doc: 'from the request head to the end of the answer, for requests that reached a client',
+  doc: 'from the request head to the end of the response, for requests that reached a client',
 } as const
 
 export const METRICS: readonly Metric[] = [
-  byTunnel('pbt.requests', '{request}', 'requests that are over and reached a client', 'requests'),
+  byTunnel('pbt.requests', '{request}', 'finished requests that reached a client', 'requests'),
   {
     name: 'pbt.responses',
     kind: 'counter',
     unit: '{response}',
-    doc: "answers by tunnel and class of status, the edge's own and those of upgrades included",
+    doc: "responses by tunnel and status class, including the edge's own and those of upgrades",
     read: ({ tallies }, observe) => {
       for (const [tunnel, tally] of tallies) {
         for (const status of STATUS_CLASSES) observe(tally[`status${status}`], { tunnel, status })
       }
     },
   },
-  byTunnel('pbt.upgrades', '{connection}', 'WebSockets and other upgrades that are over', 'upgrades'),
-  byTunnel('pbt.tcp.connections', '{connection}', 'TCP connections that are over', 'connections'),
-  byTunnel('pbt.udp.flows', '{flow}', 'UDP flows that are over', 'flows'),
+  byTunnel('pbt.upgrades', '{connection}', 'finished WebSockets and other upgrades', 'upgrades'),
+  byTunnel('pbt.tcp.connections', '{connection}', 'finished TCP connections', 'connections'),
+  byTunnel('pbt.udp.flows', '{flow}', 'finished UDP flows', 'flows'),
   byTunnel(
     'pbt.udp.dropped',
     '{datagram}',
-    'datagrams dropped by the edge: limits, replies many times what came, a slow link; without a tunnel: nobody there',
+    'datagrams dropped by the edge: limits, replies beyond the reply factor, a slow link; without a tunnel: no tunnel has the port',
     'datagramsDropped',
   ),
   byTunnel('pbt.udp.evicted', '{flow}', 'UDP flows that were ended to make room for newer ones', 'flowsEvicted'),
   byTunnel(
     'pbt.refused',
     '{request}',
-    'visitors turned away by the edge, over UDP each of their datagrams; without a tunnel: unknown and offline names',
+    'visitors refused by the edge, over UDP each datagram; without a tunnel: unknown and offline names',
     'refused',
   ),
   byTunnel(
     'pbt.cookies.stripped',
     '{cookie}',
-    'cookies for the base domain or above it that isolate-cookies took out of answers',
+    'cookies for the base domain or above it that isolate-cookies removed from responses',
     'cookiesStripped',
   ),
   byTunnel('pbt.broken', '{request}', 'requests, connections and flows that ended before they were complete', 'broken'),
   byTunnel(
     'pbt.visitor.bytes.in',
     'By',
-    'bytes of bodies and payload from visitors, of what is open to within seconds',
+    'bytes of bodies and payload from visitors; a few seconds late for open connections',
     'bytesIn',
   ),
   byTunnel(
     'pbt.visitor.bytes.out',
     'By',
-    'bytes of bodies and payload to visitors, of what is open to within seconds',
+    'bytes of bodies and payload to visitors; a few seconds late for open connections',
     'bytesOut',
   ),
   one(
@@ -117,26 +117,20 @@ export const METRICS: readonly Metric[] = [
     'pbt.sessions',
     'gauge',
     '{session}',
-    'sessions of clients, those that may resume included',
+    'client sessions, including those that may resume',
     seen => seen.links().sessions,
   ),
-  one('pbt.tunnels', 'gauge', '{tunnel}', 'tunnels that are open', seen => seen.links().tunnels),
+  one('pbt.tunnels', 'gauge', '{tunnel}', 'open tunnels', seen => seen.links().tunnels),
   one('pbt.channels', 'gauge', '{channel}', 'requests, connections and flows under way', seen => seen.links().channels),
   one('pbt.link.bytes.sent', 'counter', 'By', 'bytes sent to clients', seen => seen.links().bytesSent),
   one('pbt.link.bytes.received', 'counter', 'By', 'bytes received from clients', seen => seen.links().bytesReceived),
   one('pbt.link.unacked', 'gauge', 'By', 'bytes that clients have not acknowledged', seen => seen.links().unackedBytes),
-  one(
-    'pbt.link.queued',
-    'gauge',
-    'By',
-    'bytes that wait for credit or for their turn',
-    seen => seen.links().queuedBytes,
-  ),
+  one('pbt.link.queued', 'gauge', 'By', 'bytes queued for clients', seen => seen.links().queuedBytes),
   one(
     'pbt.link.dropped',
     'counter',
     '{datagram}',
-    'datagrams for which the link had no room',
+    'datagrams dropped because the link had no room',
     seen => seen.links().datagramsDropped,
   ),
   one(
@@ -165,7 +159,7 @@ export const METRICS: readonly Metric[] = [
     'pbt.access_log.unrecorded',
     'counter',
     '{record}',
-    'refusals counted but not recorded, there were too many',
+    'refusals counted but not recorded, because there were too many',
     seen => seen.access.unrecorded,
   ),
   one(
@@ -175,19 +169,19 @@ export const METRICS: readonly Metric[] = [
     'batches that could not be written',
     seen => seen.access.failures,
   ),
-  one('pbt.access_log.waiting', 'gauge', '{record}', 'records that wait for the disk', seen => seen.waitingRecords()),
+  one('pbt.access_log.waiting', 'gauge', '{record}', 'records queued for the disk', seen => seen.waitingRecords()),
   one(
     'pbt.output.dropped',
     'counter',
     '{line}',
-    'lines of log and output that nobody read in time, or for which the disk had no room',
+    'lines of log and output dropped: not read in time, or the disk was full',
     seen => seen.linesDropped(),
   ),
   {
     name: 'pbt.event_loop.delay',
     kind: 'gauge',
     unit: 'ms',
-    doc: 'how late the thread of the traffic was since the last look, by quantile (0.99 and 1)',
+    doc: 'event-loop delay since the last scrape, by quantile (0.99 and 1)',
     read: (seen, observe) => {
       const { p99Ms, maxMs } = seen.loopDelay()
       observe(p99Ms, { quantile: '0.99' })
@@ -198,7 +192,7 @@ export const METRICS: readonly Metric[] = [
     name: 'pbt.certificate.lifetime',
     kind: 'gauge',
     unit: 'd',
-    doc: 'days until a certificate that is served ends, by its first name; of the certificates for development the next one',
+    doc: 'days until a served certificate expires, by its first name; of development certificates only the next one',
     read: ({ certificates }, observe) => {
       for (const { name, at } of certificates()) observe((at - Date.now()) / DAY_MS, { name })
     },

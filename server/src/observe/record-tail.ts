@@ -1,8 +1,8 @@
-// Records of the access log as they come, for those who watch: a ring of the latest ones. There is one only while somebody
+// Records of the access log as they come, for its readers: a ring of the latest ones. There is one only while one
 // watches, so that it costs the way of a request nothing otherwise.
 import { type AccessRecord, copyRecord, type VisitEnd } from './access-record.ts'
 
-/** Records that wait for those who watch; about 2 MiB. Who is further behind misses the oldest. */
+/** Records that wait for their readers; about 2 MiB. A reader that is further behind misses the oldest. */
 const MAX_WAITING = 4_096
 /** Records told at once: with GATHER_MS 2,000 a second, which nobody can read, and which cost 2 % of the traffic's thread. */
 const MAX_PAGE = 200
@@ -59,7 +59,7 @@ export class RecordTail {
     }
   }
 
-  /** Nobody is told anything more. */
+  /** No reader is told anything more. */
   end(): void {
     this.isOver = true
     this.wake()

@@ -1,4 +1,4 @@
-// Who was turned away lately, by which rule: a bounded number of groups in memory. A flood costs a look at a map.
+// Visitors that were refused lately, by which rule: a bounded number of groups in memory. A flood costs a look at a map.
 import { MAX_FIELD_CHARS, printable } from './lines.ts'
 
 /** Groups kept; the one whose last refusal is oldest makes room. About 1 MiB. */
@@ -14,7 +14,7 @@ const SETTLE_MS = 1_000
 /** More than this many refusals of a group within an hour look like guessing. */
 export const GUESSES_AN_HOUR = 20
 
-/** Who turned away: rules are told to programs. */
+/** The rule that refused: rules are told to programs. */
 export type RefusalRule =
   | 'not-allowed'
   | 'unknown-host'

@@ -1,4 +1,4 @@
-// Hands the figures to those who watch: a port for Prometheus, and OTLP to a collector. The only user of OpenTelemetry's SDK.
+// Exports the figures: a port for Prometheus, and OTLP to a collector. The only user of OpenTelemetry's SDK.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { ValueType } from '@opentelemetry/api'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'

@@ -179,7 +179,7 @@ export class AddressVerbs {
     return await this.find(address)
   }
 
-  /** Changes who may visit; an address that nobody has is kept from then on. */
+  /** Changes who may visit; an address that is not kept yet is from then on. */
   async allow(text: string, change: ListChange): Promise<KeptAddress> {
     if ('blocks' in change) inUsage(() => new Allowlist(change.blocks))
     return await this.write(this.textOf(text), before => listAfter(before?.address ?? text, before, change))
@@ -236,7 +236,7 @@ export class AddressVerbs {
 
   private async obstacle({ kind, number }: PortAddress): Promise<string> {
     const { first, last } = this.options.ports
-    if (number < first || number > last) return `it is outside of port-range ${first}-${last}`
+    if (number < first || number > last) return `it is outside port-range ${first}-${last}`
     return await this.options.ports.obstacle(kind, number)
   }
 
@@ -280,7 +280,7 @@ export class AddressVerbs {
 
 /** Who may visit, in words. */
 function wordsFor({ access, entries }: KeptList): string {
-  if (access === 'client') return 'whom its client names'
+  if (access === 'client') return 'the visitors that its client allows'
   if (access === 'everybody') return 'everybody'
   if (entries.length === 0) return 'nobody'
   const some = entries
@@ -316,7 +316,7 @@ function taken({ address, tunnel }: KeptAddress): Failure {
 }
 
 function cannotBeHad(address: string, reason: string): Failure {
-  return new Failure('address-taken', `the address "${address}" cannot be had: ${reason}`, {
+  return new Failure('address-taken', `the address "${address}" is not available: ${reason}`, {
     cure: 'choose another one; number 0 is the next free port',
   })
 }

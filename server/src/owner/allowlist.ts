@@ -106,7 +106,7 @@ function entryFor(before: ListedAddress | undefined, block: string): ListEntry {
   return known ?? { block, note: '', endsAt: undefined }
 }
 
-/** What a list is changed from: the address's own, or else the client's. Nothing is known of an address that nobody used. */
+/** What a list is changed from: the address's own, or else the client's. Nothing is known of an address that was never used. */
 export function listNow(before: ListedAddress | undefined): readonly ListEntry[] | 'everybody' {
   if (before?.access === 'listed') return before.entries
   if (before === undefined || before.access === 'everybody' || before.clientBlocks.length === 0) return 'everybody'

@@ -1,4 +1,4 @@
-// How a change of what is kept comes into force: everything concerned is read again, whoever made the change.
+// How a change of what is kept comes into force: everything concerned is read again, wherever the change was made.
 import type { Clock, Timer } from '@pbt/proto'
 
 /** How often it looks: what another process changes has to be in force within a second. */

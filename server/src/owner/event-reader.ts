@@ -1,4 +1,4 @@
-// One who reads events: the number it knows, and nothing else, so that who does not read costs nothing and misses nothing.
+// A reader of events: the number it knows, and nothing else, so that a reader that pauses costs nothing and misses nothing.
 import type { Clock } from '@pbt/proto'
 import type { KeptEvent } from './event.ts'
 

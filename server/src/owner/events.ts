@@ -1,4 +1,4 @@
-// The one bus of events: whoever makes something happen tells it here, the database gives it a number, and readers have it from there.
+// The one bus of events: what happens is told here, the database gives it a number, and readers have it from there.
 import type { Clock, Timer } from '@pbt/proto'
 import type { Fields } from '../observe/log.ts'
 import { type EventRecords, type Happening, type KeptEvent, type NewEvent, newEvent } from './event.ts'
@@ -9,7 +9,7 @@ import { WriteBehind } from './write-behind.ts'
 export const MAX_EVENTS = 100_000
 export const EVENT_DAYS = 30
 
-/** The newest ones, for readers who are up to date. */
+/** The newest ones, for readers that are up to date. */
 const RECENT = 1_000
 /** Read at once when another process has written. */
 const PAGE = 500
@@ -58,14 +58,14 @@ export class Events {
     this.newest = newest
     this.queue = new WriteBehind({
       write: batch => this.inTurn(() => this.write(batch)),
-      onFailure: error => options.log.error('events cannot be written, they wait', { error: String(error) }),
+      onFailure: error => options.log.error('events cannot be written and are queued', { error: String(error) }),
       onRecovery: lost => this.recovered(lost),
       clock: options.clock,
     })
     this.planPrune(0)
   }
 
-  /** Numbers go on where whoever wrote last ended. Rejects when they cannot be read. */
+  /** Numbers go on where the last process ended. Rejects when they cannot be read. */
   static async open(options: EventsOptions): Promise<Events> {
     return new Events(options, await options.records.last())
   }
@@ -93,7 +93,7 @@ export class Events {
     this.queue.add(newEvent(happening, this.now()))
   }
 
-  /** One who knows everything up to this number and wants all that comes after it, each once. Ends with `end`. */
+  /** A reader that knows everything up to this number and gets all that comes after it, each once. Ends with `end`. */
   reader(after = this.newest): EventReader {
     const reader: EventReader = new EventReader(this, after, () => this.readers.delete(reader))
     this.readers.add(reader)
@@ -175,7 +175,7 @@ export class Events {
     this.tell({
       kind: 'server.events-lost',
       subject: 'pbt-server',
-      message: `${lost} events could not be kept: the database did not take them`,
+      message: `${lost} events could not be stored: the database did not accept them`,
       fields: { count: String(lost) },
     })
   }

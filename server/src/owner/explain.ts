@@ -65,7 +65,7 @@ export class ExplainVerb {
       targetCheck(tunnel),
     ]
     const first = checks.find(({ state }) => state === 'failed')
-    const who = visitor === '' ? 'A visitor who may come' : visitor
+    const who = visitor === '' ? 'A visitor who is allowed' : visitor
     const verdict =
       first === undefined
         ? `${who} reaches ${tunnel?.target ?? 'the target'}.`
@@ -97,7 +97,7 @@ export class ExplainVerb {
       found = await this.options.resolve(host)
     } catch (error) {
       const cure = `create an A record (and AAAA) for ${host} that leads to this server`
-      return { step, state: 'failed', message: `${host} leads nowhere by the name service (${codeOf(error)})`, cure }
+      return { step, state: 'failed', message: `${host} does not resolve (${codeOf(error)})`, cure }
     }
     const { publicAddresses } = this.options
     const list = found.join(', ')
@@ -105,14 +105,19 @@ export class ExplainVerb {
       return {
         step,
         state: 'not-checked',
-        message: `${host} leads to ${list}; whether that is this server is not known`,
+        message: `${host} resolves to ${list}; whether that is this server is not known`,
         cure: 'set public-address',
       }
     }
     const elsewhere = found.filter(each => !publicAddresses.includes(each))
-    if (elsewhere.length === 0) return { step, state: 'ok', message: `${host} leads to ${list}`, cure: '' }
-    const message = `${host} leads to ${elsewhere.join(', ')}, not to this server (${publicAddresses.join(', ')})`
-    return { step, state: 'failed', message, cure: `change the record of ${host}, or public-address if that is right` }
+    if (elsewhere.length === 0) return { step, state: 'ok', message: `${host} resolves to ${list}`, cure: '' }
+    const message = `${host} resolves to ${elsewhere.join(', ')}, not to this server (${publicAddresses.join(', ')})`
+    return {
+      step,
+      state: 'failed',
+      message,
+      cure: `change the DNS record of ${host}, or public-address if the record is right`,
+    }
   }
 
   private certificateCheck(address: Address): Check {
@@ -136,7 +141,7 @@ function nameCheck(address: Address, kept: KeptAddress | undefined): Check {
       'number' in address
         ? `pbt ${address.kind} PORT --reserve-port ${address.number}`
         : `pbt http PORT --domain ${address.text}`
-    return { step, state: 'failed', message: `nobody has opened a tunnel for ${what}`, cure: `open one: ${cure}` }
+    return { step, state: 'failed', message: `no tunnel has been opened for ${what}`, cure: `open one: ${cure}` }
   }
   const by = kept.address === address.text ? '' : ` (by ${kept.address})`
   return { step, state: 'ok', message: `${address.text} is kept${by}`, cure: '' }
@@ -177,7 +182,7 @@ function allowlistCheck(kept: KeptAddress | undefined, visitor: string): Check {
   const whose = access === 'listed' ? `the list of ${address}` : 'the client’s --allow'
   if (visitor === '') {
     if (blocks.length > 0)
-      return notChecked(step, `${whose} has ${blocks.slice(0, 5).join(', ')}; name a visitor to judge one`)
+      return notChecked(step, `${whose} has ${blocks.slice(0, 5).join(', ')}; name a visitor to check one`)
     return {
       step,
       state: 'failed',
@@ -188,7 +193,7 @@ function allowlistCheck(kept: KeptAddress | undefined, visitor: string): Check {
   const decided = blocks.find(block => new Allowlist([block]).allows(visitor))
   if (decided !== undefined) return { step, state: 'ok', message: `${whose} has ${decided}`, cure: '' }
   const nearest = nearestEntry(blocks, visitor)
-  const most = nearest === '' ? '' : `; most like it is ${nearest}`
+  const most = nearest === '' ? '' : `; the nearest entry is ${nearest}`
   const message = `${visitor} is not on ${whose}${most}`
   return { step, state: 'failed', message, cure: `pbt-server allow ${address} --add ${visitor} --for 8h` }
 }

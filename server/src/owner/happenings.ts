@@ -1,4 +1,4 @@
-// Everything that can happen, as it is told: one function each, so that an event reads the same whoever tells it.
+// Everything that can happen, as it is told: one function each, so that an event reads the same wherever it comes from.
 import type { ClientFacts, Ending, Resumption, TunnelFacts } from '../relay/news.ts'
 import type { EventKind, Happening } from './event.ts'
 
@@ -103,18 +103,18 @@ export function addressReserved(address: string): Happening {
 
 /** `tunnel`: that had it, '' for none. */
 export function addressReleased(address: string, tunnel: string): Happening {
-  const from = tunnel === '' ? '' : `, ${tunnel} has it no longer`
-  return byOwner('address.released', address, `${address} was given up${from}`, { address, ...named({ tunnel }) })
+  const from = tunnel === '' ? '' : `, ${tunnel} no longer has it`
+  return byOwner('address.released', address, `${address} was released${from}`, { address, ...named({ tunnel }) })
 }
 
 /** `tunnel`: that has it now, '' for none. */
 export function addressMapped(address: string, tunnel: string): Happening {
-  const message = tunnel === '' ? `${address} leads to no tunnel any more` : `${address} leads to ${tunnel}`
+  const message = tunnel === '' ? `${address} no longer leads to a tunnel` : `${address} leads to ${tunnel}`
   return byOwner('address.mapped', address, message, { address, ...named({ tunnel }) })
 }
 
 export function addressNoted(address: string, note: string): Happening {
-  return byOwner('address.noted', address, note === '' ? `${address} has no note any more` : `${address}: ${note}`, {
+  return byOwner('address.noted', address, note === '' ? `${address} no longer has a note` : `${address}: ${note}`, {
     address,
   })
 }
@@ -127,14 +127,17 @@ export function allowlistChanged(address: string, list: string, cut = 0): Happen
 }
 
 export function allowlistEnded(address: string, block: string): Happening {
-  return byOwner('allowlist.ended', address, `the time of ${block} at ${address} is over`, { address, block })
+  return byOwner('allowlist.ended', address, `the allowlist entry ${block} of ${address} has expired`, {
+    address,
+    block,
+  })
 }
 
 // Tokens and the panel.
 
 /** `graceMs`: how long the one before is good still; 0: it has ended. */
 export function tokenRotated(id: number | undefined, graceMs = 0): Happening {
-  const before = graceMs === 0 ? 'the one before has ended' : `the one before ends in ${secondsOf(graceMs)} s`
+  const before = graceMs === 0 ? 'the previous one has ended' : `the previous one ends in ${secondsOf(graceMs)} s`
   return byOwner('token.rotated', 'token', `there is a new token, ${before}`, named({ token: id?.toString() ?? '' }))
 }
 
@@ -144,7 +147,7 @@ export function tokenTaken(
   id: number,
   notStored = '',
 ): Happening {
-  const but = notStored === '' ? '' : `, and does not have it after a restart: ${notStored}`
+  const but = notStored === '' ? '' : `, but will not have it after a restart: ${notStored}`
   const fields = { token: String(id), ...named({ notStored }) }
   return ofClient('token.taken', client, `${client.label} took the new token${but}`, fields)
 }

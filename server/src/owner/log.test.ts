@@ -91,7 +91,7 @@ test('records are listed page by page, with tokens that outlive the threads and 
     summaries.push(...page.records.map(({ summary }) => summary))
     token = page.next
     if (token === '') break
-    await assert.rejects(verbs().list({ ...query, filter: {}, token }), { code: 'usage', cure: /begin anew/ })
+    await assert.rejects(verbs().list({ ...query, filter: {}, token }), { code: 'usage', cure: /to start again/ })
     await reopen()
   }
   assert.deepEqual(

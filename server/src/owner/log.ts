@@ -87,8 +87,8 @@ export class LogVerbs {
     const search = { filter, ...span }
     const position = token === undefined || token === '' ? undefined : positionIn(token, search)
     if (token !== undefined && token !== '' && position === undefined) {
-      throw new Failure('usage', 'the page token is not one of this search', {
-        cure: 'give it as it was given, with the same filter and times; or begin anew without one',
+      throw new Failure('usage', 'the page token is not of this search', {
+        cure: 'send it unchanged with the same filter and times, or leave it out to start again',
       })
     }
     const found = await this.options.records.search({ ...search, pageSize, ...(position && { position }) })
@@ -107,7 +107,9 @@ export class LogVerbs {
     const { fits } = matcherOf(filter)
     const { records } = this.live()
     if (records.watchers >= MAX_WATCHERS) {
-      throw new Failure('limited', `${MAX_WATCHERS} watch the access log, as many as can`, { cure: 'end another one' })
+      throw new Failure('limited', `${MAX_WATCHERS} watch the access log already, the maximum`, {
+        cure: 'end another one',
+      })
     }
     return records.watch(fits, signal)
   }
@@ -127,7 +129,7 @@ export class LogVerbs {
   private live() {
     const { live } = this.options
     if (live === undefined) {
-      throw new Failure('not-running', 'no pbt-server runs here that could tell', {
+      throw new Failure('not-running', 'no server runs on this data directory', {
         cure: 'start it: pbt-server start',
       })
     }

@@ -130,11 +130,11 @@ function spanOf({ from, to = new Date() }: FiguresQuery): MinuteSpan {
   const begin = from ?? new Date(to.getTime() - DAY * MINUTE_MS)
   const span = { from: Math.floor(begin.getTime() / MINUTE_MS), to: Math.ceil(to.getTime() / MINUTE_MS) }
   if (!(begin < to)) {
-    throw new Failure('usage', 'the time ends before it begins', { cure: 'give an end that is later than the start' })
+    throw new Failure('usage', 'the end is before the start', { cure: 'give an end that is later than the start' })
   }
   if (span.to - span.from > LONGEST || span.from < 0) {
-    throw new Failure('usage', 'figures are kept for 13 months, and more is asked for', {
-      cure: 'give a start that is later',
+    throw new Failure('usage', 'figures are kept for 13 months only', {
+      cure: 'give a later start',
     })
   }
   return span

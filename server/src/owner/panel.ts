@@ -129,7 +129,7 @@ export class PanelVerbs {
     }
     for (const [hash, endsAt] of this.links) if (endsAt <= now) this.links.delete(hash)
     if (this.links.size >= MAX_LINKS) {
-      throw new Failure('limited', `there are ${MAX_LINKS} links already that nobody has used`, {
+      throw new Failure('limited', `there are ${MAX_LINKS} unused links already`, {
         cure: 'try again in a minute',
       })
     }
@@ -175,7 +175,7 @@ export class PanelVerbs {
     if (endsAt !== undefined && endsAt > clock.now() && tokens.newest !== undefined) return tokens.newest
     check.failed(visitor.address)
     refused(visitor)
-    throw wrong('the link is used or too old', '"pbt-server login" makes another one')
+    throw wrong('the link has been used or has expired', '"pbt-server login" makes another one')
   }
 
   private limited({ address }: Visitor): Failure {

@@ -39,11 +39,11 @@ export function wrongIn(filter: RecordFilter): { readonly field: keyof RecordFil
   const wrong: { field: keyof RecordFilter; why: string }[] = []
   const oddKind = kinds.find(kind => !ACCESS_KINDS.includes(kind))
   if (oddKind !== undefined) {
-    wrong.push({ field: 'kinds', why: `"${oddKind.slice(0, 40)}" is none of ${ACCESS_KINDS.join(', ')}` })
+    wrong.push({ field: 'kinds', why: `"${oddKind.slice(0, 40)}" is not one of ${ACCESS_KINDS.join(', ')}` })
   }
   const oddStatus = statuses.find(status => !isStatus(status))
   if (oddStatus !== undefined) {
-    wrong.push({ field: 'statuses', why: `${oddStatus} is neither a status (200) nor a class of them (2)` })
+    wrong.push({ field: 'statuses', why: `${oddStatus} is neither a status (200) nor a status class (2)` })
   }
   if (peer !== '' && blockOf(peer) === undefined) {
     wrong.push({ field: 'peer', why: 'it is neither an address nor a block such as 203.0.113.0/24' })

@@ -128,7 +128,7 @@ export class RefusalEvents {
     this.others = 0
     if (count === 0) return
     this.othersToldAt = this.options.clock.now()
-    const message = `${count} more visits or tokens were turned away lately, from too many addresses to tell each`
+    const message = `${count} more visits or tokens were refused lately, from too many addresses to list`
     this.options.tell({ kind: 'visitor.many-refused', subject: 'visitors', message, fields: { count: String(count) } })
   }
 }
@@ -143,15 +143,15 @@ function wordsOf(rule: string, tunnel: string): string {
     case 'not-allowed':
       return `may not visit ${name}`
     case 'unknown-host':
-      return 'asked for a name that nobody has'
+      return 'asked for an unknown name'
     case 'offline':
       return `found ${name} offline`
     case 'paused':
       return `found ${name} paused`
     case 'limited':
-      return 'asked for too much at once'
+      return 'exceeded a limit'
     case 'token-refused':
-      return 'showed a token that is not valid'
+      return 'presented an invalid token'
     default:
       return 'failed to log in to the panel'
   }

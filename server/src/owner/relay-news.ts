@@ -33,7 +33,7 @@ export class NewsDesk implements RelayNews {
     this.turnedAway = turnedAway
     this.seen = new WriteBehind({
       write: batch => clients.seen(latestOf(batch)),
-      onFailure: error => log.error('clients cannot be written, they wait', { error: String(error) }),
+      onFailure: error => log.error('clients cannot be written and are queued', { error: String(error) }),
       onRecovery: lost => log.info('clients are written again', { lost }),
       clock,
     })

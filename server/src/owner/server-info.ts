@@ -74,14 +74,14 @@ export class ServerVerbs {
         failed(
           'certificate',
           message,
-          'mend or replace the files that tls-cert and tls-key name; they are read again by themselves',
+          'repair or replace the files in tls-cert and tls-key; they are reloaded automatically',
         ),
       )
     }
     const soon = Date.now() + SOON_MS
     for (const { name, at } of certificateEnds()) {
       if (at >= soon) continue
-      const message = `the certificate of ${name} ends on ${new Date(at).toISOString().slice(0, 10)}`
+      const message = `the certificate of ${name} expires on ${new Date(at).toISOString().slice(0, 10)}`
       checks.push(failed('certificate', message, 'replace its files with a newer certificate'))
     }
     const lost = lostRecords()

@@ -83,7 +83,7 @@ export class TokenVerbs {
     const id = await records.replace(hashToken(token), name, new Date(Date.now() + graceMs))
     tell(tokenRotated(id, graceMs))
     await changed()
-    // In force, so that whoever takes it can use it at once.
+    // In force, so that a client that takes it can use it at once.
     const told = live?.offer(id, token, graceMs).map(present) ?? []
     const kept = (await this.list()).find(each => each.id === id)
     if (kept === undefined) throw new Error(`token ${id} was written and is not there`)
@@ -97,7 +97,7 @@ export class TokenVerbs {
       throw new Failure('unknown-token', `there is no token ${id}`, { cure: '"pbt-server token list" shows them' })
     }
     if (found.endsAt === undefined) {
-      throw new Failure('last-token', `token ${id} is the one that is valid: without it nobody could connect`, {
+      throw new Failure('last-token', `token ${id} is the valid one: without it no client could connect`, {
         cure: '"pbt-server token rotate" makes a new one in its place',
       })
     }

@@ -1,4 +1,4 @@
-// Writes to the database what nobody waits for: gathered for a moment, in batches, with a bound; what the database refuses is tried again.
+// Writes to the database what need not be waited for: gathered for a moment, in batches, with a bound; what the database refuses is tried again.
 import type { Clock, Timer } from '@pbt/proto'
 
 /** How long something may wait for company, milliseconds: what a killed process loses. */

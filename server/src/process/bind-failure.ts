@@ -11,7 +11,7 @@ export function bindFailure(error: unknown, config: Config): unknown {
   const where = `${address} port ${port} (${setting})`
   switch (systemCodeOf(error)) {
     case 'EADDRINUSE':
-      return new Failure('port-taken', `cannot listen on ${where}: another program does`, {
+      return new Failure('port-taken', `cannot listen on ${where}: another program uses it`, {
         cure: `end that program, or choose another port with --${setting}`,
         cause: error,
       })

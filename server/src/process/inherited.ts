@@ -1,6 +1,6 @@
-// Listening sockets that whoever started this process had opened before, as systemd does for a socket unit.
+// Listening sockets that the supervisor of this process had opened before, as systemd does for a socket unit.
 //
-// They stay open over a restart: visitors who arrive while no process is there wait in them instead of being refused.
+// They stay open over a restart: connections that arrive while no process is there wait in them instead of being refused.
 
 import { fstatSync } from 'node:fs'
 

@@ -23,7 +23,7 @@ export function serve(dataDir: string): Succession {
     try {
       return readFileSync(file, 'utf8')
     } catch {
-      return mark // taken away: nobody else is there
+      return mark // taken away: no other process is there
     }
   }
   return {

@@ -127,7 +127,7 @@ function named(below: string, text: string, baseDomain: string): Address {
 function checkLabels(labels: readonly string[], text: string): void {
   for (const label of labels) {
     if (LABEL.test(label)) continue
-    if (label === '*') throw invalid(text, 'a wildcard "*." stands before a name, once')
+    if (label === '*') throw invalid(text, 'a wildcard "*." may come once, before a name')
     const part = labels.length === 1 ? 'a name' : `"${printable(label)}" is not a label: a label`
     throw invalid(text, `${part} has 1 to 63 letters, digits and hyphens, no hyphen at its ends`)
   }
@@ -138,7 +138,7 @@ function toAscii(text: string): string {
   if (trimmed.startsWith('_')) return trimmed.toLowerCase()
   if (trimmed === '' || trimmed.length > MAX_HOST_CHARS) throw invalid(text.slice(0, 80), 'it is empty or too long')
   // domainToASCII takes the beginning of what is a URL's authority; a name has none of these.
-  if (/[\s/?#@:%[\]\\]/.test(trimmed)) throw invalid(text, 'it has characters that no name has')
+  if (/[\s/?#@:%[\]\\]/.test(trimmed)) throw invalid(text, 'it has characters that a name cannot have')
   const ascii = domainToASCII(trimmed)
   if (ascii === '' || ascii.length > MAX_HOST_CHARS) throw invalid(text, 'it is not a valid international name')
   return ascii

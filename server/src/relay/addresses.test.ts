@@ -193,7 +193,7 @@ test('a port of last time that another program has is replaced with a warning', 
   const given = await claim(holder('a'), 'tcp', 0)
   assert.notEqual(given, 20_003)
   const fields = { protocol: 'tcp', port: 20_003, reason: 'another program uses it', given, target: 'target a' }
-  const text = 'a reserved port cannot be had, the tunnel got another one'
+  const text = 'a reserved port is not available, the tunnel got another one'
   assert.deepEqual(said, [{ level: 'warn', text, fields }])
 })
 

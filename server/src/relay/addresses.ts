@@ -36,7 +36,7 @@ export interface AddressStore {
   load(): Promise<StoredAddress[]>
   /** The addresses, by their texts, now belong to this tunnel, whose client is there; all or none. */
   claim(tunnel: TunnelRecord, addresses: readonly string[]): Promise<void>
-  /** Their client has gone for good: nobody is expected back after a restart. */
+  /** Their client has gone for good: no client is expected back after a restart. */
   setUnexpected(addresses: readonly string[]): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export interface AddressesOptions extends PortChoiceOptions {
 export interface LoadedAddresses {
   /** Ports that could not be listened on. */
   readonly failed: readonly { readonly address: PortAddress; readonly error: unknown }[]
-  /** Ports that are kept, but nobody may have them today: not listened on. */
+  /** Ports that are kept, but no tunnel may have them today: not listened on. */
   readonly outside: readonly PortAddress[]
 }
 
@@ -145,7 +145,7 @@ export class Addresses {
     }
   }
 
-  /** Nobody is awaited at the addresses of tunnels that the owner has ended. */
+  /** No client is awaited at the addresses of tunnels that the owner has ended. */
   endAwaited(): void {
     const { registry, steering } = this.options
     for (const { address, tunnel } of this.book.kept()) {
@@ -159,7 +159,7 @@ export class Addresses {
     return this.options.registry.lookup(keptAddress(text, this.options.baseDomain).key).state === 'awaited'
   }
 
-  /** Why the server cannot listen on a port that nobody has, '' when it can. */
+  /** Why the server cannot listen on a port that no tunnel has, '' when it can. */
   async obstacleOf(protocol: Protocol, number: number): Promise<string> {
     const address = portAddress(protocol, number)
     if (this.book.isKnown(address)) return 'a tunnel has it'
@@ -227,7 +227,7 @@ export class Addresses {
       }
       // Whose they are is on disk: only when they were used last is not.
       const fields = { addresses: addresses.map(({ text }) => text), error: String(error) }
-      this.options.log.error('could not write that addresses are in use', fields)
+      this.options.log.error('could not save that addresses are in use', fields)
     }
     this.book.remember(addresses, affinity, name.text)
     this.book.online(addresses, holder)
@@ -272,7 +272,7 @@ export class Addresses {
     this.book.remember(addresses, affinity, name)
     const texts = addresses.map(({ text }) => text)
     this.options.store.claim({ ...affinity, name, allow, client }, texts).catch((error: unknown) => {
-      this.options.log.error('could not write the new name of a tunnel', { tunnel: name, error: String(error) })
+      this.options.log.error('could not save the new name of a tunnel', { tunnel: name, error: String(error) })
     })
   }
 

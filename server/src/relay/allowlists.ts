@@ -63,8 +63,8 @@ export class Allowlists {
     try {
       return new Allowlist(stored.blocks)
     } catch (error) {
-      // Written by hand: the verbs refuse what cannot be read. Whoever it was to keep out stays out.
-      const holds = before === undefined ? 'nobody may visit' : 'the one before holds'
+      // Written by hand: the verbs refuse what cannot be read. Visitors it was to keep out stay out.
+      const holds = before === undefined ? 'nobody may visit' : 'the previous one applies'
       this.options.log.error(`allowlist cannot be used, ${holds}`, { address: stored.address, error: String(error) })
       return before?.judge ?? NOBODY
     }

@@ -1,4 +1,4 @@
-// Who holds which address now, and what is remembered of each, in memory.
+// Which tunnel holds which address now, and what is remembered of each, in memory.
 import { type ErrorCode, GRACE_MS } from '@pbt/proto'
 import { type Address, tunnelKindFor, tunnelNameFor } from './address.ts'
 import { type Affinity, isSameTarget, type LiveTunnel, type Registry } from './registry.ts'
@@ -139,14 +139,14 @@ export class Book {
     return this.given.has(key)
   }
 
-  /** The tunnel holds it from now on, as the owner wants; nobody does when this is called. Visitors are told by `online`. */
+  /** The tunnel holds it from now on, as the owner wants; no tunnel does when this is called. Visitors are told by `online`. */
   give(address: Address, holder: Holder): void {
     this.holders.set(address.key, holder)
     this.given.add(address.key)
     holder.gain(address)
   }
 
-  /** Whoever holds it loses it, and is returned when it has another name from now on; it is offline. */
+  /** The tunnel that holds it loses it, and is returned when it has another name from now on; it is offline. */
   takeAway(address: Address, loss: Loss): Holder | undefined {
     const holder = this.holders.get(address.key)
     const isRenamed = holder !== undefined && this.isGivingUpName(holder, [address])
@@ -192,7 +192,7 @@ export class Book {
     for (const address of addresses) {
       const current = this.holders.get(address.key)
       if (current !== undefined && current !== holder) {
-        // Nobody may reach by this address a tunnel that no longer goes by its allowlist.
+        // No visitor may reach by this address a tunnel that no longer goes by its allowlist.
         this.registry.setAwaited(address.key, GRACE_MS)
         current.lose(address, replaced(`the address ${address.text}`))
       }
@@ -245,7 +245,7 @@ export class Book {
     })
   }
 
-  /** The addresses could not be given to the tunnel: they are whose they were before, or nobody's. */
+  /** The addresses could not be given to the tunnel: they belong to the tunnels that had them before, or to none. */
   abandon(addresses: readonly Address[], holder: Holder): void {
     for (const address of this.release(addresses, holder)) {
       if (!this.isKnown(address)) this.registry.forget(address.key)
@@ -261,7 +261,7 @@ export class Book {
     }
   }
 
-  /** The address is nobody's any more: a tunnel that holds it loses it, and is returned when it has another name from now on. */
+  /** The address no longer belongs to a tunnel: a tunnel that holds it loses it, and is returned when it has another name from now on. */
   forget(address: Address, loss: Loss): Holder | undefined {
     this.entries.delete(address.key)
     const renamed = this.takeAway(address, loss)

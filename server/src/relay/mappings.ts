@@ -1,4 +1,4 @@
-// Addresses that the owner gives to tunnels: a tunnel that is online serves there at once, whoever else had it loses it.
+// Addresses that the owner gives to tunnels: a tunnel that is online serves there at once, and another tunnel that had it loses it.
 import type { Log } from '../observe/log.ts'
 import { type Address, tunnelKindFor } from './address.ts'
 import type { Book, Holder, TunnelRecord } from './book.ts'
@@ -72,7 +72,7 @@ export class Mappings {
     book.remember([address], affinity, name)
     claim({ ...affinity, name, allow, client }, [address.text]).catch((error: unknown) => {
       const fields = { address: address.text, tunnel: name, error: String(error) }
-      log.error('could not write that a tunnel has an address', fields)
+      log.error('could not save that a tunnel has an address', fields)
     })
   }
 }

@@ -1,4 +1,4 @@
-// What the relay has to tell of clients and tunnels to whoever wants to know. It never waits for them, and they never throw.
+// What the relay has to tell of clients and tunnels to its listeners. It never waits for them, and they never throw.
 import type { ErrorCode } from '@pbt/proto'
 
 /** A client, as far as it has told and shown. */
@@ -59,13 +59,13 @@ export interface RelayNews {
   tokenTaken(client: ClientFacts, notStored: string): void
   /** A visitor with this address was turned away by a rule, for example not-allowed. Called for each one of a flood. */
   visitorRefused(tunnel: string, address: string, rule: string): void
-  /** Somebody at this address showed a wrong token. */
+  /** A peer at this address sent a wrong token. */
   tokenRefused(address: string): void
 }
 
 const nothing = () => {}
 
-/** Nobody wants to know. */
+/** Listens to nothing. */
 export const NO_NEWS: RelayNews = {
   clientConnected: nothing,
   clientLost: nothing,

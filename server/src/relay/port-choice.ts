@@ -43,7 +43,7 @@ const FIRST_UNPRIVILEGED = 1024
 export class PortChoice {
   private readonly options: PortChoiceOptions
   private readonly book: Book
-  /** Keys of addresses about to be claimed by somebody: not free any more, not yet taken. */
+  /** Keys of addresses about to be claimed: no longer free, not yet taken. */
   private readonly chosen = new Set<string>()
 
   constructor(options: PortChoiceOptions, book: Book) {
@@ -62,7 +62,7 @@ export class PortChoice {
     await this.options.listeners.listen(kind, number)
   }
 
-  /** Ends listening on a port that nobody has. */
+  /** Ends listening on a port that no tunnel has. */
   unlistenIfFree(address: PortAddress): void {
     if (!this.isTaken(address)) this.options.listeners.unlisten(address.kind, address.number)
   }
@@ -92,13 +92,13 @@ export class PortChoice {
     return address
   }
 
-  /** The port of last time or a free one, listened on; nobody stands in the way at this moment. Rejects with PbtError `limit`. */
+  /** The port of last time or a free one, listened on; nothing is in the way at this moment. Rejects with PbtError `limit`. */
   async any(holder: Holder, protocol: Protocol, name: string): Promise<PortAddress> {
     const lost: Lost[] = []
     for (;;) {
       const address = (await this.usual(holder, name, lost)) ?? (await this.free(protocol))
       this.chosen.delete(address.key)
-      // Somebody who asked for it may have got it while we listened.
+      // Another tunnel that asked for it may have got it while we listened.
       if (this.book.obstacle(address, holder, false) !== undefined) continue
       for (const { number: port, error } of lost) {
         const fields = {
@@ -108,7 +108,7 @@ export class PortChoice {
           given: address.number,
           target: holder.description,
         }
-        this.options.log.warn('a reserved port cannot be had, the tunnel got another one', fields)
+        this.options.log.warn('a reserved port is not available, the tunnel got another one', fields)
       }
       return address
     }
@@ -127,7 +127,7 @@ export class PortChoice {
         await this.listen(address)
         return address
       } catch (error) {
-        // Somebody else's program may have it since: the owner gets another one rather than none.
+        // Another program may have it since: the owner gets another one rather than none.
         this.chosen.delete(address.key)
         lost.push({ number: address.number, error })
       }
@@ -146,7 +146,7 @@ export class PortChoice {
     return this.book.isKnown(address) || this.chosen.has(address.key)
   }
 
-  /** A port that nobody has, listened on and chosen. Rejects with PbtError `limit`. */
+  /** A port that no tunnel has, listened on and chosen. Rejects with PbtError `limit`. */
   private async free(protocol: Protocol): Promise<PortAddress> {
     const { range } = this.options
     const candidates: PortAddress[] = []
@@ -157,7 +157,7 @@ export class PortChoice {
     for (let attempt = 0; attempt < BUSY_ATTEMPTS && candidates.length > 0; attempt++) {
       // Any of them, so that ports tell nothing and the order of clients does not matter.
       const [address] = candidates.splice(randomInt(candidates.length), 1)
-      if (address === undefined || this.isTaken(address)) continue // by somebody who chose while we listened
+      if (address === undefined || this.isTaken(address)) continue // by another tunnel, while we listened
       this.chosen.add(address.key)
       const isOurs = await this.listen(address).then(
         () => true,

@@ -23,7 +23,7 @@ export interface LiveTunnel {
   readonly affinity: Affinity
   /** Its session has few channels left: they are for visitors whose addresses have little under way. */
   readonly isNearlyFull: boolean
-  /** Its session is nearly full, or its client had no room for a visitor of late: who only waits may have to go. */
+  /** Its session is nearly full, or its client had no room for a visitor of late: visitors that only wait may have to go. */
   readonly isShort: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number
@@ -84,7 +84,7 @@ export class Registry {
     this.set(host, { state: 'online', tunnel })
   }
 
-  /** The name is kept for its owner, nobody serves it. `tunnel`: only if it is still this one's. */
+  /** The name is kept for its owner, no client serves it. `tunnel`: only if it is still this one's. */
   setOffline(host: string, tunnel?: LiveTunnel): void {
     const lookup = this.hosts.get(host)?.lookup
     if (tunnel !== undefined && !(lookup?.state === 'online' && lookup.tunnel === tunnel)) return
@@ -101,7 +101,7 @@ export class Registry {
     this.timers.add(timer)
   }
 
-  /** Nobody has the address, and nobody had it. */
+  /** No tunnel has or had the address. */
   forget(host: string): void {
     this.set(host, UNKNOWN)
     this.hosts.delete(host)

@@ -141,7 +141,7 @@ export class LinkService {
     for (const { socket } of this.connections.values()) socket.destroy()
   }
 
-  /** Of strangers who are too many the one who has taken longest goes: a client needs a moment, a flood must not keep it out. */
+  /** Of too many connections without a token the one that has taken longest goes: a client needs a moment, a flood must not keep it out. */
   private makeRoom(source: string): void {
     let same = 0
     let oldest: Connection | undefined

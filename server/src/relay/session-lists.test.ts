@@ -17,7 +17,7 @@ test('visitors who are turned away are logged the 1st, 2nd, 4th, 8th … time', 
   assert.equal(warnings.filter(text => text === 'visitor not allowed').length, 4)
 })
 
-test('B5: visitors whom a changed list does not name are cut at both ends, others go on', async () => {
+test('B5: visitors that a changed list does not name are cut at both ends, others go on', async () => {
   const { allow, registry, join } = house()
   const { connect, open, session } = join()
   connect()
@@ -94,7 +94,7 @@ test('a list stays with its address, whichever tunnel has it; of several lists a
   assert.deepEqual(judged(registry.lookup('app.mine.uk')), [false, true])
 })
 
-test('a tunnel that loses one of its names cuts whom the lists of the others do not let in', async () => {
+test('a tunnel that loses one of its names disconnects visitors that the lists of the others do not let in', async () => {
   const { allow, registry, join } = house()
   const [first, second] = [join(), join()]
   first.connect()

@@ -46,7 +46,7 @@ export class SessionNews {
     this.news.clientLost(this.client, why, this.loss.open)
   }
 
-  /** Nothing for one that never had a link: nobody has met it. */
+  /** Nothing for one that never had a link: it was never told of. */
   gone(why: Ending, open: number): void {
     if (this.address !== '') this.news.clientGone(this.client, why, open)
   }

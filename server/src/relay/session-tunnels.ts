@@ -82,7 +82,7 @@ export class SessionTunnels implements TunnelSession {
     return this.told.keys()
   }
 
-  /** They go by the allowlists that are set now; whoever is no longer allowed is cut. */
+  /** They go by the allowlists that are set now; visitors who are no longer allowed are disconnected. */
   judgeAgain(): void {
     for (const tunnel of this.all.values()) {
       const cut = tunnel.judgeAgain()
@@ -92,7 +92,7 @@ export class SessionTunnels implements TunnelSession {
     }
   }
 
-  /** Those that the owner has ended are over, and whoever visits them is cut at both ends. */
+  /** Those that the owner has ended are over, and their connections are cut at both ends. */
   endKilled(): void {
     for (const tunnel of [...this.all.values()]) {
       if (tunnel.name !== '' && this.context.steering.isKilled(tunnel.name)) this.kill(tunnel)
@@ -126,7 +126,7 @@ export class SessionTunnels implements TunnelSession {
 
   /** The client tells of a target. Throws PbtError `limit` when that is too often. */
   healthTold({ tunnel: index, state, sinceMs, message }: TargetHealth): void {
-    if (!this.healthNews.spend(1)) throw new PbtError('limit', 'the health of targets is told too often')
+    if (!this.healthNews.spend(1)) throw new PbtError('limit', 'the health of targets is reported too often')
     const tunnel = this.all.get(index)
     if (tunnel === undefined || state === TargetHealth_State.UNSPECIFIED) return
     const { health: before } = tunnel
@@ -229,7 +229,7 @@ export class SessionTunnels implements TunnelSession {
     this.told.delete(tunnel)
     this.context.addresses
       .close(tunnel, tunnel.addresses, isComingBack)
-      .catch((error: unknown) => this.log.error('could not write that a tunnel is offline', { error: String(error) }))
+      .catch((error: unknown) => this.log.error('could not save that a tunnel is offline', { error: String(error) }))
   }
 
   /** Tells the client, where it has changed, which of its addresses serve. */

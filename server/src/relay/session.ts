@@ -89,7 +89,7 @@ export class Session implements TunnelsOwner {
         onSessionFrame: frame => this.frame(frame),
         onLinkSilent: () => this.silent(),
         onViolation: error => {
-          this.log.warn('client broke the protocol', { code: error.code, reason: error.message })
+          this.log.warn('protocol error of the client', { code: error.code, reason: error.message })
           this.over(error.code, error.message)
         },
         onOwnerThrew: error =>
@@ -252,7 +252,7 @@ export class Session implements TunnelsOwner {
       case 'tunnelOpened':
       case 'tunnelRefused':
       case 'tunnelClosed':
-        throw new PbtError('protocol', `frame "${frame.case}" does not come from a client`)
+        throw new PbtError('protocol', `frame "${frame.case}" is not one of a client`)
     }
   }
 }

@@ -1,4 +1,4 @@
-// All sessions: who joins, who resumes, who is replaced, and how all of them end.
+// All sessions: which join, resume or are replaced, and how all of them end.
 import { create } from '@bufbuild/protobuf'
 import { type Channel, GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import { Feature, type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
@@ -111,7 +111,7 @@ export class Sessions {
     return this.byClient.get(clientId)
   }
 
-  /** Tunnels that the owner has ended are over, and whoever visits them is cut. */
+  /** Tunnels that the owner has ended are over, and their connections are cut. */
   endKilled(): void {
     for (const session of this.byId.values()) session.tunnels.endKilled()
   }
@@ -171,7 +171,7 @@ export class Sessions {
       older.close('replaced', 'a newer process of this client took over')
     }
     if (this.byId.size >= MAX_SESSIONS) {
-      throw new PbtError('limit', `the server has ${MAX_SESSIONS} sessions, as many as can be`)
+      throw new PbtError('limit', `the server has ${MAX_SESSIONS} sessions, the maximum`)
     }
     const session = new Session({ ...this.options, ended: over => this.forget(over) }, hello, tokenId)
     this.byId.set(session.id.toString('hex'), session)

@@ -29,7 +29,7 @@ export class TokenOffer {
     this.send(clientId)
   }
 
-  /** Nobody is sent it any more. */
+  /** No client is sent it any more. */
   end(): void {
     this.offered?.timer.clear()
     this.offered = undefined

@@ -92,7 +92,7 @@ export class Tunnel implements Holder {
   private readonly wished: Judge
   /** Those it holds, by their keys. */
   private readonly held = new Map<string, Address>()
-  /** Whoever is here was judged by these. */
+  /** Open connections were judged by these. */
   private judgedBy: readonly Judge[]
 
   /**
@@ -118,7 +118,7 @@ export class Tunnel implements Holder {
     return this.judges().flatMap(({ entries }) => (entries === undefined ? [] : [entries]))
   }
 
-  /** For those who hear of it. */
+  /** For listeners. */
   get facts(): TunnelFacts {
     return { name: this.name, kind: this.kind ?? '', target: this.affinity.target }
   }
@@ -148,7 +148,7 @@ export class Tunnel implements Holder {
   }
 
   /**
-   * Goes by the allowlists that are set now, or back to the client's: whoever is no longer allowed is cut at both ends before
+   * Goes by the allowlists that are set now, or back to the client's: visitors who are no longer allowed are cut at both ends before
    * this returns. Tells how many were, undefined when the lists are the same as before.
    */
   judgeAgain(): number | undefined {
@@ -163,7 +163,7 @@ export class Tunnel implements Holder {
     return count
   }
 
-  /** Cuts whoever is here, at both ends, and tells how many they were. */
+  /** Cuts all connections, at both ends, and tells how many they were. */
   cutAll(error: PbtError): number {
     return this.session.mux.channels.resetVisitors(this.index, () => true, error)
   }

@@ -46,7 +46,7 @@ export class AddressTable implements AddressStore, AddressRecords {
     ])
   }
 
-  /** Their client has gone for good: nobody is expected back after a restart. */
+  /** Their client has gone for good: no client is expected back after a restart. */
   async setUnexpected(addresses: readonly string[]): Promise<void> {
     const where = { address: { in: [...addresses] } }
     await this.prisma.$transaction([
@@ -104,7 +104,7 @@ export class AddressTable implements AddressStore, AddressRecords {
     return await this.prisma.$transaction(async prisma => {
       const where = { address }
       if (name === '') {
-        // It is reserved from now on, whoever had it.
+        // It is reserved from now on, whichever tunnel had it.
         const data = { isMapped: false, tunnelId: null, machineId: '', target: '' }
         await prisma.address.upsert({ where, create: { address, ...data }, update: data })
         return true

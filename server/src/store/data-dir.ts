@@ -2,7 +2,7 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs'
 import { Failure, systemCodeOf } from '../failure.ts'
 
-/** For nobody but the user the server runs as: the directory and the files in it. */
+/** Only for the user the server runs as: the directory and the files in it. */
 const PRIVATE_DIRECTORY = 0o700
 const PRIVATE_FILE = 0o600
 

@@ -1,5 +1,5 @@
 // One server for a data directory, or several that stand in for each other. Each holds a lock of the system on a file of its own, which
-// ends with its process however that ends: what a crash leaves behind holds up nobody. SQLite takes the lock, since Node cannot; by
+// ends with its process however that ends: what a crash leaves behind is in no one's way. SQLite takes the lock, since Node cannot; by
 // pid alone nothing could be told, every container has the same ones.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const FOLDER = 'run'
 const DOOR = 'starting.lock'
 const LOCK = '.lock'
 const ABOUT = '.json'
-/** Looking for others takes milliseconds; who is kept out for as long has found one that hangs. */
+/** Looking for others takes milliseconds; a process that is kept out for as long has found one that hangs. */
 const DOOR_PATIENCE_MS = 5_000
 
 /** A server as others see it. */
@@ -29,7 +29,7 @@ interface Serving {
 
 /**
  * Takes the data directory for this process until the returned function is called or the process ends. `sockets`: what the kernel knows
- * those by that were handed over to it; whoever has the same ones is its stand-in, and may be there too. Throws Failure `already-running`.
+ * those by that were handed over to it; a process with the same ones is its stand-in, and may be there too. Throws Failure `already-running`.
  */
 export function holdDataDir(dataDir: string, sockets: readonly string[]): () => void {
   const folder = join(dataDir, FOLDER)
@@ -67,7 +67,7 @@ function enter(folder: string, self: Serving): () => void {
   }
 }
 
-/** Whose lock it is; what a server that ended in any way left is cleared away. Undefined: there is one, and nobody knows which. */
+/** Whose lock it is; what a server that ended in any way left is cleared away. Undefined: there is one, and it is not known which. */
 function lookAt(folder: string, name: string): Serving | 'gone' | undefined {
   const lock = tryLock(join(folder, name + LOCK), 0)
   if (lock !== undefined) {
@@ -86,7 +86,7 @@ function forget(folder: string, name: string): void {
   for (const ending of [ABOUT, LOCK]) rmSync(join(folder, name + ending), { force: true })
 }
 
-/** Undefined when another connection has it. Nobody else opens these files: closing any descriptor of one would end its lock. */
+/** Undefined when another connection has it. No other code opens these files: closing any descriptor of one would end its lock. */
 function tryLock(file: string, timeout: number): Database.Database | undefined {
   const lock = new Database(file, { timeout })
   try {

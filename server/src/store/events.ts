@@ -70,7 +70,7 @@ function kept({ number, at, kind, subject, message, fields }: Event): KeptEvent 
   return { number, at, kind, subject, message, fields: textsIn(fields) }
 }
 
-/** Whatever somebody has written into the column. */
+/** Any text that stands in the column. */
 function textsIn(json: string): Record<string, string> {
   try {
     const value: unknown = JSON.parse(json)

@@ -36,7 +36,7 @@ export function databaseFailure(error: unknown, file: string): unknown {
 /** The database is damaged; `found` is what was noticed. */
 export function brokenDatabase(file: string, found: string, cause?: unknown): Failure {
   return new Failure('database-broken', `the database is damaged: ${file} (${found})`, {
-    cure: 'put a copy from before in its place; pbt-server leaves the damaged file as it is',
+    cure: 'restore a backup in its place; pbt-server leaves the damaged file as it is',
     cause,
   })
 }

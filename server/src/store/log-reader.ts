@@ -1,5 +1,5 @@
 // The access log's database as it is read: by a connection of its own that cannot write, in steps of a batch each, so that no
-// search holds up the writer, whose journal starts anew only when nobody reads.
+// search holds up the writer, whose journal starts anew only when nothing reads.
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { type AccessRecord, accessRecord, endedAt, isOfTunnel } from '../observe/access-record.ts'

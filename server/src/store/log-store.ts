@@ -92,7 +92,7 @@ export class LogStore implements KeptRecords, KeptFigures {
 
   private async ask(job: ReadJob): Promise<unknown> {
     if (this.asked >= MAX_QUESTIONS) {
-      throw new Failure('limited', `${MAX_QUESTIONS} questions to the access log wait, as many as can`, {
+      throw new Failure('limited', `${MAX_QUESTIONS} queries of the access log are queued already, the maximum`, {
         cure: 'try again in a moment',
       })
     }

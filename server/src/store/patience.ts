@@ -28,7 +28,7 @@ class PatientConnection implements Connection {
   readonly provider
   readonly adapterName
   private readonly connection: Connection
-  /** Resolves when everybody who has asked to write has ended. */
+  /** Resolves when all writes that were asked for have ended. */
   private written = Promise.resolve()
 
   constructor(connection: Connection) {
@@ -105,7 +105,7 @@ class PatientConnection implements Connection {
   }
 }
 
-/** Counted from when somebody asks, so that those who wait in a row all give up in time; each tries at least once. */
+/** Counted from each request, so that all that wait in a row give up in time; each tries at least once. */
 function deadline(): number {
   return performance.now() + PATIENCE_MS
 }

@@ -151,7 +151,7 @@ async function longestTurn(work: Promise<unknown>): Promise<number> {
   return longest
 }
 
-test('while another program writes nobody sleeps, reads go on, and everything is written once in its order', async t => {
+test('while another program writes nothing sleeps, reads go on, and everything is written once in its order', async t => {
   const { file, store } = await setUp(t)
   await store.addresses.claim(OWNER, ['before'])
   const other = lock(t, file)
@@ -183,7 +183,9 @@ test('while another program writes nobody sleeps, reads go on, and everything is
   ])
 })
 
-test('who waits too long for another program is told so, and nothing has changed', { timeout: 30_000 }, async t => {
+test('a writer that waits too long for another program is told so, and nothing has changed', {
+  timeout: 30_000,
+}, async t => {
   const { file, store } = await setUp(t)
   await store.addresses.claim(OWNER, ['app'])
   const other = lock(t, file)

@@ -97,7 +97,7 @@ async function makeDurable(prisma: PrismaClient): Promise<void> {
   await prisma.$queryRawUnsafe('PRAGMA synchronous = FULL')
   // A pragma that cannot be set says nothing, and the adapter might open another connection some day.
   const [row] = await prisma.$queryRaw<{ synchronous: bigint }[]>`PRAGMA synchronous`
-  if (Number(row?.synchronous) !== SYNCHRONOUS_FULL) throw new Error('the database does not write through to the disk')
+  if (Number(row?.synchronous) !== SYNCHRONOUS_FULL) throw new Error('the database does not sync to the disk')
 }
 
 /** The same table; what SQLite says is told in words with a cure when one of its promises rejects. */

@@ -293,7 +293,7 @@ test('A8: a link logs in once, within its minute; sessions end one by one, all o
   const code = url.hash.slice(1)
   const first = cookieOf(await enter({ code }))
   const again = await enter({ code })
-  assert.deepEqual([again.status, again.json.message], [401, 'the link is used or too old'])
+  assert.deepEqual([again.status, again.json.message], [401, 'the link has been used or has expired'])
   // A session makes no links: a stolen one must not outlive itself.
   assert.equal(
     (await callApi(t, server, 'PanelService/CreateLoginLink', {}, { headers: { ...page, cookie: first } })).status,
@@ -353,7 +353,7 @@ test('A10: the admin host sends the fields that protect it, and no tunnel gets a
   assert.doesNotMatch(visit.text, /content-security-policy|strict-transport|x-frame|referrer-policy/i)
 })
 
-test('A15: what anybody may ask says nothing, and everything else needs the token', async t => {
+test('A15: what needs no token says nothing, and everything else needs it', async t => {
   const server = await startServer(t)
   const health = await callApi(t, server, '/healthz', {}, { method: 'GET', body: '' })
   assert.deepEqual([health.status, health.text], [200, 'ok\n'])

@@ -68,7 +68,7 @@ test('log shows the latest last, filtered, for people and programs, also without
   assert.deepEqual(await json(), all)
   const followed = await log('--follow')
   assert.equal(followed.code, 1)
-  assert.match(followed.stderr, /no pbt-server runs here/)
+  assert.match(followed.stderr, /no server runs on this data directory/)
 })
 
 test('log --follow shows what was and what comes, each once, until it is told to stop', async t => {

@@ -49,7 +49,7 @@ test('H13: a corrupt database is refused with the file and the cure, and is left
   for (const damage of damages) {
     const { dataDir, file } = await initialised(t)
     damage(file)
-    await refuses(t, dataDir, 'database-broken', /damaged: .*pbt\.db.*put a copy from before in its place/)
+    await refuses(t, dataDir, 'database-broken', /damaged: .*pbt\.db.*restore a backup in its place/)
   }
 })
 

@@ -128,8 +128,8 @@ for (const [name, disk] of [
     const again = await startClient(t, server, args, { home })
     assert.deepEqual(await urlsOf(again.client), before)
     await again.client.end()
-    assert.match(server.program.stderr, /"addresses":\["mine"\][^\n]*could not write that addresses are in use/)
-    assert.match(server.program.stderr, /"addresses":\["tcp:\d+"\][^\n]*could not write that addresses are in use/)
+    assert.match(server.program.stderr, /"addresses":\["mine"\][^\n]*could not save that addresses are in use/)
+    assert.match(server.program.stderr, /"addresses":\["tcp:\d+"\][^\n]*could not save that addresses are in use/)
 
     place.free(server)
     await refused.event('online')

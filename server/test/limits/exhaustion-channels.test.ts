@@ -60,7 +60,7 @@ function pouringTarget(t: TestContext): Promise<number> {
   })
 }
 
-test('E4: a thousand answers that nobody reads cost the client a bounded part of what they are', async t => {
+test('E4: a thousand answers that are not read cost the client a bounded part of what they are', async t => {
   const { server, client } = await startPbt(t, await pouringTarget(t))
   const traffic = await small(t, server)
   await traffic()

@@ -105,7 +105,7 @@ test('E5: without descriptors new visitors are told 503, sessions go on, and cli
   assert.doesNotMatch(server.program.stderr, /EMFILE/)
 })
 
-test('E8: names that nobody has cost neither memory nor lines in the log', async t => {
+test('E8: unknown names cost neither memory nor lines in the log', async t => {
   const server = await startServer(t)
   const flood = async (count: number) => {
     for (let index = 0; index < count; ) {

@@ -133,7 +133,7 @@ test('E6: before memory runs out new visitors are told 503, what is under way go
   for (const { socket } of attackers) socket.destroy()
   while ((await statusFor(t, server)) === 503) await new Promise(setImmediate)
   assert.equal((await http2Request(session, { ':path': '/small' })).body.toString(), 'small')
-  assert.match(server.program.stderr, /there is memory again/)
+  assert.match(server.program.stderr, /memory is available again/)
   const [grown = 0] = memory.growth()
   const most = before + grown / (1024 * 1024)
   t.diagnostic(`${attackers.length} attackers; ${before.toFixed(0)} MiB before, ${most.toFixed(0)} MiB at most`)

@@ -45,7 +45,7 @@ async function udpVisitor(t: TestContext, port: number, localAddress: string) {
   return { answers, socket, send: (text: string) => socket.send(text, port, '127.0.0.1') }
 }
 
-test('B5: a list that is changed while tunnels run cuts whom it does not name, on HTTP, WebSocket, TCP and UDP', async t => {
+test('B5: a list that is changed while tunnels run disconnects visitors who are no longer allowed, on HTTP, WebSocket, TCP and UDP', async t => {
   const http = await httpTarget(
     t,
     (request, response) => {

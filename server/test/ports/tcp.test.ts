@@ -189,7 +189,7 @@ test('F6: a port that cannot be had is refused with the reason and exit code 4',
   assert.equal((await twice.client.event('error')).code, 'port-taken')
 })
 
-test('B5: an allowlist lets in whom it names, on TCP and HTTP', async t => {
+test('B5: an allowlist lets in the visitors that it names, on TCP and HTTP', async t => {
   const target = await rawTarget(t, socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
   const server = await startServer(t)
   const open = await startClient(t, server, ['tcp', String(target), '--allow', '192.0.2.1', '--allow', '127.0.0.0/8'])

@@ -1,4 +1,4 @@
-// UDP tunnels: datagrams whole, flows apart, and nothing sent to whom did not ask.
+// UDP tunnels: datagrams whole, flows apart, and nothing sent to an address that did not ask.
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { on, once } from 'node:events'
@@ -72,7 +72,7 @@ test('F6, B5: TCP and UDP on one number; who is not allowed gets nothing', async
   assert.equal(heard, 0)
 })
 
-test('B5: each datagram of who is not allowed is a refusal of that tunnel, and none of them a record', async t => {
+test('B5: each datagram of a visitor that is not allowed is a refusal of that tunnel, and none of them a record', async t => {
   const target = await udpTarget(t, datagram => [datagram])
   const metrics = 10_000 + Math.floor(Math.random() * 10_000)
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })

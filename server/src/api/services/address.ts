@@ -114,7 +114,7 @@ function listOf(allowlist: Allowlist | undefined): KeptList {
   const { access: number, entries = [] } = allowlist ?? {}
   const access = NAMES.get(number)
   if (access === undefined) {
-    wrong.add('allowlist.access', 'it is missing; ACCESS_CLIENT, ACCESS_EVERYBODY or ACCESS_LISTED would be right')
+    wrong.add('allowlist.access', 'it is missing; use ACCESS_CLIENT, ACCESS_EVERYBODY or ACCESS_LISTED')
   }
   const read = entries.map(({ block, note, endTime }, index) => {
     wrong.read(`allowlist.entries[${index}].block`, () => checkBlock(block))

@@ -56,7 +56,7 @@ function numberIn(pageToken: string): number {
   if (pageToken === '') return Number.MAX_SAFE_INTEGER
   if (/^\d{1,15}$/.test(pageToken)) return Number(pageToken)
   const wrong = new Violations()
-  wrong.add('page_token', 'it is not one that this server gave; begin without one')
+  wrong.add('page_token', 'it is not a page token of this server; leave it out to start again')
   wrong.check()
   return 0
 }

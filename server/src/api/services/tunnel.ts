@@ -81,7 +81,7 @@ function statesOf(states: readonly State[]): ReadonlySet<State> {
   const wrong = new Violations()
   const known: readonly State[] = Object.values(STATES)
   for (const [index, state] of states.entries()) {
-    if (!known.includes(state)) wrong.add(`states[${index}]`, `${state} is not a state of tunnels`)
+    if (!known.includes(state)) wrong.add(`states[${index}]`, `${state} is not a tunnel state`)
   }
   wrong.check()
   return new Set(states)

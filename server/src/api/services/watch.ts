@@ -69,7 +69,7 @@ class Watch {
     const { draining } = this.shared
     const end = () => reader.end()
     const wake = () => reader.wake()
-    // One who is cut in the middle of a message is never asked for the next one.
+    // A stream that is cut in the middle of a message is never asked for the next one.
     signal.addEventListener('abort', end, { once: true })
     draining.addEventListener('abort', wake, { once: true })
     try {

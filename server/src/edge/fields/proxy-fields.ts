@@ -32,13 +32,13 @@ export const PROXY_FIELDS: readonly ProxyFields[] = [
       x-tls-client* x-arr-clientcert* x-amzn-mtls-*`),
   },
   {
-    tells: 'what was asked for, and how',
+    tells: 'what was requested, and how',
     names: words(`
       x-original-url x-original-uri x-original-host x-original-method x-original-proto x-original-scheme x-original-port
       x-original-prefix x-original-for x-original-forwarded* x-original-remote-* x-rewrite-* x-host x-http-host-override
       x-scheme x-url-scheme x-arr-ssl front-end-https cf-visitor script-name x-script-name path-info`),
   },
-  { tells: 'what the proxy will do with the answer', names: words('x-accel-* x-sendfile-type') },
+  { tells: 'what the proxy will do with the response', names: words('x-accel-* x-sendfile-type') },
   {
     tells: 'nothing: between proxies, and the variable HTTP_PROXY of some services',
     names: words('proxy proxy-* x-proxy-* wl-proxy-*'),

@@ -8,7 +8,7 @@ import { isProxyField, PROXY_FIELD_BEGINNINGS, plainNameOf } from './proxy-field
 /** What becomes of a field; those that only a proxy may say go on when it is one that is believed. */
 type Treatment = 'drop' | 'proxy' | 'te' | 'connection' | 'expect'
 
-/** Hop-by-hop (RFC 9110 section 7.6.1), said by the edge alone, or nobody's: whoever says them. */
+/** Hop-by-hop (RFC 9110 section 7.6.1), set by the edge alone, or never passed on, from any peer. */
 const TREATMENTS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>([
   ['connection', 'connection'],
   ['te', 'te'],
@@ -129,7 +129,7 @@ function forwardedOf({ forwardedFor, scheme, behind }: Visitor, authority: strin
   return `${behind.forwarded}, ${own(behind.proxy.forwardedFor, behind.proxy.scheme)}`
 }
 
-/** The trailers of a request that go to the target: none that could not stand before the body, whoever says it. */
+/** The trailers of a request that go to the target: none that could not stand before the body, from any peer. */
 export function requestTrailers(raw: readonly string[]): HeaderList {
   const trailers: HeaderList = []
   for (let index = 0; index + 1 < raw.length; index += 2) {

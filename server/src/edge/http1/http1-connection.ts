@@ -56,7 +56,7 @@ type State = 'serving' | 'closing' | 'over'
 const HEAD_TICKS = 10
 /** An idle connection is kept this long: longer than the pools of the usual load balancers and browsers. */
 const KEEP_ALIVE_TICKS = 65
-/** While the server drains: a request may be on its way, and nobody is to hold up the end. */
+/** While the server drains: a request may be on its way, and no connection is to hold up the end. */
 const DRAIN_TICKS = 2
 /** After the last answer the visitor has this long to close its side. */
 const LINGER_TICKS = 10
@@ -145,7 +145,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   private get canRead(): boolean {
     const { exchange } = this
     if (exchange !== undefined) return exchange.takesBody && !this.parser.isWhole
-    // Answers that nobody takes must not pile up.
+    // Answers that are not read must not pile up.
     return !this.socket.writableNeedDrain
   }
 
@@ -213,7 +213,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       return
     }
     if (request.expect !== '' && request.expect.toLowerCase() !== '100-continue') {
-      throw new RefusedRequest('the expectation is not known', 417)
+      throw new RefusedRequest('unknown expectation in the Expect header', 417)
     }
     const { host, authority, target } = destinationOf(method, request.target, request.host)
     const location = redirect?.to(host, target)
@@ -323,7 +323,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
 
   private readonly onEnd = (): void => {
     if (this.state === 'closing' || this.exchange === undefined) this.socket.destroySoon()
-    // Whoever closes its side in the middle has gone away, as far as anybody can know.
+    // A peer that closes its side in the middle of a request counts as gone.
     else this.socket.destroy()
   }
 

@@ -67,7 +67,7 @@ export class Http1Exchange extends Exchange {
   }
 
   protected sendInterim(status: number, headers: HeaderList): void {
-    // Interim answers are no part of HTTP/1.0; 100 is only for those who asked (RFC 9110 section 15.2).
+    // Interim answers are no part of HTTP/1.0; 100 is only for requests that asked for it (RFC 9110 section 15.2).
     if (this.request.minor === 0 || (status === 100 && this.request.expect === '')) return
     this.connection.socket.write(headText(status, '', headers), 'latin1')
   }

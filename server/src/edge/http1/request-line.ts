@@ -24,7 +24,7 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is
 
 /** Throws RefusedRequest. */
 export function destinationOf(method: string, target: string, authority: string | undefined): Destination {
-  if (method === 'TRACE' || method === 'CONNECT') throw new RefusedRequest(`method ${method} is not served`)
+  if (method === 'TRACE' || method === 'CONNECT') throw new RefusedRequest(`method ${method} is not supported`)
   if (authority === undefined) throw new RefusedRequest('the Host header is missing')
   const host = hostName(authority)
   if (host === undefined) throw new RefusedRequest('the Host header is malformed')

@@ -112,7 +112,7 @@ export class IncomingRequest {
     if (this.minor === 0) throw new RefusedRequest('HTTP/1.0 has no Transfer-Encoding')
     if (this.contentLength >= 0) throw new RefusedRequest('there is a Content-Length header beside Transfer-Encoding')
     if (coding.toLowerCase() !== 'chunked') {
-      throw new RefusedRequest('only the transfer coding "chunked" is served', 501)
+      throw new RefusedRequest('only the transfer coding "chunked" is supported', 501)
     }
     this.isChunked = true
   }

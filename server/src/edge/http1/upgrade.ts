@@ -88,7 +88,7 @@ class UpgradeExchange extends Visit {
     socket.on('drain', () => this.taken())
   }
 
-  /** Reads from now on: whoever waits for the answer may go away meanwhile. `glued`: what came already. */
+  /** Reads from now on: the visitor may disconnect while it waits for the answer. `glued`: what came already. */
   listen(glued: Buffer): void {
     if (this.phase === 'over') return
     const { socket } = this
@@ -179,8 +179,8 @@ class UpgradeExchange extends Visit {
     if (this.phase !== 'waiting') return
     const fields = this.fieldsOf(head)
     if (fields === undefined || (head.status === 101 && head.upgrade === '')) {
-      this.channel?.reset('target-broke', 'the answer makes no sense')
-      this.reply('target-broke', { detail: 'the answer makes no sense' })
+      this.channel?.reset('target-broke', 'invalid Content-Length or Upgrade in the response')
+      this.reply('target-broke', { detail: 'invalid Content-Length or Upgrade in the response' })
       return
     }
     if (head.status < 200 && head.status !== 101) return
@@ -234,7 +234,7 @@ class UpgradeExchange extends Visit {
     }
     if (isTaken) this.channel?.consumed(chunk.length)
     else if (!this.hold(chunk.length)) {
-      this.channel?.reset('limited', 'too much waits for visitors of this address who do not read')
+      this.channel?.reset('limited', 'too much data is queued for visitors at this address who do not read')
       this.cut('limited')
     }
   }

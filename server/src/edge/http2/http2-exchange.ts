@@ -139,7 +139,7 @@ export class Http2Exchange extends Exchange {
 
   protected cut(): void {
     // Not close(): it ends what was written before it resets, and a stream that has ended is not reset any more.
-    if (!this.isClosed) this.stream.destroy(new Error('the answer broke off'))
+    if (!this.isClosed) this.stream.destroy(new Error('the response ended early'))
   }
 
   protected readBody(): void {

@@ -33,11 +33,11 @@ export const CROWD_WINDOWS: readonly (readonly [connections: number, bytes: numb
 ]
 /**
  * What one connection's streams may hold together, fields and what waits to be sent, in MB: as much as the channels of
- * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to whoever has some dozens that
+ * MAX_STREAMS downloads bring with their first credit. Node's 10 would refuse new streams to a peer that has some dozens that
  * stand still.
  */
 export const SESSION_MEMORY_MB = 40
-/** A visitor who shook hands while the server stopped asks within this what it came for. */
+/** A visitor whose handshake ended while the server stopped has this long to send its request. */
 const LATE_MS = 1_000
 const MAX_HEADER_BYTES = 64 * KIB
 const MAX_FIELDS = 200
@@ -183,7 +183,7 @@ function serveStream(
     return exchange
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
-    exchange.reply('bad-request', { status: 417, detail: 'the expectation is not known' })
+    exchange.reply('bad-request', { status: 417, detail: 'unknown expectation in the Expect header' })
     return exchange
   }
   const head = {
@@ -209,10 +209,10 @@ function serveStream(
 
 /** RFC 9113 section 8.3.1, and what HTTP/1 targets would read differently. */
 function refusalOf(method: string, target: string, authority: string, raw: readonly string[]): string | undefined {
-  if (method === 'CONNECT' || method === 'TRACE') return `method ${method} is not served`
+  if (method === 'CONNECT' || method === 'TRACE') return `method ${method} is not supported`
   if (!METHOD.test(method)) return 'the method is malformed'
   if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS')) return 'the path must begin with a slash'
-  if (!/^[\x21-\x7e\x80-\xff]+$/.test(target)) return 'the path has characters that none has'
+  if (!/^[\x21-\x7e\x80-\xff]+$/.test(target)) return 'the path has invalid characters'
   const hosts = valuesOf(raw, 'host')
   if (hosts.length > 1 || (hosts[0] !== undefined && hosts[0].toLowerCase() !== authority.toLowerCase())) {
     return 'the host header differs from the authority'

@@ -8,7 +8,7 @@ const { initiation, response, transport } = wireguardMessages
 const { initial, zeroRtt, handshake, retry, short, serverInitial, serverRetry } = quicPackets
 
 for (const kind of KINDS) {
-  test(`F11: ${kind.what}: who says the id that the target has chosen is proven, and nobody before`, () => {
+  test(`F11: ${kind.what}: a visitor that says the id that the target has chosen is proven, and none before`, () => {
     for (const say of kind.says) {
       const port = portFor()
       const [own, id] = [someId(kind.ownBytes), someId(kind.idBytes)]
@@ -74,7 +74,7 @@ for (const kind of KINDS) {
     assert.equal(port.open().says(say(own, id)), kind !== WIREGUARD)
   })
 
-  test(`F11: ${kind.what}: who sent anything else before is not looked at`, () => {
+  test(`F11: ${kind.what}: a visitor that sent anything else before is not looked at`, () => {
     for (const other of [
       '',
       '\x01',

@@ -1,9 +1,9 @@
-// Whether a visitor receives what is sent to its address, or only says so: shown by the handshakes of WireGuard and QUIC to who
-// carries them. The target gives its visitor an id (a session's index, a connection id) that nobody could know before, and the
+// Whether a visitor receives what is sent to its address, or only says so: shown by the handshakes of WireGuard and QUIC to the relay that
+// forwards them. The target gives its visitor an id (a session's index, a connection id) that could not be known before, and the
 // visitor says it in whatever it sends from then on. That is what RFC 9000 section 8.1 calls address validation, and why both
 // protocols send much to little only after it.
 //
-// What somebody who forges an address can know of ids proves nothing, so an id counts only
+// What an attacker that forges an address can know of ids proves nothing, so an id counts only
 // - when it is new: no visitor of the port sent it and the target gave it to none, as far back as SeenIds remembers, which leaves
 //   out targets that send back or pass on what they get, or always the same;
 // - when QUIC's packet is one, by the keys that belong to what the visitor sent;
@@ -14,7 +14,7 @@
 //
 // A visitor of QUIC may be given more ids with the first, in packets that cannot be read, and go on with one of those at once
 // (quic-go does). Then the flow is believed for the target's sake, which has been seen to speak QUIC: without its visitor's
-// acknowledgements, which nobody can make up, it sends no more than the first window of its congestion control. That holds for
+// acknowledgements, which cannot be forged, it sends no more than the first window of its congestion control. That holds for
 // as long as the visitor sends nothing but QUIC, and says nothing for other flows.
 import type { Clock } from '@pbt/proto'
 import { type Handshake, idAt, mayBeHandshake, NOWHERE, stands } from '../handshakes.ts'
@@ -49,7 +49,7 @@ export class AddressProof {
   private handshake: Handshake | undefined
   /** It is not looked at any more. */
   private isOver = false
-  /** By which the target's answer must name the visitor, and whom the visitor asked. */
+  /** The id by which the target's answer must name the visitor, and the one that the visitor sent to. */
   private own: string | undefined
   private first = ''
   /** The target sent it, and the visitor has not said it yet. */
@@ -110,7 +110,7 @@ export class AddressProof {
       if (this.isOver || !handshake.isRequest(datagram)) continue
       const isOwn = this.own !== undefined && stands(datagram, sender, this.own)
       if (!isOwn) this.own = idAt(datagram, sender)
-      // Who has an answer goes on with it.
+      // A visitor that has an answer goes on with it.
       if (receiver !== NOWHERE && (!isOwn || this.given === undefined)) this.first = idAt(datagram, receiver)
     }
   }

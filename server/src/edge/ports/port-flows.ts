@@ -8,7 +8,7 @@ import type { Flow } from './udp-flow.ts'
 
 /** Flows of one port; then the one that was silent longest goes. Each costs up to a kilobyte here and a socket at the client. */
 const MAX_FLOWS = 4_096
-/** Flows of one address (IPv6: of one /64), so that nobody can drive out everybody else's. */
+/** Flows of one address (IPv6: of one /64), so that no address can drive out the flows of all others. */
 const MAX_FLOWS_PER_SOURCE = 256
 
 export class PortFlows {

@@ -1,5 +1,5 @@
 // Which addresses have shown at a port that they receive what is sent to them, and by which ids: a flow from one of them that says
-// such an id is believed at once. Another address that says it is not: whoever was given an id can write it on forged datagrams.
+// such an id is believed at once. Another address that says it is not: a peer that was given an id can write it on forged datagrams.
 import type { Handshake } from '../handshakes.ts'
 
 /** Addresses of a port that handshakes have proven; the one whose proof is oldest makes room. At most 2 MiB with their ids. */

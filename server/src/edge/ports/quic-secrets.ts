@@ -1,5 +1,5 @@
 // Whether a packet was made by a server of QUIC: its Initial and Retry are encrypted and signed with keys that come of the id which the
-// visitor made up for the server (RFC 9001 section 5, RFC 9369 section 3.3). They are no secret; who has used them speaks QUIC.
+// visitor made up for the server (RFC 9001 section 5, RFC 9369 section 3.3). They are no secret; a peer that has used them speaks QUIC.
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 
 const V2 = 0x6b33_43cf
@@ -24,7 +24,7 @@ const SAMPLE_BYTES = 16
 const MAX_NUMBER_BYTES = 4
 
 /**
- * `datagram` begins with an Initial of a known version, whose ids end at `after`. `firstId`: to whom the visitor's first Initial was, a
+ * `datagram` begins with an Initial of a known version, whose ids end at `after`. `firstId`: the destination of the visitor's first Initial, a
  * character for each byte. Takes some 40 µs; does not throw.
  */
 export function isServerInitial(datagram: Buffer, after: number, firstId: string): boolean {

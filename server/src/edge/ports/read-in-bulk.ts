@@ -5,7 +5,7 @@ import { withReadBuffers } from '@pbt/proto'
 const HANDLE = '_handle'
 
 /**
- * The same connection, just accepted and not read yet, as a socket of its own that reads so; whoever listens to its `data` has to
+ * The same connection, just accepted and not read yet, as a socket of its own that reads so; the listener of its `data` has to
  * do so before the loop goes on. The one given must not be used any more, and its server no longer knows of it.
  *
  * Node has `onread` for sockets that dial only. Those of its servers get 64 KiB of new memory for each read, even of a few

@@ -125,7 +125,7 @@ test('F11: the addresses of one IPv6 subscriber, and IPv4 within IPv6, have one 
   }
 })
 
-test('F11: who earned what was sent is not remembered', () => {
+test('F11: a source that earned what was sent is not remembered', () => {
   const { budget, source } = sourceFor()
   source.earn(20_000)
   assert.equal(drain(source, 1_000, 20_000), 20_000)

@@ -45,7 +45,7 @@ test('F11: a new id is hardly ever taken for one that was seen', () => {
   assert.ok(wrong < 0.01 * 10 * MAX_GENERATION_IDS, `${wrong} of ${10 * MAX_GENERATION_IDS}`)
 })
 
-test('F11: who floods with ids makes none new that was seen within a minute', () => {
+test('F11: a peer that floods with ids makes none new that was seen within a minute', () => {
   const { clock, add } = seenFor()
   const id = someId(8)
   add(id)

@@ -9,7 +9,7 @@ const FILTER_BITS = 65_536
 const MARKS = 4
 /** Ids of a generation; then the next begins. One new id in 400 is taken for seen until then, and its handshake shows nothing. */
 const MAX_GENERATION_IDS = 4_096
-/** A generation is at least so old: who sends many ids within the time in which an answer comes cannot make an old one new. */
+/** A generation is at least so old: a peer that sends many ids within the time in which an answer comes cannot make an old one new. */
 const LEAST_GENERATION_MS = 60_000
 /** And at most so old: there are targets (boringtun) that give each peer the same 256 ids in turn, eight hours' worth. */
 const MOST_GENERATION_MS = 3_600_000
@@ -72,7 +72,7 @@ export class SeenIds {
   }
 }
 
-/** FNV-1a, mixed at its end (the finalizer of MurmurHash3): the ids are random, or of somebody who gains nothing by a choice. */
+/** FNV-1a, mixed at its end (the finalizer of MurmurHash3): the ids are random, or chosen by a peer that gains nothing by it. */
 function hash(datagram: Buffer, start: number, end: number, seed: number): number {
   let value = seed ^ (end - start)
   for (let at = start; at < end; at++) value = Math.imul(value ^ (datagram[at] ?? 0), 0x0100_0193)

@@ -39,7 +39,7 @@ export function createTcpListener(options: TcpListenerOptions, address: string):
   }
   return createServer(buffers, accepted => {
     const lookup = tunnels.lookup(address)
-    // Who has to wait is read by Node, which notices when they go away.
+    // A connection that has to wait is read by Node, which notices when it closes.
     const socket = lookup.state === 'online' ? readInBulk(accepted, STREAM_BUFFER_BYTES) : accepted
     socket.on('error', () => {}) // 'close' follows
     socket.setKeepAlive(true, keepAliveDelayMs())
@@ -105,7 +105,7 @@ class TcpVisit implements VisitEnd {
       }
       case 'offline':
       case 'unknown':
-        // Never accept and hang: the visitor learns at once that nobody is there.
+        // Never accept and hang: the visitor learns at once that there is no client.
         this.refuse(lookup.state)
     }
   }
@@ -149,7 +149,7 @@ class TcpVisit implements VisitEnd {
 
   private over(reason: string): void {
     const { channel } = this
-    // Nobody came back for one who waited.
+    // The client did not come back for a visitor that waited.
     this.reason = reason === 'link-lost' && channel?.isAnnounced === false ? 'offline' : reason
     this.options.access.ended(this)
     if (channel === undefined) return

@@ -81,7 +81,7 @@ export class Flow implements ChannelHandler {
 
   /** Called every second or so. */
   pass(now: number): void {
-    if (now - this.lastAt > this.idleMs) this.close('it was silent', '')
+    if (now - this.lastAt > this.idleMs) this.close('idle timeout', '')
     else this.proof?.pass(now)
   }
 
@@ -92,7 +92,7 @@ export class Flow implements ChannelHandler {
 
   onDatagram(datagram: Buffer): void {
     this.proof?.answered(datagram)
-    // Not a sign of the visitor: who has left is sent nothing for longer than the idle time.
+    // Not a sign of the visitor: one that has left is sent nothing for longer than the idle time.
     this.owner.send(datagram, this)
   }
 

@@ -152,7 +152,7 @@ export class UdpListener implements FlowOwner {
     const { oldest } = this.port
     if (oldest === undefined) return
     this.options.access.flowEvicted(oldest.tunnel.name)
-    oldest.close('another visitor needed its place', 'limit')
+    oldest.close('ended to make room for a newer flow', 'limit')
   }
 
   private sweep(): void {
@@ -167,7 +167,7 @@ export class UdpListener implements FlowOwner {
     this.options.access.datagramDropped(tunnel)
   }
 
-  /** More than its visitor may be sent, who may be forged and not have asked. */
+  /** More than its visitor may be sent, since its address may be forged. */
   private withhold({ tunnel, address }: Flow): void {
     this.drop(tunnel.name)
     this.withheld++
@@ -176,8 +176,8 @@ export class UdpListener implements FlowOwner {
     this.loggedAt = now
     const { name, replyFactor } = tunnel
     const fields = { tunnel: name, visitor: address, replyFactor, withheld: this.withheld }
-    const cure = 'if visitors need more, and docs/limits.md lets you: pbt udp --reply-factor'
-    this.options.log.warn('UDP replies were withheld: many times what their visitor sent', { ...fields, cure })
+    const cure = 'if visitors need more: pbt udp --reply-factor, after reading docs/limits.md'
+    this.options.log.warn('UDP replies were dropped: more than the reply factor allows', { ...fields, cure })
   }
 
   // For flows.

@@ -18,7 +18,7 @@ const SECOND = placeAt(8, INDEX_BYTES)
 /** An address is known by a session's index for so long, as long as any is used (REJECT_AFTER_TIME): the next handshake shows it again. */
 const WIREGUARD_PROVEN_MS = 180_000
 /**
- * Datagrams of other sessions after a handshake: what was under way in a fast upload. Who tries as many by chance finds the index,
+ * Datagrams of other sessions after a handshake: what was under way in a fast upload. A peer that tries as many by chance finds the index,
  * which has 32 bits, once in 65,536 handshakes, and each of those takes a peer with a key.
  */
 const MAX_WIREGUARD_MISSES = 65_536

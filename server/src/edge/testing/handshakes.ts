@@ -1,4 +1,4 @@
-// Messages of WireGuard and QUIC as they look to who carries them: what can be read is as it should be, the rest by chance.
+// Messages of WireGuard and QUIC as they look to a relay: what can be read is as it should be, the rest by chance.
 import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
 
 const V1 = 0x0000_0001

@@ -9,7 +9,7 @@ export const OTHER = '198.51.100.9'
 export const SECOND = 1_000
 const { initiation, response, cookieReply, transport } = wireguardMessages
 const { initial, handshake, short, serverInitial, serverRetry } = quicPackets
-/** To whom a visitor of QUIC sends its first packet: it makes that up. */
+/** The destination id of a QUIC visitor's first packet: it makes that up. */
 export const FIRST = someId(8)
 
 /** A port with a clock by hand, and flows of it that are told what comes and goes. */
@@ -55,7 +55,7 @@ export interface Kind {
   /** What a visitor known by `own` begins with; each call is another attempt of it. */
   request(own: Buffer): Buffer
   answer(own: Buffer, id: Buffer): Buffer
-  /** All that goes to who chose `id` from then on. */
+  /** All that goes to the end that chose `id` from then on. */
   readonly says: readonly ((own: Buffer, id: Buffer) => Buffer)[]
 }
 
