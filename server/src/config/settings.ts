@@ -159,13 +159,13 @@ export const SETTINGS = {
     kind: wholeNumber(1, 100_000, 'connections from 1 to 100000'),
     default: () => 512,
     unit: 'connections',
-    doc: 'how many connections one visitor address (IPv6: one /64) may have open; the server's own machine is exempt',
+    doc: 'how many connections one visitor address (IPv6: one /64) may have open; this machine itself is exempt',
   }),
   newConnectionsPerSecond: setting({
     kind: wholeNumber(1, 100_000, 'connections a second from 1 to 100000'),
     default: () => 50,
     unit: 'connections a second',
-    doc: "how many connections one visitor address may open per second on average; bursts may be four times that",
+    doc: 'how many connections one visitor address may open per second on average; bursts may be four times that',
   }),
   leastUploadRate: setting({
     kind: wholeNumber(0, 1_000_000, 'bytes a second from 0 to 1000000 (0 is no limit)'),
