@@ -163,8 +163,8 @@ function withSettings(parser: Argv, shown: readonly string[]): Argv {
       requiresArg: true,
       describe: `the configuration file [default: ${DEFAULT_CONFIG_TEXT}]`,
     })
-    .option('json', { type: 'boolean', describe: 'one JSON object a line' })
-    .showHidden('help-settings', 'the help with all settings')
+    .option('json', { type: 'boolean', describe: 'one JSON object per line' })
+    .showHidden('help-settings', 'the help including all settings')
     .epilogue(SETTINGS_HELP)
 }
 

@@ -47,7 +47,7 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   const visitors = () =>
     edge.connectionCount - links.connectionCount - admin.api.connectionCount + listeners.connectionCount
   await until(() => visitors() <= 0, clock, left())
-  // What is left of the visitors breaks off, and each link ends after what it still has to say.
+  // What is left of the visitors is cut, and each link ends after what it still has to say.
   sessions.close('the server stopped')
   await until(() => links.connectionCount === 0 && admin.api.streamCount === 0, clock, LAST_WORDS_MS)
 }

@@ -1,4 +1,4 @@
-// What goes into the next batch: control first, then channels that sent little of late, then bulk in fair rounds.
+// What goes into the next batch: control first, then channels that sent little recently, then bulk in fair rounds.
 //
 // The rings are those of FQ-CoDel (RFC 8290 section 4.2) with time instead of one free quantum deciding which are new:
 // a channel stays ahead as long as it sends less than its allowance, which comes back with time.

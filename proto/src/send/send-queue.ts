@@ -15,7 +15,7 @@ import { SendWindow, type UnreadPool } from './send-window.ts'
 
 /** Less room in a batch than this is left empty: a frame costs more than it would bring. */
 export const LEAST_ROOM_BYTES = 2 * KIB
-/** A channel that sent less than this of late goes ahead of bulk. */
+/** A channel that sent less than this recently goes ahead of bulk. */
 const FRESH_BYTES = 32 * KIB
 /** The allowance comes back at this rate: 256 KiB/s stay ahead for ever (a terminal, events). */
 const FRESH_BYTES_PER_MS = 0.256 * KIB

@@ -121,7 +121,7 @@ export abstract class Exchange extends Visit {
     if (this.phase === 'done') return
     this.phase = 'done'
     this.record('visitor-gone')
-    this.channel?.reset('cancelled', 'the visitor went away')
+    this.channel?.reset('cancelled', 'the visitor disconnected')
     this.release()
   }
 

@@ -58,7 +58,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
 
   /** Answers in the edge's own name and ends the visit; nothing when an answer has begun. */
   abstract reply(code: ReplyCode, options: ReplyOptions): void
-  /** The visitor went away, or broke off what it sends: ends the visit at both ends. Again: nothing. */
+  /** The visitor disconnected, or cut what it sends: ends the visit at both ends. Again: nothing. */
   abstract gone(): void
   abstract onReset(error: PbtError): void
   /** Its channel is there. */
@@ -201,7 +201,7 @@ export abstract class Visit implements ChannelHandler, VisitEnd {
     }
   }
 
-  /** The fields of an answer that go on; undefined when its Content-Length makes no sense. */
+  /** The fields of an answer that go on; undefined when its Content-Length is invalid. */
   protected fieldsOf({ headers }: ResponseHead): AnswerFields | undefined {
     return answerFields(this.cookies?.keep(headers, this.tunnel) ?? headers)
   }

@@ -64,7 +64,7 @@ export class Lines {
     this.count++
   }
 
-  /** The lines as UTF-8, with line breaks between, and begins anew. */
+  /** The lines as UTF-8, with line breaks between; starts again. */
   take(): Uint8Array {
     const taken = Uint8Array.prototype.slice.call(this.buffer, 0, Math.max(0, this.used - 1))
     this.used = 0

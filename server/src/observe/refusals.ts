@@ -7,7 +7,7 @@ const MAX_GROUPS = 2_000
 const MAX_GROUPS_PER_SOURCE = 32
 /** Groups made in a second: a flood from forged addresses needs more than all refusals that are true. */
 const MAX_NEW_PER_SECOND = 50
-/** A group that was silent for as long begins anew, milliseconds. */
+/** A group that was silent for as long starts again, milliseconds. */
 const FORGET_MS = 3_600_000
 /** One that is refused again within this time, milliseconds, keeps its place and what it asked for: a flood costs a count. */
 const SETTLE_MS = 1_000

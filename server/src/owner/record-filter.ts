@@ -15,7 +15,7 @@ export interface RecordFilter {
   readonly peer?: string
   /** Part of method, host and path; capitals are as small letters. */
   readonly text?: string
-  /** Only those that were turned away or broke off. */
+  /** Only those that were refused or incomplete. */
   readonly hasReason?: boolean
 }
 

@@ -36,7 +36,7 @@ export interface AddressStore {
   load(): Promise<StoredAddress[]>
   /** The addresses, by their texts, now belong to this tunnel, whose client is there; all or none. */
   claim(tunnel: TunnelRecord, addresses: readonly string[]): Promise<void>
-  /** Their client has gone for good: no client is expected back after a restart. */
+  /** Their client has gone permanently: no client is expected back after a restart. */
   setUnexpected(addresses: readonly string[]): Promise<void>
 }
 

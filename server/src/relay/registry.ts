@@ -23,7 +23,7 @@ export interface LiveTunnel {
   readonly affinity: Affinity
   /** Its session has few channels left: they are for visitors whose addresses have little under way. */
   readonly isNearlyFull: boolean
-  /** Its session is nearly full, or its client had no room for a visitor of late: visitors that only wait may have to go. */
+  /** Its session is nearly full, or its client recently had no room for a visitor: visitors that only wait may have to go. */
   readonly isShort: boolean
   /** How long a UDP flow may be silent. */
   readonly idleTimeoutMs: number

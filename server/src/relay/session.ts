@@ -188,7 +188,7 @@ export class Session implements TunnelsOwner {
     this.mux.goAway(code, message, true, reconnectAfterMs)
   }
 
-  /** Ends the session for good and tells the client why. */
+  /** Ends the session permanently and tells the client why. */
   close(code: ErrorCode, message: string): void {
     if (this.state.kind === 'closed') return
     this.mux.goAway(code, message, false, 0)

@@ -26,7 +26,7 @@ export interface TunnelSession {
   readonly mux: Mux
   readonly isAttached: boolean
   readonly isClosed: boolean
-  /** Its client had no room for a visitor of late. */
+  /** Its client recently had no room for a visitor. */
   readonly isClientShort: boolean
   noteClientShort(): void
   /** The owner has visitors of the tunnel of this name turned away. */

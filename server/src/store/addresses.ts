@@ -46,7 +46,7 @@ export class AddressTable implements AddressStore, AddressRecords {
     ])
   }
 
-  /** Their client has gone for good: no client is expected back after a restart. */
+  /** Their client has gone permanently: no client is expected back after a restart. */
   async setUnexpected(addresses: readonly string[]): Promise<void> {
     const where = { address: { in: [...addresses] } }
     await this.prisma.$transaction([

@@ -23,7 +23,7 @@ export interface AnswerFields {
 }
 
 /**
- * The fields of an answer that go to the visitor, in their order; undefined when its Content-Length makes no sense
+ * The fields of an answer that go to the visitor, in their order; undefined when its Content-Length is invalid
  * (RFC 9112 section 6.3). Names and octets have been checked by the codec.
  */
 export function answerFields(raw: HeaderList): AnswerFields | undefined {

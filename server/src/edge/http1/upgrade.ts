@@ -284,7 +284,7 @@ class UpgradeExchange extends Visit {
     this.record(this.reason)
     this.leave()
     this.phase = 'over'
-    this.channel?.reset('connection-reset', 'the visitor went away')
+    this.channel?.reset('connection-reset', 'the visitor disconnected')
     this.socket.destroy()
   }
 }

@@ -135,7 +135,7 @@ export type RecordFilter = Message<"pbt.admin.v1.RecordFilter"> & {
   text: string;
 
   /**
-   * Only those that were turned away or broke off.
+   * Only those that were refused or incomplete.
    *
    * @generated from field: bool with_reason = 6;
    */

@@ -1152,7 +1152,7 @@ export const Reason = {
   UNSPECIFIED: 0,
 
   /**
-   * The visitor went away, or the answer was complete before the request was.
+   * The visitor went away, or the response was complete before the request was.
    *
    * @generated from enum value: REASON_CANCELLED = 1;
    */
