@@ -127,7 +127,7 @@ test('files that were replaced are served after a reload, without the old ones f
   assert.ok(!serves(keyring, 'myapp.pbt.test'))
   write('base', '*.elsewhere.test')
   keyring.reload()
-  assert.match(logged(), /does not hold for link.pbt.test/)
+  assert.match(logged(), /does not cover link.pbt.test/)
   assert.equal(await handshake(t, keyring, 'link.pbt.test', ''), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
 })
 

@@ -60,7 +60,7 @@ test('an address is kept for later in any form, once, and anybody may have it af
   assert.deepEqual(told, [
     'address.reserved: later is reserved',
     'address.reserved: tcp:20022 is reserved',
-    'address.released: app was given up, app has it no longer',
+    'address.released: app was released, app no longer has it',
     'address.reserved: app is reserved',
   ])
 })
@@ -145,7 +145,7 @@ test('a port is kept for both protocols in one go, or for neither, and number 0 
     [false, 'it is reserved, and no tunnel has it', 'games'],
   )
   const [outside] = await verbs.check('tcp:99')
-  assert.match(outside?.reason ?? '', /outside of port-range 20000-20100/)
+  assert.match(outside?.reason ?? '', /outside port-range 20000-20100/)
   assert.deepEqual(texts(await verbs.release('tcp+udp:20001')), ['tcp:20001', 'udp:20001'])
 })
 

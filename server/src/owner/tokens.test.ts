@@ -41,7 +41,7 @@ test('a rotation makes the only token that is valid, and only tokens with an end
   await assert.rejects(verbs.revoke(9), { code: 'unknown-token', cure: /token list/ })
   await verbs.revoke(1)
   assert.equal(book.find(token), 2)
-  assert.deepEqual(told, ['there is a new token, the one before has ended'], 'what had ended before is no news')
+  assert.deepEqual(told, ['there is a new token, the previous one has ended'], 'what had ended before is no news')
 })
 
 test('with grace the one before is good until its end, and clients are sent the new one once it is in force', async t => {
@@ -72,7 +72,7 @@ test('with grace the one before is good until its end, and clients are sent the 
   )
   const ms = (before?.endsAt?.getTime() ?? 0) - Date.now()
   assert.ok(ms > 50_000 && ms <= 60_000)
-  assert.match(told[0] ?? '', /the one before ends in 60 s/)
+  assert.match(told[0] ?? '', /the previous one ends in 60 s/)
   // A longer grace of a later rotation prolongs nothing; none ends all.
   await verbs.rotate('', 3_600_000)
   assert.deepEqual((await verbs.list()).find(({ id }) => id === 1)?.endsAt, before?.endsAt)
