@@ -67,32 +67,39 @@ export async function runTunnels(
       dial({ server: settings.server, token, ca: settings.ca, clock: systemClock }, hello, events),
     onEvent: told => {
       const event = 'cure' in told ? { ...told, cure: spelt(told.cure) } : told
-      observed.event(event)
-      output.event(event)
+      for (const each of [observed, output]) each.event(event)
     },
-    isAskedByOwner: isAttended({
-      env: context.env,
-      pid: process.pid,
-      parentPid: process.ppid,
-      hasTerminal: context.stdin.isTTY === true || context.stdout.isTTY || context.stderr.isTTY,
-    }),
+    isAskedByOwner: isAsked(context),
     onNewToken: newToken => {
       token = newToken
       return keepToken(settings, newToken, output)
     },
   })
-  const ignoreSignals = context.onStopSignal(() => agent?.stop())
   const stopAnswering = answerStatus(settings.home, observed, output)
   context.atExit(stopAnswering)
+  return await runToEnd(agent, context, () => {
+    stopAnswering()
+    output.close()
+  })
+}
+
+/** Resolves when the agent has finished, `end` was called and the last words are written. */
+async function runToEnd(agent: Agent, context: Context, end: () => void): Promise<ExitCode> {
+  const ignoreSignals = context.onStopSignal(() => agent.stop())
   agent.start()
   try {
     return await agent.finished
   } finally {
     ignoreSignals()
-    stopAnswering()
-    output.close()
+    end()
     await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   }
+}
+
+/** A person has run the command, not a service manager. */
+function isAsked({ env, stdin, stdout, stderr }: Context): boolean {
+  const hasTerminal = stdin.isTTY === true || stdout.isTTY || stderr.isTTY
+  return isAttended({ env, pid: process.pid, parentPid: process.ppid, hasTerminal })
 }
 
 /** Throws Failure `usage` when this machine has no name and none can be made. */

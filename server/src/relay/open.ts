@@ -81,18 +81,7 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   const allowlists = new Allowlists({ store, baseDomain, log })
   await allowlists.load()
   const ends = new TunnelEnds()
-  const heard = ends.listening(options.news)
-  const news: RelayNews = {
-    ...heard,
-    clientConnected: client => {
-      heard.clientConnected(client)
-      tokenOffer.connected(client.clientId)
-    },
-    tokenTaken: (client, notStored) => {
-      options.tokenUsed(client.tokenId)
-      heard.tokenTaken(client, notStored)
-    },
-  }
+  const news = newsFor(options, ends.listening(options.news), clientId => tokenOffer.connected(clientId))
   const sessions = new Sessions({
     clock,
     log,
@@ -130,17 +119,34 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     obstacle: (protocol: Protocol, number: number) => addresses.obstacleOf(protocol, number),
   }
   const live = new LiveTunnels({ sessions, addresses, ends, clock })
-  const waitingAt = (text: string) => {
-    const address = keptAddress(text, baseDomain)
-    if ('number' in address || keyring.covers(hostOf(address), hostOf(address))) return undefined
-    const { reason, cure } = withoutCertificate(address, '')
-    return { reason, cure }
-  }
+  const waitingAt = (text: string) => withoutCover(text, baseDomain, keyring)
   const end = () => {
     tokenOffer.end()
     links.close()
   }
   return { sessions, links, live, tokenOffer, waitingAt, ports, reload, end }
+}
+
+/** Clients that connect are sent a token that waits for them, and what they take is in use. */
+function newsFor({ tokenUsed }: RelayOptions, heard: RelayNews, connected: (clientId: string) => void): RelayNews {
+  return {
+    ...heard,
+    clientConnected: client => {
+      heard.clientConnected(client)
+      connected(client.clientId)
+    },
+    tokenTaken: (client, notStored) => {
+      tokenUsed(client.tokenId)
+      heard.tokenTaken(client, notStored)
+    },
+  }
+}
+
+function withoutCover(text: string, baseDomain: string, keyring: Keyring) {
+  const address = keptAddress(text, baseDomain)
+  if ('number' in address || keyring.covers(hostOf(address), hostOf(address))) return undefined
+  const { reason, cure } = withoutCertificate(address, '')
+  return { reason, cure }
 }
 
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {

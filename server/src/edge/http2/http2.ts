@@ -170,20 +170,11 @@ function serveStream(
   const target = headers[':path'] ?? ''
   const authority = headers[':authority'] ?? valuesOf(rawHeaders, 'host')[0] ?? ''
   const host = hostName(authority)
-  const refusal = refusalOf(method, target, authority, rawHeaders)
   exchange.isFor(host ?? '', target)
   if (!exchange.admit()) return exchange
-  const tooLarge = tooLargeOf(target, rawHeaders)
-  if (tooLarge !== undefined) {
-    exchange.reply('bad-request', tooLarge)
-    return exchange
-  }
-  if (refusal !== undefined || host === undefined) {
-    exchange.reply('bad-request', { detail: refusal ?? 'the authority is malformed' })
-    return exchange
-  }
-  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
-    exchange.reply('bad-request', { status: 417, detail: 'unknown expectation in the Expect header' })
+  const wrong = tooLargeOf(target, rawHeaders) ?? wrongIn(method, target, authority, headers.expect, rawHeaders)
+  if (wrong !== undefined || host === undefined) {
+    exchange.reply('bad-request', wrong ?? { detail: 'the authority is malformed' })
     return exchange
   }
   const head = {
@@ -205,6 +196,20 @@ function serveStream(
     ),
   )
   return exchange
+}
+
+function wrongIn(
+  method: string,
+  target: string,
+  authority: string,
+  expect: string | undefined,
+  raw: readonly string[],
+): ReplyOptions | undefined {
+  const refusal = refusalOf(method, target, authority, raw)
+  if (refusal !== undefined) return { detail: refusal }
+  if (hostName(authority) === undefined) return { detail: 'the authority is malformed' }
+  if (expect === undefined || expect.toLowerCase() === '100-continue') return undefined
+  return { status: 417, detail: 'unknown expectation in the Expect header' }
 }
 
 /** RFC 9113 section 8.3.1, and what HTTP/1 targets would read differently. */
