@@ -3,10 +3,12 @@ import { type ErrorCode, PbtError } from '@pbt/proto'
 
 /** What only the command line can meet, besides the codes of the link. `docs/errors.md` lists them for users. */
 export const OWN_CODES = ['usage', 'not-configured', 'unreachable', 'untrusted'] as const
+/** A code of the link, or one that only the command line has. */
 export type FailureCode = ErrorCode | (typeof OWN_CODES)[number]
 
 /** Exit codes of pbt; PRODUCT promises them to programs. */
 export const EXIT = { stopped: 0, failed: 1, usage: 2, tokenRefused: 3, notAvailable: 4, killed: 5 } as const
+/** The status with which the process ends. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** What to do about a code wherever it comes from, unless that place knows better. */

@@ -19,6 +19,7 @@ interface HttpOptions {
   json: boolean | undefined
 }
 
+/** A tunnel may have several addresses: `--domain` may be repeated. */
 export const http: Command<HttpOptions> = {
   usage: 'http <target>',
   summary: 'put a local HTTP service on a public https address',

@@ -25,6 +25,7 @@ interface InitOptions {
   json: boolean | undefined
 }
 
+/** Stores nothing before the server has accepted the token. */
 export const init: Command<InitOptions> = {
   usage: 'init [token]',
   summary: 'store the token and the server, after checking them',

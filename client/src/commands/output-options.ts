@@ -3,6 +3,7 @@ import type { Environment } from '../config/config.ts'
 import type { OutputOptions } from '../output/output.ts'
 import type { Context } from './command.ts'
 
+/** A view is drawn only in a terminal of known size; colours only in a view, and not with NO_COLOR. */
 export function outputOptions(isJson: boolean, { env, stdout, stderr }: Context): OutputOptions {
   // Without a size, as in a container without a terminal attached, there may be no one to see a view.
   const isDrawn = stdout.isTTY && knowsSequences(env) && stdout.columns !== undefined && stdout.rows !== undefined

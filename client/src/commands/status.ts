@@ -15,6 +15,7 @@ interface StatusOptions {
   json: boolean | undefined
 }
 
+/** Shows the processes once, or every second with `--watch`; needs no server and no token. */
 export const status: Command<StatusOptions> = {
   usage: 'status',
   summary: 'show the tunnels of this user on this machine: state, public address, target, visitors, traffic',

@@ -14,6 +14,7 @@ interface TcpOptions {
   json: boolean | undefined
 }
 
+/** The target is a port, HOST:PORT or a unix socket; visitors use a port of the server. */
 export const tcp: Command<TcpOptions> = {
   usage: 'tcp <target>',
   summary: 'put a local TCP service on a public port',

@@ -16,6 +16,7 @@ interface UdpOptions {
   json: boolean | undefined
 }
 
+/** The target is a port or HOST:PORT; visitors use a port of the server. */
 export const udp: Command<UdpOptions> = {
   usage: 'udp <target>',
   summary: 'put a local UDP service on a public port',

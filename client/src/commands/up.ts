@@ -23,6 +23,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 }
 const REPEATABLE = new Set(['domain', 'allow'])
 
+/** Each spec has the options of the command of its kind; all tunnels share one session with the server. */
 export const up: Command<UpOptions> = {
   usage: 'up <spec..>',
   summary: 'open several tunnels at once',

@@ -28,6 +28,7 @@ const VALUES: Readonly<Record<string, string>> = {
   'idle-timeout': 'a time, for example: --idle-timeout 5m',
 }
 
+/** Reduces a command to its needs and the names of its options. */
 export function commandWords<Options>(command: Command<Options>): CommandWords {
   return { needs: command.needs, options: optionNamesOf(command) }
 }

@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts'
 import { type Environment, readText } from './config.ts'
 import type { Target } from './target.ts'
 
+/** The options of the command line about the target's certificate, not checked yet. */
 export interface TargetTlsOptions {
   /** Check it on this machine too. */
   readonly verifyTarget: boolean

@@ -9,6 +9,7 @@ export type Endpoint =
   | { readonly kind: 'tcp'; readonly hosts: readonly string[]; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
+/** A target after its text and options were checked; it never changes. */
 export interface Target {
   /** For people, and for the server to remember names by: `127.0.0.1:3000`. */
   readonly label: string

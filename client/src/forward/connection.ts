@@ -15,6 +15,7 @@ export interface ConnectionUser {
 const HANDLE = '_handle'
 const ONE = Buffer.alloc(1)
 
+/** Owns its socket. While nobody uses it, bytes or an end from the target destroy it. */
 export class Connection {
   readonly socket: Socket
   /** The exchange that uses it; undefined while it is idle. */

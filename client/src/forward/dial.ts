@@ -11,6 +11,7 @@ export const DIAL_MS = 10_000
 /** What Node keeps for a connection whose target does not read: this and one write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
 
+/** What a dial needs to know; one for all dials to a target. */
 export interface Dialer {
   readonly target: Target
   readonly alpn: string
@@ -21,6 +22,7 @@ export interface Dialer {
   readonly onTarget?: ((message: string) => void) | undefined
 }
 
+/** Exactly one of them is called, unless the dial is given up before. */
 export interface DialEvents {
   onConnected(socket: Socket): void
   /** Code `target-unreachable`, or `limit` when there is no descriptor for it. */

@@ -26,6 +26,7 @@ const CLOSED = 'the target closed the connection unexpectedly'
  */
 type Phase = 'dialling' | 'asking' | 'answering' | 'tunnelling' | 'over'
 
+/** Ends with the channel closed or reset, and its connection returned to the pool or destroyed. */
 export class Http1Exchange implements ChannelHandler, ConnectionUser, AnswerEvents, Waiter {
   private readonly channel: Channel
   private readonly head: RequestHead

@@ -16,6 +16,7 @@ const SHORT_MS = 1_000
 /** What a target did so long ago and not since is forgotten: it may have been a restart. */
 const FORGET_MS = 60_000
 
+/** All times are milliseconds; `now` is a monotonic time that the caller passes in. */
 export class Habits {
   /** The longest that a connection has idled and was open still. */
   private keptMs = 0

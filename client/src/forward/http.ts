@@ -9,6 +9,7 @@ import { Pool } from './pool.ts'
 import type { OnRequest } from './record.ts'
 import { type HostHeader, hostHeaderFor, rewritten } from './rewriting.ts'
 
+/** The target of one tunnel, how requests reach it, and what to call about them. */
 export interface HttpForwarderOptions {
   readonly target: Target
   /** What the target sees as Host: `preserve`, `rewrite` or a value. */

@@ -11,6 +11,7 @@ export function placesFor(descriptors: number): number {
   return Math.max(1, descriptors - KEPT_DESCRIPTORS)
 }
 
+/** Each place that is taken has to be given back once; idle connections are closed when none is left. */
 export class Places {
   private readonly most: number
   private readonly lenders = new Set<() => boolean>()

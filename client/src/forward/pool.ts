@@ -24,11 +24,13 @@ interface Idle {
   readonly announcedMs: number | undefined
 }
 
+/** Waits for a dialled connection: exactly one of them is called, unless it gives up before. */
 export interface Waiter {
   onConnection(connection: Connection): void
   onUnreachable(error: PbtError): void
 }
 
+/** Owns connections while they are idle; a taken one belongs to its exchange, which releases or destroys it. */
 export class Pool {
   private readonly dialer: Dialer
   private readonly clock: Clock

@@ -2,6 +2,7 @@
 // through others.
 import { bareAddress, parseAddress } from '@pbt/proto'
 
+/** v1 is text and for TCP only; v2 is binary, for TCP and UDP. */
 export type ProxyVersion = 'v1' | 'v2'
 
 /** Section 2.2 of the specification (haproxy.org/download/2.9/doc/proxy-protocol.txt). */

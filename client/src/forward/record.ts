@@ -26,6 +26,7 @@ export interface RequestRecord {
   readonly fault: string
 }
 
+/** Called once for each, at its end. Must not throw. */
 export type OnRequest = (record: RequestRecord) => void
 
 /** What the server answers visitors by itself, as far as it depends on what this end told it (`server/src/edge/visit.ts`). */
@@ -44,6 +45,7 @@ function statusSeen(status: number, fault: string): number {
   return STATUS_OF_CODE[fault.split(':', 1)[0] ?? ''] ?? BAD_GATEWAY
 }
 
+/** Counts one request, connection or flow from its beginning, and tells it once. */
 export class Recorder {
   private readonly onRequest: OnRequest
   private readonly method: string

@@ -2,6 +2,7 @@
 import type { HeaderList, RequestHead } from '@pbt/proto'
 import { authenticatesConnection } from './connection-credentials.ts'
 
+/** The text has request line, header fields and the empty line; the body follows apart. */
 export interface RequestText {
   readonly text: string
   /** The body's length is not known, so it is sent in chunks. */

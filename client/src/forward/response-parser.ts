@@ -12,6 +12,7 @@ const MAX_FIELDS = 200
 /** The target sent what is no HTTP/1 answer; the message says what. */
 export class BrokenAnswer extends Error {}
 
+/** Status line and header fields of one answer, decoded. */
 export interface AnswerHead {
   readonly status: number
   readonly reason: string
@@ -45,6 +46,7 @@ const BEGINNING = Buffer.from('HTTP/')
 
 type State = 'head' | 'body' | 'complete'
 
+/** For the answers on one connection, one at a time: `expect` before each request. */
 export class ResponseParser implements BodySink {
   private events: AnswerEvents | undefined
   private isHeadRequest = false

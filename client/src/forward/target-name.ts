@@ -23,6 +23,7 @@ type Call = (error: PbtError | undefined) => void
 
 const resolveByDns: Resolve = (host, call) => lookup(host, { all: true }, (error, found) => call(error, found ?? []))
 
+/** Known addresses are given at once; when they are old, the name service is asked beside that. */
 export class TargetName {
   private readonly host: string
   private readonly clock: Clock

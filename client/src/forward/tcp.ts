@@ -9,6 +9,7 @@ import type { Places } from './places.ts'
 import { type ProxyVersion, proxyHeader } from './proxy-protocol.ts'
 import { type OnRequest, Recorder } from './record.ts'
 
+/** The target of one tunnel, what it learns of visitors, and what to call about connections. */
 export interface TcpForwarderOptions {
   readonly target: Target
   /** Tell the target the visitor's address in this form. */

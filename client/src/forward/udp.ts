@@ -40,6 +40,7 @@ const MAX_DATAGRAM_BYTES = 65_507
 /** A flow whose target is not there looks for it at all its addresses once in this time: each look costs a socket. */
 const ROUND_MS = 1_000
 
+/** The target of one tunnel, what it learns of visitors, and what to call about flows. */
 export interface UdpForwarderOptions {
   readonly target: Target
   /** Tell the target each visitor's address, in front of its first datagram (PROXY protocol, version 2). */

@@ -6,6 +6,7 @@ import { render, type Span, type Style, wrap } from './spans.ts'
 import { type TableView, tableLines } from './table.ts'
 import { cellsOf, formatBytes, formatDuration, safe } from './text.ts'
 
+/** How one tunnel stands, with its counts since the process started. */
 export interface TunnelView extends TunnelStanding {
   /** Requests, connections or flows that are over. */
   readonly requests: number
@@ -13,6 +14,7 @@ export interface TunnelView extends TunnelStanding {
   readonly open: number
 }
 
+/** Everything that one drawing needs; bytes are payload, rates are per second. */
 export interface View extends TableView {
   readonly server: string
   readonly state: LinkState
@@ -32,6 +34,7 @@ export interface View extends TableView {
   readonly bytesOutPerSecond: number
 }
 
+/** The colour in which each state of the link is shown. */
 export const STATE_STYLE: Record<LinkState, Style> = {
   connecting: 'yellow',
   online: 'green',

@@ -14,6 +14,7 @@ export type VisitEvent = 'request' | 'connection' | 'flow'
 
 const EVENT = { http: 'request', tcp: 'connection', udp: 'flow' } as const satisfies Record<ChannelKind, VisitEvent>
 
+/** Events are written at once and in order; what visitors do may be written a moment later. */
 export class JsonLines {
   private readonly clock: Clock
   private readonly wallTime: () => number

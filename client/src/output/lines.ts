@@ -10,6 +10,7 @@ const REQUESTS_EVERY_MS = 1_000
 /** More in one go are only counted. */
 const REQUESTS_AT_ONCE = 20
 
+/** Events are written at once; requests are gathered for a moment, and in a flood only counted. */
 export class Lines {
   private readonly clock: Clock
   private readonly write: (text: string) => void

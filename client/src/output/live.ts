@@ -29,6 +29,7 @@ export interface Screen {
   off(event: 'resize', listener: () => void): unknown
 }
 
+/** The clocks and the screen, besides what is known of the process. */
 export interface LiveOptions extends Running {
   readonly clock: Clock
   /** Milliseconds since the epoch. */
@@ -45,6 +46,7 @@ interface Sample {
   readonly requests: ReadonlyMap<number, number>
 }
 
+/** Owns the screen from `open` to `close`. */
 export class Live {
   private readonly options: LiveOptions
   private readonly ring = new RequestRing()

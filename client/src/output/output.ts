@@ -21,6 +21,7 @@ export interface Output {
   close(): void
 }
 
+/** The two streams, and what may be written to them. */
 export interface OutputOptions {
   readonly stdout: Outlet
   readonly stderr: Outlet

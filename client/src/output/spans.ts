@@ -1,6 +1,7 @@
 // Lines of styled text, cut or wrapped to the columns of a terminal.
 import { cellsOf, clip } from './text.ts'
 
+/** What a terminal shows with one SGR code. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 /** Safe text in one style. */
 export type Span = readonly [text: string, style?: Style]

@@ -7,12 +7,14 @@ import { stopText, visitorsText } from './sentence.ts'
 import { render, type Span, wrap } from './spans.ts'
 import { formatBytes, formatDuration, safe } from './text.ts'
 
+/** Call `close` once at the end: it gives the terminal back as it was. */
 export interface StatusOutput {
   /** Shows how all stand at the moment; in a terminal that watches, instead of what was shown before. */
   show(all: readonly Status[]): void
   close(): void
 }
 
+/** Where it is shown, and in which of the three forms. */
 export interface StatusOptions {
   readonly stdout: Outlet
   /** The terminal shows a view. */
@@ -31,6 +33,7 @@ const MOST_COLUMNS = 100_000
 /** Of a line that goes on. */
 const INDENT_CELLS = 4
 
+/** JSON lines, a view that is drawn anew each time, or plain blocks, as the options say. */
 export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }: StatusOptions): StatusOutput {
   if (isJson) {
     return {

@@ -32,6 +32,7 @@ export interface TableTunnel {
   readonly name: string
 }
 
+/** The rows, before they are cut to the height of the terminal. */
 export interface TableView {
   /** All of the process, in the order in which they were asked for. */
   readonly tunnels: readonly TableTunnel[]

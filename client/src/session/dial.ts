@@ -41,11 +41,13 @@ const WINDOW_BYTES = 32 * MIB
 /** One batch fits into one HTTP/2 frame. */
 const FRAME_BYTES = 256 * KIB
 
+/** The gRPC method, as the `:path` of the call. */
 export const LINK_PATH = '/pbt.tunnel.v1.TunnelService/Link'
 
 /** GRPC_TRACE would print the token, and only output writes to the terminal. */
 setLogVerbosity(logVerbosity.NONE)
 
+/** Which server to call, with which token, and what its certificate is checked against. */
 export interface DialOptions {
   readonly server: ServerAddress
   readonly token: string
@@ -63,6 +65,7 @@ export interface LineEvents {
   onOver(failure: Failure): void
 }
 
+/** The client's first message as a plain object; fields that are left out have their defaults. */
 export type HelloInit = MessageInitShape<typeof HelloSchema>
 
 /** A call to the server. */

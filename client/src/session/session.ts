@@ -61,6 +61,7 @@ export interface TargetSeen {
   readonly message: string
 }
 
+/** Why the server refused or closed a tunnel; `cure` is '' when there is nothing to do. */
 export interface TunnelEnd {
   readonly code: ErrorCode
   readonly message: string
@@ -89,6 +90,7 @@ export interface SessionEvents {
   onBroken(session: Session, error: PbtError): void
 }
 
+/** Lives from the first welcome to its end; survives lost links that are resumed within `graceMs`. */
 export class Session {
   /** How long a broken link may be resumed. */
   readonly graceMs: number

@@ -5,6 +5,7 @@ import type { TunnelPlan } from '../session/session.ts'
 import type { ClientEvent } from './events.ts'
 import type { Identity } from './identity.ts'
 
+/** Everything from outside, clock and chance too, so that a test can replace it. */
 export interface AgentOptions {
   readonly clock: Clock
   /** From 0 to 1, as Math.random. */

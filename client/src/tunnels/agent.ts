@@ -29,6 +29,7 @@ type State =
   | { name: 'leaving'; session: Session; line: Line; timer: Timer; exitCode: ExitCode }
   | { name: 'over' }
 
+/** Owns the session, its link and the timers between tries. */
 export class Agent {
   /** Settles, never with an error, when there is nothing left to keep alive. */
   readonly finished: Promise<ExitCode>

@@ -11,6 +11,7 @@ export const STABLE_MS = 30_000
 /** Each wait is longer or shorter by up to this part, so that clients of a restarted server spread. */
 const JITTER = 0.2
 
+/** Sets no timer: only says how long to wait. */
 export class Backoff {
   private readonly random: () => number
   private tries = 0

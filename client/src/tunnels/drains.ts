@@ -6,6 +6,7 @@ import type { Session } from '../session/session.ts'
 /** How long such a link is kept; the server closes it itself when it has no more visitors. */
 const DRAIN_MS = 3_605_000
 
+/** Owns the sessions that are added; ends each one once, when it is done or after a fixed time. */
 export class Drains {
   private readonly clock: Clock
   private readonly end: (session: Session) => void

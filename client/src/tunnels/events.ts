@@ -67,6 +67,7 @@ export interface TunnelTraffic {
   readonly bytesOut: number
 }
 
+/** `connecting` at first; `offline`: the session is lost, not only its link. */
 export type LinkState = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'stopping'
 
 /** A request, connection or flow that is open. */

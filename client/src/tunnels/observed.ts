@@ -5,6 +5,7 @@ import { Standing } from './standing.ts'
 
 const NOTHING: TunnelTraffic = { open: 0, bytesIn: 0, bytesOut: 0 }
 
+/** Has to be told of every event and request from the beginning. */
 export class Observed {
   private readonly running: Running
   private readonly standing: Standing

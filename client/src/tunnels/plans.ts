@@ -19,18 +19,21 @@ export interface PlanEvents {
 /** A plan, made once its number is known, where its sockets are counted and who is told of what happens. */
 export type MakePlan = (number: number, places: Places, events: PlanEvents) => TunnelPlan
 
+/** Options of all kinds of tunnels, as the command line has them. */
 export interface CommonOptions {
   readonly target: string
   readonly name: string | undefined
   readonly allow: readonly string[] | undefined
 }
 
+/** Options of an HTTP tunnel, as the command line has them. */
 export interface HttpPlanOptions extends CommonOptions, TargetTlsOptions {
   readonly domain: readonly string[] | undefined
   readonly hostHeader: string
   readonly targetProtocol: 'http1' | 'h2c'
 }
 
+/** Options of TCP and UDP tunnels, as the command line has them. */
 export interface PortPlanOptions extends CommonOptions {
   readonly reservePort: string | undefined
 }
@@ -65,6 +68,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
   })
 }
 
+/** Throws Failure `usage` for an option that cannot be used. */
 export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: string | undefined }): MakePlan {
   const target = parsePortTarget(options.target, 'tcp')
   const { proxyProtocol } = options
@@ -81,12 +85,14 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
   })
 }
 
+/** Options of a UDP tunnel, as the command line has them. */
 export interface UdpPlanOptions extends PortPlanOptions {
   readonly idleTimeout: string | undefined
   readonly replyFactor: string | undefined
   readonly proxyProtocol: string | undefined
 }
 
+/** Throws Failure `usage` for an option that cannot be used; of the PROXY protocol only v2 can. */
 export function udpPlan(options: UdpPlanOptions): MakePlan {
   const target = parsePortTarget(options.target, 'udp')
   const { proxyProtocol } = options

@@ -14,6 +14,7 @@ interface Refusal {
   readonly message: string
 }
 
+/** Owns the timers of the next tries. */
 export class Refusals {
   private readonly clock: Clock
   private readonly random: () => number

@@ -32,6 +32,7 @@ export interface Seen {
   readonly record: RequestRecord
 }
 
+/** Of bounded size: the oldest record goes when a new one comes. */
 export class RequestRing {
   /** Requests ever seen. */
   count = 0

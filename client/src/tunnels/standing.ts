@@ -4,6 +4,7 @@ import type { ClientEvent, LinkState, Stopping, TunnelAsked, TunnelStanding, Wai
 
 const NO_FAULT = { fault: '', cure: '' } as const
 
+/** Has to be told of every event, in order, from the beginning. */
 export class Standing {
   private readonly clock: Clock
   state: LinkState = 'connecting'

@@ -13,6 +13,7 @@ export interface Health {
   readonly message: string
 }
 
+/** The clock, and how the server is told. */
 export interface TargetHealthsOptions {
   readonly clock: Clock
   /** Tells the server; nothing where there is none. */
@@ -29,6 +30,7 @@ interface Known {
   timer: Timer | undefined
 }
 
+/** For all tunnels of the process; survives sessions. */
 export class TargetHealths {
   private readonly options: TargetHealthsOptions
   /** By the number of the tunnel. */

@@ -2,6 +2,7 @@
 import type { Session } from '../session/session.ts'
 import type { OpenChannel, TunnelTraffic } from './events.ts'
 
+/** Payload bytes by tunnel; each session is counted once, also after its end. */
 export class TrafficSums {
   /** Of the sessions that are over, by the number of the tunnel. */
   private readonly past = new Map<number, { bytesIn: number; bytesOut: number }>()

@@ -7,6 +7,7 @@ import { MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS } from './backoff.ts'
 import type { ClientEvent } from './events.ts'
 import { Refusals } from './refusals.ts'
 
+/** The tunnels to begin with, and how long they are wanted. */
 export interface TunnelSetOptions {
   readonly clock: Clock
   /** From 0 to 1, as Math.random. */
@@ -19,6 +20,7 @@ export interface TunnelSetOptions {
   readonly onEvent: (event: ClientEvent) => void
 }
 
+/** Survives sessions: opens the same tunnels again in a new one. */
 export class TunnelSet {
   private readonly byNumber: Map<number, TunnelPlan>
   /** Names that the server gave, by the numbers of the tunnels. */

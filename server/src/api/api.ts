@@ -26,6 +26,7 @@ const MAX_HEADER_BYTES = 16_384
 
 type Handler = ConnectRouter['handlers'][number]
 
+/** The routes, what judges calls before them, and when to stop. */
 export interface ApiOptions {
   readonly door: Door
   readonly routes: (router: ConnectRouter) => void
@@ -35,6 +36,7 @@ export interface ApiOptions {
   readonly log: Log
 }
 
+/** Owns the connections that `accept` takes over. */
 export class Api {
   private readonly options: ApiOptions
   private readonly handlers: ReadonlyMap<string, Handler>

@@ -1,6 +1,7 @@
 // Who calls: what a request has shown before anything of it was read.
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect'
 
+/** Facts that were checked, not what the request says of itself, except `userAgent`. */
 export interface Caller {
   /** By the token, by a session of the panel, through the socket in the data directory, or nobody known: only what is open to all. */
   readonly kind: 'token' | 'session' | 'local' | 'anybody'

@@ -14,6 +14,7 @@ const CALL_TYPE = /^application\/(?:json|proto|connect\+(?:json|proto)|grpc(?:-w
 /** Methods that answer everybody. */
 const OPEN: ReadonlySet<string> = new Set(['/pbt.admin.v1.PanelService/Login', '/pbt.admin.v1.PanelService/GetSession'])
 
+/** Host names and ports, and the functions that judge addresses, tokens and cookies. */
 export interface DoorOptions {
   readonly baseDomain: string
   /** The ports at which visitors find the admin host. */
@@ -37,6 +38,7 @@ export interface TurnedAway {
   readonly text: string
 }
 
+/** Reads heads only; never answers a request itself. */
 export class Door {
   private readonly options: DoorOptions
 

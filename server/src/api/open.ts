@@ -13,6 +13,7 @@ import { Api } from './api.ts'
 import { Door } from './door.ts'
 import { routes } from './routes.ts'
 
+/** What the API is built on; it owns none of it. */
 export interface OpenApiOptions {
   readonly config: Config
   readonly owner: Owner

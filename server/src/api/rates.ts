@@ -4,11 +4,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '@pbt/proto'
 import type { TunnelRateSchema } from '@pbt/proto/admin/v1'
 
+/** The figures of one tunnel at one look. */
 export type TunnelRate = MessageInitShape<typeof TunnelRateSchema> & { readonly name: string }
 
 /** Between two looks, milliseconds. */
 export const RATES_MS = 2_500
 
+/** Reads at most once every RATES_MS, however many watch, and only when one of them asks. */
 export class Rates {
   private readonly readAll: () => TunnelRate[]
   private readonly clock: Clock

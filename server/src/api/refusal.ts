@@ -6,6 +6,7 @@ import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 
 /** Over HTTP/1.1 or HTTP/2. */
 export type Request = IncomingMessage | Http2ServerRequest
+/** The answer to a `Request`, of the same protocol. */
 export type Response = ServerResponse | Http2ServerResponse
 
 /** Connect's name of a code, its status in HTTP, and its number in gRPC. */

@@ -25,6 +25,7 @@ const NOTICES = 1_000
 /** The verbs that it looks with. */
 export type Sights = Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'tunnels' | 'log' | 'server' | 'urlOf'>
 
+/** What is shown, and the number of the newest event. */
 export interface ViewOptions {
   readonly owner: Sights
   /** The newest event's number. */
@@ -39,6 +40,7 @@ interface Lists {
   readonly read: Promise<{ readonly tunnels: readonly TunnelView[]; readonly addresses: readonly KeptAddress[] }>
 }
 
+/** One for all watchers: those that ask at the same time get the same reading. */
 export class View {
   private readonly options: ViewOptions
   private shared: { readonly at: number; readonly parts: ReturnType<View['readAll']> } | undefined

@@ -108,6 +108,7 @@ const allow: Command = {
   },
 }
 
+/** Every subcommand of `pbt-server address`; `allow` is there under a short name too. */
 export const ADDRESS_COMMANDS: readonly Command[] = [
   list,
   reserve,

@@ -20,6 +20,7 @@ export interface OddVariable {
   readonly why: string
 }
 
+/** The checked configuration, and the values from the command line. */
 export interface CommandOptions {
   readonly config: Config
   /** The same, and where each value is from. */

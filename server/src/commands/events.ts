@@ -152,6 +152,7 @@ export type ServerList =
   | { readonly list: 'check'; readonly items: readonly CheckItem[]; readonly verdict: string }
   | { readonly list: 'record'; readonly items: readonly RecordItem[] }
 
+/** The server takes visitors and clients from now on. */
 export interface Ready {
   readonly event: 'ready'
   readonly baseDomain: string

@@ -5,6 +5,7 @@ import { withApi } from './api.ts'
 import type { Command } from './command.ts'
 import type { CheckItem } from './events.ts'
 
+/** Fails with `not-reachable` when the visitor does not get there, after all steps were shown. */
 export const explain: Command = {
   name: 'explain',
   summary: 'show step by step whether a visitor reaches an address and, if not, why',

@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { commandLine } from './command-line.ts'
 
+/** Needs no running server; the token is shown here and never again. */
 export const init: Command = {
   name: 'init',
   summary: 'make the data directory and print the first token, once',

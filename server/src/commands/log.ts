@@ -23,6 +23,7 @@ const LONGEST_WINDOW_MS = 86_400_000
 /** What has just ended is written within this time, milliseconds. */
 const WRITTEN_MS = 600
 
+/** Reads from the running server; with `--follow` until it is stopped. */
 export const log: Command = {
   name: 'log',
   summary: 'show the access log, newest last',

@@ -2,6 +2,7 @@
 import { withApi } from './api.ts'
 import { type Command, timeIn } from './command.ts'
 
+/** Needs a running server, which makes the link. */
 export const login: Command = {
   name: 'login',
   summary: 'print a link to the panel, valid once and for a minute',

@@ -5,8 +5,10 @@ import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem,
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
 
+/** Writes one event or one list. */
 export type Output = (told: ServerEvent | ServerList) => void
 
+/** `stdout` has the results; errors in words, for people, go to `stderr`. */
 export interface OutputStreams {
   readonly stdout: Outlet
   readonly stderr: Outlet

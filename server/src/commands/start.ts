@@ -8,6 +8,7 @@ import type { Command, Context } from './command.ts'
 /** How long the readers of log and output have for what is left of them when the server has ended. */
 const LAST_WORDS_MS = 1_000
 
+/** Ends after a signal to stop, once the server has closed in order. */
 export const start: Command = {
   name: 'start',
   summary: 'run the server in the foreground',

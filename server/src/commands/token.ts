@@ -46,6 +46,7 @@ const revoke: Command = {
   },
 }
 
+/** Every subcommand of `pbt-server token`. */
 export const TOKEN_COMMANDS: readonly Command[] = [list, rotate, revoke]
 
 function itemOf({ id, label, state, createTime, lastUsedTime, endTime, clients }: Token): TokenItem {

@@ -71,6 +71,7 @@ const resume: Command = {
   },
 }
 
+/** Every subcommand of `pbt-server tunnel`. */
 export const TUNNEL_COMMANDS: readonly Command[] = [list, kill, start, pause, resume]
 
 const STATES = new Map<State, TunnelItem['state']>([

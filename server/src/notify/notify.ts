@@ -9,11 +9,13 @@ import type { Events } from '../owner/events.ts'
 import { keyOf } from './signature.ts'
 import { Webhook } from './webhook.ts'
 
+/** The part of the configuration that says where events go, which ones, and how they are signed. */
 export type NotifySettings = Pick<
   Config,
   'baseDomain' | 'notifyUrl' | 'notifyKinds' | 'notifySecret' | 'notifySecretFile'
 >
 
+/** The settings, and the events that are sent. */
 export interface NotifyOptions {
   readonly config: NotifySettings
   readonly events: Events
@@ -21,6 +23,7 @@ export interface NotifyOptions {
   readonly log: Log
 }
 
+/** All receivers together. */
 export interface Notifier {
   /** Events that receivers wanted and did not get. */
   readonly lost: number

@@ -9,6 +9,7 @@ export const DEADLINE_MS = 10_000
 /** Answers that may be others later: too early, too many, and whatever is the server's fault. */
 const MAY_PASS = new Set([408, 425, 429])
 
+/** What became of one POST: taken, or refused with a reason for people. */
 export type Outcome =
   | { readonly kind: 'taken' }
   /** `mayPass`: another try can help. */

@@ -20,6 +20,7 @@ const IDLE_MS = 60_000
 /** What a stopping server waits for its last events to be taken, milliseconds. */
 const END_MS = 2_000
 
+/** Where to send, which kinds of events, and the key they are signed with, if any. */
 export interface WebhookOptions {
   readonly url: URL
   readonly wants: (kind: string) => boolean
@@ -33,6 +34,7 @@ export interface WebhookOptions {
   readonly log: Log
 }
 
+/** Tries again as long as that can help; events that it gives up are logged and counted. */
 export class Webhook {
   /** Events that it wanted and did not get. */
   lost = 0

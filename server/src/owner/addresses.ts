@@ -93,6 +93,7 @@ export interface AddressCheck {
   readonly held: KeptAddress | undefined
 }
 
+/** What is kept of addresses, and what has to be told of a change. */
 export interface AddressVerbsOptions {
   readonly records: AddressRecords
   readonly baseDomain: string

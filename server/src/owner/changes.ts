@@ -6,6 +6,7 @@ const LOOK_MS = 300
 /** A timer takes no more (setTimeout's limit), and wall clocks are set: it is asked again then. */
 const MAX_TIMER_MS = 3_600_000
 
+/** How to see a change, and how to read everything again. */
 export interface ChangesOptions {
   /** Another number after each change by another process; one's own are not told. */
   readonly version: () => Promise<number>
@@ -18,6 +19,7 @@ export interface ChangesOptions {
   readonly clock: Clock
 }
 
+/** A change by any process on the same database is in force here within a second. */
 export class Changes {
   private readonly options: ChangesOptions
   private known: number

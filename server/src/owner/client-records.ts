@@ -17,10 +17,12 @@ export interface SeenClient {
   readonly lastSeenAt: Date
 }
 
+/** A client, and when it was seen first. */
 export interface KeptClient extends SeenClient {
   readonly firstSeenAt: Date
 }
 
+/** What the store provides; all reject with what the database says. */
 export interface ClientRecords {
   /** Keeps them as they were seen last, and of all the `MAX_CLIENTS` seen last. */
   seen(clients: readonly SeenClient[]): Promise<void>

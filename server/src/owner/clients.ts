@@ -41,6 +41,7 @@ export interface LiveClients {
   disconnect(id: string, message: string): boolean
 }
 
+/** What is kept of clients, and those that are connected. */
 export interface ClientVerbsOptions {
   readonly records: ClientRecords
   /** Undefined: no server runs here. */

@@ -11,6 +11,7 @@ export interface EventSource {
   readonly clock: Clock
 }
 
+/** Events in their order, each once. */
 export interface Taken {
   readonly events: readonly KeptEvent[]
   /** Some after the number that the reader knew are no longer kept: it goes on after `at`. */
@@ -20,6 +21,7 @@ export interface Taken {
 const NOTHING: Taken = { events: [], isMissing: false }
 const MISSING: Taken = { events: [], isMissing: true }
 
+/** Holds a number and no events, however slowly it is read. */
 export class EventReader {
   /** The last number it knows. */
   at: number

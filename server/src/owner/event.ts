@@ -40,6 +40,7 @@ export const EVENT_KINDS = {
   'server.events-lost': 'events could not be stored, with a count',
 } as const satisfies Record<string, string>
 
+/** `subject.what-happened`, as programs and settings name it. */
 export type EventKind = keyof typeof EVENT_KINDS
 
 /** Something that happened, as it is told. */

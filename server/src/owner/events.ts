@@ -7,6 +7,7 @@ import { WriteBehind } from './write-behind.ts'
 
 /** How many events are kept, and for how long. */
 export const MAX_EVENTS = 100_000
+/** Older events are forgotten, also when there is room. */
 export const EVENT_DAYS = 30
 
 /** The newest ones, for readers that are up to date. */
@@ -28,6 +29,7 @@ export interface EventLog {
 const LOGGED_ELSEWHERE =
   /^(client\.(lost|gone)|tunnel\.(online|refused)|visitor\.|token\.refused|panel\.refused|server\.)/
 
+/** Where events are kept, the clocks, and where faults are logged. */
 export interface EventsOptions {
   readonly records: EventRecords
   readonly clock: Clock
@@ -36,6 +38,7 @@ export interface EventsOptions {
   readonly now?: () => Date
 }
 
+/** Numbers grow by one without gaps, over all processes that write. */
 export class Events {
   readonly clock: Clock
   private readonly options: EventsOptions

@@ -20,6 +20,7 @@ export interface ExplainedTunnel {
   readonly health: { readonly answers: boolean; readonly message: string; readonly at: Date } | undefined
 }
 
+/** What the steps look at. */
 export interface ExplainOptions {
   readonly baseDomain: string
   /** Every address that is kept. */
@@ -41,6 +42,7 @@ export interface Explained {
   readonly isReachable: boolean
 }
 
+/** Only looks; nothing is changed, and no visitor is sent. */
 export class ExplainVerb {
   private readonly options: ExplainOptions
 

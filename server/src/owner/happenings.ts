@@ -6,17 +6,20 @@ const SERVER = 'pbt-server'
 
 // Clients.
 
+/** The event has the number of the client's token, never the token. */
 export function clientConnected(client: ClientFacts): Happening {
   const { address, agent, tokenId } = client
   const message = `${client.label} is connected from ${address}`
   return ofClient('client.connected', client, message, { address, agent, token: String(tokenId) })
 }
 
+/** The link is gone and may be resumed. `open`: connections that wait for it. */
 export function clientLost(client: ClientFacts, why: string, open: number): Happening {
   const held = open === 0 ? '' : `; ${connections(open)} wait for it`
   return ofClient('client.lost', client, `${client.label} is away: ${why}${held}`, { reason: why, open: String(open) })
 }
 
+/** The session goes on over a new link; counts are connections. */
 export function clientResumed(client: ClientFacts, { awayMs, wentOn, lost }: Resumption): Happening {
   const what =
     lost > 0
@@ -29,6 +32,7 @@ export function clientResumed(client: ClientFacts, { awayMs, wentOn, lost }: Res
   return ofClient('client.resumed', client, message, { ...fields, address: client.address })
 }
 
+/** The session has ended. `open`: connections that were cut. */
 export function clientGone(client: ClientFacts, { code, reason }: Ending, open: number): Happening {
   const cut = open === 0 ? '' : `; ${connections(open)} were cut`
   return ofClient('client.gone', client, `${client.label} is gone: ${reason}${cut}`, {
@@ -38,35 +42,42 @@ export function clientGone(client: ClientFacts, { code, reason }: Ending, open: 
   })
 }
 
+/** The owner has cut the client off. */
 export function clientDisconnected(client: { readonly clientId: string; readonly label: string }): Happening {
   return ofClient('client.disconnected', client, `${client.label} was disconnected by the owner`)
 }
 
+/** The owner has removed what was kept of the client. */
 export function clientForgotten(client: { readonly clientId: string; readonly label: string }): Happening {
   return ofClient('client.forgotten', client, `${client.label} was forgotten by the owner`)
 }
 
 // Tunnels. Those that an owner's verb tells need no client.
 
+/** Visitors reach the client. `urls`: all its public addresses, possibly none. */
 export function tunnelOnline(client: ClientFacts, tunnel: TunnelFacts, urls: readonly string[]): Happening {
   const at = urls.length === 0 ? '' : ` at ${urls.join(' ')}`
   return ofTunnel('tunnel.online', client, tunnel, `${tunnel.name} is online${at}`, { urls: urls.join(' ') })
 }
 
+/** Visitors do not reach the client any more; the reason is for people, the code for programs. */
 export function tunnelOffline(client: ClientFacts, tunnel: TunnelFacts, { code, reason }: Ending): Happening {
   return ofTunnel('tunnel.offline', client, tunnel, `${tunnel.name} is offline: ${reason}`, { code, reason })
 }
 
+/** The client asked for the tunnel and did not get it. */
 export function tunnelRefused(client: ClientFacts, tunnel: TunnelFacts, { code, reason }: Ending): Happening {
   const message = `${client.label} cannot have the tunnel ${tunnel.name}: ${reason}`
   return ofTunnel('tunnel.refused', client, tunnel, message, { code, reason })
 }
 
+/** The client is there, but its target takes no connections. */
 export function targetRefuses(client: ClientFacts, tunnel: TunnelFacts, reason: string): Happening {
   const message = `${tunnel.target} does not answer ${client.label}: ${reason}`
   return ofTunnel('tunnel.target-refuses', client, tunnel, message, { reason })
 }
 
+/** The target takes connections again after `targetRefuses`. */
 export function targetAnswers(client: ClientFacts, tunnel: TunnelFacts): Happening {
   return ofTunnel('tunnel.target-answers', client, tunnel, `${tunnel.target} answers ${client.label} again`)
 }
@@ -77,14 +88,17 @@ export function tunnelKilled(tunnel: string, cut: number): Happening {
   return byOwner('tunnel.killed', tunnel, `${tunnel} was ended by the owner${what}`, { tunnel, cut: String(cut) })
 }
 
+/** The owner takes back that the tunnel was ended: its client may open it again. */
 export function tunnelStarted(tunnel: string): Happening {
   return byOwner('tunnel.started', tunnel, `${tunnel} may come back`, { tunnel })
 }
 
+/** Visitors are turned away by the owner's wish. */
 export function tunnelPaused(tunnel: string): Happening {
   return byOwner('tunnel.paused', tunnel, `${tunnel} is paused: visitors are turned away`, { tunnel })
 }
 
+/** The owner's pause is over. */
 export function tunnelResumed(tunnel: string): Happening {
   return byOwner('tunnel.resumed', tunnel, `${tunnel} is no longer paused`, { tunnel })
 }
@@ -97,6 +111,7 @@ export function connectionEnded({ tunnel, kind, peer }: { tunnel: string; kind: 
 
 // Addresses and who may visit them.
 
+/** The owner keeps the address. */
 export function addressReserved(address: string): Happening {
   return byOwner('address.reserved', address, `${address} is reserved`, { address })
 }
@@ -113,6 +128,7 @@ export function addressMapped(address: string, tunnel: string): Happening {
   return byOwner('address.mapped', address, message, { address, ...named({ tunnel }) })
 }
 
+/** `note`: '' when it was removed. */
 export function addressNoted(address: string, note: string): Happening {
   return byOwner('address.noted', address, note === '' ? `${address} no longer has a note` : `${address}: ${note}`, {
     address,
@@ -126,6 +142,7 @@ export function allowlistChanged(address: string, list: string, cut = 0): Happen
   return byOwner('allowlist.changed', address, `${address} now lets in ${list}${what}`, fields)
 }
 
+/** An entry with an end has reached it. `block`: an IP address or CIDR block. */
 export function allowlistEnded(address: string, block: string): Happening {
   return byOwner('allowlist.ended', address, `the allowlist entry ${block} of ${address} has expired`, {
     address,
@@ -152,6 +169,7 @@ export function tokenTaken(
   return ofClient('token.taken', client, `${client.label} took the new token${but}`, fields)
 }
 
+/** The token is not valid any more. `id`: its number, never the token. */
 export function tokenEnded(id: number): Happening {
   return byOwner('token.ended', 'token', `token ${id} has ended`, { token: String(id) })
 }
@@ -161,6 +179,7 @@ export function panelLogin(address: string, how: string): Happening {
   return byOwner('panel.login', 'panel', `somebody at ${address} logged in ${how}`, { peer: address })
 }
 
+/** `count`: sessions that were ended, at least one. */
 export function panelEnded(count: number): Happening {
   const message = count === 1 ? 'a session of the panel was ended' : `${count} sessions of the panel were ended`
   return byOwner('panel.ended', 'panel', message, { count: String(count) })
@@ -168,10 +187,12 @@ export function panelEnded(count: number): Happening {
 
 // The server.
 
+/** The server serves its base domain from now on. */
 export function serverStarted(version: string, baseDomain: string): Happening {
   return byOwner('server.started', SERVER, `pbt-server ${version} serves ${baseDomain}`, { version, baseDomain })
 }
 
+/** The server was told to stop; `reason` is for people. */
 export function serverStopping(reason: string): Happening {
   return byOwner('server.stopping', SERVER, `pbt-server stops: ${reason}`, { reason })
 }

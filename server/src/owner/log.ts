@@ -22,6 +22,7 @@ export interface LiveLog {
   readonly refusals: { since(at: number): RefusalList }
 }
 
+/** The records that are kept, and those that a running server sees. */
 export interface LogVerbsOptions {
   readonly records: KeptRecords
   /** Undefined: no server runs here. */
@@ -29,6 +30,7 @@ export interface LogVerbsOptions {
   readonly addresses: () => Promise<readonly KeptAddress[]>
 }
 
+/** Which records; without anything the newest ones. */
 export interface ListQuery {
   readonly filter?: RecordFilter
   readonly from?: Date
@@ -39,6 +41,7 @@ export interface ListQuery {
   readonly token?: string
 }
 
+/** Newest first; `next` is the token for the following page. */
 export interface RecordPage {
   readonly records: readonly AccessRecord[]
   /** Empty: there are no more. */
@@ -54,19 +57,23 @@ export interface Refusal extends RefusalGroup {
   readonly address: string
 }
 
+/** Groups of refusals, and how many are in none. */
 export interface RefusalPage {
   readonly refusals: readonly Refusal[]
   /** Refusals that are in no group, since the start: there were too many. */
   readonly more: number
 }
 
+/** A larger page is Failure `usage`. */
 export const MAX_RECORDS_A_PAGE = 1_000
+/** When the query does not say. */
 export const USUAL_RECORDS_A_PAGE = 100
 /** Who watches at once; each costs the thread of the traffic up to 2 %. */
 const MAX_WATCHERS = 20
 /** Refusals are listed of so long, milliseconds, unless one says otherwise. */
 const LATELY_MS = 3_600_000
 
+/** Reads only. */
 export class LogVerbs {
   private readonly options: LogVerbsOptions
 

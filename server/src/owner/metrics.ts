@@ -9,6 +9,7 @@ export interface Counts extends Readonly<Record<TallyField, number>> {
   readonly firstBytes: readonly number[]
 }
 
+/** Sums over the time that was asked for, and how fast answers began. */
 export interface Figures extends Readonly<Record<TallyField, number>> {
   /** Within how many milliseconds half of the answers began, and 19 of 20; undefined: there were none. */
   readonly firstByteP50Ms: number | undefined
@@ -41,6 +42,7 @@ export interface FiguresQuery {
   readonly to?: Date
 }
 
+/** Sums of one time, together and by tunnel. */
 export interface Totals {
   readonly totals: Figures
   /** Of the time before that is as long. */
@@ -49,12 +51,14 @@ export interface Totals {
   readonly byTunnel: readonly { readonly tunnel: string; readonly figures: Figures }[]
 }
 
+/** Points of equal length in minutes; times without counts have none. */
 export interface Series {
   readonly stepMinutes: number
   /** In order, those of which something was counted; `at`: when it begins. */
   readonly points: readonly { readonly at: Date; readonly figures: Figures }[]
 }
 
+/** The most points of one series; to ask for more is Failure `usage`. */
 export const MAX_POINTS = 200
 /** Tunnels told apart in totals. */
 const MAX_TUNNELS = 200
@@ -65,6 +69,7 @@ const STEPS = [1, 5, 15, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 4 * 
 /** Figures are kept for 13 months. */
 const LONGEST = 400 * DAY
 
+/** Reads only. */
 export class MetricsVerbs {
   private readonly figures: KeptFigures
 

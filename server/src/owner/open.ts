@@ -11,6 +11,7 @@ import { certificates } from './happenings.ts'
 import { RefusalEvents } from './refusal-events.ts'
 import { NewsDesk } from './relay-news.ts'
 
+/** Where events and clients are kept, and where faults are logged. */
 export interface EventOptions {
   readonly store: { readonly events: EventRecords; readonly clients: ClientRecords }
   /** What is remembered of refusals. */
@@ -19,6 +20,7 @@ export interface EventOptions {
   readonly log: Log
 }
 
+/** Call `end` once, after the last of what can happen. */
 export interface OpenEvents {
   readonly events: Events
   readonly refusals: RefusalEvents

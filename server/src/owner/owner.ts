@@ -9,6 +9,7 @@ import type { ServerVerbs } from './server-info.ts'
 import type { TokenVerbs } from './tokens.ts'
 import type { TunnelVerbs } from './tunnels.ts'
 
+/** Its parts check what they are given and reject with a Failure for people. */
 export interface Owner {
   readonly addresses: AddressVerbs
   readonly clients: ClientVerbs

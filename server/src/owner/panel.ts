@@ -48,6 +48,7 @@ export interface Visitor {
   readonly userAgent: string
 }
 
+/** What is kept of sessions, what judges tokens, and what is told of logins. */
 export interface PanelVerbsOptions {
   readonly records: SessionRecords
   readonly tokens: TokenBook

@@ -19,6 +19,7 @@ export interface RecordFilter {
   readonly hasReason?: boolean
 }
 
+/** The kinds of records that a filter may ask for. */
 export const ACCESS_KINDS: readonly string[] = ['http', 'websocket', 'upgrade', 'tcp', 'udp']
 /** Longer ones are in no record. */
 const MAX_TEXT_CHARS = 300

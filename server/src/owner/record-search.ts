@@ -10,6 +10,7 @@ export interface RecordPosition {
   readonly index: number
 }
 
+/** One page of a search. */
 export interface RecordQuery {
   readonly filter: RecordFilter
   /** When they ended, milliseconds since 1970; `to` is not included. */
@@ -20,6 +21,7 @@ export interface RecordQuery {
   readonly position?: RecordPosition
 }
 
+/** A page may be short or empty although there are more: `next` says so. */
 export interface FoundRecords {
   /** The newest first. */
   readonly records: readonly AccessRecord[]

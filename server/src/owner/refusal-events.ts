@@ -26,6 +26,7 @@ const KINDS: Readonly<Record<string, EventKind>> = {
   'login-refused': 'panel.refused',
 }
 
+/** One visitor or login that was turned away; `rule` says why, as a code. */
 export interface Refused {
   /** The peer's address, without the port. */
   readonly peer: string
@@ -42,11 +43,13 @@ interface Kept extends Refused {
   toldAt: number
 }
 
+/** Where events are told, and the clock. */
 export interface RefusalEventsOptions {
   readonly tell: Tell
   readonly clock: Clock
 }
 
+/** Bounded in memory and in events, whatever comes. */
 export class RefusalEvents {
   private readonly options: RefusalEventsOptions
   private readonly kept = new Map<string, Kept>()

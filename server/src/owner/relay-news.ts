@@ -10,6 +10,7 @@ import * as happened from './happenings.ts'
 import type { RefusalEvents } from './refusal-events.ts'
 import { WriteBehind } from './write-behind.ts'
 
+/** Where news of the relay goes. */
 export interface NewsOptions {
   readonly tell: Tell
   readonly refusals: RefusalEvents

@@ -20,6 +20,7 @@ export interface SettingLine {
   readonly doc: string
 }
 
+/** How the server is at this moment; ports are the ones that are bound. */
 export interface ServerInfo {
   readonly version: string
   readonly nodeVersion: string
@@ -38,6 +39,7 @@ export interface ServerInfo {
   readonly checks: readonly Check[]
 }
 
+/** What does not change while the server runs, and functions for what does. */
 export interface ServerVerbsOptions {
   readonly fixed: Omit<ServerInfo, 'httpsPort' | 'httpPort' | 'hasStandIn' | 'checks'>
   /** The ports that are bound. */
@@ -53,6 +55,7 @@ export interface ServerVerbsOptions {
 
 const SOON_MS = 14 * 24 * 3_600_000
 
+/** Reads only, and waits for nothing. */
 export class ServerVerbs {
   private readonly options: ServerVerbsOptions
 

@@ -33,6 +33,7 @@ export interface TokenClients {
   offer(id: number, token: string, ms: number): readonly LiveClient[]
 }
 
+/** What is kept of tokens, the connected clients, and what has to be told of a change. */
 export interface TokenVerbsOptions {
   readonly records: TokenRecords
   /** Undefined: no server runs here. */
@@ -47,6 +48,7 @@ export interface TokenView extends KeptToken {
   readonly clients: readonly ClientView[]
 }
 
+/** The new token, which cannot be read again later. */
 export interface Rotated {
   /** Shown only now. */
   readonly token: string

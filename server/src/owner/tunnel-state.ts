@@ -6,6 +6,7 @@ import type { KeptTunnel } from './tunnel-records.ts'
 /** awaited: its client lost the link, or the server was restarted, and it is expected back. */
 export type TunnelState = 'online' | 'awaited' | 'offline' | 'paused' | 'killed'
 
+/** All facts from which the state of one tunnel follows. */
 export interface AboutTunnel {
   readonly kept: KeptTunnel
   readonly live: LiveTunnelView | undefined
@@ -16,6 +17,7 @@ export interface AboutTunnel {
   readonly isServerRunning: boolean
 }
 
+/** `reason` is for people; `since`: when the state began. */
 export interface StateInWords {
   readonly state: TunnelState
   readonly reason: string

@@ -22,11 +22,13 @@ export interface LiveTunnelsOf {
   start(clientId: string, tunnel: string): boolean
 }
 
+/** Figures of one tunnel by its name, in a running server. */
 export interface TunnelFiguresOf {
   totalsOf(tunnel: string): TunnelTotals
   trafficOf(tunnel: string): TunnelTraffic
 }
 
+/** What is kept of tunnels, those that are online, and what has to be told of a change. */
 export interface TunnelVerbsOptions {
   readonly records: TunnelRecords
   /** Every address that is kept. */
@@ -41,6 +43,7 @@ export interface TunnelVerbsOptions {
   readonly tell: Tell
 }
 
+/** An address, and what visitors still wait for there. */
 export interface AddressOfTunnel extends KeptAddress {
   /** Why visitors do not get there yet, and what to do; '' when they do. */
   readonly waiting: string

@@ -12,6 +12,7 @@ const RETRY_MS = 1_000
 /** A closing process waits this long for its last batches, milliseconds. */
 const END_MS = 2_000
 
+/** How a batch is written, and what hears of failures. */
 export interface WriteBehindOptions<T> {
   /** Writes all or none. */
   readonly write: (batch: readonly T[]) => Promise<void>
@@ -22,6 +23,7 @@ export interface WriteBehindOptions<T> {
   readonly clock: Clock
 }
 
+/** One batch at a time, in the order in which things were added; the oldest go when too many wait. */
 export class WriteBehind<T> {
   /** That had to go since the start. */
   lost = 0

@@ -8,6 +8,7 @@ import type { Address, AllowlistEntry, PrismaClient, Tunnel } from './generated/
 /** So many values stand in one statement: SQLite takes 999 in its older builds. */
 const VALUES = 500
 
+/** All methods reject with what the database says; nothing is kept in memory. */
 export class AddressTable implements AddressStore, AddressRecords {
   private readonly prisma: PrismaClient
 

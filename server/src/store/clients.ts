@@ -2,6 +2,7 @@
 import { type ClientRecords, type KeptClient, MAX_CLIENTS, type SeenClient } from '../owner/client-records.ts'
 import type { PrismaClient } from './generated/client.ts'
 
+/** All methods reject with what the database says; nothing is kept in memory. */
 export class ClientTable implements ClientRecords {
   private readonly prisma: PrismaClient
 

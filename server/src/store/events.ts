@@ -6,6 +6,7 @@ import type { Event, PrismaClient } from './generated/client.ts'
 /** Forgotten in one statement: a few milliseconds. */
 const PORTION = 1_000
 
+/** All methods reject with what the database says; nothing is kept in memory. */
 export class EventTable implements EventRecords {
   private readonly prisma: PrismaClient
 

@@ -28,6 +28,7 @@ const MORE_THAN_A_BATCH = 1_000_000
 /** A clock further ahead than this, milliseconds, is not believed before it has been so for as long. */
 const DOUBT_MS = 3_600_000
 
+/** Records that are older are deleted, and the oldest ones while they take more bytes than this. */
 export interface LogLimits {
   readonly days: number
   readonly bytes: number
@@ -40,6 +41,7 @@ interface OldBatch {
   readonly records: number
 }
 
+/** The only connection of the process that writes this file; synchronous, for its own thread. */
 export class LogDatabase {
   private readonly db: Database.Database
   private readonly limits: LogLimits

@@ -43,6 +43,7 @@ export function partsOf({ from, to }: MinuteSpan, openHour: number, coarsest: Pa
   ]
 }
 
+/** Times are minutes since 1970; `tunnel` undefined: all together. */
 export class LogFigures {
   private readonly db: Database.Database
 

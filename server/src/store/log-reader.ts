@@ -30,10 +30,12 @@ interface Place {
 // For their test.
 export const NEXT_BATCH = `SELECT id, since, lines FROM access_batches
   WHERE since <= $since AND (since < $since OR id <= $id) ORDER BY since DESC, id DESC LIMIT 1`
+/** The same among the batches with records of one tunnel. */
 export const NEXT_OF_TUNNEL = `SELECT id, t.since AS since, lines FROM access_tunnels t JOIN access_batches ON id = batchId
   WHERE tunnel = $tunnel AND t.since <= $since AND (t.since < $since OR batchId <= $id)
   ORDER BY t.since DESC, batchId DESC LIMIT 1`
 
+/** Owns its connection, which can only read; synchronous, for its own thread. */
 export class LogReader {
   readonly figures: LogFigures
   private readonly db: Database.Database

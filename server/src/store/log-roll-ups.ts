@@ -11,6 +11,7 @@ const KEEP_DAYS = 396
 /** Rows that go when an hour is over: more than come in one. */
 const MAX_FORGOTTEN = 20_000
 
+/** Runs in the writer's transactions; the database is the caller's. */
 export class RollUps {
   private readonly openHour: Database.Statement<[], { openHour: number }>
   private readonly setOpenHour: Database.Statement<[number]>

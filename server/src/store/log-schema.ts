@@ -16,4 +16,5 @@ export const GATHER_MS = 1_000
 /** Minutes of an hour, hours of a day. */
 export const [MINUTES, HOURS] = [60, 24]
 
+/** Columns of a SELECT that adds up every figure under its own name. */
 export const SUMS = KEPT_FIELDS.map(name => `SUM(${name}) AS ${name}`).join(', ')

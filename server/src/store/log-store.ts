@@ -10,8 +10,10 @@ import type { TotalRow } from './log-reader.ts'
 import { LOG_FILE } from './log-schema.ts'
 import { LogThread } from './log-thread.ts'
 
+/** What the writing thread is asked; `open` only makes or opens the database. */
 export type WriteJob = { readonly kind: 'write'; readonly batch: AccessBatch } | { readonly kind: 'open' }
 
+/** What the reading thread is asked. */
 export type ReadJob =
   | { readonly kind: 'search'; readonly query: RecordQuery; readonly budgetMs: number }
   | { readonly kind: 'sum'; readonly tunnel: string | undefined; readonly span: MinuteSpan }
@@ -24,6 +26,7 @@ export type ReadJob =
     }
   | { readonly kind: 'totals' }
 
+/** Given to the writing thread when it starts; plain data only. */
 export interface WriterSettings {
   readonly dataDir: string
   readonly limits: LogLimits
@@ -35,6 +38,7 @@ const LEAST_SEARCH_MS = 20
 /** Questions that wait at once. */
 const MAX_QUESTIONS = 32
 
+/** Owns both threads; all work on the database is done in them. */
 export class LogStore implements KeptRecords, KeptFigures {
   private readonly file: string
   private readonly writer: LogThread<WriteJob>

@@ -1,6 +1,7 @@
 // A thread that does one job after the other and tells how each went; another one when it died.
 import { Worker } from 'node:worker_threads'
 
+/** How a job went; errors cross threads as message and code, '' for none. */
 export type Outcome = { readonly value: unknown } | { readonly error: string; readonly code: string }
 
 /** A batch or a page of rows needs little; a thread without limits would take a young generation as large as the server's. */
@@ -13,6 +14,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
+/** What a thread is started with, also again after it died. */
 export interface ThreadOptions {
   /** For people: as the system shows it. */
   readonly name: string

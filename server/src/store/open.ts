@@ -7,6 +7,7 @@ import { holdDataDir } from './data-hold.ts'
 import { LogStore } from './log-store.ts'
 import { isSetUp, openStore, type Store } from './store.ts'
 
+/** Where it is kept, and how much of the access log. */
 export interface StoresOptions {
   readonly dataDir: string
   /** What the kernel knows the sockets by that outlive this process. */
@@ -17,6 +18,7 @@ export interface StoresOptions {
   readonly log: Log
 }
 
+/** The open database and access log; `end` is called once. */
 export interface Stores {
   readonly store: Store
   readonly access: AccessLog

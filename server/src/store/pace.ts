@@ -7,12 +7,14 @@ const SHARE = 0.2
 /** Rests are not shorter than this work deserves, milliseconds: the system's clock is no finer. */
 const LEAST_DEBT_MS = 1
 
+/** `sleep` blocks the thread for so many milliseconds. */
 export interface PaceOptions {
   /** Milliseconds since some moment. */
   readonly now: () => number
   readonly sleep: (ms: number) => void
 }
 
+/** For one thread: `begin`, a `step` after each piece of work, `stop`. */
 export class Pace {
   private readonly options: PaceOptions
   /** Work that may be done without a rest, milliseconds. */

@@ -2,6 +2,7 @@
 import type { SessionRecords, StoredSession } from '../owner/panel.ts'
 import type { PrismaClient } from './generated/client.ts'
 
+/** All methods reject with what the database says; nothing is kept in memory. */
 export class PanelSessions implements SessionRecords {
   private readonly prisma: PrismaClient
 

@@ -21,6 +21,7 @@ const SYNCHRONOUS_FULL = 2
 const DATABASE_FILE = 'pbt.db'
 const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
 
+/** One database, open until `close`; its tables cannot be used after that. */
 export interface Store {
   readonly tokens: Tokens
   readonly addresses: AddressTable

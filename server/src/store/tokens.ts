@@ -12,6 +12,7 @@ export interface StoredToken {
 /** Times are written when they have changed by as much. */
 const USE_STEP_MS = 60_000
 
+/** All methods reject with what the database says. */
 export class Tokens implements TokenRecords {
   private readonly prisma: PrismaClient
 

@@ -3,6 +3,7 @@ import type { KeptTunnel, TunnelRecords } from '../owner/tunnel-records.ts'
 import type { SteeredNames, SteeringStore } from '../relay/steering.ts'
 import type { PrismaClient, Tunnel } from './generated/client.ts'
 
+/** All methods reject with what the database says; nothing is kept in memory. */
 export class TunnelTable implements TunnelRecords, SteeringStore {
   private readonly prisma: PrismaClient
 

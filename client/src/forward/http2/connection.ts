@@ -51,6 +51,7 @@ export interface StreamOwner {
   onConnectionLost(stream: ClientHttp2Stream, reason: string): void
 }
 
+/** What the owner of a connection hears of it; `onGone` is the last. */
 export interface ConnectionEvents {
   /** It may take requests, or may no longer: look again. */
   onChange(): void
@@ -63,6 +64,7 @@ interface Probe {
   readonly timer: Timer
 }
 
+/** Owns its socket and the HTTP/2 session on it. */
 export class Http2Connection {
   private readonly session: ClientHttp2Session
   readonly socket: Socket

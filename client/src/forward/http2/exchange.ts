@@ -2,6 +2,7 @@
 import { lengthOf, requestFields } from './fields.ts'
 import { StreamExchange } from './stream-exchange.ts'
 
+/** An ordinary request: everything that is not an upgrade. */
 export class RequestExchange extends StreamExchange {
   protected readonly mayHaveTrailers = true
 

@@ -13,6 +13,7 @@ import { Http2Pool } from './pool.ts'
 import type { Ways } from './stream-exchange.ts'
 import { WebSocketExchange } from './websocket.ts'
 
+/** The target of one tunnel, how requests reach it, and what to call about them. */
 export interface Http2ForwarderOptions {
   readonly target: Target
   /** What the target sees as Host. */

@@ -7,6 +7,7 @@ import type { Ways } from './stream-exchange.ts'
 /** A target that speaks HTTP/2 only may take HTTP/1.1 for the beginning of something, and wait for more. */
 const HANDSHAKE_MS = 15_000
 
+/** Fails with `target-timeout` without an answer within 15 seconds of the visitor's last byte. */
 export class HandshakeExchange extends Http1Exchange {
   private readonly clock: Clock
   private timer: Timer

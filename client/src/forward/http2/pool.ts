@@ -22,6 +22,7 @@ export interface StreamUser {
   onUnreachable(error: PbtError): void
 }
 
+/** Owns its connections; a request that waits gets one or an error, `limit` when too many wait. */
 export class Http2Pool {
   private readonly dialer: Dialer
   private readonly name: TargetName | undefined

@@ -5,6 +5,7 @@ import { type Channel, KIB, toKeep, toWrite } from '@pbt/proto'
 /** Of a request's body, as long as the target may still refuse it unread: a longer one is not sent again. */
 export const KEPT_BYTES = 64 * KIB
 
+/** Gives credit for a byte only after a stream has taken it, so what it holds is bounded. */
 export class Upload {
   private readonly channel: Channel
   /** What came so far while `isKept`: at most KEPT_BYTES, and the channel's credit while there is no stream. */

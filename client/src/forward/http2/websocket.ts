@@ -5,6 +5,7 @@ import { acceptedFields, connectFields, lengthOf } from './fields.ts'
 import { HandshakeExchange } from './handshake.ts'
 import { StreamExchange, type Ways } from './stream-exchange.ts'
 
+/** The visitor sees an HTTP/1.1 handshake, whatever the target speaks. */
 export class WebSocketExchange extends StreamExchange {
   protected readonly mayHaveTrailers = false
   private readonly key: string

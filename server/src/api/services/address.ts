@@ -19,6 +19,7 @@ import { millisecondsOf, pageOf, textOf, timeField, Violations } from '../values
 const MAX_CUT = 100
 const YEAR_MS = 366 * 24 * 3_600_000
 
+/** Messages of the API over `addresses` of the owner, which does the work. */
 export function addressService({
   addresses,
   urlOf,

@@ -10,6 +10,7 @@ import { durationOf, pageOf, pageSizeOf, textOf, Violations } from '../values.ts
 
 const STATES = { connected: State.CONNECTED, awaited: State.AWAITED, gone: State.GONE } as const
 
+/** Messages of the API over `clients` of the owner, which does the work. */
 export function clientService({ clients }: Pick<Owner, 'clients'>): ServiceImpl<typeof ClientService> {
   return {
     async listClients(request) {

@@ -9,6 +9,7 @@ import { dateOf, pageSizeOf } from '../values.ts'
 
 const MINUTE_MS = 60_000
 
+/** Messages of the API over `metrics` of the owner, which does the work. */
 export function metricsService({ metrics }: Pick<Owner, 'metrics'>): ServiceImpl<typeof MetricsService> {
   return {
     async getTotals(request) {

@@ -15,6 +15,7 @@ const SESSION_SECONDS = 30 * 24 * 3_600
 /** For this host alone, over TLS alone, never for scripts, never with a request that another site began. */
 const COOKIE_RULES = 'Path=/; Secure; HttpOnly; SameSite=Strict'
 
+/** Sets the session's cookie at login; its secret is in no message. */
 export function panelService({ panel }: Pick<Owner, 'panel'>): ServiceImpl<typeof PanelService> {
   return {
     async login({ proof }, context) {

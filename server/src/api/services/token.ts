@@ -11,6 +11,7 @@ import { clientMessage } from './client.ts'
 /** Longer, and one had better not rotate. */
 const MAX_GRACE_MS = 30 * 24 * 3_600_000
 
+/** A new token is in the answer to its rotation, and in no other. */
 export function tokenService({ tokens }: Pick<Owner, 'tokens'>): ServiceImpl<typeof TokenService> {
   return {
     async listTokens() {

@@ -19,6 +19,7 @@ import { connectionMessage, listMessage } from './address.ts'
 /** What is cut is told in full up to as many. */
 const MAX_CUT = 100
 
+/** Messages of the API over `tunnels` of the owner, which does the work. */
 export function tunnelService({ tunnels, urlOf }: Pick<Owner, 'tunnels' | 'urlOf'>): ServiceImpl<typeof TunnelService> {
   const messageOf = (view: TunnelView) => tunnelMessage(view, urlOf)
   return {

@@ -19,6 +19,7 @@ const PAGE = 200
 
 type Message = MessageInitShape<typeof WatchResponseSchema>
 
+/** What is shown, where events come from, and when streams have to end. */
 export interface WatchOptions {
   readonly owner: Sights
   readonly events: Events
@@ -26,6 +27,7 @@ export interface WatchOptions {
   readonly draining: AbortSignal
 }
 
+/** All streams share one snapshot and one reading of figures; one that takes nothing is cut. */
 export function watchService(options: WatchOptions): Pick<ServiceImpl<typeof ServerService>, 'watch'> {
   const { owner, events, draining } = options
   const { clock } = events
