@@ -1,18 +1,21 @@
 // The composition root: the only place where the rooms meet, with the order of start and its reasons.
+import type { TLSSocket } from 'node:tls'
 import { bareAddress, type Clock } from '@pbt/proto'
 import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
-import { openApi } from './api/open.ts'
+import { type OpenApi, openApi } from './api/open.ts'
 import { openCertificates } from './certs/open.ts'
-import type { Settings } from './config/config.ts'
-import { makeEdge, openArrivals, openEdge } from './edge/open.ts'
+import type { Config, Settings } from './config/config.ts'
+import type { Edge } from './edge/edge.ts'
+import { type Arrivals, makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
 import { openNotify } from './notify/notify.ts'
 import type { Log } from './observe/log.ts'
 import { OpenBytes } from './observe/open-bytes.ts'
 import { logRefused } from './observe/refused-line.ts'
 import { startTelemetry } from './observe/start-telemetry.ts'
+import type { TelemetryOptions } from './observe/telemetry.ts'
 import { TunnelFigures } from './observe/tunnel-figures.ts'
 import { Changes } from './owner/changes.ts'
 import { serverStarted, serverStopping } from './owner/happenings.ts'
@@ -23,7 +26,7 @@ import { socketIds } from './process/inherited.ts'
 import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
-import { openRelay } from './relay/open.ts'
+import { openRelay, type Relay } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
@@ -70,45 +73,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function open(
-  { settings, log, clock, sockets = [], linesDropped = () => 0 }: ServerOptions,
-  onEnd: (end: () => void | Promise<void>) => void,
-  endAll: () => Promise<void>,
-): Promise<RunningServer> {
-  const wanted = settings.config
-  const [metricsAddress = wanted.metricsAddress] = await usableAddresses([wanted.metricsAddress], log)
-  const config = { ...wanted, bindAddress: await usableAddresses(wanted.bindAddress, log), metricsAddress }
+type OnEnd = (end: () => void | Promise<void>) => void
+
+async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<void>): Promise<RunningServer> {
+  const { log, clock, sockets = [] } = options
+  const config = await usableConfig(options)
   const { baseDomain, dataDir } = config
-  // The database first: everything else stands on it, and most of what can be wrong is wrong there.
-  // What visitors do is recorded until the last of them has gone. With it the data directory: no other server has it but a stand-in.
-  const {
-    store,
-    access,
-    records,
-    turnedAway,
-    end: endStores,
-  } = await openStores({
-    dataDir,
-    sockets: socketIds(sockets),
-    accessLogDays: config.accessLogDays,
-    accessLogBytes: config.accessLogMegabytes * 1_000_000,
-    log,
-  })
-  onEnd(endStores)
-  // What happens from here on is told, until the last client has gone.
-  const telling = { store, turnedAway, clock, log }
-  const { events, refusals, news, visitRefused, end: endEvents } = await openEvents(telling)
-  const { tell } = events
-  onEnd(endEvents)
-  access.onRefused = visitRefused
-  const notifier = openNotify({ config, events, clock, log: log.child({ room: 'notify' }) })
-  onEnd(() => notifier.end())
+  const kept = await openKept(config, options, onEnd)
+  const { store, access, events } = kept
   const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
     relay.sessions.tellAgain()
     tellFaults()
   })
   onEnd(() => keyring.close())
-  const tellFaults = tellingFaults(() => keyring.faults, tell)
+  const tellFaults = tellingFaults(() => keyring.faults, events.tell)
 
   // Addresses before anybody can ask for one: an unknown one is answered with 404, a remembered one is awaited.
   const registry = new Registry(clock)
@@ -118,13 +96,104 @@ async function open(
   onEnd(arrivals.end)
   const tokens = new TokenBook(await store.tokens.live())
   const httpsPort = () => config.publicHttpsPort || edge.ports.https
-  const relay = await openRelay({
+  const parts = { config, kept, registry, arrivals, keyring, tokens, httpsPort, clock, log }
+  const relay = await relayOf(parts)
+  onEnd(() => relay.end())
+  const figures = openFigures(kept, relay, clock, onEnd)
+  const acceptLink = (socket: TLSSocket) => relay.links.accept(socket)
+  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink, acceptAdmin: socket => admin.api.accept(socket) })
+  onEnd(() => edge.close())
+  const standIn: { succession?: Succession } = {}
+  const { owner, admin } = await openOwner(
+    { ...parts, settings: options.settings, relay, figures, edge, standIn },
+    onEnd,
+  )
+
+  // Figures before the first visitor, so that none is missed.
+  onEnd(await startTelemetry(telemetryOf({ ...parts, relay, edge }, options)))
+  // The ports last: everything behind them is there.
+  await openEdge(edge, config, sockets)
+  const succession = serve(dataDir)
+  standIn.succession = succession
+  onEnd(() => succession.end())
+  const { ports } = edge
+  log.info('ready', { baseDomain, ...ports })
+  events.tell(serverStarted(VERSION, baseDomain))
+  tellFaults()
+  const stop = async () => {
+    events.tell(serverStopping('shutdown requested'))
+    // Watchers hear of it before the stream ends.
+    await events.flush(STOPPING_MS)
+    const { listeners } = arrivals
+    const drainMs = config.drainSeconds * 1_000
+    const { sessions, links } = relay
+    await shutDown({ edge, listeners, sessions, links, admin, succession, clock, drainMs })
+    await endAll()
+  }
+  return { ports, authorityFile, owner, reload: () => keyring.reload(), stop }
+}
+
+/** With the addresses that this machine has. */
+async function usableConfig({ settings: { config }, log }: ServerOptions): Promise<Config> {
+  const [metricsAddress = config.metricsAddress] = await usableAddresses([config.metricsAddress], log)
+  return { ...config, bindAddress: await usableAddresses(config.bindAddress, log), metricsAddress }
+}
+
+type Kept = Awaited<ReturnType<typeof openKept>>
+
+/** The database first: everything else stands on it, and most of what can be wrong is wrong there. */
+async function openKept(config: Config, { log, clock, sockets = [] }: ServerOptions, onEnd: OnEnd) {
+  const { dataDir, accessLogDays, accessLogMegabytes } = config
+  // What visitors do is recorded until the last of them has gone. With it the data directory: no other server has it but a stand-in.
+  const { end: endStores, ...stores } = await openStores({
+    dataDir,
+    sockets: socketIds(sockets),
+    accessLogDays,
+    accessLogBytes: accessLogMegabytes * 1_000_000,
+    log,
+  })
+  onEnd(endStores)
+  // What happens from here on is told, until the last client has gone.
+  const { store, access, turnedAway } = stores
+  const { visitRefused, end: endEvents, ...told } = await openEvents({ store, turnedAway, clock, log })
+  onEnd(endEvents)
+  access.onRefused = visitRefused
+  const notifier = openNotify({ config, events: told.events, clock, log: log.child({ room: 'notify' }) })
+  onEnd(() => notifier.end())
+  return { ...stores, ...told }
+}
+
+interface Parts {
+  readonly config: Config
+  readonly kept: Kept
+  readonly registry: Registry
+  readonly arrivals: Arrivals
+  readonly keyring: ReturnType<typeof openCertificates>['keyring']
+  readonly tokens: TokenBook
+  readonly httpsPort: () => number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+async function relayOf({
+  config,
+  kept,
+  registry,
+  arrivals,
+  keyring,
+  tokens,
+  httpsPort,
+  clock,
+  log,
+}: Parts): Promise<Relay> {
+  const { store, news } = kept
+  return await openRelay({
     registry,
     store: store.addresses,
     tunnels: store.tunnels,
     listeners: arrivals.listeners,
     keyring,
-    baseDomain,
+    baseDomain: config.baseDomain,
     httpsPort,
     portRange: config.portRange,
     ephemeral: ephemeralRange(),
@@ -138,7 +207,10 @@ async function open(
     clock,
     log: log.child({ room: 'relay' }),
   })
-  onEnd(() => relay.end())
+}
+
+/** The figures of tunnels, what is open included. */
+function openFigures({ access, records }: Kept, relay: Relay, clock: Clock, onEnd: OnEnd): TunnelFigures {
   const openBytes = new OpenBytes({
     open: () => relay.sessions.openChannels(),
     carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
@@ -147,15 +219,21 @@ async function open(
   onEnd(() => openBytes.end())
   const figures = new TunnelFigures({ tallies: access.tallies, before: records.totals(), clock })
   onEnd(() => figures.end())
-  const edge = makeEdge({
-    ...visiting,
-    keyring,
-    arrivals,
-    acceptLink: socket => relay.links.accept(socket),
-    acceptAdmin: socket => api.accept(socket),
-  })
-  onEnd(() => edge.close())
+  return figures
+}
 
+interface OwnerParts extends Parts {
+  readonly settings: Settings
+  readonly relay: Relay
+  readonly figures: TunnelFigures
+  readonly edge: Edge
+  readonly standIn: { readonly succession?: Succession }
+}
+
+/** The owner's verbs, what makes their changes felt, and the API. */
+async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owner; admin: OpenApi }> {
+  const { config, settings, kept, arrivals, keyring, tokens, relay, figures, edge, standIn, clock, log } = parts
+  const { store, access, records, turnedAway, events, refusals } = kept
   const adminTokens = new TokenCheck(tokens, clock)
   const tellRefused = (what: 'token' | 'login', address: string) => {
     const peer = bareAddress(address)
@@ -163,7 +241,6 @@ async function open(
     turnedAway.note(peer, '', `${what}-refused`)
     refusals.refused({ peer, tunnel: '', rule: `${what}-refused` })
   }
-  const standIn: { succession?: Succession } = {}
   const owner = verbsOver({
     settings: { ...settings, config },
     store,
@@ -173,7 +250,7 @@ async function open(
     loginRefused: ({ address }) => tellRefused('login', address),
     onError: error => log.error('could not save when a panel session was last used', { error: String(error) }),
     changed: () => changes.now(),
-    tell,
+    tell: events.tell,
     clock,
     running: {
       ...{ relay, figures, access, log: { records: access, refusals: turnedAway }, events, keyring },
@@ -182,7 +259,25 @@ async function open(
       startedAt: new Date(),
     },
   })
-  const changes = await Changes.watch({
+  const changes = await watchChanges(parts, owner)
+  onEnd(() => changes.end())
+  const admin = await openApi({
+    config,
+    owner,
+    events,
+    tokens: adminTokens,
+    proxies: arrivals.proxies,
+    refusedToken: address => tellRefused('token', address),
+    ports: () => [edge.ports.https, config.publicHttpsPort].filter(port => port !== 0),
+    log: log.child({ room: 'api' }),
+  })
+  onEnd(admin.end)
+  return { owner, admin }
+}
+
+async function watchChanges({ kept, tokens, relay, clock, log }: OwnerParts, owner: Owner): Promise<Changes> {
+  const { store, events } = kept
+  return await Changes.watch({
     version: () => store.version(),
     read: async () => {
       tokens.replace(await store.tokens.live())
@@ -195,22 +290,14 @@ async function open(
     onError: error => log.error('cannot read changes in the database', { error: String(error) }),
     clock,
   })
-  onEnd(() => changes.end())
-  const { api, drain, end } = await openApi({
-    config,
-    owner,
-    events,
-    tokens: adminTokens,
-    proxies: arrivals.proxies,
-    refusedToken: address => tellRefused('token', address),
-    ports: () => [edge.ports.https, config.publicHttpsPort].filter(port => port !== 0),
-    log: log.child({ room: 'api' }),
-  })
-  onEnd(end)
+}
 
-  // Figures before the first visitor, so that none is missed.
+function telemetryOf(
+  { config, kept: { access }, arrivals, keyring, log, relay, edge }: Parts & { relay: Relay; edge: Edge },
+  { linesDropped = () => 0 }: ServerOptions,
+): TelemetryOptions {
   const { listeners } = arrivals
-  const stopTelemetry = await startTelemetry({
+  return {
     seen: {
       tallies: access.tallies,
       access: access.figures,
@@ -230,27 +317,7 @@ async function open(
     otlpEndpoint: config.otlpEndpoint,
     otlpIntervalMs: config.otlpIntervalSeconds * 1_000,
     log: log.child({ room: 'observe' }),
-  })
-  onEnd(stopTelemetry)
-  // The ports last: everything behind them is there.
-  await openEdge(edge, config, sockets)
-  const succession = serve(dataDir)
-  standIn.succession = succession
-  onEnd(() => succession.end())
-  const { ports } = edge
-  log.info('ready', { baseDomain, ...ports })
-  tell(serverStarted(VERSION, baseDomain))
-  tellFaults()
-  const { sessions, links } = relay
-  const stop = async () => {
-    tell(serverStopping('shutdown requested'))
-    // Watchers hear of it before the stream ends.
-    await events.flush(STOPPING_MS)
-    const drainMs = config.drainSeconds * 1_000
-    await shutDown({ edge, listeners, sessions, links, admin: { api, drain }, succession, clock, drainMs })
-    await endAll()
   }
-  return { ports, authorityFile, owner, reload: () => keyring.reload(), stop }
 }
 
 function earliest(one: Date | undefined, other: Date | undefined): Date | undefined {
