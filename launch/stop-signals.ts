@@ -10,6 +10,7 @@ const ONCE_MS = 1_000
 
 type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
+/** What each signal leads to; signals that were ignored at the start of the program stay ignored. */
 export interface StopRequests {
   /** The first signal. */
   readonly stop: () => void

@@ -1,5 +1,6 @@
 // How much of something a peer may do for nothing: a bucket that fills with time.
 
+/** A token bucket that starts full and is refilled at a constant rate; never waits. */
 export class Allowance {
   private readonly clock: { now(): number }
   private most: number

@@ -5,6 +5,7 @@ export interface Timer {
   clear(): void
 }
 
+/** Time and timers. Programs use `systemClock`, tests a clock that they move themselves. */
 export interface Clock {
   /** Milliseconds, monotonic, with fractions. */
   now(): number

@@ -31,6 +31,7 @@ const REASON_OF_CODE = {
   'port-invalid': Reason.PORT_INVALID,
 } as const
 
+/** The name that users and programs see; the wire has a number for each. */
 export type ErrorCode = keyof typeof REASON_OF_CODE
 
 /** All of them, in the order of the wire's numbers. */

@@ -1,5 +1,6 @@
 // Every limit of the protocol, with its unit and its reason. proto/README.md repeats them; a test keeps both in step.
 
+// In bytes: KiB and MiB (IEC 80000-13), not powers of ten.
 export const KIB = 1024
 export const MIB = 1024 * KIB
 

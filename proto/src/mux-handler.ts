@@ -38,6 +38,7 @@ export interface MuxHandler {
   onOwnerThrew?(error: unknown): void
 }
 
+/** A snapshot of one session; counters only grow while the session lasts. */
 export interface MuxStats {
   channels: number
   bytesSent: number
@@ -51,6 +52,7 @@ export interface MuxStats {
   roundTripMs: number
 }
 
+/** What a multiplexer is given; only the server's opens channels. */
 export interface MuxOptions {
   role: 'server' | 'client'
   clock: Clock

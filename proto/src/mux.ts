@@ -28,6 +28,7 @@ import { Sender } from './send/sender.ts'
 /** What a late frame or a tiny one counts of one that brings nothing. */
 const SMALL_PART = 1 / 32
 
+/** One session at either end. It outlives links: what the peer has not acknowledged is sent again on the next one. */
 export class Mux implements ChannelHost {
   readonly role: 'server' | 'client'
   readonly pool: CreditPool = { grownBytes: 0 }

@@ -26,7 +26,9 @@ import { Failure, type FailureCode } from './failure.ts'
 import { becomeOwnerOf } from './process/owner-user.ts'
 import { VERSION } from './process/version.ts'
 
+/** Exit status of the process; `usage`: the command line was wrong. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+/** A value of EXIT: 0, 1 or 2. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Commands of one word, and groups of commands, in the order of the help. */

@@ -35,8 +35,10 @@ export const FAILURE_CODES = [
   'internal',
 ] as const
 
+/** What programs tell failures apart by. */
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
+/** Whether a text, which may come from outside, is a known code. */
 export function isFailureCode(text: string): text is FailureCode {
   return (FAILURE_CODES as readonly string[]).includes(text)
 }

@@ -15,6 +15,7 @@ const LAST_WORDS_MS = 1_500
 /** What is kept of the time to drain for visitors who came while it ran: connections end after a request or two. */
 const LEAVE_MS = 5_000
 
+/** The parts of the server to stop, and how long requests in flight may take. */
 export interface ShutdownOptions {
   readonly edge: Edge
   readonly listeners: PortListeners

@@ -44,6 +44,7 @@ export interface RunningParts {
   readonly startedAt: Date
 }
 
+/** What the owner's commands work on: the database, and a server if one runs in this process. */
 export interface VerbOptions {
   readonly settings: Settings
   readonly store: Store
@@ -61,6 +62,7 @@ export interface VerbOptions {
   readonly running: RunningParts | undefined
 }
 
+/** All that the owner can ask for; without `running` it is done in the database alone. */
 export function verbsOver(options: VerbOptions): Owner {
   const { settings, store, records, changed, tell, running } = options
   const { baseDomain, portRange, publicHttpsPort, httpsPort, ...config } = settings.config

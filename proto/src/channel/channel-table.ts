@@ -36,6 +36,7 @@ export interface OpenChannels {
   reset(id: number, error: PbtError): boolean
 }
 
+/** Channels by id; enforces the limits of channels and of datagram flows, and keeps totals of closed ones. */
 export class ChannelTable implements OpenChannels {
   newest = 0
   private readonly byId = new Map<number, MuxChannel>()

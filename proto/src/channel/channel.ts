@@ -30,6 +30,7 @@ export interface ChannelHandler {
   onDrain?(): void
 }
 
+/** One end of a stream or datagram flow. `write` never blocks: false asks the owner to wait for `onDrain`. */
 export interface Channel {
   readonly id: number
   readonly kind: ChannelKind

@@ -33,6 +33,7 @@ export interface ChannelHost {
 /** Replaced by the acceptor in `onOpen`; one that sets none gets the channel reset. */
 export const NO_HANDLER: ChannelHandler = { onReset: () => {} }
 
+/** The states of both directions of one channel; checks that frames come in an order that the protocol allows. */
 export class MuxChannel implements Channel {
   readonly id: number
   readonly kind: ChannelKind

@@ -16,6 +16,7 @@ interface Lent {
   left: number
 }
 
+/** A pool of read buffers. A buffer is used again once `copied` has been called for every byte lent of it. */
 export class ReadBuffers {
   private readonly free: Buffer[] = []
   private standing = 0

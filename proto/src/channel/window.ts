@@ -17,6 +17,7 @@ const GROWTH_ROUND_TRIPS = 1.5
 /** Below this the scheduling of two processes decides. */
 const MIN_ROUND_TRIP_MS = 4
 
+/** Flow control of one channel at its receiver, in bytes; the window grows while it is what limits the rate. */
 export class ReceiveWindow {
   private size = INITIAL_CREDIT_BYTES
   /** What the peer may still send. */

@@ -17,14 +17,23 @@ import { WireReader } from './wire.ts'
 
 /** Field numbers of Frame's hot bodies; NONE: no body; every other field is a control frame. */
 export const BODY_NONE = 0
+/** Bytes of a stream. */
 export const BODY_DATA = 3
+/** Opens a channel for an HTTP request, with its head. */
 export const BODY_HTTP_REQUEST = 4
+/** A response head, interim (1xx) or final. */
 export const BODY_HTTP_RESPONSE = 5
+/** Fields that follow the body of a request or response. */
 export const BODY_HTTP_TRAILERS = 6
+/** How many more bytes the receiver of this frame may send on the channel. */
 export const BODY_CREDIT = 7
+/** Ends a channel in both directions, with a reason. */
 export const BODY_RESET = 8
+/** Opens a channel for a TCP connection. */
 export const BODY_TCP_OPEN = 9
+/** Opens a channel for a UDP flow. */
 export const BODY_UDP_OPEN = 10
+/** One whole datagram of a UDP flow. */
 export const BODY_DATAGRAM = 11
 const LAST_BODY = 63
 

@@ -38,7 +38,9 @@ export type Body = string | Uint8Array
 
 /** What a byte body is. */
 export type PayloadTag = typeof DATA | typeof DATAGRAM
+/** For bytes of a stream. */
 export const DATA_TAG: PayloadTag = DATA
+/** For one whole datagram. */
 export const DATAGRAM_TAG: PayloadTag = DATAGRAM
 
 function field(tag: string, content: string): string {
@@ -57,6 +59,7 @@ function headerFields(tag: string, headers: HeaderList): string {
   return text
 }
 
+/** Body of the frame that opens an HTTP channel, as latin1 text. Limits are checked by the caller. */
 export function encodeRequestHead(head: RequestHead): string {
   return message(
     HTTP_REQUEST,
@@ -70,6 +73,7 @@ export function encodeRequestHead(head: RequestHead): string {
   )
 }
 
+/** Body of a frame with a response head, as latin1 text. Limits are checked by the caller. */
 export function encodeResponseHead(head: ResponseHead): string {
   return message(
     HTTP_RESPONSE,
@@ -80,6 +84,7 @@ export function encodeResponseHead(head: ResponseHead): string {
   )
 }
 
+/** Body of a frame with trailers, as latin1 text. Limits are checked by the caller. */
 export function encodeTrailers(trailers: HeaderList): string {
   return message(HTTP_TRAILERS, headerFields('\x0a', trailers))
 }
@@ -89,11 +94,13 @@ export function encodeCredit(bytes: number): string {
   return CREDIT + varintText(bytes)
 }
 
+/** Body of a frame that resets a channel; `text` is cut after MAX_MESSAGE_CHARS. */
 export function encodeReset(code: ErrorCode, text: string): string {
   const reset = create(ResetSchema, { reason: reasonOf(code), message: text.slice(0, MAX_MESSAGE_CHARS) })
   return message(RESET, latin1(toBinary(ResetSchema, reset)))
 }
 
+/** Body of the first frame of a channel, of any kind. */
 export function encodeOpen(open: ChannelOpen): string {
   switch (open.kind) {
     case 'http':

@@ -22,6 +22,7 @@ export interface RequestHead {
   connection: string
 }
 
+/** Status line and fields of a response, interim or final (RFC 9110 section 15). */
 export interface ResponseHead {
   /** 100 to 599. 1xx other than 101 announce that another head follows. */
   status: number
@@ -37,4 +38,5 @@ export type ChannelOpen =
   | { kind: 'tcp'; tunnel: number; visitor: string; local: string }
   | { kind: 'udp'; tunnel: number; visitor: string; local: string }
 
+/** What a channel carries; fixed when it is opened. */
 export type ChannelKind = ChannelOpen['kind']

@@ -6,6 +6,7 @@ const CR = 0x0d
 const EMPTY: Buffer = Buffer.alloc(0)
 const END = Buffer.from('\r\n\r\n')
 
+/** Keeps at most `maxBytes` of an unfinished section; after one section it can read the next. */
 export class SectionReader {
   private readonly maxBytes: number
   /** What came so far, with room to grow: pieces of one octet must not cost a copy of everything each. */

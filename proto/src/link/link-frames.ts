@@ -4,6 +4,7 @@ import { BatchSchema, type Frame } from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from '../errors.ts'
 import { MAX_CONTROL_BYTES } from '../limits.ts'
 
+/** Frames that belong to one link, not to the session: lost with the link, never sent again. */
 export type LinkFrame = Extract<Frame['body'], { case: 'hello' | 'welcome' | 'ping' | 'pong' | 'goAway' }>
 
 /** One batch that holds one link frame; `ack`: the number of the last counted batch received. */

@@ -5,6 +5,7 @@ import { LINK_SILENCE_MS, PING_INTERVAL_MS } from '../limits.ts'
 /** How often it is looked at: a dead link is found at most this much after LINK_SILENCE_MS. */
 const CHECK_MS = 500
 
+/** Calls `ping` on a quiet link, and `silent` when LINK_SILENCE_MS have passed without proof of a round trip. */
 export class Liveness {
   private readonly clock: Clock
   private readonly ping: () => void

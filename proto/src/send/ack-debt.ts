@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts'
 import { ACK_AT_MOST_BYTES, ACK_DELAY_MS, ACK_EVERY_BYTES, ACK_INTERVAL_MS } from '../limits.ts'
 
+/** Counts bytes received since the last acknowledgement, and decides when the next one is sent. */
 export class AckDebt {
   private readonly clock: Clock
   private readonly late: () => void

@@ -70,6 +70,7 @@ const DEVIATION_SMOOTHING = 1 / 4
 
 type Phase = 'startup' | 'cruise' | 'drain'
 
+/** Estimates round trip (ms) and delivery rate (bytes per ms) of one link, and from both how much may be in flight. */
 export class Line {
   /** Bytes that may be unacknowledged before bulk has to wait. */
   capBytes = INITIAL_CAP_BYTES

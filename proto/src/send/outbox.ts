@@ -37,6 +37,7 @@ class QueueRing {
   }
 }
 
+/** Holds channels with something to send, each at most once, and decides which comes next. */
 export class Outbox {
   private readonly channels: number[] = []
   private readonly control: string[] = []

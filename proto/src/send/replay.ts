@@ -3,6 +3,7 @@ import type { Batch } from '../codec/encode.ts'
 import { PbtError } from '../errors.ts'
 import type { SentRecord } from './line.ts'
 
+/** A batch kept until it is acknowledged, with its number in the session. */
 export interface SentBatch extends SentRecord {
   readonly number: number
   readonly batch: Batch

@@ -33,6 +33,7 @@ export interface SendPool extends UnreadPool {
 /** In which ring of the outbox a queue stands. */
 export type Ring = 'none' | 'fresh' | 'bulk'
 
+/** Frames of one channel, sent in the order in which they were added. Bytes of a stream wait for credit. */
 export class SendQueue {
   readonly id: number
   private readonly isDatagrams: boolean

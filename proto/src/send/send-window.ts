@@ -10,6 +10,7 @@ export interface UnreadPool {
 /** What a channel leaves of its credit while the session has too much unread. */
 const KEPT_BACK_BYTES = INITIAL_CREDIT_BYTES - LEAST_WINDOW_BYTES
 
+/** Flow control of one channel at its sender, in bytes. */
 export class SendWindow {
   private readonly pool: UnreadPool
   private credit = INITIAL_CREDIT_BYTES

@@ -27,6 +27,7 @@ export interface SenderEvents {
   onSilent(): void
 }
 
+/** Writes batches to the link, keeps each until it is acknowledged, and finds out when the link is dead. */
 export class Sender {
   /** Highest number of a counted batch received; every batch acknowledges it. */
   received = 0

@@ -32,6 +32,7 @@ export interface AddressUse {
   release(bytes: number): void
 }
 
+/** The counters of one address, shared by all its connections and visits. */
 export class UseOfAddress implements AddressUse {
   /** Open at the moment. */
   connections = 0

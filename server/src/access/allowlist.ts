@@ -41,9 +41,12 @@ export interface Judge {
   readonly entries?: readonly string[] | undefined
 }
 
+/** Lets in all, even what is no address. */
 export const EVERYBODY: Judge = { allows: () => true }
+/** Lets in no address. */
 export const NOBODY: Judge = { allows: () => false, entries: [] }
 
+/** Lets in the addresses and CIDR blocks of a list, which never changes. */
 export class Allowlist implements Judge {
   readonly entries: readonly string[]
   private readonly v4: Ranges

@@ -19,6 +19,7 @@ interface Failures {
   refusedUntil: number
 }
 
+/** Counts wrong tokens by address, in memory only: a restart forgets them. */
 export class FailureLimiter {
   private readonly clock: { now(): number }
   /** In the order of the last failure, the oldest first. */

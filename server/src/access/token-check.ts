@@ -2,6 +2,7 @@
 import { FailureLimiter } from './limiter.ts'
 import { bearerOf, type TokenBook } from './tokens.ts'
 
+/** `refused`: no valid token; `limited`: the address has failed too often, so its token was not looked at. */
 export type TokenVerdict =
   | { readonly verdict: 'accepted'; readonly tokenId: number }
   | { readonly verdict: 'refused' }
@@ -10,6 +11,7 @@ export type TokenVerdict =
 const REFUSED: TokenVerdict = { verdict: 'refused' }
 const LIMITED: TokenVerdict = { verdict: 'limited' }
 
+/** Checks bearer tokens (RFC 6750 section 2.1), and counts failures by address. */
 export class TokenCheck {
   private readonly book: TokenBook
   private readonly limiter: FailureLimiter

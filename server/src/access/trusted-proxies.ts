@@ -15,6 +15,7 @@ export interface Origin {
 /** Said to have come from somewhere that is no address: allowed only where everybody is. */
 export const UNKNOWN: Origin = { address: 'unknown', port: 0 }
 
+/** Forwarding fields (X-Forwarded-For, RFC 7239) count only when they come from one of these proxies. */
 export class TrustedProxies {
   /** Of the fields that only a proxy may say, those that these are believed; in lower case. */
   readonly fields: ReadonlySet<string>

@@ -36,6 +36,7 @@ const MINUTE_MS = 60_000
  */
 export type Verdict = 'welcome' | 'limited' | 'overloaded' | 'refused'
 
+/** The limits that are set, and what the system allows. */
 export interface VisitorLimitsOptions {
   /** Milliseconds, monotonic. */
   readonly clock: { now(): number }
@@ -65,6 +66,7 @@ export function maxConnectionsFor(descriptors: number): number {
   return Math.max(1, Math.min(MAX_CONNECTIONS, Math.floor(descriptors * DESCRIPTOR_SHARE) - KEPT_DESCRIPTORS))
 }
 
+/** Counts connections of all visitors and of each address. Accepting and closing sockets is up to the caller. */
 export class VisitorLimits {
   private readonly options: VisitorLimitsOptions
   private readonly maxConnections: number

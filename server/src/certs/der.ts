@@ -1,14 +1,20 @@
 // Writes DER (X.690), as much of it as a certificate has.
 
+/** One encoded value: tag, length and content. */
 export type Der = Buffer
 
 const SEQUENCE = 0x30
 const SET = 0x31
 
+/** SEQUENCE of encoded values. */
 export const sequence = (...parts: readonly Der[]): Der => tagged(SEQUENCE, ...parts)
+/** SET of encoded values, in the order given: DER wants several of them sorted (X.690, 11.6). */
 export const set = (...parts: readonly Der[]): Der => tagged(SET, ...parts)
+/** BOOLEAN; true is 0xff (X.690, 11.1). */
 export const boolean = (value: boolean): Der => tagged(0x01, Buffer.of(value ? 0xff : 0))
+/** OCTET STRING of all parts together. */
 export const octets = (...parts: readonly Der[]): Der => tagged(0x04, ...parts)
+/** UTF8String. */
 export const utf8 = (text: string): Der => tagged(0x0c, Buffer.from(text))
 
 /** A whole number that is not negative, from its bytes, most significant first. */
@@ -43,6 +49,7 @@ export function time(moment: Date): Der {
 
 /** A value under a number that the context gives it: explicit (around a whole value) or implicit (around its content). */
 export const explicit = (number: number, ...parts: readonly Der[]): Der => tagged(0xa0 | number, ...parts)
+/** In place of the value's own tag: `content` has neither tag nor length (X.690, 8.14). */
 export const implicit = (number: number, content: Buffer): Der => tagged(0x80 | number, content)
 
 function tagged(tag: number, ...parts: readonly Buffer[]): Der {

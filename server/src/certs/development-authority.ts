@@ -12,6 +12,7 @@ const KEY_FILE = 'dev-ca-key.pem'
 /** Owners put it into their browsers by hand, so it should not end soon. */
 const YEARS = 10
 
+/** Signs certificates for development. Its private key is a file in the data directory. */
 export interface DevelopmentAuthority extends Authority {
   /** The file of its certificate, for `--ca` and browsers. */
   readonly file: string

@@ -27,6 +27,7 @@ interface Kept {
   readonly endsAt: number
 }
 
+/** Issues a certificate for a name when it is first asked for, and keeps a bounded number of them in memory. */
 export class DevelopmentSource implements Source {
   private readonly authority: DevelopmentAuthority
   /** One key for all leaves: what differs is the name. */

@@ -16,6 +16,7 @@ const WARN_BEFORE_MS = 14 * 24 * 3_600_000
 /** As Node writes alternative names: `DNS:a.test, DNS:*.a.test`. */
 const FIRST_NAME = /(?:DNS|IP Address):([^,]+)/
 
+/** Paths of two PEM files: the certificate chain and its private key. */
 export interface CertificateFiles {
   readonly certificate: string
   readonly key: string
@@ -33,6 +34,7 @@ interface Entry {
   fault: string | undefined
 }
 
+/** Which files are read, and what is called when they have changed. */
 export interface FileSourceOptions {
   readonly files: readonly CertificateFiles[]
   readonly baseDomain: string
@@ -41,6 +43,7 @@ export interface FileSourceOptions {
   readonly changed: () => void
 }
 
+/** Serves certificates from files. While a changed file cannot be used, the certificate read before stays in use. */
 export class FileSource implements Source {
   private readonly options: FileSourceOptions
   private readonly entries: readonly Entry[]

@@ -8,8 +8,10 @@ import { DevelopmentSource } from './development-source.ts'
 import { FileSource } from './file-source.ts'
 import { SourceChain } from './source-chain.ts'
 
+/** The settings that decide where certificates come from. */
 export type CertificateSettings = Pick<Config, 'baseDomain' | 'dataDir' | 'tlsCert' | 'tlsKey'>
 
+/** The caller closes `keyring`, which ends the watching of files. */
 export interface OpenCertificates {
   readonly keyring: SourceChain
   /** The file of the development authority, when there is one. */

@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls'
 import type { CertificatePair, Keyring } from '../relay/keyring.ts'
 import type { CertificateEnd, Source } from './source.ts'
 
+/** Asks its sources in their order, and closes them when it is closed. */
 export class SourceChain implements Keyring {
   private readonly sources: readonly Source[]
 

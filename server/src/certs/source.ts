@@ -8,6 +8,7 @@ export interface CertificateEnd {
   readonly at: number
 }
 
+/** Certificates of one origin, which can be read again while they are in use. */
 export interface Source extends Keyring {
   readonly ends: readonly CertificateEnd[]
   /** What is set and cannot be used, a sentence each. */

@@ -2,6 +2,7 @@
 import type { Settings } from './read.ts'
 import { defaultTextOf, keyOf, SETTING_NAMES, SETTINGS, type Setting } from './settings.ts'
 
+/** One setting as text, to be shown to the owner. */
 export interface DescribedSetting {
   readonly name: string
   /** As it stands in the file; of what is secret `(not shown)`. */

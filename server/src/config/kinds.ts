@@ -5,6 +5,7 @@ import { domainToASCII } from 'node:url'
 import { parseBlock } from '@pbt/proto'
 import { expandHome, PATH_EXPECTED } from '../../../launch/home-path.ts'
 
+/** How values of one kind are checked, read and written; never throws for a wrong value. */
 export interface Kind<T> {
   /** Ends the sentence "must be …". */
   readonly expected: string
@@ -14,6 +15,7 @@ export interface Kind<T> {
   show(value: T): string
 }
 
+/** Both ends are included. */
 export interface PortRange {
   readonly first: number
   readonly last: number
@@ -31,6 +33,7 @@ const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/
 const OWN_FIELDS =
   /^(x-forwarded-(for|proto|host|port)|forwarded|x-real-ip|pbt-error|host|proxy|proxy-(connection|authenticate|authorization)|connection|keep-alive|te|trailer|transfer-encoding|content-length|upgrade|expect|http2-settings)$/
 
+/** In lower case, ASCII (punycode) and without a dot at the end; at most 253 octets. */
 export const domain: Kind<string> = {
   expected: 'a domain name, for example tunnel.example.com',
   read: value => {
@@ -100,8 +103,10 @@ export const secretText: Kind<string> = {
   show: quoted,
 }
 
+/** 0 to 65535; 0 lets the system choose. */
 export const port: Kind<number> = wholeNumber(0, MAX_PORT, 'a port from 0 to 65535 (0 chooses one)')
 
+/** From `least` to `most`, both included, in decimal digits. */
 export function wholeNumber(least: number, most: number, expected: string): Kind<number> {
   return {
     expected,
@@ -127,6 +132,7 @@ export function wholeNumberOrNone(least: number, most: number, expected: string)
   }
 }
 
+/** Two ports with a hyphen between; both are included. */
 export const portRange: Kind<PortRange> = {
   expected: 'two ports from 1 to 65535, the lower one first, for example 20000-40000',
   read: value => {
@@ -139,10 +145,12 @@ export const portRange: Kind<PortRange> = {
   show: showPortRange,
 }
 
+/** For example `20000-40000`. */
 export function showPortRange({ first, last }: PortRange): string {
   return `${first}-${last}`
 }
 
+/** IPv4 or IPv6, kept as it was written. */
 export const address: Kind<string> = {
   expected: 'an IPv4 or IPv6 address',
   read: value => {
@@ -152,6 +160,7 @@ export const address: Kind<string> = {
   show: quoted,
 }
 
+/** One address or a CIDR block, kept as it was written. */
 export const block: Kind<string> = {
   expected: 'an address or CIDR block, for example 10.0.0.0/8 or 2001:db8::/32',
   read: value => {
@@ -172,6 +181,7 @@ export const proxyField: Kind<string> = {
   show: String,
 }
 
+/** A YAML boolean, or the text `true` or `false`. */
 export const yesOrNo: Kind<boolean> = {
   expected: 'true or false',
   read: value => {
@@ -181,6 +191,7 @@ export const yesOrNo: Kind<boolean> = {
   show: String,
 }
 
+/** Exactly one of these texts, in the same case. */
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return {
     expected: `one of ${values.join(', ')}`,

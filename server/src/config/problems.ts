@@ -1,5 +1,6 @@
 // What is wrong with the settings, all of it, in words that say what would be right.
 
+/** One value that is not right, where it was given, and what would be right. */
 export interface ConfigProblem {
   /** '' when the file as a whole is not right. */
   readonly key: string
@@ -11,6 +12,7 @@ export interface ConfigProblem {
   readonly isUnknown?: boolean
 }
 
+/** Has every problem that was found, not only the first. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
 

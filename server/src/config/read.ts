@@ -12,6 +12,7 @@ import {
   variableOf,
 } from './settings.ts'
 
+/** Flags go before the environment, and that before the file. */
 export interface Sources {
   /** The text of the configuration file and the name to report problems with. */
   readonly file?: { readonly name: string; readonly text: string }

@@ -30,6 +30,7 @@ export interface Surroundings {
   readonly baseDomain: string
 }
 
+/** One setting; numbers are in its `unit`. */
 export interface Setting<T> {
   readonly kind: Kind<T>
   readonly default: (surroundings: Surroundings) => T
@@ -47,6 +48,7 @@ export const DEVELOPMENT_DOMAIN = 'localhost'
 
 const DAY_SECONDS = 86_400
 
+/** All settings, in the order of the documentation. */
 export const SETTINGS = {
   baseDomain: setting({
     kind: domain,
@@ -260,6 +262,7 @@ export const SETTINGS = {
   }),
 } satisfies Record<string, Setting<unknown>>
 
+/** The name in the program; `keyOf` and `variableOf` give the names that the owner writes. */
 export type SettingName = keyof typeof SETTINGS
 
 /** Every setting with its value. */

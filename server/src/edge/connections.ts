@@ -10,8 +10,10 @@ const PROBE_MS = 1_000
 /** Refused connections are logged this often at most: floods must not fill the log. */
 const LOG_INTERVAL_MS = 60_000
 
+/** Over which limit a connection is that is told so before it ends. */
 export type TurnedAway = Exclude<Verdict, 'welcome' | 'refused'>
 
+/** What the connections are counted against, and where refusals are logged. */
 export interface ConnectionsOptions {
   /** Shared by all ports. */
   readonly limits: VisitorLimits
@@ -19,6 +21,7 @@ export interface ConnectionsOptions {
   readonly log: Log
 }
 
+/** Counts accepted sockets until they close, notices peers that have gone, and can reset all of them. */
 export class Connections {
   private readonly options: ConnectionsOptions
   /** With what reads each: the connection itself, or TLS on top of it; undefined while that shakes hands, and when it is always read. */

@@ -26,6 +26,7 @@ import { Tls } from './tls.ts'
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
 
+/** What the edge is given. Sockets passed to a callback have completed TLS and belong to its owner. */
 export interface EdgeOptions {
   readonly baseDomain: string
   readonly tunnels: Tunnels
@@ -53,6 +54,7 @@ export interface EdgeOptions {
   readonly log: Log
 }
 
+/** One port on each of these addresses; port 0 lets the system choose. */
 export interface Listen {
   readonly port: number
   readonly addresses: readonly string[]
@@ -61,6 +63,7 @@ export interface Listen {
 /** What a port is for. */
 type Kind = 'https' | 'http'
 
+/** The HTTP and HTTPS ports. Each connection goes to a tunnel, the link or the admin host, by its server name. */
 export class Edge {
   private readonly options: EdgeOptions
   private readonly connections: Connections

@@ -20,6 +20,7 @@ type Phase = 'waiting' | 'answering' | 'done'
 /** Why a visit is cut whose visitor does not read. */
 const TOO_MUCH_HELD = 'too much data is queued for visitors at this address who do not read'
 
+/** Exactly one response for each request: the target's, one of the edge's own, or an end that is seen to be early. */
 export abstract class Exchange extends Visit {
   private phase: Phase = 'waiting'
   /** The visitor has sent the whole request. */

@@ -9,14 +9,17 @@ export type Place = number
 /** There is no such id. Another place may be empty: 0 bytes long. */
 export const NOWHERE: Place = -1
 
+/** Both in bytes, from the beginning of the datagram; `length` is below 256. */
 export function placeAt(offset: number, length: number): Place {
   return offset * 256 + length
 }
 
+/** In bytes, from the beginning of the datagram; NOWHERE has none. */
 export function offsetOf(place: Place): number {
   return place >> 8
 }
 
+/** In bytes; NOWHERE has none. */
 export function lengthOf(place: Place): number {
   return place & 0xff
 }

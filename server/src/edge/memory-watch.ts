@@ -27,6 +27,7 @@ export interface MemoryUsage {
   readonly external: number
 }
 
+/** The limit, and how memory use is measured; sizes are in bytes. */
 export interface MemoryWatchOptions {
   readonly limitBytes: number
   readonly usage: () => MemoryUsage
@@ -40,6 +41,7 @@ export interface MemoryWatchOptions {
   readonly log: Log
 }
 
+/** Reports when memory becomes short, and when it no longer is. */
 export class MemoryWatch {
   private readonly options: MemoryWatchOptions
   /** Code, threads, libraries: resident from the beginning and not V8's. */

@@ -28,6 +28,7 @@ export interface Arrivals {
   end(): Promise<void>
 }
 
+/** What has to be known before visitors can be limited. */
 export interface ArrivalsOptions extends Common {
   /** Descriptors of listening sockets that outlive this process. */
   readonly sockets: readonly number[]
@@ -74,6 +75,7 @@ export function openArrivals(options: ArrivalsOptions): Arrivals {
   return { limits, proxies, listeners, end }
 }
 
+/** What the HTTP ports need; each accepted socket belongs to the callback's owner. */
 export interface DoorOptions extends Common {
   readonly keyring: Keyring
   readonly arrivals: Arrivals

@@ -1,6 +1,7 @@
 // The edge's own answers: which status, what happened, and what the owner should do next, for browsers and programs.
 import type { HeaderList } from '@pbt/proto'
 
+/** Why the edge itself answers: the value of the `pbt-error` field. */
 export type ReplyCode =
   | 'bad-request'
   | 'unknown-host'
@@ -139,12 +140,14 @@ export function statusOf(code: ReplyCode): number {
   return WORDING[code].status
 }
 
+/** A whole response, ready to be sent. */
 export interface Reply {
   readonly status: number
   readonly headers: HeaderList
   readonly body: Buffer
 }
 
+/** What one response says besides its code's own text. */
 export interface ReplyOptions {
   /**
    * What exactly was wrong, in words of this server: strangers read it. What a client or its target says is for the owner alone, who

@@ -9,6 +9,7 @@ export interface Tunnels {
   whenKnown(host: string, call: (lookup: Lookup) => void): (() => void) | undefined
 }
 
+/** What happens to a request: a tunnel gets it, the edge answers, or it waits for a client that is expected back. */
 export type Route =
   /** `cookies`: which of its cookies may not go on; undefined: all may. */
   | { readonly kind: 'tunnel'; readonly tunnel: LiveTunnel; readonly cookies: CookieIsolation | undefined }
@@ -17,6 +18,7 @@ export type Route =
   /** Calls once with another route; undefined from `wait` means that it cannot. */
   | { readonly kind: 'wait'; readonly wait: (call: (route: Route) => void) => (() => void) | undefined }
 
+/** What the choice of a tunnel depends on. */
 export interface RouterOptions {
   readonly baseDomain: string
   readonly tunnels: Tunnels
@@ -32,6 +34,7 @@ export function adminHost(baseDomain: string): string {
   return `admin.${baseDomain}`
 }
 
+/** Finds the tunnel for a request from its host, server name and visitor address, without I/O. */
 export class Router {
   private readonly options: RouterOptions
   private readonly adminHost: string

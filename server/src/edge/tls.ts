@@ -37,6 +37,7 @@ const TICKET_KEYS_MS = 12 * 3_600_000
 /** What OpenSSL takes: a name, a key for the seal and one for the content. */
 const TICKET_KEYS_BYTES = 48
 
+/** Where certificates come from, and where connections go once TLS is up. */
 export interface TlsOptions {
   readonly keyring: Keyring
   /** Takes a connection that has shaken hands. */

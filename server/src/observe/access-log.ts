@@ -36,6 +36,7 @@ export interface AccessRecords {
   readonly tunnels: readonly string[]
 }
 
+/** What is written together: records, and how much the figures have grown. */
 export interface AccessBatch {
   /** Undefined: only figures have grown. */
   readonly records: AccessRecords | undefined
@@ -80,6 +81,7 @@ export interface AccessFigures {
   failures: number
 }
 
+/** What is kept of visits, and where it is written. */
 export interface AccessLogOptions {
   /** Undefined: nothing is kept, only counted. */
   readonly write: WriteBatch | undefined
@@ -90,6 +92,7 @@ export interface AccessLogOptions {
   readonly log: Log
 }
 
+/** Counts every visit and writes records in batches. Drops records rather than delay traffic. */
 export class AccessLog implements AccessSink {
   readonly tallies = new Map<string, Tally>()
   readonly figures: AccessFigures = { written: 0, dropped: 0, unrecorded: 0, failures: 0 }

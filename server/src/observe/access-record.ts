@@ -3,6 +3,7 @@
 
 import { type Lines, MAX_FIELD_CHARS, printable } from './lines.ts'
 
+/** `upgrade`: to any protocol but WebSocket. */
 export type AccessKind = 'http' | 'websocket' | 'upgrade' | 'tcp' | 'udp'
 
 /** What a visitor did: a request, an upgrade, a connection or a flow that is over. */

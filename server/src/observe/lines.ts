@@ -11,6 +11,7 @@ const MAX_BYTES_A_CHAR = 3
 /** Longer texts are cut. */
 export const MAX_FIELD_CHARS = 300
 
+/** A buffer of fixed size; `hasRoom` has to be asked before a line is added. */
 export class Lines {
   private readonly buffer: Buffer
   private used = 0

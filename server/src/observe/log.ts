@@ -2,7 +2,9 @@
 import winston from 'winston'
 import { redact, redactText } from './redact.ts'
 
+/** Values of a log line, by name. */
 export type Fields = Readonly<Record<string, unknown>>
+/** The most severe first; a level includes those before it. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 /** Messages are constant; what varies goes in fields. Each part of the server makes a child of its own. */
@@ -15,6 +17,7 @@ export interface Log {
   child(fields: Fields): Log
 }
 
+/** What is logged, where, and in which format. */
 export interface LogOptions {
   readonly level: LogLevel
   /** Where the lines go; stdout belongs to the output for programs. */

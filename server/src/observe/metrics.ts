@@ -28,8 +28,10 @@ export interface Seen {
   readonly loopDelay: () => { readonly p99Ms: number; readonly maxMs: number }
 }
 
+/** Reports one value; each combination of attributes is a time series of its own. */
 export type Observe = (value: number, attributes?: Readonly<Record<string, string>>) => void
 
+/** One figure, read only when it is exported. */
 export interface Metric {
   readonly name: string
   /** A counter only grows, since the server started. */
@@ -51,6 +53,7 @@ export const DURATION_METRIC = {
   doc: 'from the request head to the end of the response, for requests that reached a client',
 } as const
 
+/** All figures but DURATION_METRIC. */
 export const METRICS: readonly Metric[] = [
   byTunnel('pbt.requests', '{request}', 'finished requests that reached a client', 'requests'),
   {

@@ -17,6 +17,7 @@ export interface OpenTraffic {
   }
 }
 
+/** Which traffic is counted, and where its bytes are added. */
 export interface OpenBytesOptions {
   /** All that is under way, one after the other; may be left for a while and gone on with. */
   readonly open: () => Iterator<OpenTraffic, unknown, undefined>
@@ -25,6 +26,7 @@ export interface OpenBytesOptions {
   readonly clock: { after(ms: number, call: () => void): { clear(): void } }
 }
 
+/** Adds the bytes of open connections to the figures every few seconds, each byte once, until `end`. */
 export class OpenBytes {
   private readonly options: OpenBytesOptions
   private timer: { clear(): void }

@@ -16,6 +16,7 @@ export interface TailPage {
   readonly dropped: number
 }
 
+/** Passes new records to any number of readers; a slow one misses some, and is told how many. */
 export class RecordTail {
   private readonly ring: AccessRecord[] = []
   /** Records since it was made. */

@@ -49,6 +49,7 @@ export interface RefusalGroup {
   readonly looksLikeGuessing: boolean
 }
 
+/** Recent refusals, grouped by visitor, tunnel and rule. */
 export interface RefusalList {
   /** The latest first. */
   readonly groups: readonly RefusalGroup[]
@@ -79,6 +80,7 @@ interface Group {
   isGuessing: boolean
 }
 
+/** Groups refusals by visitor, tunnel and rule, in memory only. */
 export class Refusals {
   /** Those whose last refusal is oldest first, to SETTLE_MS. */
   private readonly groups = new Map<string, Group>()

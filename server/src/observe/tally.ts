@@ -18,6 +18,7 @@ export const TALLY_FIELDS = [
   'datagramsDropped',
 ] as const
 
+/** A figure of a tunnel that is kept in the database. */
 export type TallyField = (typeof TALLY_FIELDS)[number]
 
 /** All that is kept by time: the figures, then the classes of times to first byte. */
@@ -29,6 +30,7 @@ export interface TallyGrowth {
   readonly values: readonly number[]
 }
 
+/** The counters of one tunnel; all only grow. */
 export class Tally {
   /** Without characters that would end a record. */
   readonly tunnel: string

@@ -21,6 +21,7 @@ const LOOP_RESOLUTION_MS = 10
 /** A collector that does not answer is waited for this long, milliseconds. */
 const EXPORT_TIMEOUT_MS = 5_000
 
+/** Which figures are exported, and where to. */
 export interface TelemetryOptions {
   readonly seen: Omit<Seen, 'loopDelay'>
   /** Requests by class of duration, and their sum. */

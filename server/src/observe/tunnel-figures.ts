@@ -13,6 +13,7 @@ const STEPS = 40
 /** Since the tunnel was first seen, what is open now included to within seconds. */
 export type TunnelTotals = Readonly<Record<TallyField, number>>
 
+/** How much a tunnel has carried lately. */
 export interface TunnelTraffic {
   /** Bytes a second. */
   readonly inRate: number
@@ -21,6 +22,7 @@ export interface TunnelTraffic {
   readonly recent: readonly number[]
 }
 
+/** Where figures come from: this process, and the database. */
 export interface TunnelFiguresOptions {
   /** Since the start of the process; a few thousand at most. */
   readonly tallies: ReadonlyMap<string, Tally>
@@ -42,6 +44,7 @@ interface Series {
 
 const NOTHING: TunnelTraffic = { inRate: 0, outRate: 0, recent: Array.from({ length: STEPS }, () => 0) }
 
+/** Totals, rates and recent traffic by tunnel; samples all tunnels every few seconds until `end`. */
 export class TunnelFigures {
   private readonly options: TunnelFiguresOptions
   private readonly series = new Map<string, Series>()

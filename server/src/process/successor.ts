@@ -7,6 +7,7 @@ import { join } from 'node:path'
  *  same in every container. */
 const FILE = 'serving'
 
+/** Tells a process that stops whether a newer one serves its data directory. */
 export interface Succession {
   /** Whether another process became ready after this one. */
   hasSuccessor(): boolean

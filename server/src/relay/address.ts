@@ -2,6 +2,7 @@
 import { domainToASCII } from 'node:url'
 import { PbtError } from '@pbt/proto'
 
+/** What a public port speaks. */
 export type Protocol = 'tcp' | 'udp'
 
 /**
@@ -10,6 +11,7 @@ export type Protocol = 'tcp' | 'udp'
  */
 export type Address = { readonly kind: 'name' | 'domain'; readonly text: string; readonly key: string } | PortAddress
 
+/** A public port; its text is, for example, `tcp:20022`. */
 export interface PortAddress {
   readonly kind: Protocol
   readonly text: string

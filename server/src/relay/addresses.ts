@@ -40,6 +40,7 @@ export interface AddressStore {
   setUnexpected(addresses: readonly string[]): Promise<void>
 }
 
+/** Where addresses are kept and looked up, and which ports may be given. */
 export interface AddressesOptions extends PortChoiceOptions {
   readonly baseDomain: string
   readonly registry: Registry
@@ -77,6 +78,7 @@ export interface Claimed {
 const MAX_DOMAINS = 32
 const RANDOM_ATTEMPTS = 50
 
+/** Gives tunnels their names, domains and ports; what was given is on disk before the client is told. */
 export class Addresses {
   private readonly options: AddressesOptions
   private readonly book: Book

@@ -16,10 +16,12 @@ export interface StoredAllowlist {
   readonly blocks: readonly string[]
 }
 
+/** Where allowlists are kept; rejects when they cannot be read. */
 export interface AllowlistStore {
   allowlists(): Promise<StoredAllowlist[]>
 }
 
+/** Where allowlists are kept, and what their addresses are below. */
 export interface AllowlistsOptions {
   readonly store: AllowlistStore
   readonly baseDomain: string
@@ -31,6 +33,7 @@ interface Kept {
   readonly judge: Judge
 }
 
+/** The owner's allowlists, in memory, by address; `load` brings changes into force. */
 export class Allowlists {
   private readonly options: AllowlistsOptions
   /** By the address's key. */

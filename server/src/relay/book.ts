@@ -66,6 +66,7 @@ interface Entry {
   isMapped: boolean
 }
 
+/** In memory only: writing to the database and listening on ports is up to the callers. */
 export class Book {
   private readonly registry: Registry
   /** By the address's key, those used last at the end. */

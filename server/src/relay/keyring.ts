@@ -7,6 +7,7 @@ export interface CertificatePair {
   readonly key: string | Buffer
 }
 
+/** Certificates by server name; asked at each handshake. */
 export interface Keyring {
   /** The context for a server name (lower-case, no trailing dot); undefined: there is none. */
   contextFor(serverName: string): SecureContext | undefined

@@ -41,6 +41,7 @@ export interface LiveConnection {
   readonly summary: string
 }
 
+/** Where open tunnels are found, and why others have ended. */
 export interface LiveTunnelsOptions {
   readonly sessions: Sessions
   readonly addresses: Addresses
@@ -50,6 +51,7 @@ export interface LiveTunnelsOptions {
 
 const ID = /^([0-9a-f]{32})-(\d{1,15})$/
 
+/** Lists open tunnels and connections for the owner, and ends single connections. */
 export class LiveTunnels {
   private readonly options: LiveTunnelsOptions
 

@@ -9,6 +9,7 @@ export interface KeptMapping {
   readonly isMapped: boolean
 }
 
+/** Where addresses are held and kept, and what is called when a tunnel is renamed. */
 export interface MappingsOptions {
   readonly book: Book
   readonly log: Log
@@ -18,6 +19,7 @@ export interface MappingsOptions {
   readonly renamed: (holder: Holder) => void
 }
 
+/** Applies what the owner has given to tunnels, also to those that are online. */
 export class Mappings {
   private readonly options: MappingsOptions
 

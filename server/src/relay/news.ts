@@ -39,6 +39,7 @@ export interface Ending {
   readonly reason: string
 }
 
+/** Called synchronously, when it has happened; must not throw. */
 export interface RelayNews {
   /** A session began. */
   clientConnected(client: ClientFacts): void

@@ -14,11 +14,13 @@ export interface Listeners {
   unlisten(protocol: Protocol, number: number): void
 }
 
+/** Both ends are included. */
 export interface PortRange {
   readonly first: number
   readonly last: number
 }
 
+/** Which ports may be given, and what listens on them. */
 export interface PortChoiceOptions {
   /** Where tunnels may be. */
   readonly range: PortRange
@@ -40,6 +42,7 @@ interface Lost {
 const BUSY_ATTEMPTS = 100
 const FIRST_UNPRIVILEGED = 1024
 
+/** Chooses ports so that two tunnels that ask at the same time never get the same one. */
 export class PortChoice {
   private readonly options: PortChoiceOptions
   private readonly book: Book

@@ -44,6 +44,7 @@ export interface LiveTunnel {
   noteShort(): void
 }
 
+/** What is at an address at this moment. */
 export type Lookup =
   | { readonly state: 'online'; readonly tunnel: LiveTunnel }
   /** The client was online when the server stopped and may come back any moment: `whenKnown` tells. */
@@ -64,6 +65,7 @@ interface Entry {
   waiters: Set<(lookup: Lookup) => void>
 }
 
+/** Finds the tunnel of an address without I/O. */
 export class Registry {
   private readonly clock: Clock
   private readonly hosts = new Map<string, Entry>()

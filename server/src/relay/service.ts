@@ -71,6 +71,7 @@ const SERVICE = {
 
 type Call = ServerDuplexStream<Buffer, Buffer>
 
+/** How tokens are checked, and how a client gets its session. */
 export interface LinkServiceOptions {
   readonly clock: Clock
   readonly log: Log
@@ -87,6 +88,7 @@ interface Connection {
   deadline: Timer | undefined
 }
 
+/** The gRPC service that clients call. Limits connections that have not shown a valid token. */
 export class LinkService {
   private readonly options: LinkServiceOptions
   private readonly server: Server

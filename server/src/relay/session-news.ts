@@ -7,6 +7,7 @@ import { kindOf } from './tunnel.ts'
 const NAME_CHARS = 100
 const TARGET_CHARS = 500
 
+/** Tells of one session when it gets, loses or resumes its link, and when it ends. */
 export class SessionNews {
   /** Where the client came from last; '' before its first link. */
   address = ''

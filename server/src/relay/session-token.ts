@@ -1,6 +1,7 @@
 // Which token a session counts as of: the one that its client showed, until it has taken a newer one over the link.
 import { PbtError } from '@pbt/proto'
 
+/** By the token's number, not its text; changes only to a token that the client was sent. */
 export class SessionToken {
   private current: number
   /** Those that the client was sent. */

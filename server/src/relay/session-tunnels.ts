@@ -51,6 +51,7 @@ const HEALTH_NEWS = 4 * MAX_TUNNELS
 const HEALTH_NEWS_A_SECOND = MAX_TUNNELS / 2
 const MAX_HEALTH_CHARS = 300
 
+/** Owns the tunnels of one client; each ends at the latest with the session. */
 export class SessionTunnels implements TunnelSession {
   private readonly owner: TunnelsOwner
   private readonly context: TunnelsContext

@@ -47,6 +47,7 @@ const MAX_REASON_CHARS = 300
 /** How long a client counts as short of room (descriptors) after it had none: until those who waited longest have gone. */
 const CLIENT_SHORT_MS = 10_000
 
+/** Outlives its link: the client may resume it over another one within the grace time. */
 export class Session implements TunnelsOwner {
   readonly id = randomBytes(16)
   readonly secret = randomBytes(32)

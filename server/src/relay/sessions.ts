@@ -12,6 +12,7 @@ const MAX_SESSIONS = 1_000
 const SPREAD_MS = 25
 const MAX_SPREAD_MS = 5_000
 
+/** The session that a client has got, new or resumed, and the welcome to send. */
 export interface Joined {
   readonly session: Session
   readonly welcome: LinkFrame
@@ -52,6 +53,7 @@ export interface SessionFigures {
   readonly roundTripMs: number
 }
 
+/** What all sessions have in common, and what the welcome says. */
 export interface SessionsOptions extends Omit<SessionContext, 'ended'> {
   readonly baseDomain: string
   /** The program and version, for the welcome. */
@@ -60,6 +62,7 @@ export interface SessionsOptions extends Omit<SessionContext, 'ended'> {
   readonly random: () => number
 }
 
+/** All sessions by id and by client; a client's new session replaces its older one. */
 export class Sessions {
   private readonly options: SessionsOptions
   private readonly byId = new Map<string, Session>()

@@ -7,12 +7,14 @@ export interface SteeredNames {
   readonly killed: readonly string[]
 }
 
+/** Where paused and ended tunnels are kept, by name. */
 export interface SteeringStore {
   steered(): Promise<SteeredNames>
   /** The owner has asked for it again: it is ended no longer. On disk when this resolves. */
   lift(tunnel: string): Promise<void>
 }
 
+/** Which tunnels are paused or ended, in memory; `load` brings changes into force. */
 export class Steering {
   private readonly store: SteeringStore
   private paused: ReadonlySet<string> = new Set()

@@ -5,6 +5,7 @@ import type { LiveClient, Sessions } from './sessions.ts'
 /** A timer takes no more (setTimeout's limit). */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+/** Sends a new token to connected clients, and to those that connect before its time is over. */
 export class TokenOffer {
   private readonly sessions: Sessions
   private readonly clock: Clock

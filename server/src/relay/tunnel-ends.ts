@@ -4,10 +4,12 @@ import type { Ending, RelayNews } from './news.ts'
 /** The most names; the one that ended longest ago makes room. */
 const MAX_ENDS = 10_000
 
+/** Why a tunnel went offline, and when. */
 export interface TunnelEnd extends Ending {
   readonly at: Date
 }
 
+/** In memory only, bounded; an end is forgotten when the tunnel is online again. */
 export class TunnelEnds {
   private readonly ends = new Map<string, TunnelEnd>()
 

@@ -71,6 +71,7 @@ export function kindOf(kind: number): 'http' | Protocol | undefined {
   return KINDS.get(kind)
 }
 
+/** One tunnel of a connected client: its addresses, its allowlists, and the channels for its visitors. */
 export class Tunnel implements Holder {
   readonly index: number
   readonly kind: 'http' | Protocol | undefined

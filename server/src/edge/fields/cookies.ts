@@ -5,6 +5,7 @@ const SET_COOKIE = 'set-cookie'
 /** A name that is read alike by everybody: no escapes, no letters that some fold into others. */
 const PLAIN_NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
 
+/** Removes Set-Cookie fields whose Domain would send the cookie to other tunnels (RFC 6265 section 5.2.3). */
 export class CookieIsolation {
   private readonly baseDomain: string
   private readonly stripped: (tunnel: string) => void

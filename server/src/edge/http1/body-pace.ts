@@ -5,6 +5,7 @@
 const SLOW_BODY_GRACE_SECONDS = 10
 const SLOW_BODY_MOST_SECONDS = 60
 
+/** How fast one request's body comes, in bytes a second. Time in which it could not come is left out. */
 export class BodyPace {
   /** The channel has told to wait: a body that does not come is not the visitor's fault. */
   isPaused = false

@@ -21,6 +21,7 @@ export interface Redirect {
   to(host: string, target: string): string | undefined
 }
 
+/** What all HTTP/1 connections of a port have in common. */
 export interface Http1Options {
   readonly router: Router
   readonly visitorOf: (socket: Socket) => Visitor
@@ -66,6 +67,7 @@ const MAX_AHEAD_BYTES = 16 * KIB
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
+/** Owns its socket until it is closed or upgraded. Answers pipelined requests in order (RFC 9112 section 9.3.2). */
 export class Http1Connection implements RequestEvents, VisitorConnection {
   readonly socket: Socket
   private readonly options: Http1Options

@@ -32,6 +32,7 @@ export interface VisitorConnection {
 /** Heads that wait for the body's first bytes, which usually come in the same batch. */
 const waiting: Http1Exchange[] = []
 
+/** Frames the body by length, in chunks, or by the connection's end (RFC 9112 section 6). */
 export class Http1Exchange extends Exchange {
   private readonly connection: VisitorConnection
   private readonly request: IncomingRequest

@@ -5,6 +5,7 @@ import { Http1Connection, type Http1Options } from './http1-connection.ts'
 /** Waits are counted in these: coarse, so that no request needs a timer. */
 const TICK_MS = 1_000
 
+/** All HTTP/1 connections of one port; a single timer checks their timeouts every second. */
 export class Http1 {
   private readonly options: Http1Options
   private readonly connections = new Set<Http1Connection>()

@@ -11,6 +11,7 @@ export class RefusedRequest extends Error {
   }
 }
 
+/** Where a request goes, by its target and Host field (RFC 9112 section 3.3). */
 export interface Destination {
   /** Lower-case, no port. */
   readonly host: string

@@ -134,6 +134,7 @@ export interface RequestEvents extends BodySink {
   onRequest(request: IncomingRequest): void
 }
 
+/** Reads the requests of one connection, one after the other; bytes may come in pieces of any size. */
 export class RequestParser {
   private readonly events: RequestEvents
   private readonly section = new SectionReader(MAX_HEAD_BYTES)

@@ -22,6 +22,7 @@ const WATCH_MS = 1_000
 const MAX_EARLY_BYTES = 64 * KIB
 const EMPTY: Buffer = Buffer.alloc(0)
 
+/** What an upgrade needs of the connection on which it came. */
 export interface UpgradeOptions {
   readonly router: Router
   readonly access: AccessSink

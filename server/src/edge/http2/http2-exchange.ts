@@ -7,6 +7,7 @@ import { fieldObject, type Visitor } from '../fields/headers.ts'
 import { type ReplyCode, type ReplyOptions, replyFor } from '../replies.ts'
 import type { Http2Watch } from './http2-watch.ts'
 
+/** One HTTP/2 stream (RFC 9113 section 8.1). */
 export class Http2Exchange extends Exchange {
   private readonly stream: ServerHttp2Stream
   private readonly headers: IncomingHttpHeaders

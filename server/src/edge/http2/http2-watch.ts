@@ -35,6 +35,7 @@ export interface WatchedExchange {
   readonly isBodyUnread: boolean
 }
 
+/** Closes one HTTP/2 connection when it is idle for too long or sends too much that is part of no request. */
 export class Http2Watch {
   /** The visitor's. */
   readonly address: string

@@ -11,6 +11,7 @@ const MAX_FLOWS = 4_096
 /** Flows of one address (IPv6: of one /64), so that no address can drive out the flows of all others. */
 const MAX_FLOWS_PER_SOURCE = 256
 
+/** All UDP flows of one port: bounded in number, in all and for each source address. */
 export class PortFlows {
   private readonly budget: ReplyBudget
   private readonly clock: Clock

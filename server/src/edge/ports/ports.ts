@@ -20,6 +20,7 @@ import { UdpListener } from './udp.ts'
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
 
+/** What the ports of all tunnels have in common. */
 export interface PortListenersOptions {
   /** To bind each port on. */
   readonly addresses: readonly string[]
@@ -35,6 +36,7 @@ export interface PortListenersOptions {
 
 type Listener = Server | UdpListener
 
+/** Owns the sockets that listen on ports of TCP and UDP tunnels, and the connections that come by them. */
 export class PortListeners implements Listeners {
   private readonly options: PortListenersOptions
   private readonly connections: Connections

@@ -7,6 +7,7 @@ const MAX_PROVEN_ADDRESSES = 1_024
 /** Ids of an address by which it is known, since many may share it; the oldest makes room. */
 const MAX_PROVEN_IDS = 16
 
+/** An id by which a visitor has shown that it receives what is sent to its address. */
 export interface Proof {
   readonly handshake: Handshake
   readonly id: string
@@ -14,6 +15,7 @@ export interface Proof {
   readonly until: number
 }
 
+/** Proofs by address, bounded in number; each ends at its own time. */
 export class ProvenAddresses {
   /** Both in the order of their last proof. */
   private readonly proofs = new Map<string, Map<string, Proof>>()

@@ -50,6 +50,7 @@ function receiver(datagram: Buffer): Place {
   return typeOf(datagram) < 0 ? NOWHERE : placeAt(DESTINATION, datagram[5] ?? 0)
 }
 
+/** QUIC versions 1 and 2; the ids are connection ids (RFC 9000 section 5.1). */
 export const quic: Handshake = {
   isSpoken: datagram => {
     const type = typeOf(datagram)

@@ -16,6 +16,7 @@ const MOST_GENERATION_MS = 3_600_000
 
 const WORDS = FILTER_BITS / 32
 
+/** Fixed in size. May take a new id for a seen one, but no recently seen one for new. */
 export class SeenIds {
   private readonly clock: Clock
   // Both empty until there is an id: most ports never see one.

@@ -22,6 +22,7 @@ import { readInBulk } from './read-in-bulk.ts'
 /** What Node reads ahead of, and keeps for, a connection that stands still: this and one read or write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
 
+/** What all TCP ports have in common. */
 export interface TcpListenerOptions {
   readonly tunnels: Tunnels
   readonly limits: VisitorLimits

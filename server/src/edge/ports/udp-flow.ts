@@ -16,6 +16,7 @@ export interface FlowOwner {
   moveBack(flow: Flow): void
 }
 
+/** The datagrams between one visitor's address and port and a tunnel, until either end is silent or closed. */
 export class Flow implements ChannelHandler {
   channel: Channel | undefined
   lastAt: number

@@ -21,6 +21,7 @@ const SWEEP_MS = 1_000
 /** That replies are withheld is told to the log this often at most, for each port. */
 const LOG_INTERVAL_MS = 60_000
 
+/** What all UDP ports have in common. */
 export interface UdpListenerOptions {
   readonly tunnels: Tunnels
   readonly clock: Clock
@@ -30,6 +31,7 @@ export interface UdpListenerOptions {
   readonly access: AccessSink
 }
 
+/** One UDP socket and its flows; datagrams that cannot be passed on are dropped and counted. */
 export class UdpListener implements FlowOwner {
   readonly socket: Socket
   private readonly options: UdpListenerOptions

@@ -48,6 +48,7 @@ function receiver(datagram: Buffer): Place {
   return type === RESPONSE ? SECOND : NOWHERE
 }
 
+/** WireGuard; the ids are its session indexes of 32 bits. */
 export const wireguard: Handshake = {
   isSpoken: datagram => typeOf(datagram) !== 0,
   sender: datagram => {
