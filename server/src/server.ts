@@ -18,7 +18,7 @@ import { startTelemetry } from './observe/start-telemetry.ts'
 import type { TelemetryOptions } from './observe/telemetry.ts'
 import { TunnelFigures } from './observe/tunnel-figures.ts'
 import { Changes } from './owner/changes.ts'
-import { serverStarted, serverStopping } from './owner/happenings.ts'
+import { allowlistEnded, serverStarted, serverStopping } from './owner/happenings.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { bindFailure } from './process/bind-failure.ts'
@@ -255,6 +255,7 @@ async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owne
     running: {
       ...{ relay, figures, access, log: { records: access, refusals: turnedAway }, events, keyring },
       ports: () => edge.ports,
+      listens: (protocol, number) => arrivals.listeners.isListening(protocol, number),
       hasStandIn: () => standIn.succession?.hasSuccessor() === true,
       startedAt: new Date(),
     },
@@ -284,6 +285,7 @@ async function watchChanges({ kept, tokens, relay, clock, log }: OwnerParts, own
       relay.sessions.keepTokens(tokens)
       await owner.panel.load()
       await relay.reload()
+      for (const { address, block } of await store.addresses.takeEnded()) events.tell(allowlistEnded(address, block))
       await events.look()
     },
     nextEnd: async () => earliest(await store.addresses.nextEnd(), await store.tokens.nextEnd()),

@@ -20,7 +20,7 @@ import { TokenVerbs } from './owner/tokens.ts'
 import { TunnelVerbs } from './owner/tunnels.ts'
 import { resolveHost } from './process/resolve.ts'
 import { VERSION } from './process/version.ts'
-import { keptAddress } from './relay/address.ts'
+import { keptAddress, type Protocol } from './relay/address.ts'
 import type { Keyring } from './relay/keyring.ts'
 import type { Relay } from './relay/open.ts'
 import { urlOf } from './relay/urls.ts'
@@ -40,6 +40,8 @@ export interface RunningParts {
   }
   /** The ports that are bound. */
   readonly ports: () => { readonly https: number; readonly http: number }
+  /** Whether the port of a TCP or UDP tunnel is listened on. */
+  readonly listens: (protocol: Protocol, number: number) => boolean
   readonly hasStandIn: () => boolean
   readonly startedAt: Date
 }
@@ -111,7 +113,11 @@ export function verbsOver(options: VerbOptions): Owner {
       baseDomain,
       addresses,
       tunnel: name => explained(tunnels, name),
-      covers: running && (host => running.keyring.covers(host, host)),
+      running: running && {
+        covers: host => running.keyring.covers(host, host),
+        httpsPort: portOf,
+        listens: running.listens,
+      },
       resolve: resolveHost,
       publicAddresses: config.publicAddress,
     }),

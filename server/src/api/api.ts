@@ -1,6 +1,6 @@
 // The API and the panel on the admin host: servers of their own beside the edge, which hands connections over by server name.
 import { createServer as createHttp1, type Server as Http1Server } from 'node:http'
-import { createServer as createHttp2, type Http2Server } from 'node:http2'
+import { createServer as createHttp2, type Http2Server, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type ConnectRouter, createConnectRouter, type Interceptor } from '@connectrpc/connect'
@@ -17,6 +17,8 @@ const MAX_MESSAGE_BYTES = 1_048_576
 const MAX_TIMEOUT_MS = 600_000
 /** How long a request may take to come, milliseconds. */
 const REQUEST_MS = 15_000
+/** How long a connection may be idle between calls, milliseconds. */
+const IDLE_MS = 60_000
 /** The answers under way at once: calls that end by themselves, and streams. */
 const MAX_CALLS = 64
 const MAX_STREAMS = 256
@@ -51,7 +53,7 @@ export class Api {
     this.options = options
     this.handlers = handlersOf(options)
     const limits = { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, maxHeaderSize: MAX_HEADER_BYTES }
-    this.http1 = createHttp1({ ...limits, keepAliveTimeout: 60_000 }, (request, response) =>
+    this.http1 = createHttp1({ ...limits, keepAliveTimeout: IDLE_MS }, (request, response) =>
       this.arrived(request, response),
     )
     this.http2 = createHttp2(
@@ -66,6 +68,7 @@ export class Api {
     this.http1.emit('listening')
     for (const server of [this.http1, this.local]) server.on('clientError', (_error, socket) => socket.destroy())
     this.http2.on('sessionError', () => {})
+    this.http2.on('session', endWhenIdle)
   }
 
   /** Takes over a TLS connection that came for the admin host. */
@@ -179,6 +182,21 @@ export class Api {
   private headers(): Record<string, string> {
     return this.options.isDevelopment ? HEADERS : { ...HEADERS, 'strict-transport-security': 'max-age=31536000' }
   }
+}
+
+/** Node ends idle connections of HTTP/1.1 itself, and those of HTTP/2 never. */
+function endWhenIdle(session: ServerHttp2Session): void {
+  let open = 0
+  session.on('stream', stream => {
+    open++
+    stream.once('close', () => open--)
+  })
+  const look = () => {
+    // A stream may be silent: it has a limit of its own.
+    if (open === 0) session.destroy()
+    else session.setTimeout(IDLE_MS, look)
+  }
+  session.setTimeout(IDLE_MS, look)
 }
 
 /** Of every answer at this host; tunnels have none of them. */

@@ -6,6 +6,7 @@ import { Allowlist, EVERYBODY } from '../access/allowlist.ts'
 import type { TokenCheck } from '../access/token-check.ts'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import { type Config, DEVELOPMENT_DOMAIN } from '../config/config.ts'
+import { systemCodeOf } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
 import type { Events } from '../owner/events.ts'
 import type { Owner } from '../owner/owner.ts'
@@ -52,13 +53,16 @@ async function removeDead(directory: string): Promise<void> {
 function listens(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path)
-    // The system accepts for a process that is there, also for one that is stopped.
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    socket.once('connect', () => socket.destroy())
+    // The system accepts for a process that is there, also for one that is stopped, as long as not too many wait.
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', error => resolve(systemCodeOf(error) !== 'ECONNREFUSED'))
   })
 }
 
-/** It answers as soon as the edge hands connections over. Rejects when the socket for commands cannot be made. */
+/** It answers as soon as the edge hands connections over. Rejects when the directory of the socket for commands cannot be made. */
 export async function openApi({
   config,
   owner,
@@ -94,10 +98,16 @@ export async function openApi({
   const directory = socketDirectory(dataDir)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   chmodSync(directory, 0o700)
+  await removeDead(directory)
   const socket = join(directory, `${process.pid}.sock`)
   rmSync(socket, { force: true })
-  await removeDead(directory)
-  await api.listenLocally(socket)
+  // Visitors come first: without the socket, commands work on the database, and what is told here within a second.
+  await api.listenLocally(socket).catch((error: unknown) => {
+    log.warn('no socket for commands: they change the database, and cannot see what is open', {
+      socket,
+      reason: String(error),
+    })
+  })
   const end = async () => {
     draining.abort()
     await api.close()

@@ -1,13 +1,6 @@
 // Values of requests as verbs take them; all that is wrong with a request is told at once.
 
-import {
-  type Duration,
-  durationFromMs,
-  durationMs,
-  type Timestamp,
-  timestampDate,
-  timestampFromDate,
-} from '@bufbuild/protobuf/wkt'
+import { type Duration, durationMs, type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { Code } from '@connectrpc/connect'
 import { PbtError } from '@pbt/proto'
 import { Failure } from '../failure.ts'
@@ -70,7 +63,8 @@ export function pageOf<T>(
   keyOf: (row: T) => string,
 ): { rows: T[]; nextPageToken: string } {
   const size = pageSizeOf(pageSize, 200, 1_000)
-  const from = pageToken === '' ? 0 : all.findIndex(row => keyOf(row) > keyIn(pageToken))
+  const after = pageToken === '' ? undefined : keyIn(pageToken)
+  const from = after === undefined ? 0 : all.findIndex(row => keyOf(row) > after)
   const rows = from === -1 ? [] : all.slice(from, from + size)
   const last = rows.at(-1)
   const hasMore = from !== -1 && from + size < all.length
@@ -123,5 +117,3 @@ export function durationOf(ms: number): { seconds: bigint; nanos: number } {
   const microseconds = Math.round(ms * 1_000)
   return { seconds: BigInt(Math.floor(microseconds / 1_000_000)), nanos: (microseconds % 1_000_000) * 1_000 }
 }
-
-export { durationFromMs, timestampFromDate }

@@ -114,28 +114,6 @@ export interface RecordItem {
   readonly reason: string
 }
 
-/** A tunnel as it is now. */
-export interface TunnelItem {
-  readonly tunnel: string
-  readonly kind: 'http' | 'tcp' | 'udp' | ''
-  readonly state: 'online' | 'offline' | 'paused' | 'killed' | 'awaited'
-  /** Why, for people; '' when there is nothing to say. */
-  readonly reason: string
-  readonly since?: Date | undefined
-  /** Its addresses that serve. */
-  readonly urls: readonly string[]
-  /** Those that do not yet. */
-  readonly waiting: readonly { readonly url: string; readonly reason: string; readonly cure: string }[]
-  readonly target: string
-  /** The name of its client. */
-  readonly client: string
-  /** Requests, connections and flows. */
-  readonly open: number
-  /** Since it was first seen. */
-  readonly bytesIn: number
-  readonly bytesOut: number
-}
-
 /** A step of what was looked at. */
 export interface CheckItem {
   readonly step: string

@@ -9,6 +9,7 @@ import {
   portAddress,
   tunnelKindFor,
 } from '../relay/address.ts'
+import type { LiveConnection } from '../relay/live.ts'
 import {
   checkList,
   inUsage,
@@ -22,6 +23,7 @@ import {
 import type { Tell } from './event.ts'
 import { addressMapped, addressNoted, addressReleased, addressReserved, allowlistChanged } from './happenings.ts'
 
+export type { LiveConnection } from '../relay/live.ts'
 export type { Access, KeptList, ListChange, ListEntry } from './allowlist.ts'
 
 /** An address and what is known of it. */
@@ -69,21 +71,6 @@ export interface Ports {
   obstacle(protocol: Protocol, number: number): Promise<string>
 }
 
-/** What is open at the moment. */
-export interface OpenConnection {
-  readonly id: string
-  readonly tunnel: string
-  /** http, tcp or udp. */
-  readonly kind: string
-  /** The visitor's address. */
-  readonly peer: string
-  readonly startedAt: Date
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** Method and path of a request. */
-  readonly summary: string
-}
-
 /** Whether an address is free, and who has it. */
 export interface AddressCheck {
   readonly address: string
@@ -99,7 +86,7 @@ export interface AddressVerbsOptions {
   readonly baseDomain: string
   readonly ports: Ports
   /** What is open of a tunnel in a running server. */
-  readonly connectionsOf: (tunnel: string) => readonly OpenConnection[]
+  readonly connectionsOf: (tunnel: string) => readonly LiveConnection[]
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
   readonly tell: Tell
@@ -193,7 +180,7 @@ export class AddressVerbs {
   }
 
   /** What `setList` would cut that is open now. */
-  async cutBy(text: string, list: KeptList): Promise<OpenConnection[]> {
+  async cutBy(text: string, list: KeptList): Promise<LiveConnection[]> {
     checkList(list)
     const { tunnel, clientBlocks } = (await this.options.records.find(this.textOf(text))) ?? {
       tunnel: '',

@@ -3,7 +3,7 @@ import { bareAddress } from '@pbt/proto'
 import { Allowlist } from '../access/allowlist.ts'
 import { nearestEntry } from '../access/nearest-entry.ts'
 import { Failure } from '../failure.ts'
-import { type Address, hostOf, parseAddress } from '../relay/address.ts'
+import { type Address, hostOf, type Protocol, parseAddress } from '../relay/address.ts'
 import type { KeptAddress } from './addresses.ts'
 import { inUsage } from './allowlist.ts'
 import type { Check } from './server-info.ts'
@@ -20,14 +20,23 @@ export interface ExplainedTunnel {
   readonly health: { readonly answers: boolean; readonly message: string; readonly at: Date } | undefined
 }
 
+/** What a server that runs can be asked. */
+export interface RunningSights {
+  /** Whether a certificate is there for a host. */
+  covers(host: string): boolean
+  /** The port of names. */
+  httpsPort(): number
+  listens(protocol: Protocol, number: number): boolean
+}
+
 /** What the steps look at. */
 export interface ExplainOptions {
   readonly baseDomain: string
   /** Every address that is kept. */
   readonly addresses: () => Promise<readonly KeptAddress[]>
   readonly tunnel: (name: string) => Promise<ExplainedTunnel | undefined>
-  /** Whether a certificate is there for a host; undefined: no server runs here. */
-  readonly covers: ((host: string) => boolean) | undefined
+  /** Undefined: no server runs here. */
+  readonly running: RunningSights | undefined
   /** Where a name leads by the name service. Rejects when it leads nowhere. */
   readonly resolve: (host: string) => Promise<readonly string[]>
   /** Under which this machine is reached from outside, as far as that was said. */
@@ -60,6 +69,7 @@ export class ExplainVerb {
     const checks = [
       nameCheck(address, kept),
       await this.dnsCheck(address),
+      this.portCheck(address),
       this.certificateCheck(address),
       tunnelCheck(kept, tunnel),
       allowlistCheck(kept, visitor),
@@ -122,17 +132,32 @@ export class ExplainVerb {
     }
   }
 
+  private portCheck(address: Address): Check {
+    const step = 'port'
+    const { running } = this.options
+    if (running === undefined) return notChecked(step, NOT_RUNNING)
+    if (!('number' in address))
+      return { step, state: 'ok', message: `the server listens on port ${running.httpsPort()}`, cure: '' }
+    const { kind, number } = address
+    const what = `${kind.toUpperCase()} port ${number}`
+    if (running.listens(kind, number)) return { step, state: 'ok', message: `the server listens on ${what}`, cure: '' }
+    const cure = 'open a tunnel for it, widen port-range, or end the program that uses the port; the log says which'
+    return { step, state: 'failed', message: `the server does not listen on ${what}`, cure }
+  }
+
   private certificateCheck(address: Address): Check {
     const step = 'certificate'
     if ('number' in address) return { step, state: 'ok', message: 'a port needs none', cure: '' }
     const host = hostOf(address)
-    const { covers } = this.options
-    if (covers === undefined) return notChecked(step, 'no server runs on this data directory')
-    if (covers(host)) return { step, state: 'ok', message: `a certificate covers ${host}`, cure: '' }
+    const { running } = this.options
+    if (running === undefined) return notChecked(step, NOT_RUNNING)
+    if (running.covers(host)) return { step, state: 'ok', message: `a certificate covers ${host}`, cure: '' }
     const cure = `add a certificate for ${address.text} to tls-cert and tls-key`
     return { step, state: 'failed', message: `no certificate covers ${host}`, cure }
   }
 }
+
+const NOT_RUNNING = 'no server runs on this data directory'
 
 function nameCheck(address: Address, kept: KeptAddress | undefined): Check {
   const step = 'name'

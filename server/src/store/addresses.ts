@@ -138,6 +138,22 @@ export class AddressTable implements AddressStore, AddressRecords {
     return (await this.prisma.address.deleteMany({ where: { address } })).count === 1
   }
 
+  /** Forgets the entries of allowlists that have ended, and tells which: each once, whichever process asks. */
+  async takeEnded(): Promise<{ address: string; block: string }[]> {
+    const rows = await this.prisma.allowlistEntry.findMany({
+      where: { endsAt: { lte: new Date() } },
+      include: { address: true },
+      orderBy: { endsAt: 'asc' },
+      take: VALUES,
+    })
+    const taken: { address: string; block: string }[] = []
+    for (const { id, block, address } of rows) {
+      const { count } = await this.prisma.allowlistEntry.deleteMany({ where: { id } })
+      if (count === 1) taken.push({ address: address.address, block })
+    }
+    return taken
+  }
+
   /**
    * Sets who may visit the address, by what `change` makes of what is known of it; an address that is not known is kept from then on. On disk
    * when this resolves. What `change` throws is thrown on, and then nothing has changed.
@@ -197,7 +213,7 @@ async function found(prisma: Pick<PrismaClient, 'address'>, address: string) {
   return { entries: row.entries, kept: kept(row, row.tunnel ?? undefined, row.entries.map(entryOf)) }
 }
 
-/** Entries that have ended are as if they were not there; they are deleted with the next change of their list. */
+/** Entries that have ended are as if they were not there, until `takeEnded` deletes them. */
 function hasNotEnded() {
   return { OR: [{ endsAt: null }, { endsAt: { gt: new Date() } }] }
 }

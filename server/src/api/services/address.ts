@@ -10,7 +10,7 @@ import {
   type AllowlistSchema,
   type ConnectionSchema,
 } from '@pbt/proto/admin/v1'
-import type { KeptAddress, KeptList, OpenConnection } from '../../owner/addresses.ts'
+import type { KeptAddress, KeptList, LiveConnection } from '../../owner/addresses.ts'
 import { checkBlock } from '../../owner/allowlist.ts'
 import type { Owner } from '../../owner/owner.ts'
 import { millisecondsOf, pageOf, textOf, timeField, Violations } from '../values.ts'
@@ -99,7 +99,7 @@ export function listMessage(
 }
 
 /** What is open. */
-export function connectionMessage(open: OpenConnection): MessageInitShape<typeof ConnectionSchema> {
+export function connectionMessage(open: LiveConnection): MessageInitShape<typeof ConnectionSchema> {
   const { startedAt, bytesIn, bytesOut, ...rest } = open
   return { ...rest, startTime: timestampFromDate(startedAt), bytesIn: BigInt(bytesIn), bytesOut: BigInt(bytesOut) }
 }

@@ -10,7 +10,7 @@ import {
   type TunnelSchema,
   type TunnelService,
 } from '@pbt/proto/admin/v1'
-import type { OpenConnection } from '../../owner/addresses.ts'
+import type { LiveConnection } from '../../owner/addresses.ts'
 import type { Owner } from '../../owner/owner.ts'
 import type { AddressOfTunnel, TunnelView } from '../../owner/tunnels.ts'
 import { pageOf, textOf, Violations } from '../values.ts'
@@ -74,7 +74,7 @@ const KINDS: Readonly<Record<string, Kind>> = { http: Kind.HTTP, tcp: Kind.TCP, 
 const TIME_DIGITS = 13
 
 /** In the order of their beginnings. */
-function keyOf({ startedAt, id }: OpenConnection): string {
+function keyOf({ startedAt, id }: LiveConnection): string {
   return `${String(startedAt.getTime()).padStart(TIME_DIGITS, '0')} ${id}`
 }
 

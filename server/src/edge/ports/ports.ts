@@ -59,6 +59,11 @@ export class PortListeners implements Listeners {
     return this.connections.refused
   }
 
+  /** Whether it listens there, or is about to. */
+  isListening(protocol: Protocol, number: number): boolean {
+    return this.ports.has(portAddress(protocol, number).text)
+  }
+
   async listen(protocol: Protocol, number: number): Promise<void> {
     const address = portAddress(protocol, number).text
     const known = this.ports.get(address)

@@ -1,0 +1,121 @@
+// What is said of a visitor's way, for each step that can fail.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { KeptAddress } from './addresses.ts'
+import { type ExplainedTunnel, type ExplainOptions, ExplainVerb } from './explain.ts'
+
+const BASE = 'tunnel.example.com'
+const KEPT: KeptAddress = {
+  ...{ address: 'app', tunnel: 'app', isMapped: false, target: '127.0.0.1:3000', isExpected: true },
+  ...{ access: 'client', entries: [], clientBlocks: [], note: '', createdAt: new Date(0), lastUsedAt: undefined },
+}
+const TUNNEL: ExplainedTunnel = {
+  ...{ name: 'app', state: 'online', reason: '', clientLabel: 'nas', target: '127.0.0.1:3000' },
+  health: { answers: true, message: '', at: new Date(0) },
+}
+
+interface Case {
+  readonly address?: string
+  readonly peer?: string
+  readonly kept?: Partial<KeptAddress> | undefined
+  readonly tunnel?: Partial<ExplainedTunnel>
+  readonly options?: Partial<ExplainOptions>
+}
+
+async function explained({ address = 'app', peer = '', kept = {}, tunnel = {}, options = {} }: Case) {
+  const verb = new ExplainVerb({
+    baseDomain: BASE,
+    addresses: async () => (kept === undefined ? [] : [{ ...KEPT, ...kept }]),
+    tunnel: async name => (name === '' ? undefined : { ...TUNNEL, ...tunnel }),
+    running: { covers: () => true, httpsPort: () => 443, listens: () => true },
+    resolve: async () => ['203.0.113.1'],
+    publicAddresses: ['203.0.113.1'],
+    ...options,
+  })
+  return await verb.explain(address, peer)
+}
+
+test('a way on which all is well has eight steps in its order, and ends at the target', async () => {
+  const { checks, verdict, isReachable } = await explained({ address: `https://app.${BASE}/x` })
+  const steps = ['name', 'dns', 'port', 'certificate', 'tunnel', 'allowlist', 'client', 'target']
+  assert.deepEqual(
+    checks.map(({ step }) => step),
+    steps,
+  )
+  assert.deepEqual(
+    checks.map(({ state }) => state),
+    steps.map(() => 'ok'),
+  )
+  assert.deepEqual([verdict, isReachable], ['A visitor who is allowed reaches 127.0.0.1:3000.', true])
+})
+
+const listed = { access: 'listed', entries: [{ block: '198.51.100.0/24', note: '', endsAt: undefined }] } as const
+const FAILURES: readonly (readonly [step: string, each: Case, message: RegExp, cure: RegExp])[] = [
+  ['name', { address: 'other' }, /no tunnel|nobody/, /pbt http PORT --domain other/],
+  [
+    'dns',
+    { options: { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) } },
+    /ENOTFOUND/,
+    /A record/,
+  ],
+  ['dns', { options: { publicAddresses: ['203.0.113.9'] } }, /203\.0\.113\.1.*203\.0\.113\.9/, /public-address/],
+  [
+    'port',
+    {
+      address: 'tcp:20022',
+      kept: { address: 'tcp:20022' },
+      options: { running: { covers: () => true, httpsPort: () => 443, listens: () => false } },
+    },
+    /does not listen on TCP port 20022/,
+    /port-range/,
+  ],
+  [
+    'certificate',
+    { options: { running: { covers: () => false, httpsPort: () => 443, listens: () => true } } },
+    /no certificate covers app\.tunnel/,
+    /tls-cert/,
+  ],
+  ['tunnel', { kept: { tunnel: '' } }, /reserved/, /address map app/],
+  ['tunnel', { tunnel: { state: 'paused' } }, /paused/, /tunnel resume app/],
+  ['tunnel', { tunnel: { state: 'killed' } }, /ended/, /tunnel start app/],
+  [
+    'allowlist',
+    { kept: listed, peer: '198.51.101.7' },
+    /198\.51\.101\.7 is not on .*198\.51\.100\.0\/24/,
+    /--add 198\.51\.101\.7/,
+  ],
+  ['allowlist', { kept: { access: 'listed', entries: [] } }, /empty/, /pbt-server allow app/],
+  ['client', { tunnel: { state: 'awaited' } }, /nas/, /pbt status/],
+  ['client', { tunnel: { state: 'offline', reason: 'the link broke' } }, /not connected: the link broke/, /nas/],
+  [
+    'target',
+    { tunnel: { health: { answers: false, message: 'connection refused', at: new Date(0) } } },
+    /connection refused/,
+    /nas/,
+  ],
+]
+for (const [step, each, message, cure] of FAILURES) {
+  test(`what fails at the step "${step}" is told with its cure: ${JSON.stringify(each.tunnel ?? each.kept ?? each.address ?? message.source)}`, async () => {
+    const { checks, verdict, isReachable } = await explained(each)
+    const first = checks.find(({ state }) => state === 'failed')
+    assert.equal(first?.step, step)
+    assert.match(first?.message ?? '', message)
+    assert.match(first?.cure ?? '', cure)
+    assert.ok(!isReachable && verdict.includes(first?.message ?? '-'))
+  })
+}
+
+test('a visitor whom an entry lets in is told which, a wildcard answers for its names, and what is no address is refused', async () => {
+  const { checks } = await explained({ kept: listed, peer: '::ffff:198.51.100.7' })
+  assert.match(checks.find(({ step }) => step === 'allowlist')?.message ?? '', /198\.51\.100\.0\/24/)
+  const wild = await explained({ address: `a.app.${BASE}`, kept: { address: '*.app' } })
+  assert.match(wild.checks[0]?.message ?? '', /by \*\.app/)
+  for (const wrong of [{ address: 'no/name' }, { peer: 'no address' }, { peer: '203.0.113.0/24' }])
+    await assert.rejects(explained(wrong), { code: 'usage' })
+})
+
+test('without a running server what cannot be seen is not checked', async () => {
+  const { checks } = await explained({ options: { running: undefined }, tunnel: { state: 'offline' } })
+  const unseen = checks.filter(({ state }) => state === 'not-checked').map(({ step }) => step)
+  assert.deepEqual(unseen, ['port', 'certificate'])
+})
