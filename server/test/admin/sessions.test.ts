@@ -1,0 +1,84 @@
+// Sessions of the panel at the real server: what a cookie is worth, links that log in once, and how sessions end.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { callApi } from '../support/admin.ts'
+import { startServer } from '../support/programs.ts'
+
+const LIST = 'TokenService/ListTokens'
+
+test('A8: a session is a cookie for this host alone, new at each login, ended for good, and worth nothing without an origin', async t => {
+  const server = await startServer(t)
+  const { token } = server
+  const page = { origin: `https://admin.localhost:${server.https}`, 'sec-fetch-site': 'same-origin' }
+  const fixed = '__Host-pbt=attackers-choice-of-a-session-000000000000000'
+  const login = await callApi(t, server, 'PanelService/Login', { token }, { headers: { ...page, cookie: fixed } })
+  const set = String(login.headers['set-cookie'])
+  assert.match(set, /^__Host-pbt=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict; Max-Age=2592000$/)
+  const cookie = set.split(';')[0] ?? ''
+  const listed = async (headers: Record<string, string>) => (await callApi(t, server, LIST, {}, { headers })).status
+  assert.equal(await listed({ ...page, cookie }), 200)
+  // Tossed by a neighbour for the whole domain: another name, or the same one twice.
+  assert.equal(await listed({ ...page, cookie: `pbt=x; ${cookie}` }), 200)
+  assert.equal(await listed({ ...page, cookie: `__Host-pbt=x; ${cookie}` }), 401)
+  assert.equal(await listed({ ...page, cookie: fixed }), 401)
+  assert.equal(await listed({ cookie }), 401)
+  assert.equal(await listed({ ...page, origin: `https://app.localhost:${server.https}`, cookie }), 403)
+
+  const session = await callApi(t, server, 'PanelService/GetSession', {}, { headers: { ...page, cookie } })
+  assert.equal((session.json.session as { isYou?: boolean }).isYou, true)
+  assert.deepEqual((await callApi(t, server, 'PanelService/GetSession', {}, { headers: page })).json, {})
+  const logout = await callApi(t, server, 'PanelService/Logout', {}, { headers: { ...page, cookie } })
+  assert.match(String(logout.headers['set-cookie']), /Max-Age=0/)
+  assert.equal(await listed({ ...page, cookie }), 401)
+})
+
+test('A8: a link logs in once, within its minute; sessions end one by one, all others, and with their token', async t => {
+  const server = await startServer(t)
+  const { token } = server
+  const page = { origin: `https://admin.localhost:${server.https}`, 'sec-fetch-site': 'same-origin' }
+  const enter = async (proof: object) => await callApi(t, server, 'PanelService/Login', proof, { headers: page })
+  const cookieOf = (answer: { headers: Readonly<Record<string, string>> }) =>
+    String(answer.headers['set-cookie']).split(';')[0] ?? ''
+  const link = await callApi(t, server, 'PanelService/CreateLoginLink', {}, { token })
+  const url = new URL(String(link.json.url))
+  assert.equal(`${url.origin}${url.pathname}`, `https://admin.localhost:${server.https}/login`)
+  const code = url.hash.slice(1)
+  const first = cookieOf(await enter({ code }))
+  const again = await enter({ code })
+  assert.deepEqual([again.status, again.json.message], [401, 'the link has been used or has expired'])
+  // A session makes no links: a stolen one must not outlive itself.
+  assert.equal(
+    (await callApi(t, server, 'PanelService/CreateLoginLink', {}, { headers: { ...page, cookie: first } })).status,
+    403,
+  )
+  const second = cookieOf(await enter({ token }))
+  const third = cookieOf(await enter({ token }))
+  const statusOf = async (cookie: string) =>
+    (await callApi(t, server, LIST, {}, { headers: { ...page, cookie } })).status
+  const sessions = (await callApi(t, server, 'PanelService/ListSessions', {}, { headers: { ...page, cookie: first } }))
+    .json.sessions as { id: string; isYou?: boolean; isByToken?: boolean }[]
+  assert.deepEqual(
+    sessions.map(({ isYou, isByToken }) => [isYou ?? false, isByToken ?? false]),
+    [
+      [false, true],
+      [false, true],
+      [true, false],
+    ],
+  )
+  const ids = [sessions[1]?.id ?? '']
+  assert.equal(
+    (await callApi(t, server, 'PanelService/EndSessions', { ids }, { headers: { ...page, cookie: first } })).json.ended,
+    1,
+  )
+  assert.deepEqual([await statusOf(first), await statusOf(second), await statusOf(third)], [200, 401, 200])
+  assert.equal(
+    (await callApi(t, server, 'PanelService/EndSessions', {}, { headers: { ...page, cookie: first } })).json.ended,
+    1,
+  )
+  assert.deepEqual([await statusOf(first), await statusOf(third)], [200, 401])
+  const rotated = await callApi(t, server, 'TokenService/RotateToken', {}, { token })
+  assert.equal(await statusOf(first), 401)
+  const old = await enter({ token })
+  assert.equal(old.json.message, 'the token has been replaced')
+  assert.equal((await enter({ token: String(rotated.json.secret) })).status, 200)
+})
