@@ -9,8 +9,11 @@ import { startPbt } from '../support/programs.ts'
 import { http2Request, http2Visitor } from '../support/visitors.ts'
 
 const H2C = ['--target-protocol', 'h2c']
-/** A visitor who waits no longer for one answer. */
-const PATIENCE_MS = 1_000
+/**
+ * A visitor who waits no longer for one answer. No part of the two seconds that the target has to answer a question: one who leaves in
+ * the moment when another connection is made gives that up too.
+ */
+const PATIENCE_MS = 900
 /** The time of an idle connection, a question to it and another connection. */
 const REPLACED_MS = 15_000
 
