@@ -10,6 +10,9 @@ import { EXIT } from './failure.ts'
 // The token may be an argument of `init`: from here on it is not seen in the process list any more.
 process.title = 'pbt'
 
+/** What a command may take after a second signal: longer than a goodbye to the server, which ends its visitors' connections. */
+const AT_ONCE_MS = 1_500
+
 /** Timers of the protocol do not keep the process alive; a command that runs does. */
 const alive = setInterval(() => {}, 2 ** 30)
 const releases: (() => void)[] = []
@@ -39,8 +42,17 @@ async function written(code: number): Promise<void> {
 }
 
 function onStopSignal(stop: () => void): () => void {
-  const stopAtOnce = () => exit(EXIT.stopped)
-  return onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
+  let deadline: NodeJS.Timeout | undefined
+  const stopAtOnce = () => {
+    if (deadline !== undefined) exit(EXIT.stopped)
+    deadline = setTimeout(() => exit(EXIT.stopped), AT_ONCE_MS)
+    stop()
+  }
+  const ignore = onStopSignals({ stop, stopAtOnce, signals: STOP_SIGNALS, environment: process.env })
+  return () => {
+    clearTimeout(deadline)
+    ignore()
+  }
 }
 
 /** An unexpected error. The process does not go on: its state is not known any more. */

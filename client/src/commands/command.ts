@@ -10,7 +10,10 @@ export interface Context {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: Outlet
   readonly stderr: Outlet
-  /** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process at once. Returns what stops it. */
+  /**
+   * Calls `stop` at the first SIGINT, SIGTERM or SIGHUP, and again at the second: now at once. A command that has not ended
+   * 1.5 s later, or at a third, ends with the process. Returns what stops it.
+   */
   readonly onStopSignal: (stop: () => void) => () => void
   /** Has the terminal given back whatever happens; `release` is called at most once. */
   readonly atExit: (release: () => void) => void

@@ -291,6 +291,19 @@ test('H44: stopping lets what is under way end, for ten seconds at most, and tak
   }
 })
 
+test('H44: stopping a second time says goodbye at once, and waits for the server no longer than the first', async () => {
+  const run = online()
+  run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })
+  run.clock.advance(10)
+  run.agent.stop()
+  run.agent.stop()
+  run.clock.advance(10)
+  assert.equal(run.call(0).frames.at(-1)?.case, 'goodbye')
+  run.agent.stop()
+  assert.equal(run.ended.exitCode, undefined, 'the goodbye is on its way')
+  assert.equal(await exitCodeOf(run), 0)
+})
+
 test('H44: stopping ends at once when the link breaks meanwhile', async () => {
   const run = online()
   run.call(0).mux.open({ kind: 'http', head: HEAD }, true, { onReset: () => {} })

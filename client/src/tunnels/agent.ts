@@ -63,12 +63,15 @@ export class Agent {
     this.dial(undefined)
   }
 
-  /** Takes no new visitors, lets what is under way end, says goodbye and ends; `finished` settles within STOP_MS and GOODBYE_MS. */
+  /**
+   * Takes no new visitors, lets what is under way end, says goodbye and ends; `finished` settles within STOP_MS and GOODBYE_MS.
+   * A second call does not wait for what is under way.
+   */
   stop(): void {
     const { state } = this
     const leave = () => this.leave('stopped by its user', EXIT.stopped)
     if (state.name !== 'linked' || this.underWay === 0) {
-      if (state.name !== 'stopping') leave()
+      leave()
       return
     }
     const { session, line } = state

@@ -1,4 +1,4 @@
-// `pbt-server explain`: why a visitor gets what they get, link by link.
+// `pbt-server explain`: why a visitor gets what they get, step by step.
 import { type Check, Check_State as State } from '@pbt/proto/admin/v1'
 import { Failure } from '../failure.ts'
 import { withApi } from './api.ts'
