@@ -20,7 +20,8 @@ test('H13: a locked database holds up no visitor, and whoever writes gets what w
     longest = Math.max(longest, performance.now() - begun)
   }
   await ask()
-  const other = new DatabaseSync(join(server.dataDir, 'pbt.db'))
+  // The server may be writing: it waits, as any program would.
+  const other = new DatabaseSync(join(server.dataDir, 'pbt.db'), { timeout: 5_000 })
   t.after(() => other.close())
   other.exec('BEGIN IMMEDIATE')
   const waiting = program(t, CLIENT, ['up', 'tcp:1', 'tcp:2', 'udp:3', '--json'], clientEnv(t, server))

@@ -204,7 +204,7 @@ test('a list that cannot be is refused with the reason, and the one before stays
   const everybody = [['app', 'everybody', []]]
   const wrong: readonly (readonly [args: string[], code: number, error: string, message: RegExp])[] = [
     [['app', '10.0.0.0/33'], 2, 'usage', /"10\.0\.0\.0\/33"/],
-    [['app', '10.0.0.0/8', 'everybody'], 2, 'usage', /"everybody" stands alone/],
+    [['app', '10.0.0.0/8', 'everybody'], 2, 'usage', /"everybody" cannot be combined/],
     [['no/name', '10.0.0.0/8'], 2, 'usage', /"no\/name"/],
     [['app', '10.0.0.0/8', '--add', '10.0.0.1'], 2, 'usage', /cannot be combined with --add/],
     [['app', '--add', '10.0.0.1'], 2, 'usage', /everybody may visit "app"/],
