@@ -1,6 +1,10 @@
 // Runs groups of test files one after the other, each with so many files at a time, and reports them as one run: its argument
 // is the list of groups as JSON. Ends with 1 when a test failed.
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { run } from 'node:test'
 import { spec as Spec } from 'node:test/reporters'
@@ -34,7 +38,18 @@ async function* events() {
   }
 }
 
+// Each test's server gets a copy of it (server/test/support/programs.ts): that is half of a server's start.
+const parent = mkdtempSync(join(tmpdir(), 'pbt-test-'))
+process.once('exit', () => rmSync(parent, { recursive: true, force: true }))
+process.env.PBT_TEST_INITIALISED = initialise(join(parent, 'data'))
 const report = Readable.from(events()).pipe(new Spec())
 report.pipe(process.stdout)
 await once(report, 'end')
 process.exitCode = (figures.get('fail') ?? 1) + (figures.get('cancelled') ?? 0) > 0 ? 1 : 0
+
+/** A data directory as `init` makes it, and its token, as JSON. */
+function initialise(directory: string): string {
+  const said = execFileSync('server/bin/pbt-server', ['init', '--json', '--data-dir', directory], { encoding: 'utf8' })
+  const { token } = JSON.parse(said) as { token: string }
+  return JSON.stringify({ directory, token })
+}

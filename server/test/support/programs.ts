@@ -16,6 +16,11 @@ export const CLIENT = join(ROOT, 'client/bin/pbt.js')
 /** Long enough for a machine that is busy with other tests; only a failure ever waits for it. */
 const EVENT_MS = 60_000
 
+interface Initialised {
+  readonly directory: string
+  readonly token: string
+}
+
 /** Whoever ends what was started: a test, or a program that does the same at its end. */
 export interface Cleaner {
   after(end: () => unknown): void
@@ -202,10 +207,12 @@ export async function startServer(t: Cleaner, options: ServerOptions = {}): Prom
   return await restartServer(t, { dataDir, token }, { ...options, ports })
 }
 
-let initialised: ReturnType<typeof initialise> | undefined
+let initialised: Promise<Initialised> | undefined
 
-/** What `init` makes, once for all servers of this process: half of a server's start. Each gets its own copy. */
-async function initialise(): Promise<{ directory: string; token: string }> {
+/** What `init` makes, once for all servers of this process, or of a run of many files: half of a server's start. Each gets a copy. */
+async function initialise(): Promise<Initialised> {
+  const given = process.env.PBT_TEST_INITIALISED
+  if (given !== undefined) return JSON.parse(given) as Initialised
   const parent = mkdtempSync(join(tmpdir(), 'pbt-test-'))
   process.once('exit', () => rmSync(parent, { recursive: true, force: true }))
   const directory = join(parent, 'data')
