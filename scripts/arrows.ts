@@ -47,7 +47,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   [
     'server/store',
     /^server\/src\/store\//,
-    ['server/relay', 'server/owner', 'server/access', 'server/failure', 'server/observe'],
+    ['server/relay', 'server/owner', 'server/access', 'server/certs', 'server/failure', 'server/observe'],
   ],
   ['server/observe', /^server\/src\/observe\//, []],
   ['server/config', /^server\/src\/config\//, ['server/failure', 'launch', 'proto']],
@@ -130,6 +130,8 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^@prisma\/|^better-sqlite3$/, /^server\/src\/store\/|^scripts\/migrate\.mjs$/],
   [/^@grpc\/grpc-js$/, /^server\/src\/relay\/service\.ts$|^client\/src\/session\//],
   [/^@connectrpc\//, /^server\/src\/api\/|^admin\//],
+  [/^greenlock$|^@root\//, /^server\/src\/certs\/acme\/issuer\/runner\.[a-z.]+$/],
+  [/^dns-packet$/, /^server\/src\/certs\/acme\//],
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],

@@ -228,11 +228,12 @@ test('a port that another program has is told with its setting', async t => {
 })
 
 test('a base domain of its own needs certificates', async t => {
-  const { code, stderr } = await run(t, home(t), ['start', '--base-domain', 'tunnel.example.com']).ended
+  const args = ['start', '--base-domain', 'tunnel.example.com', '--acme-directory', 'off']
+  const { code, stderr } = await run(t, home(t), args).ended
   assert.equal(code, 2)
   assert.match(
     stderr,
-    /tls-cert must be set, and tls-key too: tunnel.example.com and \*.tunnel.example.com need a certificate/,
+    /tls-cert must be set, and tls-key too, or acme-directory not off: tunnel.example.com and \*.tunnel.example.com need a certificate/,
   )
 })
 

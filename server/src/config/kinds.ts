@@ -160,6 +160,63 @@ export const address: Kind<string> = {
   show: quoted,
 }
 
+/** An address of one interface: not 0.0.0.0 or ::, which would take other programs' place. */
+export const ownAddress: Kind<string> = {
+  expected: 'an IPv4 or IPv6 address of this machine, not 0.0.0.0 or ::',
+  read: (value, home) => {
+    const text = address.read(value, home)
+    return text === undefined || /^[0:.]+$/.test(text) ? undefined : text
+  },
+  show: quoted,
+}
+
+/** An address, perhaps with a port (`[::1]:5353` for IPv6); empty for none. */
+export const resolverAddress: Kind<string> = {
+  expected: 'an address such as 9.9.9.9, 127.0.0.1:5353 or [::1]:5353, or empty',
+  read: value => {
+    if (value === '') return ''
+    const text = textOf(value)
+    if (text === undefined || isIP(text) !== 0) return text
+    const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? []
+    const isAddress = isIP(bracketed ?? '') === 6 || isIP(plain ?? '') === 4
+    return isAddress && Number(digits) >= 1 && Number(digits) <= MAX_PORT ? text : undefined
+  },
+  show: quoted,
+}
+
+/** Written as `off` for none, which is '' in the program: an empty variable counts as not set. */
+export const secureUrlOrOff: Kind<string> = {
+  expected: 'an https URL, or off',
+  read: value => {
+    const text = textOf(value)
+    if (value === false || text === 'off') return ''
+    return text?.startsWith('https:') && URL.canParse(text) ? text : undefined
+  },
+  show: value => (value === '' ? 'off' : quoted(value)),
+}
+
+/** Empty for none. What the CA would refuse anyway is refused here. */
+export const emailOrNone: Kind<string> = {
+  expected: 'one email address, or empty',
+  read: value => {
+    if (value === '') return ''
+    const text = textOf(value)
+    return text !== undefined && /^[\x21-\x3b\x3d\x3f\x41-\x7e]{1,64}@[a-z0-9.-]{1,253}$/i.test(text) ? text : undefined
+  },
+  show: quoted,
+}
+
+/** Empty for the CA's default. */
+export const profileName: Kind<string> = {
+  expected: 'the name of a profile of the CA, for example classic or shortlived, or empty',
+  read: value => {
+    if (value === '') return ''
+    const text = textOf(value)
+    return text !== undefined && /^[a-z0-9._-]{1,64}$/i.test(text) ? text : undefined
+  },
+  show: quoted,
+}
+
 /** One address or a CIDR block, kept as it was written. */
 export const block: Kind<string> = {
   expected: 'an address or CIDR block, for example 10.0.0.0/8 or 2001:db8::/32',

@@ -52,11 +52,17 @@ test('every setting can be given in all three ways', () => {
     'http-port': '80',
     'public-https-port': '9443',
     'public-http-port': '9080',
-    'dns-port': '0',
+    'dns-port': '53',
+    'dns-address': '127.0.0.1, ::1',
+    'dns-resolver': '[::1]:5353',
     'port-range': '5000-6000',
     'public-address': '203.0.113.7',
     'tls-cert': '/a.pem,/b.pem',
     'tls-key': '/a.key,/b.key',
+    'acme-directory': 'https://ca.test/dir',
+    'acme-ca': '/ca.pem',
+    'acme-email': 'me@mine.uk',
+    'acme-profile': 'shortlived',
     'admin-allow': '192.0.2.0/24, ::1',
     'trusted-proxies': '10.0.0.0/8, ::1',
     'proxy-fields': 'Remote-User, x-forwarded-user',
@@ -140,7 +146,13 @@ test('what does not fit together is refused', () => {
   const shared = { 'public-https-port': '99', 'public-http-port': '99' }
   assert.deepEqual(Object.keys(problemsOf({ flags: shared })), ['public-http-port'])
   assert.deepEqual(Object.keys(problemsOf({ flags: { 'tls-cert': 'a.pem' } })), ['tls-key'])
-  assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': 'example.com' } })), ['tls-cert'])
+  assert.deepEqual(Object.keys(problemsOf({ flags: { 'base-domain': 'example.com', 'acme-directory': 'off' } })), [
+    'tls-cert',
+  ])
+  assert.deepEqual(Object.keys(problemsOf({ flags: { 'dns-port': '53' } })), ['dns-port'])
+  for (const value of ['0.0.0.0', '::', '1.2.3.4:53']) {
+    assert.deepEqual(Object.keys(problemsOf({ flags: { 'dns-address': value } })), ['dns-address'])
+  }
   assert.deepEqual(Object.keys(problemsOf({ file: { name: 's.yaml', text: 'bind-address: []' } })), ['bind-address'])
 })
 

@@ -165,8 +165,12 @@ function checkTogether(config: Config, given: ReadonlyMap<SettingName, Given>, p
   }
   if (config.tlsCert.length !== config.tlsKey.length) {
     report('tlsKey', config.tlsKey.join(','), `one key for each of the ${config.tlsCert.length} files of tls-cert`)
-  } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN) {
-    report('tlsCert', '', `set, and tls-key too: ${config.baseDomain} and *.${config.baseDomain} need a certificate`)
+  } else if (config.tlsCert.length === 0 && config.baseDomain !== DEVELOPMENT_DOMAIN && !config.acmeDirectory) {
+    const names = `${config.baseDomain} and *.${config.baseDomain}`
+    report('tlsCert', '', `set, and tls-key too, or acme-directory not off: ${names} need a certificate`)
+  }
+  if (config.dnsPort !== 0 && config.dnsAddress.length === 0 && config.publicAddress.length === 0) {
+    report('dnsPort', String(config.dnsPort), 'with public-address or dns-address, which say where to listen')
   }
   if (config.bindAddress.length === 0) report('bindAddress', '', 'at least one address')
 }

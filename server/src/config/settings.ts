@@ -5,18 +5,23 @@ import {
   address,
   block,
   domain,
+  emailOrNone,
   eventPattern,
   httpUrl,
   type Kind,
   listOf,
   oneOf,
+  ownAddress,
   path,
   pathOrNone,
   port,
   portRange,
   postUrl,
+  profileName,
   proxyField,
+  resolverAddress,
   secretText,
+  secureUrlOrOff,
   wholeNumber,
   wholeNumberOrNone,
   yesOrNo,
@@ -45,6 +50,9 @@ export interface Setting<T> {
 
 /** The base domain with which everything works on one machine alone, with certificates of an own authority. */
 export const DEVELOPMENT_DOMAIN = 'localhost'
+
+/** Let's Encrypt's directory, of its live service. */
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
 
 const DAY_SECONDS = 86_400
 
@@ -97,10 +105,24 @@ export const SETTINGS = {
     doc: 'the port that visitors dial when it is forwarded to http-port; 0: the same as http-port',
   }),
   dnsPort: setting({
-    kind: wholeNumber(0, 0, '0 (off): the DNS responder comes with certificates by ACME'),
+    kind: wholeNumber(0, 65_535, 'a port from 0 to 65535 (0 is off)'),
     default: () => 0,
     unit: '',
-    doc: 'the port of the DNS responder; this version has none, so only 0 (off) is valid',
+    doc: 'the port of the DNS responder, 53 to prove wildcards by delegation; it answers for acme.<base-domain> only; 0 is off',
+  }),
+  dnsAddress: setting({
+    kind: listOf(ownAddress),
+    default: () => [],
+    defaultText: '[] (those of public-address)',
+    unit: '',
+    doc: 'the addresses of this machine for the DNS responder, where they differ from public-address',
+  }),
+  dnsResolver: setting({
+    kind: resolverAddress,
+    default: () => '',
+    defaultText: '"" (the machine\'s)',
+    unit: '',
+    doc: 'the DNS resolver for all lookups of this server, as ADDRESS or ADDRESS:PORT',
   }),
   portRange: setting({
     kind: portRange,
@@ -125,6 +147,32 @@ export const SETTINGS = {
     default: () => [],
     unit: '',
     doc: 'the private keys in PEM, in the order of tls-cert',
+  }),
+  acmeDirectory: setting({
+    kind: secureUrlOrOff,
+    default: ({ baseDomain }) => (baseDomain === DEVELOPMENT_DOMAIN ? '' : LETS_ENCRYPT),
+    defaultText: `"${LETS_ENCRYPT}" (Let's Encrypt); with base-domain localhost off`,
+    unit: '',
+    doc: 'the ACME directory of the CA that issues certificates automatically, which means that you agree to its terms of service; off: no automatic certificates',
+  }),
+  acmeCa: setting({
+    kind: pathOrNone,
+    default: () => '',
+    unit: '',
+    doc: 'a file with the root certificates in PEM of a private CA behind acme-directory',
+  }),
+  acmeEmail: setting({
+    kind: emailOrNone,
+    default: () => '',
+    unit: '',
+    doc: 'your email address, for the account at the CA; empty: none',
+  }),
+  acmeProfile: setting({
+    kind: profileName,
+    default: () => '',
+    defaultText: '"" (the CA\'s default)',
+    unit: '',
+    doc: 'the certificate profile to ask the CA for, for example shortlived',
   }),
   adminAllow: setting({
     kind: listOf(block),
