@@ -223,7 +223,7 @@ async function initialise(): Promise<Initialised> {
 }
 
 /** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
-async function lastingPort(): Promise<number> {
+export async function lastingPort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 10_000)
     const probe = createServer()
