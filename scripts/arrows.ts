@@ -112,6 +112,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     ],
   ],
   ['client', /^client\/src\/(main|cli|cli\.test)\.ts$/, ['client/*', 'launch', 'proto']],
+  ['admin', /^admin\//, ['proto/gen']],
   ['bin', /^(server|client)\/bin\//, ['launch']],
   ['scripts', /^scripts\//, ['launch', 'server', 'server/*', 'client', 'client/*', 'proto']],
   ['bench', /^bench\//, ['launch', 'proto', 'scripts', 'system tests', 'server/*']],
@@ -138,7 +139,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^yaml$/, /^server\/src\/config\//],
   [
     /^@bufbuild\/protobuf/,
-    /^proto\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/(agent|identity)\.ts)/,
+    /^proto\/|^admin\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/(agent|identity)\.ts)/,
   ],
 ]
 

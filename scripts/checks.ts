@@ -23,6 +23,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'pbt-check-'))
 const checks: readonly Check[] = [
   ['lint and format', () => command('biome', 'check', '.')],
   ['types', () => command('tsc', '-p', '.')],
+  ['types of the panel', () => command('tsc', '-p', 'admin')],
   [
     'import arrows and cycles',
     async () =>

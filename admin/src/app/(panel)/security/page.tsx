@@ -1,0 +1,5 @@
+import { PageHead } from '../../../components/page-head'
+
+export default function Page() {
+  return <PageHead title="Security" />
+}

@@ -1,0 +1,126 @@
+'use client'
+// The login: the token in the field, or the code of a link after # in the address, which never reaches a server's log.
+import { createClient } from '@connectrpc/connect'
+import { PanelService } from '@pbt/proto/admin/v1'
+import { type FormEvent, useCallback, useEffect, useRef, useState } from 'react'
+import { Button } from '../../components/button'
+import { Brand, Mark } from '../../components/icon'
+import { Command } from '../../components/parts'
+import { type Trouble, transport, troubleOf } from '../../live/transport'
+
+const panel = createClient(PanelService, transport)
+
+export function LoginForm() {
+  const [host, setHost] = useState('')
+  const [trouble, setTrouble] = useState<Trouble>()
+  const [isBusy, setBusy] = useState(false)
+  const field = useRef<HTMLInputElement>(null)
+  const isStarted = useRef(false)
+
+  const login = useCallback(async (proof: { case: 'token' | 'code'; value: string }) => {
+    setBusy(true)
+    setTrouble(undefined)
+    try {
+      await panel.login({ proof })
+      location.replace(whereTo())
+    } catch (error) {
+      setTrouble(troubleOf(error))
+      setBusy(false)
+      field.current?.focus()
+    }
+  }, [])
+
+  useEffect(() => {
+    setHost(location.hostname)
+    document.title = 'Log in · pbt'
+    if (isStarted.current) return
+    isStarted.current = true
+    const code = location.hash.slice(1)
+    if (code !== '') {
+      history.replaceState(null, '', location.pathname + location.search)
+      login({ case: 'code', value: code })
+    } else {
+      field.current?.focus()
+      panel.getSession({}).then(
+        ({ session }) => session && location.replace(whereTo()),
+        () => {},
+      )
+    }
+  }, [login])
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const token = field.current?.value.trim() ?? ''
+    if (token === '') {
+      field.current?.focus()
+      return
+    }
+    if (!isBusy) login({ case: 'token', value: token })
+  }
+
+  return (
+    <div className="login">
+      <main className="box">
+        <div className="brand">
+          <Brand domain={host.replace(/^admin\./, '')} />
+        </div>
+        <div className="card">
+          <h1>Log in</h1>
+          <p className="muted small">
+            to <span className="mono">{host || 'this server'}</span>
+          </p>
+          <form className="stack-sm" onSubmit={submit}>
+            <label className="field">
+              <span className="lab">Token</span>
+              <span className={`input ${trouble ? 'wrong' : ''}`}>
+                <input
+                  className="mono"
+                  type="password"
+                  name="token"
+                  autoComplete="current-password"
+                  placeholder="pbt_…"
+                  ref={field}
+                  aria-invalid={trouble ? true : undefined}
+                  aria-describedby={trouble ? 'trouble' : undefined}
+                />
+              </span>
+            </label>
+            {trouble && <Refused trouble={trouble} />}
+            <Button type="submit" kind="primary" busy={isBusy && 'Logging in'} className="wide">
+              Log in
+            </Button>
+          </form>
+        </div>
+        <div className="other">
+          <p className="small muted">
+            No token at hand? On the server, this prints a link that works once, for a minute:
+          </p>
+          <Command line="sudo pbt-server login" />
+        </div>
+      </main>
+    </div>
+  )
+}
+
+function Refused({ trouble }: { trouble: Trouble }) {
+  return (
+    <div className="note bad" id="trouble" role="alert">
+      <Mark name="bad" tone="bad" />
+      <div>
+        <p className="strong">{sentence(trouble.what)}</p>
+        {trouble.cure && <p>{sentence(trouble.cure)}</p>}
+      </div>
+    </div>
+  )
+}
+
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`
+}
+
+/** A page of this panel, and nothing else. */
+function whereTo(): string {
+  const to = new URLSearchParams(location.search).get('to') ?? '/'
+  return /^\/(?![/\\])/.test(to) ? to : '/'
+}

@@ -1,0 +1,45 @@
+'use client'
+// Buttons: busy ones keep their width, change their word and take no click; what cannot be done says why.
+import type { ReactNode } from 'react'
+import { Icon, type IconName } from './icon'
+
+export interface ButtonProps {
+  readonly children: ReactNode
+  readonly onClick?: () => void
+  readonly kind?: 'primary' | 'quiet' | 'danger' | 'danger-fill' | ''
+  readonly small?: boolean
+  readonly icon?: IconName
+  /** The word while it works, for example "Pausing". */
+  readonly busy?: string | false
+  /** Why it cannot be pressed. */
+  readonly because?: string
+  readonly type?: 'button' | 'submit'
+  readonly className?: string
+}
+
+export function Button({
+  children,
+  onClick,
+  kind = '',
+  small,
+  icon,
+  busy,
+  because,
+  type = 'button',
+  className = '',
+}: ButtonProps) {
+  const isBusy = busy !== undefined && busy !== false
+  return (
+    <button
+      type={type}
+      className={`btn ${kind} ${small ? 'sm' : ''} ${className}`}
+      onClick={isBusy ? undefined : onClick}
+      aria-disabled={isBusy || undefined}
+      disabled={because !== undefined}
+      title={because}
+    >
+      {icon && <Icon name={icon} small />}
+      {isBusy ? busy : children}
+    </button>
+  )
+}

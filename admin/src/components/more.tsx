@@ -1,0 +1,35 @@
+'use client'
+// On a phone: the pages that have no tab.
+import Link from 'next/link'
+import { Button } from './button'
+import { Dialog } from './dialog'
+import { Icon } from './icon'
+import { useLogout } from './logout'
+import { PAGES } from './pages'
+
+export function MoreSheet({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
+  const logout = useLogout()
+  const close = () => setOpen(false)
+  return (
+    <Dialog
+      isOpen={isOpen}
+      setOpen={setOpen}
+      title="More pages"
+      hideTitle
+      acts={<Button onClick={close}>Close</Button>}
+    >
+      <nav className="nav tall" aria-label="More">
+        {PAGES.filter(page => !page.isTab).map(page => (
+          <Link href={page.href} key={page.href} onClick={close}>
+            <Icon name={page.icon} />
+            <span>{page.title}</span>
+          </Link>
+        ))}
+        <button type="button" onClick={logout}>
+          <Icon name="out" />
+          <span>Log out</span>
+        </button>
+      </nav>
+    </Dialog>
+  )
+}

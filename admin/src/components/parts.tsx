@@ -1,0 +1,132 @@
+'use client'
+// Small parts that every page has: a copy button, an address, a command, a state.
+import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { Icon, Mark, type MarkName, type Tone } from './icon'
+
+/** A tick stands so long after copying, milliseconds. */
+const COPIED_MS = 1_500
+
+/** Puts a text on the clipboard and says so. */
+export function Copy({ text }: { text: string }) {
+  const [isCopied, setCopied] = useState(false)
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+  const copy = () => {
+    navigator.clipboard.writeText(text).then(
+      () => {
+        setCopied(true)
+        clearTimeout(timer.current)
+        timer.current = setTimeout(() => setCopied(false), COPIED_MS)
+      },
+      () => setCopied(false),
+    )
+  }
+  return (
+    <>
+      <button type="button" className={`copy ${isCopied ? 'copied' : ''}`} aria-label={`Copy ${text}`} onClick={copy}>
+        <Icon name="copy" small className="todo" />
+        <Icon name="tick" small className="done" />
+      </button>
+      <span className="sr" role="status">
+        {isCopied ? 'Copied' : ''}
+      </span>
+    </>
+  )
+}
+
+/** An address with its scheme faint; a link where it can be opened. */
+export function Address({ url }: { url: string }) {
+  const shown = addressText(url)
+  const [, scheme = '', rest = shown] = /^(https?:\/\/)(.*)$/.exec(shown) ?? []
+  return (
+    <span className="addr">
+      {scheme === '' ? (
+        <span title={shown}>{rest}</span>
+      ) : (
+        <a className="plain" title={shown} href={url} target="_blank" rel="noreferrer">
+          <i>{scheme}</i>
+          {unicodeHost(rest)}
+        </a>
+      )}
+      <Copy text={shown} />
+    </span>
+  )
+}
+
+/** As it is typed: without tcp:// and udp://, which no program takes. */
+export function addressText(url: string): string {
+  return url.replace(/^(?:tcp|udp):\/\//, '')
+}
+
+/** An IP address or block, to be copied. */
+export function Ip({ text }: { text: string }) {
+  return (
+    <span className="addr">
+      <span title={text}>{text}</span>
+      <Copy text={text} />
+    </span>
+  )
+}
+
+/** A line to run. */
+export function Command({ line }: { line: string }) {
+  return (
+    <div className="cmd">
+      <span>{line}</span>
+      <Copy text={line} />
+    </div>
+  )
+}
+
+/** Mark, word and second line. */
+export function State({
+  mark,
+  tone = '',
+  word,
+  children,
+}: {
+  mark: MarkName
+  tone?: Tone
+  word: string
+  children?: ReactNode
+}) {
+  return (
+    <div className="state">
+      <Mark name={mark} tone={tone} />
+      <div>
+        <b>{word}</b>
+        {children && <small>{children}</small>}
+      </div>
+    </div>
+  )
+}
+
+/** A card with its heading. */
+export function Card({
+  id,
+  title,
+  aside,
+  className = '',
+  children,
+}: {
+  id: string
+  title: ReactNode
+  aside?: ReactNode
+  className?: string
+  children: ReactNode
+}) {
+  return (
+    <section className={`card ${className}`} aria-labelledby={id}>
+      <div className="card-head">
+        <h2 id={id}>{title}</h2>
+        {aside}
+      </div>
+      {children}
+    </section>
+  )
+}
+
+/** Host names of other scripts as they are read; the form that computers take stays in titles and copies. */
+function unicodeHost(rest: string): string {
+  return rest
+}

@@ -1,0 +1,181 @@
+'use client'
+// What stands around every page: rail, bar and tabs, and the way to the login when the session is over.
+import { useQueryClient } from '@tanstack/react-query'
+import Link from 'next/link'
+import { usePathname, useRouter } from 'next/navigation'
+import { type ReactNode, useEffect, useState } from 'react'
+import { LiveProvider, useContact, useLive } from '../live/live'
+import { howLong, millis } from '../words/time'
+import { Brand, Icon, Mark } from './icon'
+import { useLogout } from './logout'
+import { MoreSheet } from './more'
+import { PAGES, type PageRow } from './pages'
+import { ThemeButton } from './theme'
+
+const GROUPS = ['', 'Ways in', 'What happened', 'Owner'] as const
+
+export function Shell({ children }: { children: ReactNode }) {
+  const queries = useQueryClient()
+  return (
+    <LiveProvider queries={queries}>
+      <ToLogin />
+      <a className="skip" href="#main">
+        To the content
+      </a>
+      <div className="app">
+        <Rail />
+        <div className="page">
+          <PhoneBar />
+          <main id="main" tabIndex={-1}>
+            {children}
+          </main>
+        </div>
+        <TabBar />
+      </div>
+    </LiveProvider>
+  )
+}
+
+/** Back to the same page after the login. */
+function ToLogin() {
+  const { state } = useContact()
+  const router = useRouter()
+  useEffect(() => {
+    if (state !== 'logged-out') return
+    const here = location.pathname + location.search
+    router.replace(here === '/' ? '/login' : `/login?to=${encodeURIComponent(here)}`)
+  }, [state, router])
+  return null
+}
+
+function useDomain(): string {
+  return useLive(live => live.server?.baseDomain) ?? ''
+}
+
+function Rail() {
+  const domain = useDomain()
+  const logout = useLogout()
+  return (
+    <header className="rail">
+      <Link className="brand" href="/">
+        <Brand domain={domain} />
+      </Link>
+      {GROUPS.map(group => (
+        <nav className="nav" aria-label={group || 'Overview'} key={group}>
+          {group && <h2>{group}</h2>}
+          {PAGES.filter(page => page.group === group).map(page => (
+            <NavLink page={page} key={page.href} />
+          ))}
+        </nav>
+      ))}
+      <div className="rail-foot">
+        <ContactWord />
+        <ServerWord />
+        <div className="row acts">
+          <ThemeButton className="sm" />
+          <button type="button" className="btn quiet square sm" aria-label="Log out" title="Log out" onClick={logout}>
+            <Icon name="out" />
+          </button>
+        </div>
+      </div>
+    </header>
+  )
+}
+
+function NavLink({ page }: { page: PageRow }) {
+  return (
+    <Link href={page.href} title={page.title} aria-current={useIsHere(page) ? 'page' : undefined}>
+      <Icon name={page.icon} />
+      <span>{page.title}</span>
+    </Link>
+  )
+}
+
+/** A tunnel's page belongs to the dashboard. */
+function useIsHere({ href }: PageRow): boolean {
+  const path = usePathname()
+  return path === href || (href === '/' && path === '/tunnel')
+}
+
+function ContactWord() {
+  const { state, heardAt } = useContact()
+  const now = useSeconds()
+  const isLive = state === 'live'
+  const words = isLive
+    ? `Live · last word ${howLong(Math.max(1_000, now - heardAt))} ago`
+    : state === 'opening'
+      ? 'Connecting'
+      : state === 'restarting'
+        ? 'pbt-server restarts'
+        : 'No contact'
+  return (
+    <div className="row">
+      <Mark
+        name={isLive ? 'ok' : state === 'lost' ? 'warn' : 'wait'}
+        tone={isLive ? 'ok' : state === 'lost' ? 'warn' : ''}
+      />
+      <span className="words">{words}</span>
+    </div>
+  )
+}
+
+function ServerWord() {
+  const server = useLive(live => live.server)
+  const now = useSeconds()
+  const since = millis(server?.startTime)
+  if (server === undefined || since === undefined) return null
+  return (
+    <span className="words">
+      pbt-server {server.version} · up {howLong(Math.max(1_000, now - since))}
+    </span>
+  )
+}
+
+/** The time, read again each second. */
+export function useSeconds(): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1_000)
+    return () => clearInterval(timer)
+  }, [])
+  return now
+}
+
+function PhoneBar() {
+  const domain = useDomain()
+  return (
+    <header className="phonebar">
+      <Link className="brand" href="/">
+        <Brand domain={domain} />
+      </Link>
+      <ThemeButton />
+    </header>
+  )
+}
+
+function TabBar() {
+  const [isOpen, setOpen] = useState(false)
+  return (
+    <>
+      <nav className="tabbar" aria-label="Main">
+        {PAGES.filter(page => page.isTab).map(page => (
+          <Tab page={page} key={page.href} />
+        ))}
+        <button type="button" aria-haspopup="dialog" aria-expanded={isOpen} onClick={() => setOpen(true)}>
+          <Icon name="dots" />
+          More
+        </button>
+      </nav>
+      <MoreSheet isOpen={isOpen} setOpen={setOpen} />
+    </>
+  )
+}
+
+function Tab({ page }: { page: PageRow }) {
+  return (
+    <Link href={page.href} aria-current={useIsHere(page) ? 'page' : undefined}>
+      <Icon name={page.icon} />
+      {page.title}
+    </Link>
+  )
+}

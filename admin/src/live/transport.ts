@@ -1,0 +1,31 @@
+// The one way to the server: its own host, with the session's cookie.
+import { type Code, ConnectError } from '@connectrpc/connect'
+import { createConnectTransport } from '@connectrpc/connect-web'
+import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
+
+/** No question of a page takes longer, milliseconds; streams have none. */
+const QUESTION_MS = 15_000
+
+export const transport = createConnectTransport({
+  baseUrl: '/',
+  useBinaryFormat: true,
+  defaultTimeoutMs: QUESTION_MS,
+})
+
+/** What went wrong, what to do, and pbt's own code for it. */
+export interface Trouble {
+  readonly what: string
+  readonly cure: string
+  readonly reason: string
+  readonly code: Code
+  /** Values of the error's own, by name: retry_after, replaced_at. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** An error of a question, for people. */
+export function troubleOf(error: unknown): Trouble {
+  const failed = ConnectError.from(error)
+  const [info] = failed.findDetails(ErrorInfoSchema)
+  const { cure = '', ...fields } = info?.metadata ?? {}
+  return { what: failed.rawMessage, cure, reason: info?.reason ?? '', code: failed.code, fields }
+}
