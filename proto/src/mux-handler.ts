@@ -30,8 +30,8 @@ export interface MuxHandler {
   onSessionFrame(frame: SessionFrame): void
   /** The peer leaves this link on purpose (deployment, replaced, killed). */
   onGoAway?(goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number }): void
-  /** Nothing was heard for LINK_SILENCE_MS; the link has been detached and closed. */
-  onLinkSilent(): void
+  /** Nothing was heard for LINK_SILENCE_MS, or as long as a probe may take; the link has been detached and closed. */
+  onLinkSilent(forMs: number): void
   /** The peer broke the protocol: the mux has closed itself and told the peer why. */
   onViolation(error: PbtError): void
   /** What takes part in a channel here threw, which is a fault of ours; the channel is reset. */

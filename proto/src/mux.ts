@@ -56,7 +56,7 @@ export class Mux implements ChannelHost {
     this.idle = new Allowance(options.clock, MAX_IDLE_FRAMES, IDLE_FRAMES_A_SECOND)
     this.sender = new Sender(options.clock, {
       onFlushed: () => this.reportDrained(),
-      onSilent: () => this.handler.onLinkSilent(),
+      onSilent: forMs => this.handler.onLinkSilent(forMs),
     })
   }
 
@@ -98,6 +98,11 @@ export class Mux implements ChannelHost {
   /** The link is gone; channels wait for the next one. Closes the link. Nothing when detached. */
   detach(): void {
     this.sender.detach()
+  }
+
+  /** Asks the peer for a sign of life at once; without one within `withinMs` the link is silent. Nothing when detached. */
+  probe(withinMs: number): void {
+    this.sender.probe(withinMs)
   }
 
   /** One batch from the link. Never throws. */

@@ -9,6 +9,7 @@ import { EXIT, Failure } from '../failure.ts'
 import { plainOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
+import { Lookup } from '../session/lookup.ts'
 import { GOODBYE_MS, Session, type SessionEvents } from '../session/session.ts'
 import { type Command, type Context, tellUnknownVariables } from './command.ts'
 import { JSON_LINES } from './options.ts'
@@ -113,7 +114,6 @@ async function readAll({ stdin, stderr }: Context): Promise<string> {
 
 /** A real handshake, and a goodbye so that the server keeps nothing. Rejects with the Failure that ended it. */
 function check(settings: Settings, id: string): Promise<void> {
-  const { server, token, ca } = settings
   const hello = {
     major: PROTOCOL_MAJOR,
     minor: PROTOCOL_MINOR,
@@ -125,7 +125,7 @@ function check(settings: Settings, id: string): Promise<void> {
   }
   return new Promise((resolve, reject) => {
     let session: Session | undefined
-    dial({ server, token, ca, clock: systemClock }, hello, {
+    dial({ ...settings, lookup: new Lookup(systemClock), clock: systemClock }, hello, {
       onWelcome: (welcome, line) => {
         session = new Session(welcome, systemClock, NOTHING_TO_DO)
         session.begin(line)

@@ -7,10 +7,13 @@ import { machineId, nextGeneration, readStored, writeStored } from '../config/st
 import { type ExitCode, failureOf } from '../failure.ts'
 import { type Output, runningOutput } from '../output/output.ts'
 import { isAttended } from '../process/attended.ts'
+import { networkNow } from '../process/network.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
+import { Lookup } from '../session/lookup.ts'
 import { Agent } from '../tunnels/agent.ts'
 import { clientIdOf, type Identity, type Purpose } from '../tunnels/identity.ts'
+import { NetworkWatch } from '../tunnels/network-watch.ts'
 import { Observed } from '../tunnels/observed.ts'
 import { PlanMaker } from '../tunnels/plan-maker.ts'
 import type { MakePlan } from '../tunnels/plans.ts'
@@ -35,6 +38,7 @@ export async function runTunnels(
   const settings = readSettings(context.env)
   const server = formatServer(settings.server)
   let { token } = settings
+  const lookup = new Lookup(systemClock)
   let agent: Agent | undefined
   const maker = new PlanMaker({
     opened: (number, kind, visitor) => output.opened(number, kind, visitor),
@@ -63,8 +67,7 @@ export async function runTunnels(
     server,
     identity,
     tunnels,
-    dial: (hello, events) =>
-      dial({ server: settings.server, token, ca: settings.ca, clock: systemClock }, hello, events),
+    dial: (hello, events) => dial({ ...settings, token, lookup, clock: systemClock }, hello, events),
     onEvent: told => {
       const event = 'cure' in told ? { ...told, cure: spelt(told.cure) } : told
       for (const each of [observed, output]) each.event(event)
@@ -86,11 +89,14 @@ export async function runTunnels(
 /** Resolves when the agent has finished, `end` was called and the last words are written. */
 async function runToEnd(agent: Agent, context: Context, end: () => void): Promise<ExitCode> {
   const ignoreSignals = context.onStopSignal(() => agent.stop())
+  const onChange = () => agent.networkChanged()
+  const watch = new NetworkWatch({ clock: systemClock, wallTime: Date.now, network: networkNow, onChange })
   agent.start()
   try {
     return await agent.finished
   } finally {
     ignoreSignals()
+    watch.end()
     end()
     await Promise.all([context.stdout.leave(LAST_WORDS_MS), context.stderr.leave(LAST_WORDS_MS)])
   }

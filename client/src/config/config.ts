@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
 import { Failure } from '../failure.ts'
-import { formatServer, parseServer, type ServerAddress } from './server-address.ts'
+import { type HttpProxy, proxyFor } from './proxy.ts'
+import { formatServer, isLoopback, linkName, parseServer, type ServerAddress } from './server-address.ts'
 import { readStored, type Stored } from './stored.ts'
 
 /** The variables that pbt reads; nothing else looks at the environment. */
@@ -21,6 +22,8 @@ export interface Settings {
   readonly isTokenStored: boolean
   /** PEM of the only authority trusted for the server; undefined: the usual ones. */
   readonly ca: string | undefined
+  /** The proxy on the way to the server; undefined: none. */
+  readonly proxy: HttpProxy | undefined
 }
 
 /** What a command's own arguments say; it comes before the environment and the stored file. */
@@ -78,8 +81,9 @@ export function readSettings(env: Environment, given: Given = {}): Settings {
   const server = collect(() => serverOf(env, given, stored))
   const token = collect(() => tokenOf(env, given, stored, server))
   const ca = collect(() => caOf(env, given, stored, server))
+  const proxy = collect(() => proxyOf(env, server))
   if (server === undefined || token === undefined || problems.length > 0) throw together(problems)
-  return { home, server, token: token.text, isTokenStored: token.isStored, ca }
+  return { home, server, token: token.text, isTokenStored: token.isStored, ca, proxy }
 }
 
 /** The server that is meant, of the arguments, the environment and what is stored. Throws Failure. */
@@ -90,6 +94,11 @@ export function serverOf(env: Environment, given: Given, stored: Stored | undefi
   throw new Failure('not-configured', 'no server is known', {
     cure: 'run "pbt init - --server HOST[:PORT]" once, or set PBT_SERVER',
   })
+}
+
+/** The proxy on the way to the server, if the environment names one that is for it. Throws Failure `usage`. */
+export function proxyOf(env: Environment, server: ServerAddress | undefined): HttpProxy | undefined {
+  return server === undefined || isLoopback(server) ? undefined : proxyFor(env, linkName(server), server.port)
 }
 
 function tokenOf(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../failure.ts'
-import { dialTargets, formatServer, linkName, parseServer } from './server-address.ts'
+import { formatServer, isLoopback, linkName, loopbackTargets, parseServer } from './server-address.ts'
 
 const read = (text: string) => formatServer(parseServer(text, '--server'))
 
@@ -40,7 +40,8 @@ test('what cannot be a base domain is a usage error with the text in it', () => 
 })
 
 test('localhost is dialled without a name service, others by name', () => {
-  assert.deepEqual(dialTargets({ base: 'localhost', port: 8443 }), ['ipv4:127.0.0.1:8443', 'ipv6:[::1]:8443'])
-  assert.deepEqual(dialTargets({ base: 't.example', port: 443 }), ['dns:///link.t.example:443'])
+  assert.deepEqual(loopbackTargets({ base: 'localhost', port: 8443 }), ['ipv4:127.0.0.1:8443', 'ipv6:[::1]:8443'])
+  assert.deepEqual(loopbackTargets({ base: 't.example', port: 443 }), [])
+  assert.equal(isLoopback({ base: 't.example', port: 443 }), false)
   assert.equal(linkName({ base: 'localhost', port: 8443 }), 'link.localhost')
 })

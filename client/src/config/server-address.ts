@@ -36,10 +36,14 @@ export function linkName(server: ServerAddress): string {
   return `link.${server.base}`
 }
 
-/** gRPC targets to try in this order. `localhost` needs no name service: it is this machine. */
-export function dialTargets(server: ServerAddress): readonly string[] {
-  if (server.base === 'localhost') return [`ipv4:127.0.0.1:${server.port}`, `ipv6:[::1]:${server.port}`]
-  return [`dns:///${linkName(server)}:${server.port}`]
+/** Whether it is on this machine, which needs no name service and no proxy. */
+export function isLoopback(server: ServerAddress): boolean {
+  return server.base === 'localhost'
+}
+
+/** gRPC targets to try in this order for a server on this machine; none for another one, whose name is looked up. */
+export function loopbackTargets(server: ServerAddress): readonly string[] {
+  return isLoopback(server) ? [`ipv4:127.0.0.1:${server.port}`, `ipv6:[::1]:${server.port}`] : []
 }
 
 function isDomain(name: string): boolean {

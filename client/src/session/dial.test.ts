@@ -11,8 +11,10 @@ import { Metadata, status } from '@grpc/grpc-js'
 import { type Clock, encodeLinkFrame, type LinkFrame, reasonOf, systemClock } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { GoAwaySchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import type { HttpProxy } from '../config/proxy.ts'
 import type { Failure } from '../failure.ts'
 import { dial, type Line } from './dial.ts'
+import { Lookup } from './lookup.ts'
 import { TEST_CERTIFICATE } from './testing/certificate.ts'
 import { type LinkCall, startLinkServer, welcomeBatch } from './testing/link-server.ts'
 
@@ -26,15 +28,19 @@ interface Greeted {
 }
 
 /** Dials; `greeted`, `over` and `last` (all batches up to LAST) settle with what comes. */
-function dialTo(t: TestContext, port: number, options: { isTrusting?: boolean; clock?: Clock; base?: string } = {}) {
+function dialTo(
+  t: TestContext,
+  port: number,
+  options: { isTrusting?: boolean; clock?: Clock; base?: string; proxy?: HttpProxy; lookup?: Lookup } = {},
+) {
   const greeted = Promise.withResolvers<Greeted>()
   const over = Promise.withResolvers<Failure>()
   const last = Promise.withResolvers<string[]>()
   const batches: string[] = []
-  const { isTrusting = true, clock = systemClock, base = 'localhost' } = options
+  const { isTrusting = true, clock = systemClock, base = 'localhost', proxy, lookup = new Lookup(clock) } = options
   const ca = isTrusting ? TEST_CERTIFICATE : undefined
   const server = { base, port }
-  const line = dial({ server, token: 'secret', ca, clock }, HELLO, {
+  const line = dial({ server, token: 'secret', ca, clock, proxy, lookup }, HELLO, {
     onWelcome: (welcome, line) => greeted.resolve({ welcome, line }),
     onBatch: batch => {
       batches.push(String(batch))

@@ -1,6 +1,7 @@
 // One link: a call to the server over its own gRPC connection, from the dial to the welcome to its end.
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  type ChannelCredentials,
   type ChannelOptions,
   Client,
   type ClientDuplexStream,
@@ -27,10 +28,14 @@ import {
   type Timer,
 } from '@pbt/proto'
 import { HelloSchema, type Welcome } from '@pbt/proto/tunnel/v1'
-import { dialTargets, linkName, type ServerAddress } from '../config/server-address.ts'
+import { formatProxy, type HttpProxy } from '../config/proxy.ts'
+import { linkName, loopbackTargets, type ServerAddress } from '../config/server-address.ts'
 import { Failure, failureOf } from '../failure.ts'
-import { whyEnded } from './ended.ts'
+import { targetOf } from './address-list.ts'
+import { whyEnded, whyNotFound } from './ended.ts'
 import { widenFrames } from './frame-size.ts'
+import type { Lookup } from './lookup.ts'
+import { throughProxy } from './through-proxy.ts'
 
 /** Time for name, TCP and TLS: two lost SYNs, and still several tries within the grace time. */
 export const CONNECT_MS = 6_000
@@ -53,6 +58,10 @@ export interface DialOptions {
   readonly token: string
   /** PEM of the only authority trusted; undefined: the usual ones. */
   readonly ca: string | undefined
+  /** The proxy on the way; undefined: none. */
+  readonly proxy: HttpProxy | undefined
+  /** One for all dials, so that it knows what served. */
+  readonly lookup: Lookup
   readonly clock: Clock
 }
 
@@ -85,21 +94,46 @@ class Call implements Line {
   private readonly options: DialOptions
   private readonly hello: Buffer
   private readonly events: LineEvents
-  private readonly targets: string[]
+  /** gRPC targets that are still to be tried. */
+  private targets: string[] = []
+  /** Those of the target under way. */
+  private addresses: readonly string[] = []
   private client: Client | undefined
   private stream: ClientDuplexStream<Buffer, Buffer> | undefined
   private phase: 'connecting' | 'greeting' | 'open' | 'over' = 'connecting'
   private timer: Timer | undefined
   /** Of an address that refused the connection; the next one was tried. */
   private refusal: Failure | undefined
+  private proxyFailure: Failure | undefined
   private stopWidening = () => {}
 
   constructor(options: DialOptions, hello: Buffer, events: LineEvents) {
     this.options = options
     this.hello = hello
     this.events = events
-    this.targets = [...dialTargets(options.server)]
     this.timer = options.clock.after(CONNECT_MS, () => this.finish(this.tooLate('connect', CONNECT_MS)))
+    this.targets = [...loopbackTargets(options.server)]
+    if (this.targets.length > 0) this.connect()
+    else void this.lookUp()
+  }
+
+  /** Whom to connect to: the proxy, or the server. */
+  private get place(): { readonly host: string; readonly port: number } {
+    const { proxy, server } = this.options
+    return proxy ?? { host: linkName(server), port: server.port }
+  }
+
+  private async lookUp(): Promise<void> {
+    const { lookup, server, proxy } = this.options
+    const { host, port } = this.place
+    try {
+      this.addresses = await lookup.addresses(host)
+    } catch (error) {
+      this.finish(whyNotFound(server, proxy, error))
+      return
+    }
+    if (this.phase !== 'connecting') return
+    this.targets = [targetOf(this.addresses, port)]
     this.connect()
   }
 
@@ -115,16 +149,12 @@ class Call implements Line {
   }
 
   private connect(): void {
-    const { server, token, ca } = this.options
+    const { server, token } = this.options
     const target = this.targets.shift() ?? ''
     const metadata = new Metadata()
     metadata.set('authorization', `Bearer ${token}`)
     this.stopWidening = widenFrames(LINK_PATH, `Bearer ${token}`, FRAME_BYTES, () => this.connected())
-    const client = new Client(
-      target,
-      credentials.createSsl(ca === undefined ? null : Buffer.from(ca)),
-      channelOptions(linkName(server)),
-    )
+    const client = new Client(target, this.credentials(), channelOptions(linkName(server)))
     const stream = client.makeBidiStreamRequest(LINK_PATH, asIs, asIs, metadata)
     this.client = client
     this.stream = stream
@@ -133,6 +163,15 @@ class Call implements Line {
     stream.on('status', (ended: StatusObject) => this.ended(stream, ended))
     stream.on('error', () => {})
     stream.write(this.hello)
+  }
+
+  private credentials(): ChannelCredentials {
+    const { server, proxy } = this.options
+    const ca = this.options.ca === undefined ? null : Buffer.from(this.options.ca)
+    if (proxy === undefined) return credentials.createSsl(ca)
+    return throughProxy(ca, proxy, { host: linkName(server), port: server.port }, failure => {
+      this.proxyFailure = failure
+    })
   }
 
   /** The connection stands and the call is on it. */
@@ -161,6 +200,7 @@ class Call implements Line {
       }
       this.phase = 'open'
       this.timer?.clear()
+      if (this.addresses.length > 0) this.options.lookup.served(this.place.host, this.addresses)
       this.events.onWelcome(frame.value, this)
     } catch (error) {
       this.finish(failureOf(error))
@@ -169,10 +209,9 @@ class Call implements Line {
 
   private ended(stream: ClientDuplexStream<Buffer, Buffer>, ended: StatusObject): void {
     if (stream !== this.stream || this.phase === 'over') return
-    const failure = whyEnded(this.options.server, this.phase !== 'open', {
-      status: status[ended.code],
-      details: ended.details,
-    })
+    const how = { status: status[ended.code], details: ended.details }
+    const seen = whyEnded(this.options.server, this.phase !== 'open', how, this.options.proxy)
+    const failure = this.phase === 'connecting' ? (this.proxyFailure ?? seen) : seen
     // Nobody listens there: the other loopback address may be the one.
     if (ended.details.includes('ECONNREFUSED') && this.targets.length > 0) {
       this.refusal = failure
@@ -184,7 +223,9 @@ class Call implements Line {
   }
 
   private tooLate(what: 'connect' | 'answer', limitMs: number): Failure {
-    const name = `${linkName(this.options.server)}:${this.options.server.port}`
+    const { server, proxy } = this.options
+    const way = proxy === undefined ? '' : ` through the proxy ${formatProxy(proxy)}`
+    const name = `${linkName(server)}:${server.port}${way}`
     return new Failure('unreachable', `${name} did not ${what} within ${limitMs / 1000} s`, {
       cure: 'check that pbt-server runs there and that nothing between filters the port',
     })
@@ -233,7 +274,7 @@ function channelOptions(name: string): ChannelOptions {
     'grpc.per_rpc_retry_buffer_size': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_channelz': 0,
-    // A proxy for the web in the environment is not meant for a link to one's own server.
+    // through-proxy.ts does it, with TLS to the proxy and with reasons.
     'grpc.enable_http_proxy': 0,
   }
 }

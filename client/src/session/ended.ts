@@ -1,5 +1,6 @@
 // The one door where gRPC's statuses become failures that an owner understands.
 
+import { formatProxy, type HttpProxy } from '../config/proxy.ts'
 import { linkName, type ServerAddress } from '../config/server-address.ts'
 import { Failure } from '../failure.ts'
 
@@ -9,8 +10,25 @@ export interface Ended {
   readonly details: string
 }
 
+/** Why there is nothing to connect to: the name has no address, or nobody could be asked. */
+export function whyNotFound(server: ServerAddress, proxy: HttpProxy | undefined, cause: unknown): Failure {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (proxy === undefined) {
+    return new Failure('unreachable', `${linkName(server)}:${server.port} cannot be reached: ${reason}`, {
+      cure: `check the network, and the DNS records of *.${server.base}`,
+      cause,
+    })
+  }
+  return new Failure('unreachable', `the proxy ${formatProxy(proxy)} cannot be reached: ${reason}`, {
+    cure: CHECK_PROXY,
+    cause,
+  })
+}
+
+const CHECK_PROXY = 'check HTTPS_PROXY, or name the server in NO_PROXY if no proxy is needed to reach it'
+
 /** Why a call ended. `isConnecting`: before the server's welcome. */
-export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: Ended): Failure {
+export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: Ended, proxy?: HttpProxy): Failure {
   const name = `${linkName(server)}:${server.port}`
   const cause = new Error(`gRPC status ${ended.status}: ${ended.details}`)
   switch (ended.status) {
@@ -40,7 +58,7 @@ export function whyEnded(server: ServerAddress, isConnecting: boolean, ended: En
     case 'OK':
       return new Failure('link-lost', 'the server ended the link', { cause })
     default:
-      return isConnecting ? unreachable(server, name, ended.details, cause) : lost(ended.details, cause)
+      return isConnecting ? unreachable(proxy, name, ended.details, cause) : lost(ended.details, cause)
   }
 }
 
@@ -48,7 +66,7 @@ function lost(details: string, cause: Error): Failure {
   return new Failure('link-lost', `the link broke: ${reasonIn(details)}`, { cause })
 }
 
-function unreachable(server: ServerAddress, name: string, details: string, cause: Error): Failure {
+function unreachable(proxy: HttpProxy | undefined, name: string, details: string, cause: Error): Failure {
   const reason = reasonIn(details)
   if (/wrong version number|packet length too long/.test(reason)) {
     const cure = 'check the port: it should be the one for https'
@@ -60,11 +78,16 @@ function unreachable(server: ServerAddress, name: string, details: string, cause
       cause,
     })
   }
-  return new Failure('unreachable', `${name} cannot be reached: ${reason}`, { cure: cureOf(server, reason), cause })
+  if (proxy !== undefined && /^connect E/.test(reason)) {
+    return new Failure('unreachable', `the proxy ${formatProxy(proxy)} cannot be reached: ${reason}`, {
+      cure: CHECK_PROXY,
+      cause,
+    })
+  }
+  return new Failure('unreachable', `${name} cannot be reached: ${reason}`, { cure: cureOf(reason), cause })
 }
 
-function cureOf(server: ServerAddress, reason: string): string {
-  if (/ENOTFOUND|EAI_AGAIN|[Nn]ame resolution/.test(reason)) return `check the DNS records of *.${server.base}`
+function cureOf(reason: string): string {
   if (/ECONNREFUSED/.test(reason)) return 'check that pbt-server runs and listens on this port'
   return 'check the network, the port and that pbt-server runs'
 }

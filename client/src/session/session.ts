@@ -7,6 +7,7 @@ import {
   type Clock,
   codeOf,
   type ErrorCode,
+  LINK_SILENCE_MS,
   Mux,
   type MuxStats,
   PbtError,
@@ -47,6 +48,9 @@ const NEWS_A_SECOND = 1
 const LATE_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
+/** A link that is probed answers within this, or within some of its round trips. */
+export const PROBE_MS = 700
+const PROBE_ROUND_TRIPS = 4
 
 const KIND = { http: TunnelKind.HTTP, tcp: TunnelKind.TCP, udp: TunnelKind.UDP } as const
 
@@ -85,7 +89,7 @@ export interface SessionEvents {
     goAway: { code: ErrorCode; message: string; reconnect: boolean; reconnectAfterMs: number },
   ): void
   /** The link said nothing for too long; the session can be resumed. */
-  onSilent(session: Session): void
+  onSilent(session: Session, forMs: number): void
   /** The session cannot go on, for a reason other than its link. */
   onBroken(session: Session, error: PbtError): void
 }
@@ -125,7 +129,7 @@ export class Session {
         onOpen: (channel, open, last) => this.accept(channel, open, last),
         onSessionFrame: frame => this.framed(frame),
         onGoAway: goAway => this.events.onGoAway(this, goAway),
-        onLinkSilent: () => this.events.onSilent(this),
+        onLinkSilent: forMs => this.events.onSilent(this, forMs),
         onViolation: error => this.events.onBroken(this, error),
       },
     })
@@ -192,6 +196,12 @@ export class Session {
   goOn(line: Line, received: bigint): void {
     this.mux.attach(line.link, Number(received))
     this.expectAnswers()
+  }
+
+  /** The link may be dead: without a sign of life it is silent at once. Nothing without a link. */
+  probe(): void {
+    const answersMs = PROBE_ROUND_TRIPS * this.mux.stats.roundTripMs
+    this.mux.probe(Math.min(LINK_SILENCE_MS, Math.max(PROBE_MS, answersMs)))
   }
 
   /** The link is lost: channels wait, until `graceMs` have passed without a new one, then `expired`. */

@@ -1,5 +1,5 @@
 // Keeps a session with the server alive for ever: dials, resumes, begins anew, and knows when to give up.
-import type { ErrorCode, Timer } from '@pbt/proto'
+import { Allowance, type ErrorCode, type Timer } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
 import type { Line } from '../session/dial.ts'
@@ -16,6 +16,9 @@ import { TunnelSet } from './tunnel-set.ts'
 
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
+/** Changes of the network that are followed at once, and a second in the long run: each may cost a dial. */
+const MAX_HURRIES = 10
+const HURRIES_A_SECOND = 1 / 6
 
 export type { AgentOptions } from './agent-options.ts'
 
@@ -40,6 +43,7 @@ export class Agent {
   private readonly drains: Drains
   private readonly sums = new TrafficSums()
   private readonly healths: TargetHealths
+  private readonly hurries: Allowance
   private state: State = { name: 'idle' }
   private isOffline = false
   private hasConnected = false
@@ -49,6 +53,7 @@ export class Agent {
     this.options = options
     this.backoff = new Backoff(options.random)
     const { clock, keepsEnded = false } = options
+    this.hurries = new Allowance(clock, MAX_HURRIES, HURRIES_A_SECOND)
     this.tunnels = new TunnelSet({ ...options, keepsEnded })
     this.healths = new TargetHealths({ clock, tell: (tunnel, health) => this.session?.tellHealth(tunnel, health) })
     this.drains = new Drains(options.clock, session => this.endSession(session, 'link-lost', 'the server went down'))
@@ -92,6 +97,19 @@ export class Agent {
     }
     this.tunnels.add(plan, isAskedByOwner)
     this.session?.ask(plan, isAskedByOwner)
+  }
+
+  /** The network may be another one, or the machine has slept: the link is probed, and one that is sought is dialled anew at once. */
+  networkChanged(): void {
+    const { state } = this
+    if (state.name !== 'linked' && state.name !== 'waiting' && state.name !== 'dialling') return
+    if (!this.hurries.spend(1)) return
+    this.backoff.reset()
+    if (state.name === 'linked') state.session.probe()
+    else {
+      if (state.name === 'dialling') state.line.hangUp()
+      this.dial(state.kept)
+    }
   }
 
   /** A visitor's connection reached the target of this tunnel, or did not: `message` says why, '' when it did. */
@@ -277,11 +295,11 @@ export class Agent {
       } else if (isWorthRetrying(code) || (code === 'token-revoked' && session.hasNewToken)) this.breakSession(failure)
       else this.fail(failure)
     },
-    onSilent: session => {
+    onSilent: (session, forMs) => {
       const { state } = this
       if (state.name === 'linked' && state.session === session) {
         state.line.hangUp()
-        this.suspend(session, new Failure('silent', 'the server did not respond for 15 s'))
+        this.suspend(session, new Failure('silent', `the server did not respond for ${forMs / 1_000} s`))
       } else this.drains.drained(session)
     },
     onBroken: (session, error) => {

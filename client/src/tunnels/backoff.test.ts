@@ -20,7 +20,7 @@ test('waits are spread by a fifth either way', () => {
 test('while a session can be resumed no wait is longer than two seconds', () => {
   const backoff = new Backoff(() => 0.5)
   waits(backoff, 10)
-  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 2_000)
+  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 1_500)
 })
 
 test('after a stable link the next try is at once again', () => {

@@ -5,16 +5,17 @@ import { LINK_SILENCE_MS, PING_INTERVAL_MS } from '../limits.ts'
 /** How often it is looked at: a dead link is found at most this much after LINK_SILENCE_MS. */
 const CHECK_MS = 500
 
-/** Calls `ping` on a quiet link, and `silent` when LINK_SILENCE_MS have passed without proof of a round trip. */
+/** Calls `ping` on a quiet link, and `silent` when nothing has proven a round trip for LINK_SILENCE_MS, or after a probe. */
 export class Liveness {
   private readonly clock: Clock
   private readonly ping: () => void
-  private readonly silent: () => void
+  private readonly silent: (forMs: number) => void
   private timer: Timer | undefined
+  private probing: Timer | undefined
   private provenAt = 0
   private pingedAt = 0
 
-  constructor(clock: Clock, ping: () => void, silent: () => void) {
+  constructor(clock: Clock, ping: () => void, silent: (forMs: number) => void) {
     this.clock = clock
     this.ping = ping
     this.silent = silent
@@ -29,6 +30,32 @@ export class Liveness {
   stop(): void {
     this.timer?.clear()
     this.timer = undefined
+    this.answered()
+  }
+
+  /**
+   * Pings at once, and calls `silent` when that has no answer within `withinMs`. What came before, and is only read now, proves nothing.
+   * Nothing while another probe is under way.
+   */
+  probe(withinMs: number): void {
+    if (this.timer === undefined || this.probing !== undefined) return
+    const isUnanswered = () => this.probing !== undefined
+    this.probing = this.clock.after(withinMs, () =>
+      // In a process that was held up the answer may be there, unread.
+      this.clock.afterIo(() => {
+        if (!isUnanswered()) return
+        this.stop()
+        this.silent(withinMs)
+      }),
+    )
+    this.pingedAt = this.clock.now()
+    this.ping()
+  }
+
+  /** The answer to the newest ping came. */
+  answered(): void {
+    this.probing?.clear()
+    this.probing = undefined
   }
 
   /** An acknowledgement of something new or a pong came. */
@@ -44,7 +71,7 @@ export class Liveness {
     const now = this.clock.now()
     if (now - this.provenAt >= LINK_SILENCE_MS - CHECK_MS) {
       this.stop()
-      this.silent()
+      this.silent(LINK_SILENCE_MS)
       return
     }
     if (now - Math.max(this.provenAt, this.pingedAt) >= PING_INTERVAL_MS - CHECK_MS) {

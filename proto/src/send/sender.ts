@@ -23,8 +23,8 @@ const BURST_FRAMES = 4
 export interface SenderEvents {
   /** A flush that was planned is over: channels that waited for room can be told. */
   onFlushed(): void
-  /** Nothing was heard for LINK_SILENCE_MS; the link has been detached and closed. */
-  onSilent(): void
+  /** Nothing was heard for so long; the link has been detached and closed. */
+  onSilent(forMs: number): void
 }
 
 /** Writes batches to the link, keeps each until it is acknowledged, and finds out when the link is dead. */
@@ -65,9 +65,9 @@ export class Sender {
     this.liveness = new Liveness(
       clock,
       () => this.ping(),
-      () => {
+      forMs => {
         this.detach()
-        this.events.onSilent()
+        this.events.onSilent(forMs)
       },
     )
   }
@@ -149,6 +149,11 @@ export class Sender {
     this.planFlush()
   }
 
+  /** Pings at once; no answer within `withinMs` is a silent link. Nothing when detached. */
+  probe(withinMs: number): void {
+    this.liveness.probe(withinMs)
+  }
+
   /** Goes out at once, uncounted; nothing when detached. */
   sendLinkFrame(frame: LinkFrame): void {
     if (this.link !== undefined) this.hand(encodeLinkFrame(frame, this.received))
@@ -198,6 +203,7 @@ export class Sender {
     }
     this.pingedAfter = undefined
     this.liveness.proven(this.clock.now())
+    this.liveness.answered()
     return true
   }
 

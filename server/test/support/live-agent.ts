@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 import { systemClock } from '@pbt/proto'
 import { parseServer } from '../../../client/src/config/server-address.ts'
 import { dial } from '../../../client/src/session/dial.ts'
+import { Lookup } from '../../../client/src/session/lookup.ts'
 import { Agent } from '../../../client/src/tunnels/agent.ts'
 import type { ClientEvent } from '../../../client/src/tunnels/events.ts'
 import { PlanMaker } from '../../../client/src/tunnels/plan-maker.ts'
@@ -42,7 +43,9 @@ export class LiveAgent {
   /** Its link goes to `port`; it is stopped after the test. `keepsEnded`: as a daemon does. */
   constructor(t: TestContext, server: RunningServer, port: number, first: MakePlan, keepsEnded = false) {
     const address = parseServer(`localhost:${port}`, 'test')
-    const options = { server: address, token: server.token, ca: readFileSync(server.ca, 'utf8'), clock: systemClock }
+    const ca = readFileSync(server.ca, 'utf8')
+    const lookup = new Lookup(systemClock)
+    const options = { server: address, token: server.token, ca, proxy: undefined, lookup, clock: systemClock }
     this.agent = new Agent({
       clock: systemClock,
       random: Math.random,

@@ -45,7 +45,7 @@ export class Call {
   isHungUp = false
   private readonly clock: FakeClock
   private readonly events: LineEvents
-  private isCut = false
+  isCut = false
 
   constructor(clock: FakeClock, hello: HelloInit, events: LineEvents) {
     this.clock = clock
