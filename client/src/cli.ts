@@ -1,4 +1,5 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
+import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
 import type { Command, Context } from './commands/command.ts'
 import { http } from './commands/http.ts'
@@ -108,7 +109,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     })
     .help()
     .alias('help', 'h')
-    .version(VERSION)
+    .version(`pbt ${VERSION}, protocol ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR}, Node ${process.versions.node}`)
     .wrap(Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS)))
     .exitProcess(false)
     .fail((message, cause) => {

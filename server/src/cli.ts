@@ -1,4 +1,5 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
+import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
@@ -111,7 +112,7 @@ async function parse(args: readonly string[], output: Output, context: Context):
     })
     .help()
     .alias('help', 'h')
-    .version(VERSION)
+    .version(`pbt-server ${VERSION}, protocol ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR}, Node ${process.versions.node}`)
     .wrap(WIDTH_COLUMNS)
     .exitProcess(false)
     .fail((message, cause) => {

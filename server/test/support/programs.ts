@@ -72,8 +72,8 @@ export class Program {
   ) {
     this.name = args.filter(argument => !argument.startsWith('-')).join(' ')
     // As users start it: the program beside the file for Node.
-    const isOurs = file === SERVER || file === CLIENT
-    const command = [...under, ...(isOurs ? [file.replace(/\.js$/, '')] : [process.execPath, file]), ...args]
+    const ours = file === SERVER || file === CLIENT ? file.replace(/\.js$/, '') : file
+    const command = [...under, ...(/\.[cm]?[jt]s$/.test(ours) ? [process.execPath] : []), ours, ...args]
     const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, ...command]
     const [run = '', ...rest] = descriptors === undefined ? command : limited
     this.child = spawn(run, rest, {
