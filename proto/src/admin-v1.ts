@@ -2,6 +2,7 @@
 export * from '../gen/pbt/admin/v1/address_pb.ts'
 export * from '../gen/pbt/admin/v1/client_pb.ts'
 export * from '../gen/pbt/admin/v1/common_pb.ts'
+export * from '../gen/pbt/admin/v1/domain_pb.ts'
 export * from '../gen/pbt/admin/v1/log_pb.ts'
 export * from '../gen/pbt/admin/v1/metrics_pb.ts'
 export * from '../gen/pbt/admin/v1/panel_pb.ts'

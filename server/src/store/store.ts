@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts'
 import { AddressTable } from './addresses.ts'
 import { ClientTable } from './clients.ts'
 import { isThere, makeDataDir, makePrivate } from './data-dir.ts'
+import { DomainTable } from './domains.ts'
 import { EventTable } from './events.ts'
 import { databaseFailure } from './failures.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -27,6 +28,7 @@ export interface Store {
   readonly addresses: AddressTable
   readonly tunnels: TunnelTable
   readonly clients: ClientTable
+  readonly domains: DomainTable
   readonly events: EventTable
   readonly panelSessions: PanelSessions
   /** Migrations applied when it was opened. */
@@ -79,6 +81,7 @@ async function open(file: string): Promise<Store> {
       addresses: inWords(new AddressTable(prisma), file),
       tunnels: inWords(new TunnelTable(prisma), file),
       clients: inWords(new ClientTable(prisma), file),
+      domains: inWords(new DomainTable(prisma), file),
       events: inWords(new EventTable(prisma), file),
       panelSessions: inWords(new PanelSessions(prisma), file),
       applied,

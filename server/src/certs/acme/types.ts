@@ -62,6 +62,11 @@ export interface IssueRequest extends Authority {
   readonly profile?: string
   readonly eab?: AccountBinding
   readonly challenges: ChallengeStore
+  /**
+   * Hears how far it is: `newOrder`, `challenge`, … and `finalize` BEFORE the CA is sent that request: from then on the order may count against the
+   * CA's limits even if nothing is heard of it again. Never throws.
+   */
+  readonly onStage?: (stage: string) => void
   /** Ends everything at once; the promise resolves with a failure of `code` `stopped`. */
   readonly signal: AbortSignal
 }

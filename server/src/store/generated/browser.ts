@@ -52,3 +52,33 @@ export type Event = Prisma.EventModel
  * A client that was connected: the 10,000 seen last.
  */
 export type Client = Prisma.ClientModel
+/**
+ * Model Domain
+ * What gets its certificate automatically: a custom domain, a name deeper below the base domain, or the base domain's own names.
+ */
+export type Domain = Prisma.DomainModel
+/**
+ * Model Certificate
+ * A certificate of the CA. It is kept while it is valid, whatever becomes of its domain.
+ */
+export type Certificate = Prisma.CertificateModel
+/**
+ * Model AcmeOrder
+ * An order at the CA, of the last days: what the CA's limits have to be kept with.
+ */
+export type AcmeOrder = Prisma.AcmeOrderModel
+/**
+ * Model AcmeAccount
+ * The account at a CA.
+ */
+export type AcmeAccount = Prisma.AcmeAccountModel
+/**
+ * Model AcmeChallenge
+ * The answer to a challenge of the CA while it is open.
+ */
+export type AcmeChallenge = Prisma.AcmeChallengeModel
+/**
+ * Model AcmeLease
+ * Which of several processes makes the orders.
+ */
+export type AcmeLease = Prisma.AcmeLeaseModel

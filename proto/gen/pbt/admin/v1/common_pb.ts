@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file pbt/admin/v1/common.proto.
  */
 export const file_pbt_admin_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChlwYnQvYWRtaW4vdjEvY29tbW9uLnByb3RvEgxwYnQuYWRtaW4udjEitQEKBUNoZWNrEgwKBHN0ZXAYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wYnQuYWRtaW4udjEuQ2hlY2suU3RhdGUSDwoHbWVzc2FnZRgDIAEoCRIMCgRjdXJlGAQgASgJIlUKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASDAoIU1RBVEVfT0sQARIQCgxTVEFURV9GQUlMRUQQAhIVChFTVEFURV9OT1RfQ0hFQ0tFRBADIlcKCkFsbG93RW50cnkSDQoFYmxvY2sYASABKAkSDAoEbm90ZRgCIAEoCRIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi2wEKCUFsbG93bGlzdBIuCgZhY2Nlc3MYASABKA4yHi5wYnQuYWRtaW4udjEuQWxsb3dsaXN0LkFjY2VzcxIpCgdlbnRyaWVzGAIgAygLMhgucGJ0LmFkbWluLnYxLkFsbG93RW50cnkSFQoNY2xpZW50X2Jsb2NrcxgDIAMoCSJcCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX0NMSUVOVBABEhQKEEFDQ0VTU19FVkVSWUJPRFkQAhIRCg1BQ0NFU1NfTElTVEVEEAMiqgEKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDgoGdHVubmVsGAIgASgJEgwKBGtpbmQYAyABKAkSDAoEcGVlchgEIAEoCRIuCgpzdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghieXRlc19pbhgGIAEoBBIRCglieXRlc19vdXQYByABKAQSDwoHc3VtbWFyeRgIIAEoCSLRAQoFRXZlbnQSDgoGbnVtYmVyGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSDwoHc3ViamVjdBgEIAEoCRIPCgdtZXNzYWdlGAUgASgJEi8KBmZpZWxkcxgGIAMoCzIfLnBidC5hZG1pbi52MS5FdmVudC5GaWVsZHNFbnRyeRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKmkKClR1bm5lbEtpbmQSGwoXVFVOTkVMX0tJTkRfVU5TUEVDSUZJRUQQABIUChBUVU5ORUxfS0lORF9IVFRQEAESEwoPVFVOTkVMX0tJTkRfVENQEAISEwoPVFVOTkVMX0tJTkRfVURQEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChlwYnQvYWRtaW4vdjEvY29tbW9uLnByb3RvEgxwYnQuYWRtaW4udjEi8QEKBUNoZWNrEgwKBHN0ZXAYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wYnQuYWRtaW4udjEuQ2hlY2suU3RhdGUSDwoHbWVzc2FnZRgDIAEoCRIMCgRjdXJlGAQgASgJEicKBnJlY29yZBgFIAEoCzIXLnBidC5hZG1pbi52MS5EbnNSZWNvcmQiaAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIMCghTVEFURV9PSxABEhAKDFNUQVRFX0ZBSUxFRBACEhUKEVNUQVRFX05PVF9DSEVDS0VEEAMSEQoNU1RBVEVfV0FJVElORxAEIjYKCURuc1JlY29yZBIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFdmFsdWUYAyABKAkiVwoKQWxsb3dFbnRyeRINCgVibG9jaxgBIAEoCRIMCgRub3RlGAIgASgJEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLbAQoJQWxsb3dsaXN0Ei4KBmFjY2VzcxgBIAEoDjIeLnBidC5hZG1pbi52MS5BbGxvd2xpc3QuQWNjZXNzEikKB2VudHJpZXMYAiADKAsyGC5wYnQuYWRtaW4udjEuQWxsb3dFbnRyeRIVCg1jbGllbnRfYmxvY2tzGAMgAygJIlwKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfQ0xJRU5UEAESFAoQQUNDRVNTX0VWRVJZQk9EWRACEhEKDUFDQ0VTU19MSVNURUQQAyKqAQoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIOCgZ0dW5uZWwYAiABKAkSDAoEa2luZBgDIAEoCRIMCgRwZWVyGAQgASgJEi4KCnN0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGJ5dGVzX2luGAYgASgEEhEKCWJ5dGVzX291dBgHIAEoBBIPCgdzdW1tYXJ5GAggASgJItEBCgVFdmVudBIOCgZudW1iZXIYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEg8KB21lc3NhZ2UYBSABKAkSLwoGZmllbGRzGAYgAygLMh8ucGJ0LmFkbWluLnYxLkV2ZW50LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqaQoKVHVubmVsS2luZBIbChdUVU5ORUxfS0lORF9VTlNQRUNJRklFRBAAEhQKEFRVTk5FTF9LSU5EX0hUVFAQARITCg9UVU5ORUxfS0lORF9UQ1AQAhITCg9UVU5ORUxfS0lORF9VRFAQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * One step of what was looked at: of the way of a visitor, of a domain, of a machine.
@@ -47,6 +47,13 @@ export type Check = Message<"pbt.admin.v1.Check"> & {
    * @generated from field: string cure = 4;
    */
   cure: string;
+
+  /**
+   * The record to create, when that is the cure.
+   *
+   * @generated from field: pbt.admin.v1.DnsRecord record = 5;
+   */
+  record?: DnsRecord | undefined;
 };
 
 /**
@@ -81,6 +88,13 @@ export const Check_State = {
    * @generated from enum value: STATE_NOT_CHECKED = 3;
    */
   NOT_CHECKED: 3,
+
+  /**
+   * What the owner has to create is not there yet.
+   *
+   * @generated from enum value: STATE_WAITING = 4;
+   */
+  WAITING: 4,
 } as const;
 
 /**
@@ -93,6 +107,39 @@ export type Check_State = (typeof Check_State)[keyof typeof Check_State] | Unkno
  */
 export const Check_StateSchema: GenEnum<Check_State> = /*@__PURE__*/
   enumDesc(file_pbt_admin_v1_common, 0, 0);
+
+/**
+ * A DNS record, to be copied.
+ *
+ * @generated from message pbt.admin.v1.DnsRecord
+ */
+export type DnsRecord = Message<"pbt.admin.v1.DnsRecord"> & {
+  /**
+   * Full, without a dot at the end.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * A, AAAA, CNAME, NS, CAA or TXT.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message pbt.admin.v1.DnsRecord.
+ * Use `create(DnsRecordSchema)` to create a new message.
+ */
+export const DnsRecordSchema: GenMessage<DnsRecord> = /*@__PURE__*/
+  messageDesc(file_pbt_admin_v1_common, 1);
 
 /**
  * A block of addresses that may visit.
@@ -125,7 +172,7 @@ export type AllowEntry = Message<"pbt.admin.v1.AllowEntry"> & {
  * Use `create(AllowEntrySchema)` to create a new message.
  */
 export const AllowEntrySchema: GenMessage<AllowEntry> = /*@__PURE__*/
-  messageDesc(file_pbt_admin_v1_common, 1);
+  messageDesc(file_pbt_admin_v1_common, 2);
 
 /**
  * Who may visit an address.
@@ -156,7 +203,7 @@ export type Allowlist = Message<"pbt.admin.v1.Allowlist"> & {
  * Use `create(AllowlistSchema)` to create a new message.
  */
 export const AllowlistSchema: GenMessage<Allowlist> = /*@__PURE__*/
-  messageDesc(file_pbt_admin_v1_common, 2);
+  messageDesc(file_pbt_admin_v1_common, 3);
 
 /**
  * @generated from enum pbt.admin.v1.Allowlist.Access
@@ -196,7 +243,7 @@ export type Allowlist_Access = (typeof Allowlist_Access)[keyof typeof Allowlist_
  * Describes the enum pbt.admin.v1.Allowlist.Access.
  */
 export const Allowlist_AccessSchema: GenEnum<Allowlist_Access> = /*@__PURE__*/
-  enumDesc(file_pbt_admin_v1_common, 2, 0);
+  enumDesc(file_pbt_admin_v1_common, 3, 0);
 
 /**
  * A request, connection or flow that is open now.
@@ -260,7 +307,7 @@ export type Connection = Message<"pbt.admin.v1.Connection"> & {
  * Use `create(ConnectionSchema)` to create a new message.
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
-  messageDesc(file_pbt_admin_v1_common, 3);
+  messageDesc(file_pbt_admin_v1_common, 4);
 
 /**
  * Something that happened.
@@ -314,7 +361,7 @@ export type Event = Message<"pbt.admin.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_pbt_admin_v1_common, 4);
+  messageDesc(file_pbt_admin_v1_common, 5);
 
 /**
  * @generated from enum pbt.admin.v1.TunnelKind

@@ -403,7 +403,13 @@ export const ModelName = {
   AllowlistEntry: 'AllowlistEntry',
   PanelSession: 'PanelSession',
   Event: 'Event',
-  Client: 'Client'
+  Client: 'Client',
+  Domain: 'Domain',
+  Certificate: 'Certificate',
+  AcmeOrder: 'AcmeOrder',
+  AcmeAccount: 'AcmeAccount',
+  AcmeChallenge: 'AcmeChallenge',
+  AcmeLease: 'AcmeLease'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -419,7 +425,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "token" | "tunnel" | "address" | "allowlistEntry" | "panelSession" | "event" | "client"
+    modelProps: "token" | "tunnel" | "address" | "allowlistEntry" | "panelSession" | "event" | "client" | "domain" | "certificate" | "acmeOrder" | "acmeAccount" | "acmeChallenge" | "acmeLease"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -941,6 +947,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Domain: {
+      payload: Prisma.$DomainPayload<ExtArgs>
+      fields: Prisma.DomainFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DomainFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DomainFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        findFirst: {
+          args: Prisma.DomainFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DomainFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        findMany: {
+          args: Prisma.DomainFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>[]
+        }
+        create: {
+          args: Prisma.DomainCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        createMany: {
+          args: Prisma.DomainCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DomainCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>[]
+        }
+        delete: {
+          args: Prisma.DomainDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        update: {
+          args: Prisma.DomainUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        deleteMany: {
+          args: Prisma.DomainDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DomainUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DomainUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>[]
+        }
+        upsert: {
+          args: Prisma.DomainUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DomainPayload>
+        }
+        aggregate: {
+          args: Prisma.DomainAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDomain>
+        }
+        groupBy: {
+          args: Prisma.DomainGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DomainGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DomainCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DomainCountAggregateOutputType> | number
+        }
+      }
+    }
+    Certificate: {
+      payload: Prisma.$CertificatePayload<ExtArgs>
+      fields: Prisma.CertificateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CertificateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CertificateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        findFirst: {
+          args: Prisma.CertificateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CertificateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        findMany: {
+          args: Prisma.CertificateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>[]
+        }
+        create: {
+          args: Prisma.CertificateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        createMany: {
+          args: Prisma.CertificateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CertificateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>[]
+        }
+        delete: {
+          args: Prisma.CertificateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        update: {
+          args: Prisma.CertificateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        deleteMany: {
+          args: Prisma.CertificateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CertificateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CertificateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>[]
+        }
+        upsert: {
+          args: Prisma.CertificateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CertificatePayload>
+        }
+        aggregate: {
+          args: Prisma.CertificateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCertificate>
+        }
+        groupBy: {
+          args: Prisma.CertificateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CertificateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CertificateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CertificateCountAggregateOutputType> | number
+        }
+      }
+    }
+    AcmeOrder: {
+      payload: Prisma.$AcmeOrderPayload<ExtArgs>
+      fields: Prisma.AcmeOrderFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.AcmeOrderFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.AcmeOrderFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        findFirst: {
+          args: Prisma.AcmeOrderFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.AcmeOrderFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        findMany: {
+          args: Prisma.AcmeOrderFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>[]
+        }
+        create: {
+          args: Prisma.AcmeOrderCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        createMany: {
+          args: Prisma.AcmeOrderCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.AcmeOrderCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>[]
+        }
+        delete: {
+          args: Prisma.AcmeOrderDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        update: {
+          args: Prisma.AcmeOrderUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        deleteMany: {
+          args: Prisma.AcmeOrderDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.AcmeOrderUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.AcmeOrderUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>[]
+        }
+        upsert: {
+          args: Prisma.AcmeOrderUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeOrderPayload>
+        }
+        aggregate: {
+          args: Prisma.AcmeOrderAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAcmeOrder>
+        }
+        groupBy: {
+          args: Prisma.AcmeOrderGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeOrderGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.AcmeOrderCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeOrderCountAggregateOutputType> | number
+        }
+      }
+    }
+    AcmeAccount: {
+      payload: Prisma.$AcmeAccountPayload<ExtArgs>
+      fields: Prisma.AcmeAccountFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.AcmeAccountFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.AcmeAccountFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        findFirst: {
+          args: Prisma.AcmeAccountFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.AcmeAccountFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        findMany: {
+          args: Prisma.AcmeAccountFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>[]
+        }
+        create: {
+          args: Prisma.AcmeAccountCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        createMany: {
+          args: Prisma.AcmeAccountCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.AcmeAccountCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>[]
+        }
+        delete: {
+          args: Prisma.AcmeAccountDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        update: {
+          args: Prisma.AcmeAccountUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        deleteMany: {
+          args: Prisma.AcmeAccountDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.AcmeAccountUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.AcmeAccountUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>[]
+        }
+        upsert: {
+          args: Prisma.AcmeAccountUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeAccountPayload>
+        }
+        aggregate: {
+          args: Prisma.AcmeAccountAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAcmeAccount>
+        }
+        groupBy: {
+          args: Prisma.AcmeAccountGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeAccountGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.AcmeAccountCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeAccountCountAggregateOutputType> | number
+        }
+      }
+    }
+    AcmeChallenge: {
+      payload: Prisma.$AcmeChallengePayload<ExtArgs>
+      fields: Prisma.AcmeChallengeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.AcmeChallengeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.AcmeChallengeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        findFirst: {
+          args: Prisma.AcmeChallengeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.AcmeChallengeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        findMany: {
+          args: Prisma.AcmeChallengeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>[]
+        }
+        create: {
+          args: Prisma.AcmeChallengeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        createMany: {
+          args: Prisma.AcmeChallengeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.AcmeChallengeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>[]
+        }
+        delete: {
+          args: Prisma.AcmeChallengeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        update: {
+          args: Prisma.AcmeChallengeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        deleteMany: {
+          args: Prisma.AcmeChallengeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.AcmeChallengeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.AcmeChallengeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>[]
+        }
+        upsert: {
+          args: Prisma.AcmeChallengeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeChallengePayload>
+        }
+        aggregate: {
+          args: Prisma.AcmeChallengeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAcmeChallenge>
+        }
+        groupBy: {
+          args: Prisma.AcmeChallengeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeChallengeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.AcmeChallengeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeChallengeCountAggregateOutputType> | number
+        }
+      }
+    }
+    AcmeLease: {
+      payload: Prisma.$AcmeLeasePayload<ExtArgs>
+      fields: Prisma.AcmeLeaseFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.AcmeLeaseFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.AcmeLeaseFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        findFirst: {
+          args: Prisma.AcmeLeaseFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.AcmeLeaseFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        findMany: {
+          args: Prisma.AcmeLeaseFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>[]
+        }
+        create: {
+          args: Prisma.AcmeLeaseCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        createMany: {
+          args: Prisma.AcmeLeaseCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.AcmeLeaseCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>[]
+        }
+        delete: {
+          args: Prisma.AcmeLeaseDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        update: {
+          args: Prisma.AcmeLeaseUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        deleteMany: {
+          args: Prisma.AcmeLeaseDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.AcmeLeaseUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.AcmeLeaseUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>[]
+        }
+        upsert: {
+          args: Prisma.AcmeLeaseUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$AcmeLeasePayload>
+        }
+        aggregate: {
+          args: Prisma.AcmeLeaseAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateAcmeLease>
+        }
+        groupBy: {
+          args: Prisma.AcmeLeaseGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeLeaseGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.AcmeLeaseCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AcmeLeaseCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -1078,6 +1528,95 @@ export const ClientScalarFieldEnum = {
 } as const
 
 export type ClientScalarFieldEnum = (typeof ClientScalarFieldEnum)[keyof typeof ClientScalarFieldEnum]
+
+
+export const DomainScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  names: 'names',
+  proof: 'proof',
+  isBase: 'isBase',
+  label: 'label',
+  state: 'state',
+  problemType: 'problemType',
+  problem: 'problem',
+  problemCure: 'problemCure',
+  problemLink: 'problemLink',
+  problemAt: 'problemAt',
+  failures: 'failures',
+  looks: 'looks',
+  nextAt: 'nextAt',
+  isGivenUp: 'isGivenUp',
+  createdAt: 'createdAt'
+} as const
+
+export type DomainScalarFieldEnum = (typeof DomainScalarFieldEnum)[keyof typeof DomainScalarFieldEnum]
+
+
+export const CertificateScalarFieldEnum = {
+  id: 'id',
+  names: 'names',
+  chain: 'chain',
+  keyFile: 'keyFile',
+  directory: 'directory',
+  notBefore: 'notBefore',
+  notAfter: 'notAfter',
+  renewsAt: 'renewsAt',
+  windowStart: 'windowStart',
+  windowEnd: 'windowEnd',
+  askAt: 'askAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CertificateScalarFieldEnum = (typeof CertificateScalarFieldEnum)[keyof typeof CertificateScalarFieldEnum]
+
+
+export const AcmeOrderScalarFieldEnum = {
+  id: 'id',
+  names: 'names',
+  directory: 'directory',
+  isRenewal: 'isRenewal',
+  stage: 'stage',
+  outcome: 'outcome',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt'
+} as const
+
+export type AcmeOrderScalarFieldEnum = (typeof AcmeOrderScalarFieldEnum)[keyof typeof AcmeOrderScalarFieldEnum]
+
+
+export const AcmeAccountScalarFieldEnum = {
+  id: 'id',
+  directory: 'directory',
+  keyFile: 'keyFile',
+  url: 'url',
+  heldUntil: 'heldUntil',
+  createdAt: 'createdAt'
+} as const
+
+export type AcmeAccountScalarFieldEnum = (typeof AcmeAccountScalarFieldEnum)[keyof typeof AcmeAccountScalarFieldEnum]
+
+
+export const AcmeChallengeScalarFieldEnum = {
+  id: 'id',
+  kind: 'kind',
+  name: 'name',
+  token: 'token',
+  value: 'value',
+  label: 'label',
+  createdAt: 'createdAt'
+} as const
+
+export type AcmeChallengeScalarFieldEnum = (typeof AcmeChallengeScalarFieldEnum)[keyof typeof AcmeChallengeScalarFieldEnum]
+
+
+export const AcmeLeaseScalarFieldEnum = {
+  id: 'id',
+  holder: 'holder',
+  until: 'until'
+} as const
+
+export type AcmeLeaseScalarFieldEnum = (typeof AcmeLeaseScalarFieldEnum)[keyof typeof AcmeLeaseScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -1294,6 +1833,12 @@ export type GlobalOmitConfig = {
   panelSession?: Prisma.PanelSessionOmit
   event?: Prisma.EventOmit
   client?: Prisma.ClientOmit
+  domain?: Prisma.DomainOmit
+  certificate?: Prisma.CertificateOmit
+  acmeOrder?: Prisma.AcmeOrderOmit
+  acmeAccount?: Prisma.AcmeAccountOmit
+  acmeChallenge?: Prisma.AcmeChallengeOmit
+  acmeLease?: Prisma.AcmeLeaseOmit
 }
 
 /* Types for Logging */

@@ -57,7 +57,13 @@ export const ModelName = {
   AllowlistEntry: 'AllowlistEntry',
   PanelSession: 'PanelSession',
   Event: 'Event',
-  Client: 'Client'
+  Client: 'Client',
+  Domain: 'Domain',
+  Certificate: 'Certificate',
+  AcmeOrder: 'AcmeOrder',
+  AcmeAccount: 'AcmeAccount',
+  AcmeChallenge: 'AcmeChallenge',
+  AcmeLease: 'AcmeLease'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -174,6 +180,95 @@ export const ClientScalarFieldEnum = {
 } as const
 
 export type ClientScalarFieldEnum = (typeof ClientScalarFieldEnum)[keyof typeof ClientScalarFieldEnum]
+
+
+export const DomainScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  names: 'names',
+  proof: 'proof',
+  isBase: 'isBase',
+  label: 'label',
+  state: 'state',
+  problemType: 'problemType',
+  problem: 'problem',
+  problemCure: 'problemCure',
+  problemLink: 'problemLink',
+  problemAt: 'problemAt',
+  failures: 'failures',
+  looks: 'looks',
+  nextAt: 'nextAt',
+  isGivenUp: 'isGivenUp',
+  createdAt: 'createdAt'
+} as const
+
+export type DomainScalarFieldEnum = (typeof DomainScalarFieldEnum)[keyof typeof DomainScalarFieldEnum]
+
+
+export const CertificateScalarFieldEnum = {
+  id: 'id',
+  names: 'names',
+  chain: 'chain',
+  keyFile: 'keyFile',
+  directory: 'directory',
+  notBefore: 'notBefore',
+  notAfter: 'notAfter',
+  renewsAt: 'renewsAt',
+  windowStart: 'windowStart',
+  windowEnd: 'windowEnd',
+  askAt: 'askAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CertificateScalarFieldEnum = (typeof CertificateScalarFieldEnum)[keyof typeof CertificateScalarFieldEnum]
+
+
+export const AcmeOrderScalarFieldEnum = {
+  id: 'id',
+  names: 'names',
+  directory: 'directory',
+  isRenewal: 'isRenewal',
+  stage: 'stage',
+  outcome: 'outcome',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt'
+} as const
+
+export type AcmeOrderScalarFieldEnum = (typeof AcmeOrderScalarFieldEnum)[keyof typeof AcmeOrderScalarFieldEnum]
+
+
+export const AcmeAccountScalarFieldEnum = {
+  id: 'id',
+  directory: 'directory',
+  keyFile: 'keyFile',
+  url: 'url',
+  heldUntil: 'heldUntil',
+  createdAt: 'createdAt'
+} as const
+
+export type AcmeAccountScalarFieldEnum = (typeof AcmeAccountScalarFieldEnum)[keyof typeof AcmeAccountScalarFieldEnum]
+
+
+export const AcmeChallengeScalarFieldEnum = {
+  id: 'id',
+  kind: 'kind',
+  name: 'name',
+  token: 'token',
+  value: 'value',
+  label: 'label',
+  createdAt: 'createdAt'
+} as const
+
+export type AcmeChallengeScalarFieldEnum = (typeof AcmeChallengeScalarFieldEnum)[keyof typeof AcmeChallengeScalarFieldEnum]
+
+
+export const AcmeLeaseScalarFieldEnum = {
+  id: 'id',
+  holder: 'holder',
+  until: 'until'
+} as const
+
+export type AcmeLeaseScalarFieldEnum = (typeof AcmeLeaseScalarFieldEnum)[keyof typeof AcmeLeaseScalarFieldEnum]
 
 
 export const SortOrder = {
