@@ -1,41 +1,84 @@
 // Runs groups of test files one after the other, each with so many files at a time, and reports them as one run: its argument
-// is the list of groups as JSON. Ends with 1 when a test failed.
+// is the list of groups as JSON. A file in which a test failed runs once more, alone: what fails beside other programs on a busy
+// machine and not alone is told, and is no fault. Ends with 1 when a test failed alone.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { run } from 'node:test'
-import { spec as Spec } from 'node:test/reporters'
+import { spec as Spec, type TestEvent } from 'node:test/reporters'
 
 interface Group {
   readonly files: readonly string[]
   readonly atOnce: number
 }
 
-/** The lines of the runner's summary; those of all groups are added up. */
-const FIGURE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
+type Counts = Readonly<Record<string, number>>
 
+/** The lines of the runner's summary, and what Node counts for each file; those of all files are added up. */
+const FIGURES = [
+  ['tests', 'tests'],
+  ['suites', 'suites'],
+  ['pass', 'passed'],
+  ['fail', 'failed'],
+  ['cancelled', 'cancelled'],
+  ['skipped', 'skipped'],
+  ['todo', 'todo'],
+] as const
+const FIGURE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
+/** A file that could not even say what was in it. */
+const BROKEN: Counts = { tests: 1, failed: 1 }
+/** More than so many failed files are no matter of a busy machine. */
+const MOST_AGAIN = 12
+
+const began = performance.now()
 const groups = JSON.parse(process.argv[2] ?? '[]') as Group[]
 const timeout = Number(process.argv[3])
-const figures = new Map<string, number>()
+const counts = new Map<string, Counts>()
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
-async function* events() {
-  for (const [index, { files, atOnce }] of groups.entries()) {
-    const isLast = index === groups.length - 1
-    for await (const event of run({ files: [...files], concurrency: atOnce, timeout, signal: interrupted.signal })) {
-      const [, name, value] = (event.type === 'test:diagnostic' && FIGURE.exec(event.data.message)) || []
-      if (name !== undefined) figures.set(name, (figures.get(name) ?? 0) + Number(value))
-      // With it the reporter lists what failed: once, at the end.
-      else if (event.type !== 'test:summary' || event.data.file !== undefined || isLast) yield event
+async function* events(): AsyncGenerator<TestEvent> {
+  const failed: string[] = []
+  for (const group of groups) {
+    for await (const event of pass(group)) {
+      if (event.type === 'test:fail') {
+        const { file = '', details } = event.data
+        if (!failed.includes(file)) failed.push(file)
+        const skip = `failed, and runs again alone: ${details.error.cause ?? details.error}`
+        yield { ...event, type: 'test:pass', data: { ...event.data, skip } } as TestEvent
+      } else yield event
     }
   }
-  for (const [name, value] of figures) {
-    yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } }
+  const again = failed.length <= MOST_AGAIN ? { files: failed, atOnce: 1 } : { files: failed, atOnce: 2 }
+  if (failed.length > 0 && !interrupted.signal.aborted) yield* pass(again)
+  for (const [line, name] of FIGURES) {
+    yield told(`${line} ${[...counts.values()].reduce((sum, each) => sum + (each[name] ?? 0), 0)}`)
   }
+  yield told(`duration_ms ${Math.round(performance.now() - began)}`)
+}
+
+/** The events of one run of these files, without its summary; each file's counts are those of its last run. */
+async function* pass({ files, atOnce }: Group): AsyncGenerator<TestEvent> {
+  for (const file of files) counts.set(resolve(file), BROKEN)
+  for await (const event of run({ files: [...files], concurrency: atOnce, timeout, signal: interrupted.signal })) {
+    if (event.type === 'test:summary' && event.data.file !== undefined) counts.set(event.data.file, event.data.counts)
+    if (event.type === 'test:diagnostic' && event.data.nesting === 0 && FIGURE.test(event.data.message)) continue
+    yield event as TestEvent
+  }
+}
+
+function told(message: string): TestEvent {
+  return { type: 'test:diagnostic', data: { nesting: 0, message, level: 'info' } } as TestEvent
+}
+
+/** A data directory as `init` makes it, and its token, as JSON. */
+function initialise(directory: string): string {
+  const said = execFileSync('server/bin/pbt-server', ['init', '--json', '--data-dir', directory], { encoding: 'utf8' })
+  const { token } = JSON.parse(said) as { token: string }
+  return JSON.stringify({ directory, token })
 }
 
 // Each test's server gets a copy of it (server/test/support/programs.ts): that is half of a server's start.
@@ -45,11 +88,5 @@ process.env.PBT_TEST_INITIALISED = initialise(join(parent, 'data'))
 const report = Readable.from(events()).pipe(new Spec())
 report.pipe(process.stdout)
 await once(report, 'end')
-process.exitCode = (figures.get('fail') ?? 1) + (figures.get('cancelled') ?? 0) > 0 ? 1 : 0
-
-/** A data directory as `init` makes it, and its token, as JSON. */
-function initialise(directory: string): string {
-  const said = execFileSync('server/bin/pbt-server', ['init', '--json', '--data-dir', directory], { encoding: 'utf8' })
-  const { token } = JSON.parse(said) as { token: string }
-  return JSON.stringify({ directory, token })
-}
+const sum = (name: string) => [...counts.values()].reduce((all, each) => all + (each[name] ?? 0), 0)
+process.exitCode = sum('failed') + sum('cancelled') > 0 || sum('passed') === 0 ? 1 : 0
