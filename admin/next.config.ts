@@ -4,6 +4,8 @@ import type { NextConfig } from 'next'
 
 const config: NextConfig = {
   output: 'export',
+  // `npm run panel` builds beside what is served, and changes them over.
+  ...(process.env.PBT_PANEL_OUT && { distDir: process.env.PBT_PANEL_OUT }),
   // `npm run check` holds the types, with the compiler that the whole workspace uses.
   typescript: { ignoreBuildErrors: true, tsconfigPath: 'tsconfig.json' },
   transpilePackages: ['@pbt/proto'],

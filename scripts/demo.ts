@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { expandHome, homeDirectory, PATH_EXPECTED } from '../launch/home-path.ts'
 import { startSample } from './demo-sample.ts'
 import { inDemoWords } from './demo-words.ts'
+import { isPanelCurrent } from './panel.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const HOME = demoHome()
@@ -79,6 +80,41 @@ async function run(): Promise<void> {
 
   Ctrl-C ends everything.
 `)
+  await showPanel()
+}
+
+/** The panel is for looking at: without it everything else goes on. */
+async function showPanel(): Promise<void> {
+  if (!isPanelCurrent()) {
+    process.stdout.write('\n  The panel is being built, which takes some seconds, once.\n')
+    if ((await build()) !== 0) {
+      process.stdout.write('\n  There is no panel: "npm run panel" tells why.\n')
+      return
+    }
+  }
+  const login = program('server/bin/pbt-server.js', ['login', '--json', '--data-dir', DATA, '--for', '1h'])
+  const { url } = await login.event('login')
+  process.stdout.write(`
+  The panel, by a link that logs in once and within an hour:
+
+      ${url}
+
+  The browser says that it does not know the certificate of this address: it is signed by the authority above, which is of this
+  machine alone. Go on there, or make the authority known to the browser.
+`)
+}
+
+/** Resolves with its exit code. */
+function build(): Promise<number> {
+  const child = spawn(process.execPath, [join(ROOT, 'scripts/panel.ts')], { stdio: ['ignore', 'ignore', 'inherit'] })
+  children.add(child)
+  return new Promise(resolve => {
+    child.once('error', () => resolve(1))
+    child.once('exit', code => {
+      children.delete(child)
+      resolve(code ?? 1)
+    })
+  })
 }
 
 function demoHome(): string {

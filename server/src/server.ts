@@ -257,6 +257,7 @@ async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owne
       ports: () => edge.ports,
       listens: (protocol, number) => arrivals.listeners.isListening(protocol, number),
       hasStandIn: () => standIn.succession?.hasSuccessor() === true,
+      panelBuild: () => admin.panelBuild(),
       startedAt: new Date(),
     },
   })

@@ -43,6 +43,7 @@ export interface RunningParts {
   /** Whether the port of a TCP or UDP tunnel is listened on. */
   readonly listens: (protocol: Protocol, number: number) => boolean
   readonly hasStandIn: () => boolean
+  readonly panelBuild: () => string
   readonly startedAt: Date
 }
 
@@ -151,6 +152,7 @@ function serverOver({ settings, running }: VerbOptions): ServerVerbs {
     },
     ports: () => running?.ports() ?? { https: 0, http: 0 },
     hasStandIn: () => running?.hasStandIn() ?? false,
+    panelBuild: () => running?.panelBuild() ?? '',
     certificateFaults: () => running?.keyring.faults ?? [],
     certificateEnds: () => running?.keyring.ends ?? [],
     lostRecords: () => running?.access.figures.dropped ?? 0,

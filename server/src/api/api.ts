@@ -9,6 +9,8 @@ import type { Log } from '../observe/log.ts'
 import { type Caller, LOCAL, valuesOf } from './caller.ts'
 import { type Door, isCall, pathOf } from './door.ts'
 import { tellFailures } from './errors.ts'
+import type { Panel } from './panel/panel.ts'
+import { NO_PAGE_POLICY } from './panel/policy.ts'
 import { answerText, type Request, type Response, refuse } from './refusal.ts'
 
 /** A request of the API is small; what is larger is no request. */
@@ -22,6 +24,10 @@ const IDLE_MS = 60_000
 /** The answers under way at once: calls that end by themselves, and streams. */
 const MAX_CALLS = 64
 const MAX_STREAMS = 256
+/** Files of the panel under way at once; calls do not wait for browsers that read them slowly. */
+const MAX_PAGES = 256
+/** How long one may take to be read, milliseconds. */
+const PAGE_MS = 60_000
 /** Streams of one connection. */
 const MAX_STREAMS_PER_CONNECTION = 128
 const MAX_HEADER_BYTES = 16_384
@@ -32,6 +38,7 @@ type Handler = ConnectRouter['handlers'][number]
 export interface ApiOptions {
   readonly door: Door
   readonly routes: (router: ConnectRouter) => void
+  readonly panel: Panel
   readonly isDevelopment: boolean
   /** Aborted when the server takes no new visitors any more. */
   readonly draining: AbortSignal
@@ -48,6 +55,7 @@ export class Api {
   private readonly sockets = new Set<Socket>()
   private calls = 0
   private streams = 0
+  private pages = 0
 
   constructor(options: ApiOptions) {
     this.options = options
@@ -140,7 +148,20 @@ export class Api {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       answerText(response, 405, 'Only GET.', { allow: 'GET, HEAD' })
     else if (pathOf(request) === '/healthz') answerText(response, 200, 'ok')
-    else answerText(response, 404, 'This server has no panel yet; for the API see docs/admin-api.md.')
+    else if (this.pages >= MAX_PAGES)
+      answerText(response, 503, 'Too many requests are under way.', { 'retry-after': '1' })
+    else this.file(request, response)
+  }
+
+  private file(request: Request, response: Response): void {
+    this.pages++
+    const timer = setTimeout(() => response.destroy(), PAGE_MS).unref()
+    response.once('close', () => {
+      clearTimeout(timer)
+      this.pages--
+    })
+    // Its peer may be gone while the panel is read.
+    this.options.panel.answer(request, response).catch(() => response.destroy())
   }
 
   private called(request: Request, response: Response, caller: Caller): void {
@@ -201,8 +222,7 @@ function endWhenIdle(session: ServerHttp2Session): void {
 
 /** Of every answer at this host; tunnels have none of them. */
 const HEADERS: Record<string, string> = {
-  'content-security-policy':
-    "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+  'content-security-policy': NO_PAGE_POLICY,
   'x-frame-options': 'DENY',
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',

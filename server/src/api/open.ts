@@ -10,8 +10,10 @@ import { systemCodeOf } from '../failure.ts'
 import type { Log } from '../observe/log.ts'
 import type { Events } from '../owner/events.ts'
 import type { Owner } from '../owner/owner.ts'
+import { panelFolder } from '../process/panel-folder.ts'
 import { Api } from './api.ts'
 import { Door } from './door.ts'
+import { Panel } from './panel/panel.ts'
 import { routes } from './routes.ts'
 
 /** What the API is built on; it owns none of it. */
@@ -31,6 +33,8 @@ export interface OpenApiOptions {
 /** The API, and how it ends. */
 export interface OpenApi {
   readonly api: Api
+  /** What the panel that is served was made of, '' for none. */
+  panelBuild(): string
   /** No new connections; streams say so and end. */
   drain(): void
   end(): Promise<void>
@@ -88,8 +92,12 @@ export async function openApi({
     admits: address => admitted.allows(address),
     refusedToken,
   })
+  const panel = new Panel({ folder: panelFolder(), now: () => performance.now(), log })
+  // Not waited for: the ports must not wait for the panel.
+  void panel.look()
   const api = new Api({
     door,
+    panel,
     routes: router => routes({ owner, events, draining: draining.signal }, router),
     isDevelopment: baseDomain === DEVELOPMENT_DOMAIN,
     draining: draining.signal,
@@ -113,5 +121,5 @@ export async function openApi({
     await api.close()
     rmSync(socket, { force: true })
   }
-  return { api, drain: () => draining.abort(), end }
+  return { api, panelBuild: () => panel.build, drain: () => draining.abort(), end }
 }

@@ -36,15 +36,18 @@ export interface ServerInfo {
   readonly settings: readonly SettingLine[]
   /** Another process serves beside this one. */
   readonly hasStandIn: boolean
+  /** What the panel that is served was made of, '' for none. */
+  readonly panelBuild: string
   readonly checks: readonly Check[]
 }
 
 /** What does not change while the server runs, and functions for what does. */
 export interface ServerVerbsOptions {
-  readonly fixed: Omit<ServerInfo, 'httpsPort' | 'httpPort' | 'hasStandIn' | 'checks'>
+  readonly fixed: Omit<ServerInfo, 'httpsPort' | 'httpPort' | 'hasStandIn' | 'panelBuild' | 'checks'>
   /** The ports that are bound. */
   readonly ports: () => { readonly https: number; readonly http: number }
   readonly hasStandIn: () => boolean
+  readonly panelBuild: () => string
   /** What is wrong with certificates, a sentence each. */
   readonly certificateFaults: () => readonly string[]
   /** When each certificate ends, milliseconds since 1970. */
@@ -64,9 +67,10 @@ export class ServerVerbs {
   }
 
   info(): ServerInfo {
-    const { fixed, ports, hasStandIn } = this.options
+    const { fixed, ports, hasStandIn, panelBuild } = this.options
     const { https, http } = ports()
-    return { ...fixed, httpsPort: https, httpPort: http, hasStandIn: hasStandIn(), checks: this.checks() }
+    const now = { hasStandIn: hasStandIn(), panelBuild: panelBuild(), checks: this.checks() }
+    return { ...fixed, httpsPort: https, httpPort: http, ...now }
   }
 
   private checks(): Check[] {

@@ -259,7 +259,10 @@ test('A10: the admin host sends the fields that protect it, and no tunnel gets a
   const server = await startServer(t)
   await startTunnel(t, server, target, { domain: 'app' })
   const { headers } = await callApi(t, server, '/', {}, { method: 'GET', body: '' })
-  assert.match(String(headers['content-security-policy']), /default-src 'self'.*frame-ancestors 'none'/)
+  assert.match(
+    String(headers['content-security-policy']),
+    /^default-src 'none'.*base-uri 'none'.*frame-ancestors 'none'/,
+  )
   assert.deepEqual(
     [
       headers['x-frame-options'],
@@ -280,19 +283,13 @@ test('A15: what needs no token says nothing, and everything else needs it', asyn
   const server = await startServer(t)
   const health = await callApi(t, server, '/healthz', {}, { method: 'GET', body: '' })
   assert.deepEqual([health.status, health.text], [200, 'ok\n'])
-  for (const path of [
-    '/metrics',
-    '/debug',
-    '/debug/pprof',
-    '/heap',
-    '/.env',
-    '/pbt.db',
-    '/../pbt.db',
-    '/%2e%2e/pbt.db',
-  ]) {
+  for (const path of ['/debug', '/debug/pprof', '/heap', '/.env', '/pbt.db', '/../pbt.db', '/%2e%2e/pbt.db']) {
     const { status, text } = await callApi(t, server, path, {}, { method: 'GET', body: '' })
-    assert.deepEqual([status, text.includes('SQLite')], [404, false], path)
+    // 503: no panel was built here.
+    assert.deepEqual([status === 404 || status === 503, text.includes('SQLite')], [true, false], path)
   }
+  // A page of the panel has this name; figures are at a port of their own.
+  assert.doesNotMatch((await callApi(t, server, '/metrics', {}, { method: 'GET', body: '' })).text, /# HELP/)
   const hidden = [
     'TokenService/ListTokens',
     'AddressService/ListAddresses',

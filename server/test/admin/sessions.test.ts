@@ -43,6 +43,14 @@ test('A8: a link logs in once, within its minute; sessions end one by one, all o
   const url = new URL(String(link.json.url))
   assert.equal(`${url.origin}${url.pathname}`, `https://admin.localhost:${server.https}/login`)
   const code = url.hash.slice(1)
+  const lasting = await callApi(t, server, 'PanelService/CreateLoginLink', { lifetime: '3600s' }, { token })
+  const leftMs = Date.parse(String(lasting.json.endTime)) - Date.now()
+  assert.ok(leftMs > 3_500_000 && leftMs <= 3_600_000, String(leftMs))
+  for (const lifetime of ['3601s', '0s', '-1s'])
+    assert.equal(
+      (await callApi(t, server, 'PanelService/CreateLoginLink', { lifetime }, { token })).json.code,
+      'invalid_argument',
+    )
   const first = cookieOf(await enter({ code }))
   const again = await enter({ code })
   assert.deepEqual([again.status, again.json.message], [401, 'the link has been used or has expired'])

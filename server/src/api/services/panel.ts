@@ -1,7 +1,7 @@
 // The panel's sessions, as the API has them.
 
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { timestampFromDate } from '@bufbuild/protobuf/wkt'
+import { type Duration, durationMs, timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { Code, type HandlerContext, type ServiceImpl } from '@connectrpc/connect'
 import type { PanelService, PanelSessionSchema } from '@pbt/proto/admin/v1'
 import type { Owner } from '../../owner/owner.ts'
@@ -11,6 +11,8 @@ import { SESSION_COOKIE } from '../door.ts'
 import { apiError } from '../errors.ts'
 import { Violations } from '../values.ts'
 
+/** A link is as good as the token: not for longer. */
+const MAX_LINK_MS = 3_600_000
 const SESSION_SECONDS = 30 * 24 * 3_600
 /** For this host alone, over TLS alone, never for scripts, never with a request that another site began. */
 const COOKIE_RULES = 'Path=/; Secure; HttpOnly; SameSite=Strict'
@@ -35,7 +37,7 @@ export function panelService({ panel }: Pick<Owner, 'panel'>): ServiceImpl<typeo
       const session = own === 0 ? undefined : (await panel.list()).find(({ id }) => id === own)
       return session === undefined ? {} : { session: messageOf(session, own) }
     },
-    createLoginLink(_request, context) {
+    createLoginLink({ lifetime }, context) {
       // A stolen session must not make others that outlive it.
       if (callerOf(context).kind === 'session') {
         throw apiError(Code.PermissionDenied, 'the panel cannot make links', {
@@ -43,7 +45,7 @@ export function panelService({ panel }: Pick<Owner, 'panel'>): ServiceImpl<typeo
           cure: 'run "pbt-server login" on the server',
         })
       }
-      const { url, endsAt } = panel.link()
+      const { url, endsAt } = panel.link(lifetime && lifetimeMs(lifetime))
       return { url, endTime: timestampFromDate(endsAt) }
     },
     async listSessions(_request, context) {
@@ -64,6 +66,14 @@ function proofOf(proof: { readonly case?: string | undefined; readonly value?: s
   wrong.add(kind ?? 'token', 'it is empty')
   wrong.check()
   return { kind: 'token', token: value }
+}
+
+function lifetimeMs(lifetime: Duration): number {
+  const ms = durationMs(lifetime)
+  const wrong = new Violations()
+  if (ms < 1_000 || ms > MAX_LINK_MS) wrong.add('lifetime', `${ms / 1_000} s is not between 1 s and 3600 s`)
+  wrong.check()
+  return ms
 }
 
 function idsIn(ids: readonly string[]): number[] {
