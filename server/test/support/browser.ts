@@ -6,10 +6,16 @@ import type { TestContext } from 'node:test'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { scratch } from './programs.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
+export const CHROMIUM = '/usr/bin/chromium'
 /** Installing the browser may take this long. */
 export const INSTALL_MS = 480_000
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
+export const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+]
 
 export interface BrowserOptions {
   readonly colorScheme?: 'dark' | 'light'
@@ -33,7 +39,8 @@ export async function openBrowser(t: TestContext, options: BrowserOptions = {}):
   return browser
 }
 
-function hasChromium(): boolean {
+/** Whether there is one, after installing it where that may be done. */
+export function hasChromium(): boolean {
   if (!existsSync(CHROMIUM) && process.getuid?.() === 0) {
     spawnSync('apt-get', ['update'], { timeout: 120_000 })
     spawnSync('apt-get', ['install', '-y', 'chromium'], { timeout: 240_000 })

@@ -1,0 +1,78 @@
+// Every page of the panel in a real browser: by each link, in both widths and schemes, without a word of complaint from the browser.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { INSTALL_MS } from '../support/browser.ts'
+import { inaccessible, openPanel, picture, WIDTHS } from '../support/panel.ts'
+import { startServer, startTunnel } from '../support/programs.ts'
+import { httpTarget } from '../support/targets.ts'
+
+const PAGES = [
+  'Addresses',
+  'Domains',
+  'Clients',
+  'Logs',
+  'Metrics',
+  'Explain',
+  'Security',
+  'Settings',
+  'Dashboard',
+] as const
+/** What the first load of a page may bring, bytes as gzip. */
+const FIRST_LOAD_BYTES = 250_000
+
+test('each page opens by its link, with all that it asks for, readable in both widths and schemes', {
+  timeout: INSTALL_MS,
+}, async t => {
+  const server = await startServer(t)
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  await startTunnel(t, server, target, { domain: 'app' })
+  const panel = await openPanel(t, server)
+  if (panel === undefined) return
+  const { page, problems, origin } = panel
+  const wrong: string[] = []
+  for (const name of PAGES) {
+    await page.setViewportSize({ width: 1440, height: WIDTHS[1440] })
+    await page.locator('.rail').getByRole('link', { name, exact: true }).click()
+    await page.waitForURL(name === 'Dashboard' ? `${origin}/` : `${origin}/${name.toLowerCase()}`)
+    await page.locator('h1').first().waitFor()
+    for (const [width, height] of [
+      [1440, WIDTHS[1440]],
+      [390, WIDTHS[390]],
+    ] as const) {
+      await page.setViewportSize({ width, height })
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await picture(page, `${name.toLowerCase()}-${colorScheme}-${width}`)
+        for (const found of await inaccessible(page)) wrong.push(`${name} ${width} ${colorScheme}: ${found}`)
+      }
+    }
+  }
+  assert.deepEqual(wrong, [])
+  assert.deepEqual(problems.list, [])
+})
+
+test('the first load of any page is at most 250 KB of scripts, as gzip', { timeout: INSTALL_MS }, async t => {
+  const server = await startServer(t)
+  const panel = await openPanel(t, server)
+  if (panel === undefined) return
+  const { page, origin } = panel
+  for (const name of PAGES) {
+    const scripts: Promise<number>[] = []
+    page.on('response', response => {
+      if (/\.js$/.test(new URL(response.url()).pathname))
+        scripts.push(
+          response.body().then(
+            body => gzipSync(body, { level: 9 }).length,
+            () => 0,
+          ),
+        )
+    })
+    await page.goto(name === 'Dashboard' ? `${origin}/` : `${origin}/${name.toLowerCase()}`)
+    await page.locator('h1').first().waitFor()
+    const sizes = await Promise.all(scripts)
+    page.removeAllListeners('response')
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    assert.ok(bytes > 50_000 && bytes <= FIRST_LOAD_BYTES, `${name}: ${bytes}`)
+  }
+})
