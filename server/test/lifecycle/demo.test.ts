@@ -10,7 +10,7 @@ import { scratch } from '../support/programs.ts'
 
 const START = fileURLToPath(new URL('../../../scripts/start.js', import.meta.url))
 
-test('the demonstration announces what answers, and ends with all its programs', async t => {
+test('the demonstration announces what answers, then a login link of the panel, and ends with all its programs', async t => {
   const child = spawn(process.execPath, [START], {
     env: { ...process.env, PBT_DEMO_HOME: scratch(t), PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -26,6 +26,9 @@ test('the demonstration announces what answers, and ends with all its programs',
   let answer = ''
   for await (const chunk of visitor) answer += chunk
   assert.match(answer, /^HTTP\/1\.1 200 OK[\s\S]*It works/)
+  // The panel may have to be built first.
+  while (!said.includes('make the authority known')) said += String((await once(child.stdout, 'data'))[0])
+  assert.match(said, /https:\/\/admin\.localhost:\d+\/login#[\w-]{43}\n/)
   child.kill('SIGTERM')
   assert.deepEqual(await once(child, 'exit'), [0, null])
   const again = connect({ port, host: '127.0.0.1' })
