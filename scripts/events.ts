@@ -74,6 +74,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
   ],
   added: ['`number`, `kind`, `target`, `allow`', 'a tunnel was added while others run'],
   removed: ['`number`, `tunnel`', 'a tunnel was removed while others run; its open connections continue'],
+  target: [
+    '`number`, `tunnel`, `target`, `state`, `reason`',
+    'the target of a tunnel takes no connections (`state` is `refuses`, `reason` says why), or takes them again (`answers`)',
+  ],
   waiting: [
     '`number`, `tunnel`, `url`, `target`, `reason`, `cure`',
     'an address is reserved for the tunnel but not served yet: no certificate covers it',
@@ -106,8 +110,8 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     'the same for UDP; `dropped`: datagrams in either direction that were dropped',
   ],
   tunnel: [
-    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
-    '`status`: a tunnel of this user, `state` that of the link, or `down` when it was refused or is over, with its requests, connections or flows: finished ones, open ones, and the bytes of both',
+    '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `targetFault`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
+    '`status`: a tunnel of this user, `state` that of the link, `down` when it was refused or is over, `killed` when the owner ended it on the server, or `stopped`; `targetFault`: why its target takes no connections; with its requests, connections or flows: finished ones, open ones, and the bytes of both',
   ],
   dropped: ['`lines`', 'not read in time, or the disk was full: so many lines of output are missing here'],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],

@@ -1,6 +1,6 @@
 // `pbt http`: puts a local HTTP service on a public address.
 
-import { httpPlan } from '../tunnels/plans.ts'
+import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME } from './options.ts'
 import { runTunnels } from './tunnels.ts'
@@ -76,10 +76,6 @@ export const http: Command<HttpOptions> = {
       .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network')
       .example('$0 http https://10.0.0.9 --target-ca nas.pem --target-name nas.lan', 'with a certificate of its own'),
   run: async (options, context) => {
-    const { target = '', name, allow, domain, hostHeader, targetProtocol } = options
-    const { verifyTarget = false, targetCa, insecureTarget = false, targetName } = options
-    const tls = { verifyTarget, targetCa, insecureTarget, targetName }
-    const plan = httpPlan({ target, name, allow, domain, hostHeader, targetProtocol, ...tls })
-    return runTunnels([plan], options.json === true, context)
+    return runTunnels([specOf('http', options.target ?? '', options)], options.json === true, context)
   },
 }

@@ -1,6 +1,6 @@
 // `pbt tcp`: puts a local TCP service on a public port.
 
-import { tcpPlan } from '../tunnels/plans.ts'
+import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
 import { runTunnels } from './tunnels.ts'
@@ -33,7 +33,6 @@ export const tcp: Command<TcpOptions> = {
       .example('$0 tcp 22', 'ssh to this machine, on the port it had before')
       .example('$0 tcp 5432 --reserve-port 20432 --allow 203.0.113.0/24', 'a database, for one network'),
   run: async (options, context) => {
-    const { target = '', name, allow, reservePort, proxyProtocol } = options
-    return runTunnels([tcpPlan({ target, name, allow, reservePort, proxyProtocol })], options.json === true, context)
+    return runTunnels([specOf('tcp', options.target ?? '', options)], options.json === true, context)
   },
 }

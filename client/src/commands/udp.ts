@@ -1,6 +1,6 @@
 // `pbt udp`: puts a local UDP service on a public port.
 
-import { udpPlan } from '../tunnels/plans.ts'
+import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
 import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
 import { runTunnels } from './tunnels.ts'
@@ -48,8 +48,6 @@ export const udp: Command<UdpOptions> = {
       .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine')
       .example('$0 udp 19132 --proxy-protocol v2', 'a game server that sees the addresses of its players'),
   run: async (options, context) => {
-    const { target = '', name, allow, reservePort, idleTimeout, replyFactor, proxyProtocol } = options
-    const plan = udpPlan({ target, name, allow, reservePort, idleTimeout, replyFactor, proxyProtocol })
-    return runTunnels([plan], options.json === true, context)
+    return runTunnels([specOf('udp', options.target ?? '', options)], options.json === true, context)
   },
 }

@@ -1,8 +1,8 @@
 // Wrong usage in words: what the parser of options says, as a sentence with what was probably meant.
 import type { Argv } from 'yargs'
 import { Failure } from '../failure.ts'
+import { suggestionFor } from '../tunnels/suggestion.ts'
 import type { Command } from './command.ts'
-import { suggestionFor } from './suggestion.ts'
 
 /** The commands, whatever their options are. */
 export type Commands = ReadonlyMap<string, CommandWords>

@@ -13,7 +13,18 @@ const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
 const AFTERNOON = new Date(2026, 0, 1, 14, 5, 9).getTime()
 
 const APP: TunnelView = {
-  ...{ number: 1, kind: 'http', name: 'app', target: '127.0.0.1:3000', allow: [], allowlists: [], fault: '', cure: '' },
+  ...{
+    number: 1,
+    kind: 'http',
+    name: 'app',
+    target: '127.0.0.1:3000',
+    allow: [],
+    allowlists: [],
+    isKilled: false,
+    targetFault: '',
+    fault: '',
+    cure: '',
+  },
   ...{ urls: ['https://app.localhost:8443'], waiting: [], requests: 1, requestsPerSecond: 0, open: 0 },
 }
 const SSH: TunnelView = {

@@ -91,10 +91,11 @@ function stateLines(view: View): Span[][] {
 }
 
 function tunnelLines(tunnel: TunnelView, isAlone: boolean, hasRoom: boolean, columns: number): Span[][] {
-  const { target, allowlists, kind, requests, requestsPerSecond, open } = tunnel
+  const { target, targetFault, allowlists, kind, requests, requestsPerSecond, open } = tunnel
   const own = isAlone ? '' : `  ${figures(countOf(requests, kind), requestsPerSecond, open)}`
   const lines: Span[][] = [...addressLines(tunnel, columns)]
-  lines.push(...wrap([label('Target'), [safe(target)], [own, 'dim']], columns, LABEL_CELLS))
+  const trouble: Span[] = targetFault === '' ? [] : [[`  ${safe(targetFault)}`, 'red']]
+  lines.push(...wrap([label('Target'), [safe(target)], ...trouble, [own, 'dim']], columns, LABEL_CELLS))
   if (hasRoom || allowlists.length > 0) {
     lines.push(...wrap([label('Visitors'), [visitorsText(allowlists)]], columns, LABEL_CELLS))
   }

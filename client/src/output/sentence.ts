@@ -25,6 +25,12 @@ export function sentence(event: ClientEvent): string {
       return safe(`removed ${event.tunnel}`)
     case 'waiting':
       return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
+    case 'target':
+      return safe(
+        event.state === 'answers'
+          ? `${event.target} takes connections again`
+          : `${event.tunnel} has no target: ${event.reason}`,
+      )
     case 'reconnecting':
       return (
         safe(

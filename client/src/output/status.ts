@@ -75,11 +75,11 @@ function objects(status: Status): Record<string, unknown>[] {
   if (status.kind === 'silent') return [{ event: 'silent', pid: status.pid }]
   const { pid, server, state, tunnels } = status.snapshot
   const reason = reasonOf(status.snapshot)
-  return tunnels.map(({ name, fault, allow: _said, ...tunnel }) => ({
+  return tunnels.map(({ name, fault, allow: _said, isStopped, isKilled, ...tunnel }) => ({
     event: 'tunnel',
     tunnel: name,
-    state: fault === '' ? state : 'down',
-    reason: fault || reason,
+    state: isStopped ? 'stopped' : isKilled ? 'killed' : fault === '' ? state : 'down',
+    reason: isStopped ? '' : fault || reason,
     ...tunnel,
     pid,
     server,
@@ -102,18 +102,26 @@ function reasonOf({ reason, stopping }: ProcessSnapshot): string {
 }
 
 function processLines(snapshot: ProcessSnapshot): Span[][] {
-  const { pid, server, state, tunnels, traffic } = snapshot
+  const { pid, server, state, tunnels, traffic, isDaemon, faults } = snapshot
   const reason = reasonOf(snapshot)
   const trip = traffic.roundTripMs > 0 ? `, ${formatDuration(traffic.roundTripMs)} away` : ''
   const rest = reason === '' ? '' : `  ${safe(reason)}`
   return [
-    [[state, STATE_STYLE[state]], [`  ${safe(server)}${trip}  process ${pid}`, 'dim'], [rest]],
+    [
+      [state, STATE_STYLE[state]],
+      [`  ${safe(server)}${trip}  ${isDaemon ? 'daemon, ' : ''}process ${pid}`, 'dim'],
+      [rest],
+    ],
+    ...faults.map((fault): Span[] => [[`  ${safe(fault)}`, 'red']]),
     ...tunnels.flatMap(tunnelLines),
   ]
 }
 
 function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
-  const { urls, waiting, target, allowlists, fault, cure, requests, open, bytesIn, bytesOut, kind } = tunnel
+  const { urls, waiting, target, targetFault, allowlists, fault, cure, requests, open, bytesIn, bytesOut, kind } =
+    tunnel
+  if (tunnel.isStopped)
+    return [[[`  ${safe(tunnel.name || kind)}`, 'bold'], [`  to ${safe(target)}`], ['  stopped', 'yellow']]]
   const waits = waiting.map(({ url, reason }): Span[] => [
     [`  ${safe(url)}`, 'bold'],
     [`  reserved, but ${safe(reason)}`, 'yellow'],
@@ -129,7 +137,8 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
     const address: Span = [`  ${safe(url)}`, 'bold']
     if (index > 0) return [address]
     const done = `${countOf(requests, kind)}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
-    return [address, [`  to ${safe(target)}  ${done}${who}`]] as Span[]
+    const trouble: Span[] = targetFault === '' ? [] : [[`  ${safe(targetFault)}`, 'red']]
+    return [address, [`  to ${safe(target)}`], ...trouble, [`  ${done}${who}`]] as Span[]
   })
   return [...lines, ...waits]
 }

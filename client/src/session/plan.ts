@@ -1,5 +1,6 @@
 // A tunnel as a process wants it, and what serves its visitors.
 import type { Channel, ChannelKind, ChannelOpen } from '@pbt/proto'
+import type { Endpoint } from '../config/target.ts'
 
 /** Serves the channels of one tunnel. */
 export interface Forwarder {
@@ -28,5 +29,7 @@ export interface TunnelPlan {
   readonly replyFactor: number | undefined
   /** What is served, for people and for remembering names. */
   readonly target: string
+  /** Where that is; undefined when it is not to be looked after. */
+  readonly endpoint?: Endpoint
   readonly forwarder: Forwarder
 }

@@ -240,6 +240,11 @@ export class Session {
     this.answered(tunnel)
   }
 
+  /** Cuts what is open of a tunnel, at both ends. */
+  cut(tunnel: number, error: PbtError): void {
+    this.mux.channels.resetVisitors(tunnel, () => true, error)
+  }
+
   /** Tells the server that this is the end: it takes the tunnels offline at once and ends the line. */
   sayGoodbye(message: string): void {
     this.timer?.clear()

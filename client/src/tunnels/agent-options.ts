@@ -4,6 +4,7 @@ import type { HelloInit, Line, LineEvents } from '../session/dial.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import type { ClientEvent } from './events.ts'
 import type { Identity } from './identity.ts'
+import type { Listening } from './listening.ts'
 
 /** Everything from outside, clock and chance too, so that a test can replace it. */
 export interface AgentOptions {
@@ -19,6 +20,8 @@ export interface AgentOptions {
   readonly isAskedByOwner: boolean
   /** Tunnels that the owner ends on the server are kept, and opened again when they are started there. */
   readonly keepsEnded?: boolean
+  /** What listens on this machine, see `readListening`; without it nobody looks. */
+  readonly readListening?: (() => Listening | undefined) | undefined
   /** Begins a line; calls its events later, never before it returns. */
   readonly dial: (hello: HelloInit, events: LineEvents) => Line
   readonly onEvent: (event: ClientEvent) => void

@@ -1,5 +1,5 @@
 // Keeps a session with the server alive for ever: dials, resumes, begins anew, and knows when to give up.
-import { Allowance, type ErrorCode, type Timer } from '@pbt/proto'
+import { Allowance, type ErrorCode, PbtError, type Timer } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
 import type { Line } from '../session/dial.ts'
@@ -10,6 +10,7 @@ import { Drains } from './drains.ts'
 import type { OpenChannel, Traffic, TunnelTraffic } from './events.ts'
 import { helloOf } from './identity.ts'
 import { STOP_MS, whenIdle } from './idle.ts'
+import { Listeners } from './listeners.ts'
 import { TargetHealths } from './target-health.ts'
 import { openOf, TrafficSums } from './traffic-sums.ts'
 import { TunnelSet } from './tunnel-set.ts'
@@ -44,6 +45,7 @@ export class Agent {
   private readonly sums = new TrafficSums()
   private readonly healths: TargetHealths
   private readonly hurries: Allowance
+  private readonly listeners: Listeners
   private state: State = { name: 'idle' }
   private isOffline = false
   private hasConnected = false
@@ -55,7 +57,12 @@ export class Agent {
     const { clock, keepsEnded = false } = options
     this.hurries = new Allowance(clock, MAX_HURRIES, HURRIES_A_SECOND)
     this.tunnels = new TunnelSet({ ...options, keepsEnded })
-    this.healths = new TargetHealths({ clock, tell: (tunnel, health) => this.session?.tellHealth(tunnel, health) })
+    this.healths = new TargetHealths({
+      clock,
+      tell: (tunnel, health) => this.session?.tellHealth(tunnel, health),
+      onChange: (tunnel, message) => this.tunnels.targetSeen(tunnel, message),
+    })
+    this.listeners = new Listeners({ ...options, onSeen: (number, message) => this.targetSeen(number, message) })
     this.drains = new Drains(options.clock, session => this.endSession(session, 'link-lost', 'the server went down'))
     this.finished = new Promise(resolve => {
       this.resolve = resolve
@@ -64,6 +71,7 @@ export class Agent {
 
   /** Dials for the first time. Once. */
   start(): void {
+    for (const plan of this.tunnels.plans) this.listeners.watch(plan)
     this.backoff.next(MAX_DELAY_MS)
     this.dial(undefined)
   }
@@ -96,6 +104,7 @@ export class Agent {
       return
     }
     this.tunnels.add(plan, isAskedByOwner)
+    this.listeners.watch(plan)
     this.session?.ask(plan, isAskedByOwner)
   }
 
@@ -124,7 +133,20 @@ export class Agent {
   close(number: number): void {
     if (this.isEnding || !this.tunnels.remove(number)) return
     this.healths.forget(number)
+    this.listeners.forget(number)
     for (const session of this.sessions()) session.closeTunnel(number)
+  }
+
+  /** What of a tunnel can end by itself and has not, also once it was taken away. */
+  underWayOf(number: number): number {
+    let sum = 0
+    for (const session of this.sessions()) sum += session.openOf(number).filter(({ kind }) => kind !== 'udp').length
+    return sum
+  }
+
+  /** Cuts what is open of a tunnel, flows too, at both ends. */
+  cut(number: number, message: string): void {
+    for (const session of this.sessions()) session.cut(number, new PbtError('tunnel-closed', message))
   }
 
   get traffic(): Traffic {
@@ -153,6 +175,11 @@ export class Agent {
   private get isEnding(): boolean {
     const { name } = this.state
     return name === 'stopping' || name === 'leaving' || name === 'over'
+  }
+
+  /** One who keeps ended tunnels waits for more. */
+  private get isDone(): boolean {
+    return this.tunnels.isEmpty && this.options.keepsEnded !== true
   }
 
   /** That of the link, or the one to be resumed. */
@@ -270,13 +297,13 @@ export class Agent {
       this.tunnels.refused(plan, end, () => {
         if (!session.isOver && !this.drains.has(session)) session.ask(plan, this.tunnels.isAskedByOwner(plan))
       })
-      if (this.tunnels.isEmpty) this.leave(end.message, exitCodeOf(end.code))
+      if (this.isDone) this.leave(end.message, exitCodeOf(end.code))
     },
     onClosed: (session, plan, end) => {
       if (!this.isCurrent(session)) return
       this.tunnels.closed(plan, end.code, end.message)
       this.healths.forget(plan.number)
-      if (this.tunnels.isEmpty) this.leave(end.message, end.code === 'killed' ? EXIT.killed : EXIT.failed)
+      if (this.isDone) this.leave(end.message, end.code === 'killed' ? EXIT.killed : EXIT.failed)
     },
     onNewToken: token => this.options.onNewToken(token),
     onStart: (session, name) => {
@@ -364,6 +391,7 @@ export class Agent {
     if ('line' in state) state.line.hangUp()
     this.drains.close()
     this.healths.end()
+    this.listeners.end()
     this.tunnels.end()
     this.resolve(exitCode)
   }

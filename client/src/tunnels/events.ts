@@ -22,6 +22,15 @@ export type ClientEvent =
   /** A tunnel was added to the others, or taken away from them, while they run. */
   | ({ event: 'added' } & TunnelAsked)
   | { event: 'removed'; number: number; tunnel: string }
+  /** The target of a tunnel takes no connections (`reason` says why), or takes them again. */
+  | {
+      event: 'target'
+      number: number
+      tunnel: string
+      target: string
+      state: 'answers' | 'refuses'
+      reason: string
+    }
   /** `cure`: what the owner can do about it, '' when waiting is all. */
   | { event: 'reconnecting'; reason: string; cure: string; retryInMs: number }
   | { event: 'resumed' }
@@ -111,10 +120,16 @@ export interface TunnelStanding extends TunnelAsked {
   readonly fault: string
   /** What to do about that, '' for nothing. */
   readonly cure: string
+  /** The owner ended it on the server. */
+  readonly isKilled: boolean
+  /** Why its target does not take connections, '' when it does as far as is known. */
+  readonly targetFault: string
 }
 
 /** A tunnel with its requests, connections or flows: those that are over, those that are open, and the bytes of both. */
 export interface TunnelSnapshot extends TunnelStanding {
+  /** It is kept, and not to run: told so by its owner. */
+  readonly isStopped: boolean
   readonly requests: number
   readonly open: number
   readonly bytesIn: number
@@ -133,6 +148,10 @@ export interface ProcessSnapshot {
   readonly stopping?: Stopping | undefined
   readonly tunnels: readonly TunnelSnapshot[]
   readonly traffic: Traffic
+  /** It keeps the tunnels of its home, whoever is logged in. */
+  readonly isDaemon: boolean
+  /** What its owner has to mend, such as mistakes in its file, a line each. */
+  readonly faults: readonly string[]
 }
 
 /** A process of this machine that holds tunnels, as far as it could be asked. */

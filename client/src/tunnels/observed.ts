@@ -1,6 +1,6 @@
 // The state of a process that holds tunnels, for a snapshot at any moment.
 import type { Clock } from '@pbt/proto'
-import type { ClientEvent, ProcessSnapshot, Running, TunnelTraffic } from './events.ts'
+import type { ClientEvent, LinkState, ProcessSnapshot, Running, TunnelTraffic } from './events.ts'
 import { Standing } from './standing.ts'
 
 const NOTHING: TunnelTraffic = { open: 0, bytesIn: 0, bytesOut: 0 }
@@ -19,6 +19,7 @@ export class Observed {
 
   event(event: ClientEvent): void {
     this.standing.event(event)
+    if (event.event === 'removed') this.requests.delete(event.number)
   }
 
   /** A request, connection or flow of the tunnel with this number is over. */
@@ -26,7 +27,18 @@ export class Observed {
     this.requests.set(tunnel, (this.requests.get(tunnel) ?? 0) + 1)
   }
 
-  snapshot(): ProcessSnapshot {
+  /** The server's name of the tunnel with this number, '' until it has told it. */
+  nameOf(number: number): string {
+    return this.standing.of(number)?.name ?? ''
+  }
+
+  /** Of the link. */
+  get state(): LinkState {
+    return this.standing.state
+  }
+
+  /** Without what only the process itself knows. */
+  snapshot(): Omit<ProcessSnapshot, 'isDaemon' | 'faults'> {
     const { state, reason, stopping, tunnels } = this.standing
     const { server, traffic } = this.running
     const byTunnel = this.running.byTunnel()
@@ -38,7 +50,7 @@ export class Observed {
       stopping,
       tunnels: tunnels.map(tunnel => {
         const requests = this.requests.get(tunnel.number) ?? 0
-        return { ...tunnel, requests, ...(byTunnel.get(tunnel.number) ?? NOTHING) }
+        return { ...tunnel, isStopped: false, requests, ...(byTunnel.get(tunnel.number) ?? NOTHING) }
       }),
       traffic: traffic(),
     }

@@ -58,6 +58,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
     number,
     kind: 'http',
     target: target.label,
+    endpoint: target.endpoint,
     forwarder: createHttpForwarder({
       target,
       hostHeader,
@@ -81,6 +82,7 @@ export function tcpPlan(options: PortPlanOptions & { readonly proxyProtocol: str
     number,
     kind: 'tcp',
     target: target.label,
+    endpoint: target.endpoint,
     forwarder: createTcpForwarder({ target, proxyProtocol, places, ...events }),
   })
 }
@@ -109,6 +111,7 @@ export function udpPlan(options: UdpPlanOptions): MakePlan {
     number,
     kind: 'udp',
     target: target.label,
+    endpoint: target.endpoint,
     forwarder: createUdpForwarder({ target, isIntroduced: proxyProtocol !== undefined, places, ...events }),
   })
 }

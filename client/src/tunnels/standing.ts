@@ -2,7 +2,9 @@
 import type { Clock } from '@pbt/proto'
 import type { ClientEvent, LinkState, Stopping, TunnelAsked, TunnelStanding, WaitingAddress } from './events.ts'
 
-const NO_FAULT = { fault: '', cure: '' } as const
+const NO_FAULT = { fault: '', cure: '', isKilled: false } as const
+
+const DOWN = { urls: [], waiting: [] } as const
 
 /** Has to be told of every event, in order, from the beginning. */
 export class Standing {
@@ -24,6 +26,11 @@ export class Standing {
   /** In the order in which they were asked for. */
   get tunnels(): TunnelStanding[] {
     return [...this.byNumber.values()]
+  }
+
+  /** The one with this number. */
+  of(number: number): TunnelStanding | undefined {
+    return this.byNumber.get(number)
   }
 
   /** Until the next try, undefined when none is planned. */
@@ -63,12 +70,16 @@ export class Standing {
         this.stopping = { open: event.open, limitMs: event.limitMs }
         this.enter('stopping', '')
         break
+      case 'target':
+        this.change(event.number, { targetFault: event.reason })
+        break
       case 'closed':
-        this.change(event.number, { urls: [], waiting: [], fault: event.reason, cure: '' })
+        this.change(event.number, { ...DOWN, fault: event.reason, cure: '', isKilled: event.code === 'killed' })
         break
       case 'error':
         if (event.number !== undefined) {
-          this.change(event.number, { urls: [], waiting: [], fault: event.message, cure: event.cure })
+          const { message: fault, cure, code } = event
+          this.change(event.number, { ...DOWN, fault, cure, isKilled: code === 'killed' })
         }
         break
       case 'stored':
@@ -79,7 +90,7 @@ export class Standing {
   private add({ number, kind, target, allow }: TunnelAsked): void {
     const allowlists = allow.length === 0 ? [] : [{ blocks: allow, more: 0 }]
     const asked = { number, kind, target, allow, allowlists }
-    this.byNumber.set(number, { ...asked, name: '', urls: [], waiting: [], ...NO_FAULT })
+    this.byNumber.set(number, { ...asked, name: '', ...DOWN, ...NO_FAULT, targetFault: '' })
   }
 
   private waits(number: number, name: string, { url, reason, cure }: WaitingAddress): void {

@@ -18,6 +18,8 @@ export interface TargetHealthsOptions {
   readonly clock: Clock
   /** Tells the server; nothing where there is none. */
   readonly tell: (tunnel: number, health: Health) => void
+  /** A target that answered does not any more, or the other way round; of one that is new only that it does not. */
+  readonly onChange?: (tunnel: number, message: string) => void
 }
 
 interface Known {
@@ -49,11 +51,13 @@ export class TargetHealths {
       const toldAt = Number.NEGATIVE_INFINITY
       const fresh = { isAnswering, message, since: clock.now(), toldAt, told: undefined, timer: undefined }
       this.all.set(tunnel, fresh)
+      if (!isAnswering) this.options.onChange?.(tunnel, message)
       this.changed(tunnel, fresh)
     } else if (known.isAnswering !== isAnswering) {
       known.isAnswering = isAnswering
       known.message = message
       known.since = clock.now()
+      this.options.onChange?.(tunnel, message)
       this.changed(tunnel, known)
     }
   }

@@ -107,8 +107,9 @@ export class TunnelSet {
     if (end.code !== 'internal') this.askedByOwner.delete(number)
     const { code, message, cure } = new Failure(end.code, end.message, { cure: end.cure })
     const told: ClientEvent = { event: 'error', number, target, code, message, cure }
-    if (end.mayPass || isWorthRetrying(code)) {
-      // One who is away is back within the grace time, or has lost what it held.
+    const isKept = this.keepsEnded && code !== 'killed'
+    if (end.mayPass || isWorthRetrying(code) || isKept) {
+      // One who is away is back within the grace time, or has lost what it held; who holds an address lets go of it some day.
       this.refusals.add(number, told, end.mayPass ? MAX_RESUMABLE_DELAY_MS : MAX_DELAY_MS, ask)
       return
     }
@@ -120,6 +121,14 @@ export class TunnelSet {
   closed(plan: TunnelPlan, code: ErrorCode, reason: string): void {
     this.over(plan, code)
     this.onEvent({ event: 'closed', number: plan.number, tunnel: this.nameOf(plan), code, reason: reason || code })
+  }
+
+  /** The target takes connections, or does not: `message` says why, '' when it does. Tells what is new. */
+  targetSeen(number: number, message: string): void {
+    const plan = this.byNumber.get(number)
+    if (plan === undefined) return
+    const state = message === '' ? 'answers' : 'refuses'
+    this.onEvent({ event: 'target', number, tunnel: this.nameOf(plan), target: plan.target, state, reason: message })
   }
 
   /** The process ends: nothing is asked for again, and targets are left alone. */

@@ -1,0 +1,72 @@
+// Looks whether something listens where tunnels lead to, when they begin and until something does: nobody should learn it from
+// the first visitor.
+import type { Clock, Timer } from '@pbt/proto'
+import type { TunnelPlan } from '../session/session.ts'
+import { isListening, type Listening } from './listening.ts'
+
+/** A service that is being started is there in this time; then it is not looked for more often. */
+const LOOK_EVERY_MS = 2_000
+
+/** The clock, what is looked at, and who is told. */
+export interface ListenersOptions {
+  readonly clock: Clock
+  readonly readListening?: (() => Listening | undefined) | undefined
+  /** `message`: what is missing, '' once it is there. */
+  readonly onSeen: (number: number, message: string) => void
+}
+
+/** For all tunnels of a process together; one that is found is not looked at again: its visitors tell. */
+export class Listeners {
+  private readonly options: ListenersOptions
+  /** By the number of the tunnel. */
+  private readonly missing = new Map<number, TunnelPlan>()
+  private timer: Timer | undefined
+  /** Those of them that were told of. */
+  private readonly told = new Set<number>()
+
+  constructor(options: ListenersOptions) {
+    this.options = options
+  }
+
+  /** A tunnel that begins. */
+  watch(plan: TunnelPlan): void {
+    if (plan.endpoint === undefined || this.options.readListening === undefined) return
+    this.missing.set(plan.number, plan)
+    this.plan(0)
+  }
+
+  forget(number: number): void {
+    this.missing.delete(number)
+    this.told.delete(number)
+  }
+
+  end(): void {
+    this.timer?.clear()
+    this.missing.clear()
+    this.told.clear()
+  }
+
+  private plan(inMs: number): void {
+    this.timer?.clear()
+    this.timer = this.options.clock.after(inMs, () => this.look())
+  }
+
+  private look(): void {
+    const listening = this.options.readListening?.()
+    if (listening === undefined) {
+      this.missing.clear()
+      return
+    }
+    for (const [number, { kind, endpoint, target }] of this.missing) {
+      const found = endpoint === undefined ? undefined : isListening(listening, kind, endpoint)
+      if (found === false) {
+        this.told.add(number)
+        this.options.onSeen(number, `nothing listens on ${target}`)
+        continue
+      }
+      this.missing.delete(number)
+      if (this.told.delete(number)) this.options.onSeen(number, '')
+    }
+    if (this.missing.size > 0) this.plan(LOOK_EVERY_MS)
+  }
+}
