@@ -133,7 +133,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^@prisma\/|^better-sqlite3$/, /^server\/src\/store\/|^scripts\/migrate\.mjs$/],
   [/^@grpc\/grpc-js$/, /^server\/src\/relay\/service\.ts$|^client\/src\/session\//],
   [/^@connectrpc\//, /^server\/src\/api\/|^admin\//],
-  [/^greenlock$|^@root\//, /^server\/src\/certs\/acme\/issuer\/runner\.[a-z.]+$/],
+  [/^greenlock$|^@root\//, /^server\/src\/certs\/acme\/issuer\/runner\/greenlock\.ts$/],
   [/^dns-packet$/, /^server\/src\/certs\/acme\//],
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],

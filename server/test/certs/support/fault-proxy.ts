@@ -89,7 +89,8 @@ export async function startFaultProxy(t: Cleaner, ca: Pebble, rule: Rule = () =>
     const forward = async () => {
       const from = await ask(ca, incoming, body).catch(error => ({ status: 502, headers: {}, body: String(error) }))
       if (fault?.kind === 'cut') {
-        response.writeHead(from.status, { ...from.headers, 'content-length': Buffer.byteLength(from.body) + 100 })
+        const { 'transfer-encoding': _encoding, ...headers } = from.headers
+        response.writeHead(from.status, { ...headers, 'content-length': Buffer.byteLength(from.body) + 100 })
         response.write(from.body, () => incoming.socket.destroy())
       } else answer(response, fault?.kind === 'change' ? fault.change(from) : from)
     }
@@ -115,11 +116,12 @@ export function problem(status: number, type: string, detail: string, headers: O
   return answerWith(status, body, { 'content-type': 'application/problem+json', ...headers })
 }
 
-/** The CA's JSON, changed. */
+/** The CA's JSON, changed; not its problem documents. */
 export function changed(change: (value: Record<string, unknown>) => void): Fault {
   return {
     kind: 'change',
     change: from => {
+      if (from.status >= 400) return from
       const value = JSON.parse(from.body)
       change(value)
       return { ...from, body: JSON.stringify(value) }

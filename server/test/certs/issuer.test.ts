@@ -1,0 +1,501 @@
+// Real orders at Pebble, which refuses every second nonce, reuses authorizations and takes its time; and at a CA that breaks in every way.
+import assert from 'node:assert/strict'
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { PassThrough } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { ariIdOf } from '../../src/certs/acme/issuer/ari.ts'
+import { openIssuer } from '../../src/certs/acme/issuer/issuer.ts'
+import type { Issued, IssueFailure, IssueRequest } from '../../src/certs/acme/types.ts'
+import { openLog } from '../../src/observe/log.ts'
+import { type Answers, startAnswers } from './support/answers.ts'
+import {
+  answerWith,
+  changed,
+  type FaultProxy,
+  modernCa,
+  problem,
+  type Rule,
+  type SeenRequest,
+  startFaultProxy,
+} from './support/fault-proxy.ts'
+import { HOSTILE, hasPebble, type Pebble, type PebbleOptions, startPebble } from './support/pebble.ts'
+
+const BLOCKED = 'blocked.example.test'
+const BROKEN = new URL('support/broken-library.ts', import.meta.url).pathname
+const IN_A_ROW = 10
+
+interface Place {
+  readonly pebble: Pebble
+  readonly proxy: FaultProxy
+  readonly answers: Answers
+  readonly account: { readonly key: string; readonly email: string }
+  /** What was logged, as text. */
+  readonly logged: PassThrough
+}
+
+test('I1, I2: certificates from a CA that refuses every second nonce, and what comes of one that breaks', async t => {
+  if (!hasPebble(t)) return
+  const place = await startPlace(t)
+  await t.test('ten in a row by HTTP-01 and DNS-01, wildcard and apex at once', () => tenInARow(place))
+  await t.test('a challenge is answered once and an order finalized once', () => asksAsTheRfcHasIt(place))
+  await t.test('challenges of unknown types are ignored', () => ignoresUnknownTypes(place))
+  await t.test('a key whose public half begins with zeros', () => takesEveryKey(place))
+  await t.test('an account that the CA has lost is made anew, once', () => registersAnew(place))
+  await t.test('renewals with replaces and profile, at the time that the CA suggests', () => renews(place))
+  await t.test('I3, I4: each failure has its code, type, words, name and time', st => tellsFailures(st, place))
+  await t.test('stopped: at once, and nothing is left', () => stops(place))
+  await t.test('a library that breaks is one failed order', () => survivesLibrary(place))
+})
+
+test('an external account binding, for a CA that wants one', async t => {
+  if (!hasPebble(t)) return
+  const hmacKey = generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'der' }).toString('base64url')
+  const config = { externalAccountBindingRequired: true, externalAccountMACKeys: { 'kid-1': hmacKey } }
+  const place = await startPlace(t, { config, env: {} })
+  const without = failureOf(await issue(place, ['eab.example.test']))
+  assert.equal(without.type, 'externalAccountRequired')
+  assert.equal(without.stage, 'newAccount')
+  const wrong = { kid: 'kid-1', hmacKey: Buffer.alloc(32).toString('base64url') }
+  assert.equal(failureOf(await issue(place, ['eab.example.test'], { eab: wrong })).code, 'ca')
+  chainOf(await issue(place, ['eab.example.test'], { eab: { kid: 'kid-1', hmacKey } }))
+})
+
+async function startPlace(t: TestContext, options: Pick<PebbleOptions, 'config' | 'env'> = {}): Promise<Place> {
+  const answers = await startAnswers(t)
+  const config = { domainBlocklist: [BLOCKED], ...options.config }
+  const pebble = await startPebble(t, { env: HOSTILE, httpPort: answers.httpPort, ...options, config })
+  answers.ca = pebble
+  const proxy = await startFaultProxy(t, pebble)
+  return { pebble, proxy, answers, account: { key: newKey(), email: 'owner@example.test' }, logged: new PassThrough() }
+}
+
+async function tenInARow(place: Place): Promise<void> {
+  const root = new X509Certificate(await place.pebble.root())
+  for (let n = 0; n < IN_A_ROW; n += 1) {
+    const key = newKey()
+    const isByDns = n % 2 === 1
+    const names = isByDns ? [`*.t${n}.example.test`, `t${n}.example.test`] : ['a.example.test', `b${n}.example.test`]
+    const issued = await issue(place, names, { key, proof: isByDns ? 'delegated' : 'http' }, { isDirect: true })
+    const [leaf, intermediate] = certificatesIn(chainOf(issued))
+    assert.ok(leaf?.checkPrivateKey(createPrivateKey(key)))
+    assert.deepEqual(leaf?.subjectAltName?.split(', ').sort(), names.map(name => `DNS:${name}`).sort())
+    assert.ok(intermediate !== undefined && leaf?.verify(intermediate.publicKey))
+    assert.ok(intermediate.verify(root.publicKey))
+  }
+  assert.equal(place.answers.placed.size, 0)
+  assert.ok(place.answers.tokens.length > 0)
+}
+
+async function asksAsTheRfcHasIt(place: Place): Promise<void> {
+  const { proxy } = place
+  let polls = 0
+  proxy.rule = ({ stage, payload }) => {
+    if (stage === 'finalize') return changed(order => Object.assign(order, { status: 'processing' }))
+    if (stage !== 'order' || proxy.of('finalize').length === 0) return undefined
+    assert.equal(payload, '')
+    polls += 1
+    return polls > 2
+      ? undefined
+      : changed(order => Object.assign(order, { status: 'processing', certificate: undefined }))
+  }
+  chainOf(await issue(place, ['once.example.test', 'twice.example.test']))
+  const answered = proxy
+    .of('challenge')
+    .filter(({ payload }) => payload === '{}')
+    .map(({ path }) => path)
+  // Refused for its nonce it is the same answer again.
+  assert.equal(new Set(answered).size, 2)
+  for (const path of new Set(answered)) {
+    const last = proxy.seen.findLastIndex(each => each.path === path && each.payload === '{}')
+    const first = proxy.seen.findIndex(each => each.path === path && each.payload === '')
+    assert.ok(first === -1 || last < first, 'answered again after it was polled')
+  }
+  const finalized = proxy.seen.findLastIndex(({ stage }) => stage === 'finalize')
+  assert.ok(finalized < proxy.seen.findLastIndex(({ stage }) => stage === 'order'))
+  assert.ok(polls > 2)
+  assert.ok(proxy.seen.every(({ userAgent }) => userAgent === 'pbt-server/0.0.0'))
+}
+
+async function ignoresUnknownTypes(place: Place): Promise<void> {
+  place.proxy.rule = ({ stage }) =>
+    stage === 'authorization'
+      ? changed(authorization => {
+          const known = authorization.challenges as object[]
+          const persist = {
+            type: 'dns-persist-01',
+            url: 'https://localhost/none',
+            status: 'pending',
+            'issuer-domain-names': ['ca.test'],
+          }
+          authorization.challenges = [persist, 'nonsense', null, ...known, { type: 'tls-alpn-02' }]
+        })
+      : undefined
+  chainOf(await issue(place, ['persist.example.test']))
+}
+
+async function takesEveryKey(place: Place): Promise<void> {
+  for (;;) {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const { x = '' } = privateKey.export({ format: 'jwk' })
+    if (Buffer.from(x, 'base64url')[0] !== 0) continue
+    chainOf(
+      await issue(place, ['zeros.example.test'], {
+        key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      }),
+    )
+    return
+  }
+}
+
+async function registersAnew(place: Place): Promise<void> {
+  let isLost = true
+  place.proxy.rule = ({ stage }) => {
+    if (stage !== 'newOrder' || !isLost) return undefined
+    isLost = false
+    return problem(400, 'accountDoesNotExist', 'unable to find an account')
+  }
+  chainOf(await issue(place, ['lost.example.test']))
+  place.proxy.rule = ({ stage }) =>
+    stage === 'newOrder' ? problem(400, 'accountDoesNotExist', 'no account') : undefined
+  assert.equal(failureOf(await issue(place, ['lost.example.test'])).type, 'accountDoesNotExist')
+  assert.equal(place.proxy.of('newOrder').length, 2)
+}
+
+async function renews(place: Place): Promise<void> {
+  const { proxy } = place
+  const start = Date.UTC(2030, 0, 1)
+  const asked: string[] = []
+  const renewal = (id: string) => {
+    asked.push(id)
+    return { start, end: start + 1_000, retryAfterSeconds: 5 }
+  }
+  let isReplaced = false
+  proxy.rule = modernCa({ renewal, profiles: { shortlived: 'a week' } }, ({ stage, payload }) => {
+    if (stage !== 'newOrder') return undefined
+    // Debian's Pebble knows neither, and would not mind.
+    return isReplaced && payload?.includes('replaces')
+      ? problem(409, 'alreadyReplaced', 'it has been replaced')
+      : undefined
+  })
+  const first = chainOf(await issue(place, ['renewed.example.test']))
+  const authority = { directory: proxy.directory, ca: place.pebble.ca }
+  const replaces = ariIdOf(first)
+  const info = await issuerOf(place).renewalInfo(authority, first, new AbortController().signal)
+  assert.deepEqual(info, { start, end: start + 1_000, explanationUrl: '', retryAfterMs: 60_000 })
+  assert.deepEqual(asked, [replaces])
+  chainOf(await issue(place, ['renewed.example.test'], { replaces, profile: 'shortlived' }))
+  const wish = JSON.parse(proxy.of('newOrder').at(-1)?.payload ?? '')
+  assert.deepEqual(wish, {
+    identifiers: [{ type: 'dns', value: 'renewed.example.test' }],
+    profile: 'shortlived',
+    replaces,
+  })
+  isReplaced = true
+  chainOf(await issue(place, ['renewed.example.test'], { replaces }))
+  assert.equal(JSON.parse(proxy.of('newOrder').at(-1)?.payload ?? '').replaces, undefined)
+  const unknown = failureOf(await issue(place, ['renewed.example.test'], { profile: 'gold' }))
+  assert.match(
+    `${unknown.type}: ${unknown.message}`,
+    /^invalidProfile: the CA has no profile "gold"; it has shortlived$/,
+  )
+  assert.equal(proxy.of('newOrder').length, 0, 'no order is spent on it')
+  proxy.rule = () => undefined
+  assert.equal(await issuerOf(place).renewalInfo(authority, first, new AbortController().signal), undefined)
+  proxy.rule = modernCa({ renewal }, ({ stage }) =>
+    stage === 'renewalInfo'
+      ? answerWith(200, '{"suggestedWindow":{"start":"2030-01-01T00:00:00Z","end":"soon"}}')
+      : undefined,
+  )
+  await assert.rejects(issuerOf(place).renewalInfo(authority, first, new AbortController().signal), {
+    code: 'certificate',
+    message: 'no renewal information: the CA suggests no time that can be read',
+  })
+}
+
+/** A rule, what comes of it, and how many requests of that stage are made. */
+type Case = readonly [title: string, rule: Rule, expected: Partial<IssueFailure>, words: RegExp, requests: number]
+
+const at =
+  (stage: string, fault: ReturnType<Rule>): Rule =>
+  request =>
+    request.stage === stage ? fault : undefined
+const UNPAUSE = 'https://portal.example.test/sfe/v1/unpause?jwt=abc.def'
+const PAUSED = `Your account is temporarily prevented from requesting certificates for a.example.test and possibly others. Please visit: ${UNPAUSE}`
+
+const CASES: readonly Case[] = [
+  [
+    '503 with Retry-After and a page',
+    at('directory', answerWith(503, '<html>maintenance</html>', { 'content-type': 'text/html', 'retry-after': '120' })),
+    { code: 'unreachable', stage: 'directory', retryAfterMs: 120_000 },
+    /^the CA answered 503$/,
+    1,
+  ],
+  [
+    '429 with Retry-After',
+    at(
+      'newOrder',
+      problem(429, 'rateLimited', 'too many certificates (5) already issued for this exact set', {
+        'retry-after': '3600',
+      }),
+    ),
+    { code: 'ca', type: 'rateLimited', stage: 'newOrder', retryAfterMs: 3_600_000, pausedLink: '' },
+    /^too many certificates \(5\)/,
+    1,
+  ],
+  [
+    'a paused name',
+    at('newOrder', problem(429, 'rateLimited', PAUSED)),
+    { code: 'ca', type: 'rateLimited', pausedLink: UNPAUSE },
+    /Please visit/,
+    1,
+  ],
+  [
+    '500 at newOrder',
+    at('newOrder', problem(500, 'serverInternal', 'Error creating new order')),
+    { code: 'ca', type: 'serverInternal', stage: 'newOrder' },
+    /^Error creating/,
+    1,
+  ],
+  [
+    '500 where nothing changes',
+    at('certificate', problem(500, 'serverInternal', 'not yet')),
+    { code: 'ca', stage: 'certificate' },
+    /^not yet$/,
+    3,
+  ],
+  [
+    'nonsense for a directory',
+    at('directory', answerWith(200, '{"newNonce":')),
+    { code: 'unreachable', stage: 'directory' },
+    /directory has no "newNonce"/,
+    1,
+  ],
+  [
+    'a directory of plain http',
+    at(
+      'directory',
+      changed(all => Object.assign(all, { newOrder: 'http://127.0.0.1/' })),
+    ),
+    { code: 'unreachable' },
+    /"http:\/\/127.0.0.1\/" for an https address/,
+    1,
+  ],
+  [
+    'nonsense for an order',
+    at('newOrder', answerWith(201, '[1,2]')),
+    { code: 'unreachable', stage: 'newOrder' },
+    /nothing that can be read/,
+    1,
+  ],
+  [
+    'an endless answer',
+    at('authorization', answerWith(200, `{"a":"${'x'.repeat(300_000)}"}`)),
+    { code: 'unreachable', stage: 'authorization' },
+    /more than 256 KiB/,
+    1,
+  ],
+  [
+    'an authorization for somebody else',
+    at(
+      'authorization',
+      changed(all => Object.assign(all, { identifier: { value: 'other.test' } })),
+    ),
+    { code: 'unreachable' },
+    /an authorization for "other.test"/,
+    1,
+  ],
+  [
+    'a token that leads elsewhere',
+    at(
+      'authorization',
+      changed(all =>
+        Object.assign(all, {
+          status: 'pending',
+          challenges: [{ type: 'http-01', url: 'https://localhost/', token: '../../admin' }],
+        }),
+      ),
+    ),
+    { code: 'unreachable' },
+    /a token that is none/,
+    1,
+  ],
+  [
+    'a challenge at another host',
+    at(
+      'authorization',
+      changed(all =>
+        Object.assign(all, {
+          status: 'pending',
+          challenges: [{ type: 'http-01', url: 'https://169.254.169.254/', token: 'a'.repeat(43) }],
+        }),
+      ),
+    ),
+    { code: 'unreachable', stage: 'challenge' },
+    /which its directory does not name/,
+    1,
+  ],
+  [
+    'no challenge of our kind',
+    at(
+      'authorization',
+      changed(all => Object.assign(all, { status: 'pending', challenges: [{ type: 'dns-01' }] })),
+    ),
+    { code: 'ca', name: 'fault.example.test' },
+    /does not offer http-01 for fault.example.test; it offers dns-01/,
+    1,
+  ],
+  [
+    'cut in the middle of the chain',
+    at('certificate', { kind: 'cut' }),
+    { code: 'unreachable', stage: 'certificate' },
+    /ended the connection|aborted/,
+    3,
+  ],
+  [
+    'no certificate',
+    at('certificate', answerWith(200, 'none')),
+    { code: 'unreachable', stage: 'certificate' },
+    /no certificate where it is to be/,
+    1,
+  ],
+  [
+    'CAA at finalize',
+    at('finalize', problem(403, 'caa', 'CAA record for example.test prevents issuance')),
+    { code: 'ca', type: 'caa', stage: 'finalize' },
+    /prevents issuance/,
+    1,
+  ],
+]
+
+async function tellsFailures(t: TestContext, place: Place): Promise<void> {
+  const { proxy, answers } = place
+  for (const [title, rule, expected, words, requests] of CASES) {
+    proxy.rule = rule
+    const failure = failureOf(await issue(place, ['fault.example.test']))
+    const found = Object.fromEntries(Object.keys(expected).map(key => [key, failure[key as keyof IssueFailure]]))
+    assert.deepEqual(found, expected, title)
+    assert.match(failure.message, words, title)
+    const stage = proxy.seen.findLast(request => rule(request, proxy.seen) !== undefined)?.stage ?? ''
+    // Pebble refuses nonces where it is asked.
+    if (rule(proxy.of(stage)[0] as SeenRequest, [])?.kind !== 'change')
+      assert.equal(proxy.of(stage).length, requests, title)
+    assert.equal(answers.placed.size, 0, title)
+  }
+  proxy.rule = () => undefined
+  await t.test('a name that does not answer', async () => {
+    answers.silent.add('silent.example.test')
+    const failure = failureOf(await issue(place, ['answers.example.test', 'silent.example.test']))
+    assert.deepEqual([failure.code, failure.stage, failure.name], ['ca', 'challenge', 'silent.example.test'])
+    assert.match(`${failure.type}: ${failure.message}`, /^unauthorized: .*404/)
+    const byDns = failureOf(await issue(place, ['silent.example.test'], { proof: 'delegated' }))
+    assert.deepEqual([byDns.code, byDns.name], ['ca', 'silent.example.test'])
+  })
+  await t.test('a name that the CA refuses', async () => {
+    const failure = failureOf(await issue(place, [BLOCKED]))
+    assert.deepEqual([failure.type, failure.stage], ['rejectedIdentifier', 'newOrder'])
+  })
+  await t.test('nobody there', async () => {
+    const failure = failureOf(await issue(place, ['x.example.test'], { directory: 'https://localhost:1/dir' }))
+    assert.deepEqual([failure.code, failure.message], ['unreachable', 'localhost:1: refuses connections'])
+    const untrusted = failureOf(await issue(place, ['x.example.test'], { ca: '' }))
+    assert.match(untrusted.message, /its own certificate is not trusted .*see acme-ca/)
+  })
+  await t.test('no answer in time', async () => {
+    proxy.rule = at('newOrder', { kind: 'hang' })
+    const failure = failureOf(await issue(place, ['x.example.test'], {}, { deadlineMs: 1_500 }))
+    assert.deepEqual([failure.code, failure.stage], ['timeout', 'newOrder'])
+    proxy.rule = () => ({ kind: 'slow', ms: 50 })
+    chainOf(await issue(place, ['slow.example.test']))
+  })
+}
+
+async function stops(place: Place): Promise<void> {
+  const { proxy, answers } = place
+  const stop = new AbortController()
+  proxy.rule = ({ stage }) => {
+    if (stage === 'challenge') stop.abort()
+    return undefined
+  }
+  const began = performance.now()
+  const failure = failureOf(await issue(place, ['stopped.example.test'], { signal: stop.signal }))
+  assert.equal(failure.code, 'stopped')
+  assert.ok(performance.now() - began < 10_000)
+  assert.equal(answers.placed.size, 0)
+  assert.equal(failureOf(await issue(place, ['stopped.example.test'], { signal: stop.signal })).code, 'stopped')
+}
+
+async function survivesLibrary(place: Place): Promise<void> {
+  const expected: Readonly<Record<string, RegExp>> = {
+    exits: /^process: the issuing process ended early \(code 3\)/,
+    throws: /^process: .*a library broke/,
+    aborts: /^process: the issuing process ended early \(SIG/,
+    hangs: /^timeout: /,
+    spins: /^timeout: /,
+    grows: /^process: the issuing process ended early/,
+    prints: /^process: the issuing process ended early \(code 0\): \{"pbt":true/,
+    floods: /^process: the issuing process printed more than 1024 KiB/,
+    'floods-errors': /^process: the issuing process printed more than 1024 KiB/,
+    asks: /^process: the issuing process asked for too much|^unreachable: /,
+    strays: /^process: the issuing process asked for what there is not/,
+    finishes: /^process: the issuing process ended without a certificate/,
+    curious: /^process: the issuing process failed: (ERR_ACCESS_DENIED, ){4}environment 0, network ERR_ACCESS_DENIED$/,
+  }
+  const found = await Promise.all(
+    Object.entries(expected).map(async ([behaviour, words]) => {
+      const deadlineMs = behaviour === 'hangs' || behaviour === 'spins' ? 4_000 : 60_000
+      const result = await issue(place, [`${behaviour}.example.test`], {}, { runner: BROKEN, deadlineMs })
+      const { code, message } = failureOf(result)
+      assert.match(`${code}: ${message}`, words, behaviour)
+      return behaviour
+    }),
+  )
+  assert.equal(found.length, Object.keys(expected).length)
+  chainOf(await issue(place, ['after.example.test']))
+}
+
+interface How {
+  readonly deadlineMs?: number
+  readonly runner?: string
+  /** Not through the proxy. */
+  readonly isDirect?: boolean
+}
+
+async function issue(place: Place, names: readonly string[], request: Partial<IssueRequest> = {}, how: How = {}) {
+  const { pebble, proxy, answers, account } = place
+  proxy.seen.length = 0
+  return await issuerOf(place, how).issue({
+    directory: how.isDirect ? pebble.directory : proxy.directory,
+    ca: pebble.ca,
+    account,
+    names,
+    key: newKey(),
+    proof: 'http',
+    challenges: answers.store,
+    signal: new AbortController().signal,
+    ...request,
+  })
+}
+
+function issuerOf({ logged }: Place, { deadlineMs, runner }: How = {}) {
+  const log = openLog({ level: 'debug', stream: logged, isForPeople: false })
+  return openIssuer({ userAgent: 'pbt-server/0.0.0', log, deadlineMs, runner })
+}
+
+function chainOf(result: Issued | IssueFailure): string {
+  assert.ok(result.isIssued, JSON.stringify(result))
+  return result.chain
+}
+
+function failureOf(result: Issued | IssueFailure): IssueFailure {
+  assert.ok(!result.isIssued, 'a certificate was issued')
+  return result
+}
+
+function certificatesIn(chain: string): X509Certificate[] {
+  return chain.split(/(?<=-----END CERTIFICATE-----\n)/).map(pem => new X509Certificate(pem))
+}
+
+function newKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
