@@ -87,7 +87,11 @@ export async function startFaultProxy(t: Cleaner, ca: Pebble, rule: Rule = () =>
     if (fault?.kind === 'cut' && body === '') return incoming.socket.destroy()
     if (fault?.kind === 'answer') return answer(response, await withNonce(ca, fault))
     const forward = async () => {
-      const from = await ask(ca, incoming, body).catch(error => ({ status: 502, headers: {}, body: String(error) }))
+      const from: CaAnswer = await ask(ca, incoming, body).catch(error => ({
+        status: 502,
+        headers: {},
+        body: String(error),
+      }))
       if (fault?.kind === 'cut') {
         const { 'transfer-encoding': _encoding, ...headers } = from.headers
         response.writeHead(from.status, { ...headers, 'content-length': Buffer.byteLength(from.body) + 100 })

@@ -2,10 +2,11 @@
 import { X509Certificate } from 'node:crypto'
 import { Failure } from '../../../failure.ts'
 import type { RenewalInfo } from '../types.ts'
+import { asObject, asText, type CaAnswer, objectIn, retryAfterOf } from './answer.ts'
 import { fetchDirectory } from './directory.ts'
-import { asObject, asText, Failed, failedAt, objectIn, retryAfterOf } from './failed.ts'
+import { Failed, failedAt } from './failed.ts'
 import { patiently } from './patience.ts'
-import type { CaAnswer, Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
 
 /** What RFC 9773, 4.3.3 has as reasonable limits for the time until one asks again. */
 const MIN_RETRY_MS = 60_000

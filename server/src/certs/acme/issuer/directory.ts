@@ -1,5 +1,6 @@
 // A CA's directory (RFC 8555, 7.1.1), with what newer documents add: profiles, and where renewal is suggested (RFC 9773).
-import { asObject, asText, Failed, failedAt, objectIn } from './failed.ts'
+import { asObject, asText, objectIn } from './answer.ts'
+import { Failed, failedAt } from './failed.ts'
 import { patiently } from './patience.ts'
 import type { Transport } from './transport.ts'
 

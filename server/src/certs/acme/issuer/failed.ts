@@ -1,6 +1,6 @@
 // Why an issuance failed, as an error on its way to the one who asked for it; and what a CA's problem document says of that.
 import type { IssueFailure } from '../types.ts'
-import type { CaAnswer } from './transport.ts'
+import { asObject, asText, type CaAnswer, objectIn, retryAfterOf } from './answer.ts'
 
 /** A failure to be told: `IssueFailure` without what all have. */
 export interface Reason {
@@ -36,41 +36,12 @@ export class Failed extends Error {
 }
 
 const MAX_MESSAGE = 1_000
-/** A CA that would be left alone for longer is asked again all the same. */
-const MAX_RETRY_AFTER_MS = 31 * 86_400_000
 const ACME_ERROR = 'urn:ietf:params:acme:error:'
 
 /** Text of strangers for people: no control characters, at most 1,000 characters. */
 export function cleanWords(text: string): string {
   const plain = text.replace(/\p{C}+/gu, ' ').trim()
   return plain.length > MAX_MESSAGE ? `${plain.slice(0, MAX_MESSAGE - 1)}…` : plain
-}
-
-/** The Retry-After of an answer in ms from now (RFC 9110, 10.2.3: seconds, or a date); undefined: none that can be read. */
-export function retryAfterOf({ headers }: Pick<CaAnswer, 'headers'>, now = Date.now()): number | undefined {
-  const value = headers['retry-after'] ?? ''
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS)
-}
-
-/** An object out of JSON; undefined for anything else. */
-export function objectIn(body: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    return asObject(JSON.parse(body))
-  } catch {
-    return undefined
-  }
-}
-
-/** The value when it is an object with names. */
-export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isObject ? (value as Record<string, unknown>) : undefined
-}
-
-/** The value when it is text, else ''. */
-export function asText(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }
 
 /** What an answer that is an error says. `names`: those of the order; `name`: the one that it is about, if that is known. */

@@ -1,13 +1,13 @@
 // One order at the CA (RFC 8555, 7.4), step by step as the library asks for the steps. What the CA says is read and checked here.
 import type { IssueRequest } from '../types.ts'
+import { asObject, asText, type CaAnswer, objectIn, retryAfterOf } from './answer.ts'
 import { certificateRequest } from './csr.ts'
 import type { Directory } from './directory.ts'
-import { asObject, asText, Failed, objectIn, reasonIn, retryAfterOf } from './failed.ts'
+import { Failed, reasonIn } from './failed.ts'
 import { txtValueOf } from './jws.ts'
 import { pauseFor } from './patience.ts'
 import type { AuthorizationView, OrderView, StatusView, Verb } from './runner/messages.ts'
 import type { Posted, Session } from './session.ts'
-import type { CaAnswer } from './transport.ts'
 
 /** Pauses between questions for what the CA has not decided yet: ever longer, and never shorter than it asks for. */
 const FIRST_POLL_MS = 200

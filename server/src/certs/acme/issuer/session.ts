@@ -1,10 +1,11 @@
 // Signed requests to one CA on behalf of one account: nonces, and what is asked again when one is refused (RFC 8555, 6.5).
 import type { Account, AccountBinding } from '../types.ts'
+import type { CaAnswer } from './answer.ts'
 import type { Directory } from './directory.ts'
 import { Failed, failedAt } from './failed.ts'
 import { bindingOf, type Signer, signerOf } from './jws.ts'
 import { patiently, pauseFor } from './patience.ts'
-import type { CaAnswer, Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
 
 /** A CA may refuse nonces for no reason that a client can see, and nine of ten in a test. */
 const MAX_NONCES = 100

@@ -3,6 +3,7 @@ import { type Agent, Agent as HttpsAgent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import type { Authority } from '../types.ts'
+import type { CaAnswer } from './answer.ts'
 import { Failed } from './failed.ts'
 
 export interface CaRequest {
@@ -13,13 +14,6 @@ export interface CaRequest {
   /** What it is for, for people. */
   readonly stage: string
   readonly signal: AbortSignal
-}
-
-export interface CaAnswer {
-  readonly status: number
-  /** Names in lower case; of several with one name all, with ', ' between. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
 }
 
 export interface TransportOptions {
