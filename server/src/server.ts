@@ -5,6 +5,8 @@ import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { type OpenApi, openApi } from './api/open.ts'
+import { openResponder } from './certs/acme/dns/open.ts'
+import type { TxtSource } from './certs/acme/types.ts'
 import { openCertificates } from './certs/open.ts'
 import type { Config, Settings } from './config/config.ts'
 import type { Edge } from './edge/edge.ts'
@@ -22,7 +24,7 @@ import { allowlistEnded, serverStarted, serverStopping } from './owner/happening
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { bindFailure } from './process/bind-failure.ts'
-import { socketIds } from './process/inherited.ts'
+import { type InheritedSocket, inheritedEndpoints, socketIds } from './process/inherited.ts'
 import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
@@ -112,7 +114,9 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   // Figures before the first visitor, so that none is missed.
   onEnd(await startTelemetry(telemetryOf({ ...parts, relay, edge }, options)))
   // The ports last: everything behind them is there.
-  await openEdge(edge, config, sockets)
+  const { forDns, others } = socketsOf(config, sockets, log)
+  await openDns({ config, forDns, isShared: sockets.length > 0, clock, log }, onEnd)
+  await openEdge(edge, config, others)
   const succession = serve(dataDir)
   standIn.succession = succession
   onEnd(() => succession.end())
@@ -131,6 +135,33 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
     await endAll()
   }
   return { ports, authorityFile, owner, reload: () => keyring.reload(), stop }
+}
+
+/** Which of the sockets that were handed over are the DNS responder's; those of UDP can be nobody else's. */
+function socketsOf({ dnsPort }: Config, sockets: readonly number[], log: Log) {
+  const found = inheritedEndpoints(sockets)
+  const forDns = found.filter(({ port }) => dnsPort !== 0 && port === dnsPort)
+  const unused = found.filter(each => each.protocol === 'udp' && !forDns.includes(each))
+  for (const { port } of unused) log.error('an inherited UDP socket is not for dns-port', { port, dnsPort })
+  const taken = [...forDns, ...unused].map(({ fd }) => fd)
+  return { forDns, others: sockets.filter(fd => !taken.includes(fd)) }
+}
+
+interface DnsParts {
+  readonly config: Config
+  readonly forDns: readonly InheritedSocket[]
+  readonly isShared: boolean
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Until domains are kept, no name below the zone's own has a text. */
+const NO_TEXTS: TxtSource = { txt: () => Promise.resolve(undefined) }
+
+async function openDns({ config, forDns, isShared, clock, log }: DnsParts, onEnd: OnEnd): Promise<void> {
+  const room = log.child({ room: 'dns' })
+  const responder = await openResponder({ config, texts: NO_TEXTS, kept: forDns, isShared, clock, log: room })
+  onEnd(() => responder?.close())
 }
 
 /** With the addresses that this machine has. */
@@ -197,7 +228,14 @@ async function relayOf({
     httpsPort,
     portRange: config.portRange,
     ephemeral: ephemeralRange(),
-    ownPorts: [config.httpsPort, config.httpPort, config.publicHttpsPort, config.publicHttpPort, config.metricsPort],
+    ownPorts: [
+      config.httpsPort,
+      config.httpPort,
+      config.publicHttpsPort,
+      config.publicHttpPort,
+      config.metricsPort,
+      config.dnsPort,
+    ],
     tokens: new TokenCheck(tokens, clock),
     tokenUsed: id => {
       store.tokens.used(id).catch((error: unknown) => log.error('could not save that a token is in use', { error }))

@@ -45,8 +45,6 @@ interface Given {
 export interface Settings {
   readonly config: Config
   readonly sources: ReadonlyMap<SettingName, string>
-  /** The configuration file that was read, if there is one. */
-  readonly file?: string | undefined
 }
 
 /** The settings. Throws ConfigError with every problem there is. */
@@ -67,7 +65,7 @@ export function readSettings(sources: Sources): Settings {
   const config = asConfig(values)
   if (problems.length === 0) checkTogether(config, given, problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return { config, sources: new Map([...given].map(([name, { source }]) => [name, source])), file: sources.file?.name }
+  return { config, sources: new Map([...given].map(([name, { source }]) => [name, source])) }
 }
 
 function readFile(

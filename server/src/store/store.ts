@@ -19,10 +19,8 @@ import { TunnelTable } from './tunnels.ts'
 /** The number of `PRAGMA synchronous = FULL`. */
 const SYNCHRONOUS_FULL = 2
 
-/** In the data directory. */
-export const DATABASE_FILE = 'pbt.db'
-/** Of that database. */
-export const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
+const DATABASE_FILE = 'pbt.db'
+const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
 
 /** One database, open until `close`; its tables cannot be used after that. */
 export interface Store {
