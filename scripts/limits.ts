@@ -77,8 +77,6 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/certs/acme/dns/rate.ts',
       'server/src/certs/acme/dns/udp-door.ts',
       'server/src/certs/acme/dns/tcp-door.ts',
-      'server/src/certs/acme/dns/question.ts',
-      'server/src/certs/acme/dns/answer.ts',
     ],
   ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
