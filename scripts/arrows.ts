@@ -52,12 +52,14 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['server/observe', /^server\/src\/observe\//, []],
   ['server/config', /^server\/src\/config\//, ['server/failure', 'launch', 'proto']],
   ['server/process', /^server\/src\/process\//, ['server/config', 'server/observe', 'server/failure']],
+  ['server/backup', /^server\/src\/backup\//, ['server/store', 'server/process', 'server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
   [
     'server/commands',
     /^server\/src\/commands\//,
     [
       'server',
+      'server/backup',
       'server/api',
       'server/config',
       'server/process',

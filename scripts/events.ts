@@ -50,6 +50,14 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
     '`id`, `tunnel`, `kind`, `peer`, `summary`, `status`, `startedAt`, `endedAt`, `durationMs`, `bytesIn`, `bytesOut`, `reason`',
     '`log`: one visit; without `id`: it has just ended. `status` 0: there was no response; `reason` empty: it was complete',
   ],
+  'backed-up': [
+    '`file`, `files`, `bytes`, `skipped`',
+    '`backup`: the file is made; `skipped`: files of the data directory that are not in it',
+  ],
+  restored: [
+    '`dataDir`, `version`, `madeAt`, `baseDomain`, `files`, `replaced`, `settings`, `settingsFrom`, `next`',
+    '`restore`: the data directory is made; `version` made the backup; `replaced`: where what was there before is; `settings`: where the settings are, and `settingsFrom` where each of them was',
+  ],
   skipped: ['`records`', '`log --follow`: so many records came too fast to be shown'],
   error: ['`code`, `message`, `cure`, `problems`', 'it failed, and why'],
 }

@@ -2,6 +2,7 @@
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
+import { BACKUP_COMMANDS } from './commands/backup.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   ...TOKEN_COMMANDS,
   ...TUNNEL_COMMANDS,
   ...ADDRESS_COMMANDS,
+  ...BACKUP_COMMANDS,
 ]
 
 const GROUPS: Readonly<Record<string, string>> = {
@@ -173,7 +175,7 @@ function withSettings(parser: Argv, shown: readonly string[]): Argv {
 
 function optionsOf(
   values: Readonly<Record<string, unknown>>,
-  { isStart }: Command,
+  { isStart, keepsUser }: Command,
   { stderr }: Context,
 ): CommandOptions {
   const { config: file } = values
@@ -186,7 +188,7 @@ function optionsOf(
   const settings = loadSettings(named, flags, (variable, why) => void odd.push({ variable, why }))
   const { dataDir } = settings.config
   // A server that root starts elsewhere may need to be root, for its ports.
-  if (isStart !== true || isServiceData(dataDir)) becomeOwnerOf(dataDir)
+  if (keepsUser !== true && (isStart !== true || isServiceData(dataDir))) becomeOwnerOf(dataDir)
   if (isStart !== true) {
     for (const { variable, why } of odd) stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
   }

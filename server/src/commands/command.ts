@@ -49,6 +49,8 @@ export interface Command {
   readonly options?: readonly CommandOption[]
   /** It is what the settings are for: its help explains the usual ones. */
   readonly isStart?: boolean
+  /** As root it stays root: it changes to the owner of the data directory by itself, when it has opened what is the caller's. */
+  readonly keepsUser?: boolean
   readonly run: (options: CommandOptions, output: Output, context: Context) => Promise<void>
 }
 

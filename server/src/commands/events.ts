@@ -28,6 +28,29 @@ export type ServerEvent =
   | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
   /** So many records came too fast to be told. */
   | { readonly event: 'skipped'; readonly records: number }
+  | {
+      readonly event: 'backed-up'
+      readonly file: string
+      readonly files: number
+      readonly bytes: number
+      /** Files of the data directory that are not part of it. */
+      readonly skipped: readonly string[]
+    }
+  | {
+      readonly event: 'restored'
+      readonly dataDir: string
+      /** Of the pbt-server that made the backup. */
+      readonly version: string
+      readonly madeAt: Date
+      readonly baseDomain: string
+      readonly files: number
+      /** Where what was there before is now. */
+      readonly replaced?: string
+      /** Where the settings are, and where each of them was. */
+      readonly settings?: string
+      readonly settingsFrom: readonly { readonly name: string; readonly from: string }[]
+      readonly next: string
+    }
   | { readonly event: 'stopping' }
   | { readonly event: 'stopped' }
   | {

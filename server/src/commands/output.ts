@@ -81,6 +81,15 @@ ${rotatedText(event)}`
       return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
     case 'unpaused':
       return `${event.tunnel} lets visitors in again`
+    case 'backed-up': {
+      const skipped =
+        event.skipped.length === 0
+          ? ''
+          : `\nNot in it, because they are none of pbt-server's: ${event.skipped.join(', ')}`
+      return `${event.file}: ${event.files} files, ${(event.bytes / 1e6).toFixed(1)} MB. Keep it safe: it has the private keys.${skipped}`
+    }
+    case 'restored':
+      return restoredText(event)
     case 'stopping':
       return 'pbt-server: stopping; requests in flight may finish (again to stop at once)'
     case 'stopped':
@@ -112,6 +121,17 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
     }
   }
   return lines.join('\n')
+}
+
+function restoredText(event: Extract<ServerEvent, { event: 'restored' }>): string {
+  const { dataDir, version, madeAt, baseDomain, replaced, settings, settingsFrom, next } = event
+  const lines = [`${dataDir} is restored: ${baseDomain}, as it was ${timeText(madeAt)} (pbt-server ${version})`]
+  if (replaced !== undefined) lines.push(`What was there before is kept in ${replaced}`)
+  if (settings !== undefined) {
+    lines.push('Settings are not put in place by themselves. Copy those that you need:')
+    for (const { name, from } of settingsFrom) lines.push(`  ${settings}${name.slice(name.indexOf('/'))} was ${from}`)
+  }
+  return [...lines, `Next: ${next}, or start its unit`].join('\n')
 }
 
 function listText(list: ServerList): string {

@@ -45,6 +45,8 @@ interface Given {
 export interface Settings {
   readonly config: Config
   readonly sources: ReadonlyMap<SettingName, string>
+  /** The configuration file that was read, if there is one. */
+  readonly file?: string | undefined
 }
 
 /** The settings. Throws ConfigError with every problem there is. */
@@ -65,7 +67,7 @@ export function readSettings(sources: Sources): Settings {
   const config = asConfig(values)
   if (problems.length === 0) checkTogether(config, given, problems)
   if (problems.length > 0) throw new ConfigError(problems)
-  return { config, sources: new Map([...given].map(([name, { source }]) => [name, source])) }
+  return { config, sources: new Map([...given].map(([name, { source }]) => [name, source])), file: sources.file?.name }
 }
 
 function readFile(

@@ -11,3 +11,17 @@ export function becomeOwnerOf(directory: string): void {
   process.setgid?.(owner.gid)
   process.setuid?.(owner.uid)
 }
+
+/** As root, calls as the user that the directory belongs to, and is root again afterwards; otherwise only calls. */
+export async function asOwnerOf<T>(directory: string, call: () => Promise<T>): Promise<T> {
+  const owner = process.geteuid?.() === 0 ? statSync(directory, { throwIfNoEntry: false }) : undefined
+  if (owner === undefined || owner.uid === 0) return await call()
+  process.setegid?.(owner.gid)
+  process.seteuid?.(owner.uid)
+  try {
+    return await call()
+  } finally {
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  }
+}

@@ -54,6 +54,15 @@ export function migrate(file: string, directory: string, { isLog } = { isLog: fa
   }
 }
 
+/** The names of those that the database lacks. Throws Failure `database-newer`, and SQLite's own errors. */
+export function pendingMigrations(db: Database.Database, file: string, directory: string): string[] {
+  const known = readMigrations(directory)
+  const applied = appliedMigrations(db)
+  for (const each of applied) checkApplied(each, known, file)
+  const done = new Set(applied.map(({ migration_name: name }) => name))
+  return known.filter(({ name }) => !done.has(name)).map(({ name }) => name)
+}
+
 function readMigrations(directory: string): Migration[] {
   return readdirSync(directory, { withFileTypes: true })
     .filter(entry => entry.isDirectory())

@@ -19,8 +19,10 @@ import { TunnelTable } from './tunnels.ts'
 /** The number of `PRAGMA synchronous = FULL`. */
 const SYNCHRONOUS_FULL = 2
 
-const DATABASE_FILE = 'pbt.db'
-const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
+/** In the data directory. */
+export const DATABASE_FILE = 'pbt.db'
+/** Of that database. */
+export const MIGRATIONS = join(import.meta.dirname, '..', '..', '..', 'prisma', 'migrations')
 
 /** One database, open until `close`; its tables cannot be used after that. */
 export interface Store {

@@ -9,8 +9,8 @@ export interface Upgradable {
   readonly server: RunningServer
   readonly target: BusyTarget
   readonly traffic: Traffic
-  /** Starts a server on the same sockets and data. */
-  startAnother(): Promise<RunningServer>
+  /** Starts a server on the same sockets, and on the same data unless it is told which. */
+  startAnother(dataDir?: string): Promise<RunningServer>
 }
 
 /** Server and client with an HTTP and a TCP tunnel. */
@@ -32,7 +32,7 @@ export async function startUpgradable(t: Cleaner): Promise<Upgradable> {
     server,
     target,
     traffic: new Traffic(t, place, true),
-    startAnother: () => restartServer(t, server, options),
+    startAnother: (dataDir = server.dataDir) => restartServer(t, { ...server, dataDir }, options),
   }
 }
 
