@@ -98,7 +98,16 @@ async function asksAsTheRfcHasIt(place: Place): Promise<void> {
       ? undefined
       : changed(order => Object.assign(order, { status: 'processing', certificate: undefined }))
   }
-  chainOf(await issue(place, ['once.example.test', 'twice.example.test']))
+  const stages: string[] = []
+  const finalizing = () => proxy.of('finalize').length
+  const onStage = (stage: string) => {
+    stages.push(stage)
+    if (stage === 'finalize') assert.equal(finalizing(), 0, 'it is told before the CA is asked')
+  }
+  chainOf(await issue(place, ['once.example.test', 'twice.example.test'], { onStage }))
+  assert.equal(stages[0], 'newAccount')
+  assert.equal(stages[1], 'newOrder')
+  assert.deepEqual(stages.slice(-3), ['order', 'finalize', 'certificate'])
   const answered = proxy
     .of('challenge')
     .filter(({ payload }) => payload === '{}')

@@ -23,13 +23,11 @@ export const CHALLENGES = { http: 'http-01', delegated: 'dns-01' } as const
 
 export type OrderRequest = Pick<
   IssueRequest,
-  'names' | 'key' | 'proof' | 'replaces' | 'profile' | 'challenges' | 'signal'
+  'names' | 'key' | 'proof' | 'replaces' | 'profile' | 'challenges' | 'onStage' | 'signal'
 >
 
 /** The steps of one order. Each rejects with Failed. */
 export class Order {
-  /** What is under way or was last. */
-  stage = ''
   /** PEM, leaf first; '' until it is there. */
   chain = ''
   readonly csr: Buffer
@@ -42,12 +40,25 @@ export class Order {
   private readonly placed = new Map<string, string>()
   private pauseMs = FIRST_POLL_MS
   private askedPauseMs = 0
+  private current = ''
+  private isFinalized = false
 
   constructor(session: Session, directory: Directory, request: OrderRequest) {
     this.session = session
     this.directory = directory
     this.request = request
     this.csr = certificateRequest(request.names, request.key)
+  }
+
+  /** What is under way or was last. */
+  get stage(): string {
+    return this.current
+  }
+
+  private set stage(stage: string) {
+    if (stage === this.current) return
+    this.current = stage
+    this.request.onStage?.(stage)
   }
 
   /** What the library asks for. */
@@ -157,12 +168,14 @@ export class Order {
     while ((await this.poll()).status === 'processing') await this.pause()
     this.pauseMs = FIRST_POLL_MS
     const payload = JSON.stringify({ csr: this.csr.toString('base64url') })
+    this.isFinalized = true
     const view = this.orderIn(await this.post({ stage: 'finalize', url, payload }))
     return view.status === 'valid' ? view : { ...view, status: 'processing' }
   }
 
   private async poll(): Promise<OrderView> {
-    return this.orderIn(await this.post({ stage: 'order', url: this.url, payload: '' }))
+    const stage = this.isFinalized ? 'finalize' : 'order'
+    return this.orderIn(await this.post({ stage, url: this.url, payload: '' }))
   }
 
   private async certificate(url: string): Promise<string> {

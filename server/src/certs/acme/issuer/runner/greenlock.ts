@@ -212,7 +212,9 @@ function managerPlugin({ names, directory }: Job, { store, challenges }: { store
     serverKeyType: 'EC-P256',
   }
   const site = { subject: names[0], altnames: [...names], challenges, waitForRenewal: true }
-  const find = async () => [structuredClone(site)]
+  // Only once: after each certificate it looks for what else there is to renew.
+  const sites = [site]
+  const find = async () => sites.splice(0)
   const methods = { init: nothing, get: nothing, set: nothing, remove: nothing, find }
   return { create: () => ({ ...methods, defaults: async () => ({ ...defaults }) }) }
 }
