@@ -53,6 +53,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ['server/config', /^server\/src\/config\//, ['server/failure', 'launch', 'proto']],
   ['server/process', /^server\/src\/process\//, ['server/config', 'server/observe', 'server/failure']],
   ['server/backup', /^server\/src\/backup\//, ['server/store', 'server/process', 'server/failure']],
+  ['server/doctor', /^server\/src\/doctor\//, ['server/store', 'server/config', 'server/process', 'server/failure']],
   ['server/failure', /^server\/src\/failure\.ts$/, ['proto']],
   [
     'server/commands',
@@ -60,6 +61,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     [
       'server',
       'server/backup',
+      'server/doctor',
       'server/api',
       'server/config',
       'server/process',

@@ -89,6 +89,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['tunnel', '--help']],
   ['server/src/main.ts', ['address', '--help']],
   ['server/src/main.ts', ['address', 'allow', '--help']],
+  ['server/src/main.ts', ['doctor', '--help']],
   ['server/src/main.ts', ['backup', '--help']],
   ['server/src/main.ts', ['restore', '--help']],
 ]

@@ -37,7 +37,7 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   released: ['as `address`', '`address release`: the address as it was before it was released'],
   check: [
     '`step`, `state`, `message`, `cure`',
-    '`explain`: a step of the way; `state` is `ok`, `failed` or `not-checked`',
+    '`explain`, `doctor`: a step; `state` is `ok`, `failed` or `not-checked`',
   ],
   mapped: ['as `address`', '`address map`: the address was assigned to the tunnel, or unassigned'],
   noted: ['as `address`', '`address note`: the note is kept'],

@@ -4,6 +4,7 @@ import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import { BACKUP_COMMANDS } from './commands/backup.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
@@ -39,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   start,
   login,
   explain,
+  doctor,
   log,
   ...TOKEN_COMMANDS,
   ...TUNNEL_COMMANDS,

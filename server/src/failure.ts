@@ -35,6 +35,7 @@ export const FAILURE_CODES = [
   'unknown-client',
   'not-running',
   'not-reachable',
+  'unhealthy',
   'internal',
 ] as const
 

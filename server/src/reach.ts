@@ -1,6 +1,6 @@
 // How a command reaches the owner's verbs: those of the server that runs on the data directory, else its own on the database.
 import { readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type ApiClients, clientsAt, clientsOf, failureIn, isNobodyThere } from './api/client.ts'
 import { socketDirectory } from './api/open.ts'
 import type { Settings } from './config/config.ts'
@@ -32,6 +32,19 @@ export async function withEachApi<T>(settings: Settings, call: (api: ApiClients)
     }
   }
   return answers.length > 0 ? answers : [await offline(settings, call)]
+}
+
+/** The process that serves the data directory, the one that started last; undefined: none does. */
+export async function runningServer({ config }: Settings): Promise<{ pid: number; version: string } | undefined> {
+  for (const socket of socketsIn(config.dataDir)) {
+    try {
+      const { version } = await clientsAt(socket).server.getServerInfo({})
+      return { pid: Number(basename(socket, '.sock')), version }
+    } catch (error) {
+      if (!isNobodyThere(error)) throw failureIn(error)
+    }
+  }
+  return undefined
 }
 
 async function offline<T>(settings: Settings, call: (api: ApiClients) => Promise<T>): Promise<T> {

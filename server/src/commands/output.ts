@@ -172,7 +172,8 @@ function tokensText(tokens: readonly TokenItem[]): string {
 function checksText(checks: readonly CheckItem[], verdict: string): string {
   const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
   const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
-  const cures = checks.flatMap(({ cure }) => (cure === undefined ? [] : [`  ${cure}`]))
+  const told = checks.filter(({ cure }) => cure !== undefined)
+  const cures = told.map(({ step, cure }) => (told.length === 1 ? `  ${cure}` : `  ${step}: ${cure}`))
   return [table(rows), '', verdict, ...cures].join('\n')
 }
 
