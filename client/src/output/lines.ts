@@ -9,6 +9,8 @@ import { formatBytes, formatDuration, safeOctets, safeReason } from './text.ts'
 const REQUESTS_EVERY_MS = 1_000
 /** More in one go are only counted. */
 const REQUESTS_AT_ONCE = 20
+/** An outage may last for days: it is told once, and then not more often than this. */
+const OUTAGE_EVERY_MS = 60_000
 
 /** Events are written at once; requests are gathered for a moment, and in a flood only counted. */
 export class Lines {
@@ -20,6 +22,7 @@ export class Lines {
   private isPlanned = false
   /** What to do about the link, as it was told last. */
   private toldCure = ''
+  private outageToldAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, wallTime: () => number, write: (text: string) => void) {
     this.clock = clock
@@ -28,9 +31,20 @@ export class Lines {
   }
 
   event(event: ClientEvent): void {
+    if (!this.isNews(event)) return
     this.flush()
     const [line = '', ...cures] = sentence(this.withoutToldCure(event)).split('\n')
     this.write([`${this.stamp(this.wallTime())} ${line}`, ...cures, ''].join('\n'))
+  }
+
+  /** Not one more try among many. */
+  private isNews({ event }: ClientEvent): boolean {
+    if (event === 'connected' || event === 'resumed') this.outageToldAt = Number.NEGATIVE_INFINITY
+    if (event !== 'reconnecting') return true
+    const now = this.clock.now()
+    if (now - this.outageToldAt < OUTAGE_EVERY_MS) return false
+    this.outageToldAt = now
+    return true
   }
 
   /** While it tries again and again for one reason, what to do is told once. */

@@ -9,7 +9,7 @@ import { CLIENT, program, type RunningServer, scratch, startServer } from '../su
 import { hashOf, receive, send } from '../support/streams.ts'
 import { rawTarget } from '../support/targets.ts'
 
-const BYTES = 32 * 1024 * 1024
+const BYTES = 8 * 1024 * 1024
 const PASSWORD = 'c0rrect-horse'
 
 /** A download of BYTES through the public port; `begun` is called once some of it has come. */
