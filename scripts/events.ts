@@ -67,6 +67,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     '`server`, `replaced`',
     '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
   ],
+  allowed: [
+    '`tunnel`, `blocks`, `addresses`, `everybody`, `until`',
+    '`allow` let `blocks` in at `addresses`, until then or for good; `everybody`: addresses without a list, which let everybody in',
+  ],
   connected: ['`server`', 'a session with the server has begun'],
   online: [
     '`number`, `tunnel`, `kind`, `urls`, `target`, `allowlists`',

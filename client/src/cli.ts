@@ -1,6 +1,7 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
+import { allow } from './commands/allow.ts'
 import type { Command, Context } from './commands/command.ts'
 import { http } from './commands/http.ts'
 import { init } from './commands/init.ts'
@@ -27,6 +28,8 @@ Variables, which come before what is stored:
   PBT_TOKEN_FILE   a file that holds the token
   PBT_CA           PEM file of the certificate authority to trust for the server, and no other
   PBT_HOME         another directory for the files
+  HTTPS_PROXY      an HTTP proxy on the way to the server, http://[USER:PASSWORD@]HOST:PORT or https://…; NO_PROXY names servers
+                   that are reached without it
   PBT_UNATTENDED   1: something that restarts programs has started this one, 0: a person has; only a person opens again what the
                    owner ended on the server (default: what the surroundings say: a terminal, or systemd and the like)
 
@@ -34,7 +37,7 @@ Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 n
 5 ended by the owner on the server`
 
 /** Besides `_`, which holds the commands. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec'])
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec', 'who'])
 
 const COMMANDS: Commands = new Map([
   ['init', commandWords(init)],
@@ -43,6 +46,7 @@ const COMMANDS: Commands = new Map([
   ['udp', commandWords(udp)],
   ['up', commandWords(up)],
   ['status', commandWords(status)],
+  ['allow', commandWords(allow)],
 ])
 
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
@@ -83,7 +87,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
       'which kind of tunnel? Try "pbt tunnel http 3000"',
     ),
   )
-  add(add(add(add(add(parser, http), tcp), udp), up), status)
+  add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
     .example('$0 3000', 'short for "pbt http 3000": a public https address reaches port 3000')

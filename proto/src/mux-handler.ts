@@ -20,6 +20,8 @@ export type SessionFrame = Extract<
       | 'tokenTaken'
       | 'startTunnel'
       | 'targetHealth'
+      | 'allowPeer'
+      | 'peerAllowed'
   }
 >
 

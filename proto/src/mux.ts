@@ -308,6 +308,8 @@ export class Mux implements ChannelHost {
       case 'tokenTaken':
       case 'startTunnel':
       case 'targetHealth':
+      case 'allowPeer':
+      case 'peerAllowed':
         if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
         this.handler.onSessionFrame(body)
         return undefined

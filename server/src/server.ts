@@ -21,6 +21,7 @@ import type { TelemetryOptions } from './observe/telemetry.ts'
 import { TunnelFigures } from './observe/tunnel-figures.ts'
 import { Changes } from './owner/changes.ts'
 import { allowlistEnded, serverStarted, serverStopping } from './owner/happenings.ts'
+import { lettingIn } from './owner/let-in.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { bindFailure } from './process/bind-failure.ts'
@@ -28,7 +29,7 @@ import { type InheritedSocket, inheritedEndpoints, socketIds } from './process/i
 import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
-import { openRelay, type Relay } from './relay/open.ts'
+import { openRelay, type Relay, type RelayOptions } from './relay/open.ts'
 import { Registry } from './relay/registry.ts'
 import { shutDown } from './shutdown.ts'
 import { openStores } from './store/open.ts'
@@ -99,7 +100,7 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   const tokens = new TokenBook(await store.tokens.live())
   const httpsPort = () => config.publicHttpsPort || edge.ports.https
   const parts = { config, kept, registry, arrivals, keyring, tokens, httpsPort, clock, log }
-  const relay = await relayOf(parts)
+  const relay = await relayOf({ ...parts, letIn: lettingIn(() => owner.addresses) })
   onEnd(() => relay.end())
   const figures = openFigures(kept, relay, clock, onEnd)
   const acceptLink = (socket: TLSSocket) => relay.links.accept(socket)
@@ -214,9 +215,10 @@ async function relayOf({
   keyring,
   tokens,
   httpsPort,
+  letIn,
   clock,
   log,
-}: Parts): Promise<Relay> {
+}: Parts & Pick<RelayOptions, 'letIn'>): Promise<Relay> {
   const { store, news } = kept
   return await openRelay({
     registry,
@@ -240,6 +242,7 @@ async function relayOf({
     tokenUsed: id => {
       store.tokens.used(id).catch((error: unknown) => log.error('could not save that a token is in use', { error }))
     },
+    letIn,
     agent: AGENT,
     news,
     clock,

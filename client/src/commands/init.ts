@@ -1,22 +1,23 @@
 // `pbt init`: checks token and server against each other, then stores both.
 import { hostname } from 'node:os'
 import { createInterface } from 'node:readline'
-import { PROTOCOL_MAJOR, PROTOCOL_MINOR, systemClock } from '@pbt/proto'
+import { systemClock } from '@pbt/proto'
 import { homeOf, readSettings, type Settings, serverOf } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, readStored, writeStored } from '../config/stored.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { plainOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
-import { dial } from '../session/dial.ts'
+import { onErrand } from '../session/brief.ts'
 import { Lookup } from '../session/lookup.ts'
-import { GOODBYE_MS, Session, type SessionEvents } from '../session/session.ts'
 import { type Command, type Context, tellUnknownVariables } from './command.ts'
 import { JSON_LINES } from './options.ts'
 import { outputOptions } from './output-options.ts'
 
 /** A token is read up to here from standard input; the rest would not be a token. */
 const MAX_INPUT_CHARS = 4096
+/** The dial and the handshake have their own limits within this. */
+const CHECK_MS = 15_000
 
 interface InitOptions {
   token: unknown
@@ -113,38 +114,7 @@ async function readAll({ stdin, stderr }: Context): Promise<string> {
 }
 
 /** A real handshake, and a goodbye so that the server keeps nothing. Rejects with the Failure that ended it. */
-function check(settings: Settings, id: string): Promise<void> {
-  const hello = {
-    major: PROTOCOL_MAJOR,
-    minor: PROTOCOL_MINOR,
-    agent: AGENT,
-    machineId: id,
-    clientId: `${id}.init`,
-    generation: BigInt(Date.now()),
-    label: hostname(),
-  }
-  return new Promise((resolve, reject) => {
-    let session: Session | undefined
-    dial({ ...settings, lookup: new Lookup(systemClock), clock: systemClock }, hello, {
-      onWelcome: (welcome, line) => {
-        session = new Session(welcome, systemClock, NOTHING_TO_DO)
-        session.begin(line)
-        session.sayGoodbye('checked by init')
-        systemClock.after(GOODBYE_MS, resolve)
-      },
-      onBatch: batch => session?.receive(batch),
-      onOver: failure => (session === undefined ? reject(failure) : resolve()),
-    })
-  })
-}
-
-const NOTHING_TO_DO: SessionEvents = {
-  onOpened: () => {},
-  onRefused: () => {},
-  onClosed: () => {},
-  onNewToken: () => '',
-  onStart: () => {},
-  onGoAway: () => {},
-  onSilent: () => {},
-  onBroken: () => {},
+async function check(settings: Settings, id: string): Promise<void> {
+  const options = { ...settings, lookup: new Lookup(systemClock), clock: systemClock }
+  await onErrand(options, { agent: AGENT, machineId: id, label: hostname(), purpose: 'init' }, CHECK_MS, () => {})
 }

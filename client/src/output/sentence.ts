@@ -13,6 +13,8 @@ export function sentence(event: ClientEvent): string {
           ? `${event.server} took the token; it is stored`
           : `${event.server} took the token; it is stored, in place of ${event.replaced}`,
       )
+    case 'allowed':
+      return safe(allowedText(event))
     case 'connected':
       return safe(`connected to ${event.server}`)
     case 'online':
@@ -52,6 +54,15 @@ export function sentence(event: ClientEvent): string {
       return safe(`error: ${about}${message} (${code})${next}`) + cureLine(cure)
     }
   }
+}
+
+function allowedText({ blocks, addresses, everybody, until }: Extract<ClientEvent, { event: 'allowed' }>): string {
+  const who = blocks.join(', ')
+  const end = until === undefined ? '' : ` until ${until}`
+  const open =
+    everybody.length === 0 ? '' : `everybody may visit ${everybody.join(', ')} anyway; nothing was changed there`
+  if (addresses.length === 0) return open
+  return [`${who} may visit ${addresses.join(', ')}${end}`, open].filter(Boolean).join('; ')
 }
 
 function cureLine(cure: string): string {

@@ -21,6 +21,7 @@ import {
   GoodbyeSchema,
   type NewToken,
   OpenTunnelSchema,
+  type PeerAllowed,
   Reason,
   type ResumeSchema,
   TargetHealth_State,
@@ -32,6 +33,7 @@ import {
 } from '@pbt/proto/tunnel/v1'
 import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
+import { LetIns, type LetInWish, tooOld } from './let-in.ts'
 import type { TunnelPlan } from './plan.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
@@ -110,6 +112,7 @@ export class Session {
   private readonly asked = new Set<number>()
   /** Changes of tunnels that the server tells. */
   private readonly news: Allowance
+  private readonly letIns = new LetIns(frame => this.mux.sendSessionFrame(frame))
   private timer: Timer | undefined
   private readonly newTokens: Allowance
   /** Whether the server knows that the newest token was taken. */
@@ -196,6 +199,12 @@ export class Session {
   goOn(line: Line, received: bigint): void {
     this.mux.attach(line.link, Number(received))
     this.expectAnswers()
+  }
+
+  /** Lets somebody in for the owner. Rejects with Failure when the server does not do it, and never when the session ends before. */
+  async letIn(wish: LetInWish): Promise<PeerAllowed> {
+    if (!this.welcome.features.includes(Feature.ALLOW_PEER)) throw tooOld(this.welcome.agent)
+    return await this.letIns.ask(wish)
   }
 
   /** The link may be dead: without a sign of life it is silent at once. Nothing without a link. */
@@ -332,6 +341,10 @@ export class Session {
       case 'startTunnel':
         if (this.news.spend(1)) this.events.onStart(this, frame.value.name)
         return
+      case 'peerAllowed':
+        this.letIns.answered(frame.value)
+        return
+      case 'allowPeer':
       case 'openTunnel':
       case 'closeTunnel':
       case 'goodbye':

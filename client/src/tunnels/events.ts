@@ -6,6 +6,16 @@ import type { FailureCode } from '../failure.ts'
 export type ClientEvent =
   /** `replaced`: the server whose token was stored before, if it was another one. */
   | { event: 'stored'; server: string; replaced?: string | undefined }
+  /** Who may visit a tunnel besides. `everybody`: its addresses that have no list, and let everybody in. */
+  | {
+      event: 'allowed'
+      tunnel: string
+      blocks: readonly string[]
+      addresses: readonly string[]
+      everybody: readonly string[]
+      /** RFC 3339; undefined: for good. */
+      until?: string | undefined
+    }
   | { event: 'connected'; server: string }
   | {
       event: 'online'

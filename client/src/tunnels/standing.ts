@@ -83,6 +83,7 @@ export class Standing {
         }
         break
       case 'stored':
+      case 'allowed':
         break
     }
   }

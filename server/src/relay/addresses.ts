@@ -156,6 +156,14 @@ export class Addresses {
     }
   }
 
+  /** The addresses of a machine's tunnel of this name, or the machine's address; none when it has neither. */
+  ofMachine(machineId: string, text: string): string[] {
+    return this.book
+      .ofMachine(machineId, text)
+      .map(address => address.text)
+      .sort()
+  }
+
   /** The client of a tunnel that this address leads to is expected back after a restart. */
   isAwaited(text: string): boolean {
     return this.options.registry.lookup(keptAddress(text, this.options.baseDomain).key).state === 'awaited'

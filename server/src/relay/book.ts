@@ -270,6 +270,16 @@ export class Book {
     return renamed
   }
 
+  /** A machine's tunnel of this name, or a machine's address: its addresses. None when the machine has neither. */
+  ofMachine(machineId: string, text: string): Address[] {
+    const all = [...this.entries.values()]
+    const own = all.filter(({ affinity }) => affinity?.machineId === machineId)
+    // An address that the owner gave to the tunnel is of no machine by itself.
+    if (own.some(({ tunnel }) => tunnel === text))
+      return all.filter(each => each.tunnel === text).map(each => each.address)
+    return own.filter(({ address }) => address.text === text).map(each => each.address)
+  }
+
   /** All that is remembered, those used last at the end. */
   addresses(): Address[] {
     return [...this.entries.values()].map(({ address }) => address)

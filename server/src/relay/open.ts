@@ -6,6 +6,7 @@ import { hostOf, keptAddress, type Protocol } from './address.ts'
 import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
 import type { Keyring } from './keyring.ts'
+import type { LetInVerb } from './letting-in.ts'
 import { LiveTunnels } from './live.ts'
 import type { RelayNews } from './news.ts'
 import { type Listeners, type PortRange, whyNotListening } from './port-choice.ts'
@@ -32,6 +33,8 @@ export interface RelayOptions {
   /** TCP ports that pbt-server itself has. */
   readonly ownPorts: readonly number[]
   readonly tokens: TokenCheck
+  /** The owner's verb that lets somebody in. */
+  readonly letIn: LetInVerb
   /** A client connected with this token. */
   readonly tokenUsed: (tokenId: number) => void
   readonly agent: string
@@ -63,49 +66,14 @@ export interface Relay {
 
 /** Everything that is kept is known when this resolves, and reserved ports are listened on. */
 export async function openRelay(options: RelayOptions): Promise<Relay> {
-  const { registry, store, listeners, keyring, baseDomain, portRange, ephemeral, ownPorts, clock, log } = options
-  const steering = new Steering(options.tunnels)
-  await steering.load()
-  const addresses = new Addresses({
-    baseDomain,
-    steering,
-    registry,
-    store,
-    range: portRange,
-    ephemeral,
-    listeners,
-    isOwn: (protocol, number) => protocol === 'tcp' && ownPorts.includes(number),
-    log,
-  })
-  await loadAddresses(addresses, portRange, log)
-  const allowlists = new Allowlists({ store, baseDomain, log })
-  await allowlists.load()
+  const { keyring, baseDomain, portRange, clock } = options
+  const kept = await openKept(options)
+  const { addresses, allowlists, steering } = kept
   const ends = new TunnelEnds()
   const news = newsFor(options, ends.listening(options.news), clientId => tokenOffer.connected(clientId))
-  const sessions = new Sessions({
-    clock,
-    log,
-    addresses,
-    allowlists,
-    keyring,
-    steering,
-    urlOf: address => urlOf(address, baseDomain, options.httpsPort()),
-    baseDomain,
-    agent: options.agent,
-    news,
-    random: Math.random,
-  })
+  const sessions = sessionsOver(options, kept, news)
   const tokenOffer = new TokenOffer(sessions, clock)
-  const links = new LinkService({
-    clock,
-    log,
-    tokens: options.tokens,
-    news: options.news,
-    join: (hello, tokenId) => {
-      options.tokenUsed(tokenId)
-      return sessions.join(hello, tokenId)
-    },
-  })
+  const links = linksTo(sessions, options)
   const reload = async () => {
     await steering.load()
     addresses.endAwaited()
@@ -125,6 +93,54 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     links.close()
   }
   return { sessions, links, live, tokenOffer, waitingAt, ports, reload, end }
+}
+
+/** What is kept of addresses and tunnels, and is known before anybody comes. */
+interface Kept {
+  readonly addresses: Addresses
+  readonly allowlists: Allowlists
+  readonly steering: Steering
+}
+
+async function openKept(options: RelayOptions): Promise<Kept> {
+  const { registry, store, listeners, baseDomain, portRange, ephemeral, ownPorts, log } = options
+  const steering = new Steering(options.tunnels)
+  await steering.load()
+  const addresses = new Addresses({
+    baseDomain,
+    steering,
+    registry,
+    store,
+    range: portRange,
+    ephemeral,
+    listeners,
+    isOwn: (protocol, number) => protocol === 'tcp' && ownPorts.includes(number),
+    log,
+  })
+  await loadAddresses(addresses, portRange, log)
+  const allowlists = new Allowlists({ store, baseDomain, log })
+  await allowlists.load()
+  return { addresses, allowlists, steering }
+}
+
+function sessionsOver(options: RelayOptions, kept: Kept, news: RelayNews): Sessions {
+  const { clock, log, keyring, baseDomain, agent, letIn, httpsPort } = options
+  return new Sessions({
+    ...kept,
+    ...{ clock, log, keyring, baseDomain, agent, letIn, news },
+    urlOf: address => urlOf(address, baseDomain, httpsPort()),
+    random: Math.random,
+  })
+}
+
+function linksTo(sessions: Sessions, { clock, log, tokens, news, tokenUsed }: RelayOptions): LinkService {
+  return new LinkService({
+    ...{ clock, log, tokens, news },
+    join: (hello, tokenId) => {
+      tokenUsed(tokenId)
+      return sessions.join(hello, tokenId)
+    },
+  })
 }
 
 /** Clients that connect are sent a token that waits for them, and what they take is in use. */

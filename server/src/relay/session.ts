@@ -12,8 +12,16 @@ import {
   type SessionFrame,
   type Timer,
 } from '@pbt/proto'
-import { type Feature, type Hello, NewTokenSchema, StartTunnelSchema } from '@pbt/proto/tunnel/v1'
+import {
+  type AllowPeer,
+  type Feature,
+  type Hello,
+  NewTokenSchema,
+  Reason,
+  StartTunnelSchema,
+} from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
+import { answerTo, type LetInVerb } from './letting-in.ts'
 import { SessionNews } from './session-news.ts'
 import { SessionToken } from './session-token.ts'
 import { SessionTunnels, type TunnelsContext, type TunnelsOwner } from './session-tunnels.ts'
@@ -29,6 +37,8 @@ export interface SessionLink extends Link {
 /** What sessions have in common. */
 export interface SessionContext extends TunnelsContext {
   readonly log: Log
+  /** The owner's verb that lets somebody in. */
+  readonly letIn: LetInVerb
   /** The session is over. */
   readonly ended: (session: Session) => void
 }
@@ -225,6 +235,17 @@ export class Session implements TunnelsOwner {
     this.context.ended(this)
   }
 
+  private async letIn(wish: AllowPeer): Promise<void> {
+    const { addresses, letIn } = this.context
+    const addressesOf = (text: string) => addresses.ofMachine(this.machineId, text)
+    const value = await answerTo(wish, { label: this.label, address: this.address, addressesOf, letIn })
+    const { tunnel } = wish
+    if (value.reason === Reason.UNSPECIFIED)
+      this.log.info('peers let in by the client', { tunnel, blocks: value.blocks })
+    else this.log.warn('peers not let in', { tunnel, reason: value.message })
+    this.mux.sendSessionFrame({ case: 'peerAllowed', value })
+  }
+
   private frame(frame: SessionFrame): void {
     if (frame.case === 'targetHealth') {
       this.tunnels.healthTold(frame.value)
@@ -237,6 +258,9 @@ export class Session implements TunnelsOwner {
         return
       case 'closeTunnel':
         this.tunnels.close(frame.value.tunnel)
+        return
+      case 'allowPeer':
+        void this.letIn(frame.value)
         return
       case 'goodbye':
         this.over('tunnel-closed', 'the client ended the session')
@@ -253,6 +277,7 @@ export class Session implements TunnelsOwner {
       case 'tunnelOpened':
       case 'tunnelRefused':
       case 'tunnelClosed':
+      case 'peerAllowed':
         throw new PbtError('protocol', `frame "${frame.case}" is not one of a client`)
     }
   }

@@ -10,6 +10,7 @@ import type { Address } from '../address.ts'
 import { Addresses, type StoredAddress } from '../addresses.ts'
 import { Allowlists, type StoredAllowlist } from '../allowlists.ts'
 import type { TunnelRecord } from '../book.ts'
+import type { LetIn } from '../letting-in.ts'
 import { NO_NEWS, type RelayNews } from '../news.ts'
 import { Registry } from '../registry.ts'
 import { Session, type SessionLink } from '../session.ts'
@@ -92,6 +93,10 @@ export function house() {
     },
     urlOf: (address: Address) => `https://${address.key}`,
     news: noting(news),
+    letIn: async ({ address, block }: LetIn) => {
+      news.push(`let-in ${address} ${block}`)
+      return true
+    },
   }
   const state = (host = 'app.localhost') => registry.lookup(host).state
   const seen = {
