@@ -1,6 +1,7 @@
 'use client'
 // Buttons: busy ones keep their width, change their word and take no click; what cannot be done says why.
 import type { ReactNode } from 'react'
+import { useNoContact } from './contact'
 import { Icon, type IconName } from './icon'
 
 export interface ButtonProps {
@@ -13,6 +14,9 @@ export interface ButtonProps {
   readonly busy?: string | false
   /** Why it cannot be pressed. */
   readonly because?: string
+  /** It needs the server: off while that is lost. */
+  readonly isAct?: boolean
+  readonly label?: string
   readonly type?: 'button' | 'submit'
   readonly className?: string
 }
@@ -25,18 +29,23 @@ export function Button({
   icon,
   busy,
   because,
+  isAct,
+  label,
   type = 'button',
   className = '',
 }: ButtonProps) {
   const isBusy = busy !== undefined && busy !== false
+  const noContact = useNoContact()
+  const why = because ?? (isAct ? noContact : undefined)
   return (
     <button
       type={type}
       className={`btn ${kind} ${small ? 'sm' : ''} ${className}`}
       onClick={isBusy ? undefined : onClick}
       aria-disabled={isBusy || undefined}
-      disabled={because !== undefined}
-      title={because}
+      disabled={why !== undefined}
+      title={why}
+      aria-label={label}
     >
       {icon && <Icon name={icon} small />}
       {isBusy ? busy : children}

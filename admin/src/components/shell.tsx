@@ -3,14 +3,20 @@
 import { useQueryClient } from '@tanstack/react-query'
 import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
-import { type ReactNode, useEffect, useState } from 'react'
+import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { LiveProvider, useContact, useLive } from '../live/live'
 import { howLong, millis } from '../words/time'
+import { useIsLost } from './contact'
 import { Brand, Icon, Mark } from './icon'
+import { useCommonKeys } from './keys'
 import { useLogout } from './logout'
+import { ClockBar, LostBar } from './lost'
 import { MoreSheet } from './more'
 import { PAGES, type PageRow } from './pages'
+import { Palette } from './palette'
+import { useSeconds } from './seconds'
 import { ThemeButton } from './theme'
+import { Toasts } from './toast'
 
 const GROUPS = ['', 'Ways in', 'What happened', 'Owner'] as const
 
@@ -18,21 +24,40 @@ export function Shell({ children }: { children: ReactNode }) {
   const queries = useQueryClient()
   return (
     <LiveProvider queries={queries}>
+      <Toasts>
+        <Frame>{children}</Frame>
+      </Toasts>
+    </LiveProvider>
+  )
+}
+
+function Frame({ children }: { children: ReactNode }) {
+  const [isFinding, setFinding] = useState(false)
+  const isLost = useIsLost()
+  useCommonKeys()
+  const find = () => setFinding(true)
+  return (
+    <>
       <ToLogin />
       <a className="skip" href="#main">
         To the content
       </a>
       <div className="app">
-        <Rail />
-        <div className="page">
-          <PhoneBar />
+        <Rail find={find} />
+        <div className={`page ${isLost ? 'stale' : ''}`}>
+          <PhoneBar find={find} />
           <main id="main" tabIndex={-1}>
-            {children}
+            <LostBar />
+            <ClockBar />
+            <div className="live-data">
+              <Suspense>{children}</Suspense>
+            </div>
           </main>
         </div>
         <TabBar />
       </div>
-    </LiveProvider>
+      <Palette isOpen={isFinding} setOpen={setFinding} />
+    </>
   )
 }
 
@@ -52,7 +77,7 @@ function useDomain(): string {
   return useLive(live => live.server?.baseDomain) ?? ''
 }
 
-function Rail() {
+function Rail({ find }: { find: () => void }) {
   const domain = useDomain()
   const logout = useLogout()
   return (
@@ -60,6 +85,11 @@ function Rail() {
       <Link className="brand" href="/">
         <Brand domain={domain} />
       </Link>
+      <button className="find" type="button" title="Go to or do" onClick={find}>
+        <Icon name="search" small />
+        <span>Go to or do</span>
+        <span className="kbd">⌘K</span>
+      </button>
       {GROUPS.map(group => (
         <nav className="nav" aria-label={group || 'Overview'} key={group}>
           {group && <h2>{group}</h2>}
@@ -131,17 +161,7 @@ function ServerWord() {
   )
 }
 
-/** The time, read again each second. */
-export function useSeconds(): number {
-  const [now, setNow] = useState(() => Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1_000)
-    return () => clearInterval(timer)
-  }, [])
-  return now
-}
-
-function PhoneBar() {
+function PhoneBar({ find }: { find: () => void }) {
   const domain = useDomain()
   return (
     <header className="phonebar">
@@ -149,6 +169,9 @@ function PhoneBar() {
         <Brand domain={domain} />
       </Link>
       <ThemeButton />
+      <button type="button" className="btn quiet square" aria-label="Go to or do" onClick={find}>
+        <Icon name="search" />
+      </button>
     </header>
   )
 }

@@ -1,39 +1,35 @@
 'use client'
+import { Loading } from '../components/loading'
 // The first page: is it up, who is there, why was somebody refused, what needs the owner.
-import { Address, Card, State } from '../components/parts'
 import { useLive } from '../live/live'
-import { isReachable, kindOf, standingOf } from '../words/tunnel'
+import { ClientList } from './client-list'
+import { FirstRun } from './first-run'
+import { Headline } from './headline'
+import { Needs } from './needs'
+import { Refusals } from './refusals'
+import { Today } from './today'
+import { TunnelList } from './tunnel-list'
 
 export function Dashboard() {
-  const tunnels = useLive(live => live.tunnels)
-  const clients = useLive(live => live.clients)
-  const all = [...(tunnels?.values() ?? [])]
-  const reachable = all.filter(isReachable).length
+  const isKnown = useLive(live => live.tunnels.size > 0)
+  if (isKnown === undefined) return <Loading title="Dashboard" />
+  if (!isKnown) return <FirstRun />
   return (
     <>
-      <div className="hero">
-        <h1>{tunnels === undefined ? 'Tunnels' : `${reachable} of ${all.length} tunnels are reachable`}</h1>
+      <Headline />
+      <div className="stack">
+        <Needs />
+        <TunnelList />
+        <div className="cols">
+          <div className="stack">
+            <Refusals />
+          </div>
+          <div className="stack">
+            <ClientList />
+            <Today />
+          </div>
+        </div>
       </div>
-      <Card id="tuns" title="Tunnels">
-        <ul className="lines">
-          {all.map(tunnel => {
-            const { mark, tone, word, detail } = standingOf(tunnel, clients?.get(tunnel.clientId))
-            return (
-              <li key={tunnel.name}>
-                <div className="grow">
-                  <b>{tunnel.name}</b> <small>{kindOf(tunnel)}</small>
-                </div>
-                <State mark={mark} tone={tone} word={word}>
-                  {detail}
-                </State>
-                {tunnel.addresses.map(({ url }) => (
-                  <Address url={url} key={url} />
-                ))}
-              </li>
-            )
-          })}
-        </ul>
-      </Card>
     </>
   )
 }

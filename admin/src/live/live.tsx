@@ -30,7 +30,8 @@ export function LiveProvider({ queries, children }: { queries: QueryClient; chil
   const [stream] = useState(
     () =>
       new Stream({
-        onMessages: messages => queries.setQueryData<Live>(LIVE, known => messages.reduce(after, known)),
+        onMessages: messages =>
+          queries.setQueryData<Live>(LIVE, known => messages.reduce((live, message) => after(live, message), known)),
         onContact: contact => queries.setQueryData<Contact>(CONTACT, contact),
         number: () => queries.getQueryData<Live>(LIVE)?.number ?? 0n,
       }),

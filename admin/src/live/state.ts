@@ -12,6 +12,7 @@ import type {
   Tunnel,
   WatchResponse,
 } from '@pbt/proto/admin/v1'
+import { millis } from '../words/time'
 
 /** Events that are kept to be shown, the newest first. */
 const EVENTS = 200
@@ -27,25 +28,32 @@ export interface Live {
   readonly refusals: readonly Refusal[]
   readonly server: GetServerInfoResponse | undefined
   readonly events: readonly Event[]
+  /** How far the server's clock is ahead of this computer's, milliseconds; in steps of a second. */
+  readonly clockOffMs: number
 }
 
 /** What is known after a message; undefined before the first snapshot. */
-export function after(live: Live | undefined, { message }: WatchResponse): Live | undefined {
+export function after(live: Live | undefined, { message }: WatchResponse, now = Date.now()): Live | undefined {
   if (message.case === 'snapshot') return fromSnapshot(live, message.value)
   if (live === undefined) return undefined
   if (message.case === 'event') return withNotice(live, message.value)
   if (message.case === 'rates') return { ...live, tunnels: withRates(live.tunnels, message.value) }
+  if (message.case === 'heartbeat') return withClock(live, millis(message.value.time), now)
   return live
 }
 
+function withClock(live: Live, at: number | undefined, now: number): Live {
+  const off = at === undefined ? 0 : at - now
+  return Math.abs(off - live.clockOffMs) < 1_000 ? live : { ...live, clockOffMs: off }
+}
+
 function fromSnapshot(live: Live | undefined, snapshot: Snapshot): Live {
-  const { number, tunnels, clients, addresses, tokens, refusals, server } = snapshot
+  const { number, tunnels, clients, addresses, tokens, refusals, server, events } = snapshot
   return {
-    ...{ number, tokens, refusals, server },
+    ...{ number, tokens, refusals, server, events, clockOffMs: live?.clockOffMs ?? 0 },
     tunnels: new Map(tunnels.map(each => [each.name, each])),
     clients: new Map(clients.map(each => [each.id, each])),
     addresses: new Map(addresses.map(each => [each.address, each])),
-    events: live?.events ?? [],
   }
 }
 
@@ -58,8 +66,14 @@ function withNotice(live: Live, notice: EventNotice): Live {
     clients: merged(live.clients, notice.clients, each => each.id, gone),
     addresses: merged(live.addresses, notice.addresses, each => each.address, gone),
     tokens: notice.tokens.length > 0 ? notice.tokens : live.tokens,
-    events: event === undefined ? live.events : [event, ...live.events].slice(0, EVENTS),
+    events: withEvent(live.events, event),
   }
+}
+
+/** Those that a snapshot told already are not told twice. */
+function withEvent(events: readonly Event[], event: Event | undefined): readonly Event[] {
+  if (event === undefined || event.number <= (events[0]?.number ?? -1n)) return events
+  return [event, ...events].slice(0, EVENTS)
 }
 
 function merged<T>(

@@ -19,6 +19,8 @@ type Notice = MessageInitShape<typeof EventNoticeSchema>
 
 /** A snapshot is good for so long for later watchers, milliseconds: the events since then follow it. */
 const SHARED_MS = 1_000
+/** Events that a snapshot tells of. */
+const EVENTS = 100
 /** Notices that are kept for watchers that read a little later. */
 const NOTICES = 1_000
 
@@ -30,6 +32,8 @@ export interface ViewOptions {
   readonly owner: Sights
   /** The newest event's number. */
   readonly last: () => number
+  /** Those after a number, the oldest first, at most `most`. */
+  readonly after: (number: number, most: number) => Promise<readonly KeptEvent[]>
   readonly clock: Clock
 }
 
@@ -83,8 +87,9 @@ export class View {
   }
 
   private async readAll() {
-    const { owner, last } = this.options
+    const { owner, last, after } = this.options
     const number = BigInt(last())
+    const events = await after(Math.max(0, Number(number) - EVENTS), EVENTS)
     const { refusals } = await owner.log.refusals()
     return {
       number,
@@ -93,6 +98,7 @@ export class View {
       addresses: (await owner.addresses.list()).map(kept => addressMessage(kept, owner.urlOf(kept.address))),
       tokens: (await owner.tokens.list()).map(tokenMessage),
       refusals,
+      events: events.map(eventMessage).reverse(),
     }
   }
 

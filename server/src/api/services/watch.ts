@@ -12,8 +12,8 @@ import { type Sights, View } from '../snapshot.ts'
 import { cutWhenStuck } from '../stuck.ts'
 import { figuresOf } from './tunnel.ts'
 
-/** A reader hears something at least this often, milliseconds; 15 s are promised. */
-const HEARTBEAT_MS = 10_000
+/** A reader hears something at least this often, milliseconds: after 5 s of silence the panel says that the server is lost. */
+const HEARTBEAT_MS = RATES_MS
 /** Events that are read at once. */
 const PAGE = 200
 
@@ -31,7 +31,7 @@ export interface WatchOptions {
 export function watchService(options: WatchOptions): Pick<ServiceImpl<typeof ServerService>, 'watch'> {
   const { owner, events, draining } = options
   const { clock } = events
-  const view = new View({ owner, last: () => events.last, clock })
+  const view = new View({ owner, last: () => events.last, after: (number, most) => events.after(number, most), clock })
   const rates = new Rates(() => owner.tunnels.figures().map(rateOf), clock)
   const shared = { view, events, rates, draining }
   return {

@@ -1,0 +1,21 @@
+'use client'
+// Filters and sorts live in the page's address, so that a view can be kept and sent.
+import { useSearchParams } from 'next/navigation'
+import { useCallback } from 'react'
+
+/** A parameter of the page's address, and how to change it; '' and the fallback are not written. */
+export function useParam(name: string, fallback = ''): readonly [value: string, set: (value: string) => void] {
+  const params = useSearchParams()
+  const value = params.get(name) ?? fallback
+  const set = useCallback(
+    (next: string) => {
+      const all = new URLSearchParams(location.search)
+      if (next === fallback || next === '') all.delete(name)
+      else all.set(name, next)
+      const text = all.toString()
+      history.replaceState(null, '', location.pathname + (text === '' ? '' : `?${text}`))
+    },
+    [name, fallback],
+  )
+  return [value, set]
+}

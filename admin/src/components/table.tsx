@@ -1,0 +1,135 @@
+'use client'
+// A list: a table on a desk, cards on a phone; sorted by a click on a head. While it is read, rows keep their places.
+import { type KeyboardEvent, type ReactNode, useMemo, useRef } from 'react'
+import { useParam } from './address-bar'
+import { Icon } from './icon'
+import { isPlainKey } from './keys'
+import { useIsPhone } from './media'
+
+export interface Column<T> {
+  readonly key: string
+  readonly title: string
+  /** The head is for screen readers alone. */
+  readonly isHidden?: boolean
+  readonly head?: string
+  readonly className?: string
+  /** What rows are sorted by; numbers start with the greatest. */
+  readonly sortBy?: (row: T) => string | number
+  readonly cell: (row: T) => ReactNode
+}
+
+export interface TableProps<T> {
+  readonly label: string
+  readonly rows: readonly T[]
+  readonly columns: readonly Column<T>[]
+  readonly keyOf: (row: T) => string
+  /** The column of the first order. */
+  readonly firstSort: string
+  readonly className?: string
+  readonly rowClass?: (row: T) => string
+  /** Single letters, while the row has the focus. */
+  readonly keys?: Readonly<Record<string, (row: T) => void>>
+}
+
+export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '', rowClass, keys }: TableProps<T>) {
+  const [sort, setSort] = useParam('sort', firstSort)
+  const isPhone = useIsPhone()
+  const sorted = useSteadyOrder(rows, columns, keyOf, sort)
+  const onKey = (row: T) => (event: KeyboardEvent) => {
+    const act = isPlainKey(event.nativeEvent) ? keys?.[event.key] : undefined
+    if (act === undefined) return
+    event.preventDefault()
+    event.stopPropagation()
+    act(row)
+  }
+  if (isPhone) {
+    return (
+      <ul className={`list ${className}`} aria-label={label}>
+        {sorted.map(row => (
+          <li className={`tr ${rowClass?.(row) ?? ''}`} data-row key={keyOf(row)}>
+            {columns.map(({ key, className: kind = '', cell }) => (
+              <div className={`td ${kind}`} key={key}>
+                {cell(row)}
+              </div>
+            ))}
+          </li>
+        ))}
+      </ul>
+    )
+  }
+  return (
+    <table className={`list ${className}`} aria-label={label}>
+      <thead>
+        <tr>
+          {columns.map(column => (
+            <Head column={column} sort={sort} setSort={setSort} key={column.key} />
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {sorted.map(row => (
+          <tr className={`tr ${rowClass?.(row) ?? ''}`} data-row onKeyDown={keys && onKey(row)} key={keyOf(row)}>
+            {columns.map(({ key, className: kind = '', cell }) => (
+              <td className={`td ${kind}`} key={key}>
+                {cell(row)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function Head<T>({ column, sort, setSort }: { column: Column<T>; sort: string; setSort: (sort: string) => void }) {
+  const { key, title, head = '', isHidden, sortBy } = column
+  const isUp = sort === key
+  const isDown = sort === `-${key}`
+  if (sortBy === undefined || isHidden) {
+    return (
+      <th scope="col" className={head}>
+        <span className={isHidden ? 'sr' : ''}>{title}</span>
+      </th>
+    )
+  }
+  return (
+    <th scope="col" className={head} aria-sort={isUp ? 'ascending' : isDown ? 'descending' : undefined}>
+      <button type="button" onClick={() => setSort(isUp ? `-${key}` : key)}>
+        {title}
+        {(isUp || isDown) && <Icon name="down" small className={isDown ? 'turned' : ''} />}
+      </button>
+    </th>
+  )
+}
+
+/** Sorted when the list is first seen and when its sort changes; a row that comes later stands at the end until then. */
+function useSteadyOrder<T>(
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  keyOf: (row: T) => string,
+  sort: string,
+): readonly T[] {
+  const known = useRef<{ sort: string; keys: readonly string[] }>({ sort: '', keys: [] })
+  return useMemo(() => {
+    const byKey = new Map(rows.map(row => [keyOf(row), row]))
+    const kept = known.current.sort === sort ? known.current.keys.filter(key => byKey.has(key)) : []
+    const there = new Set(kept)
+    const fresh = rows.filter(row => !there.has(keyOf(row)))
+    const keys = [...kept, ...inOrder(fresh, columns, sort).map(keyOf)]
+    known.current = { sort: rows.length === 0 ? '' : sort, keys }
+    return keys.map(key => byKey.get(key)).filter(row => row !== undefined)
+  }, [rows, columns, keyOf, sort])
+}
+
+function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], sort: string): readonly T[] {
+  const isDown = sort.startsWith('-')
+  const by = columns.find(({ key }) => key === sort.replace(/^-/, ''))?.sortBy
+  if (by === undefined) return rows
+  const compared = (left: T, right: T) => {
+    const [a, b] = [by(left), by(right)]
+    return typeof a === 'number' && typeof b === 'number'
+      ? b - a
+      : String(a).localeCompare(String(b), 'en', { numeric: true })
+  }
+  return rows.toSorted((left, right) => (isDown ? -compared(left, right) : compared(left, right)))
+}

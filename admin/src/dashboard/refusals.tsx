@@ -1,0 +1,118 @@
+'use client'
+// Who was turned away in the last hour, by which rule, and one press that lets them in.
+import { useQuery } from '@connectrpc/connect-query'
+import { LogService, type Refusal } from '@pbt/proto/admin/v1'
+import Link from 'next/link'
+import type { KeyboardEvent } from 'react'
+import { useEffect, useRef, useState } from 'react'
+import { Button } from '../components/button'
+import { isPlainKey } from '../components/keys'
+import { Card, Ip } from '../components/parts'
+import { useLive } from '../live/live'
+import { useTunnelActs } from '../tunnel/acts'
+import { explain } from '../words/needs'
+import { refusalWords } from '../words/refusal'
+import { useAllow } from './allow'
+
+/** The log has the others. */
+const SHOWN = 8
+/** Counts of those that are known grow without an event, so they are asked for again, milliseconds. */
+const AGAIN_MS = 10_000
+
+/** Those of the last hour: what the stream told first, asked for again when another one is turned away. */
+export function useRefusals(): readonly Refusal[] {
+  const first = useLive(live => live.refusals) ?? []
+  const newest = useLive(live => live.events.find(({ kind }) => kind.endsWith('refused'))?.number) ?? 0n
+  const { data, refetch } = useQuery(LogService.method.listRefusals, {}, { refetchInterval: AGAIN_MS })
+  const asked = useRef(newest)
+  useEffect(() => {
+    if (newest === asked.current) return
+    asked.current = newest
+    refetch()
+  }, [newest, refetch])
+  return data?.refusals ?? first
+}
+
+export function Refusals() {
+  const refusals = useRefusals()
+  const total = refusals.reduce((sum, { count }) => sum + Number(count), 0)
+  return (
+    <Card
+      id="ref"
+      title="Turned away in the last hour"
+      aside={
+        total > 0 && (
+          <Link className="push small" href="/logs?reason=1">
+            All {total.toLocaleString('en-GB')}
+          </Link>
+        )
+      }
+    >
+      {refusals.length === 0 ? (
+        <p className="pad muted small">Nobody.</p>
+      ) : (
+        <ul className="lines below">
+          {refusals.slice(0, SHOWN).map(refusal => (
+            <Row refusal={refusal} key={`${refusal.peer} ${refusal.tunnel} ${refusal.rule}`} />
+          ))}
+        </ul>
+      )}
+    </Card>
+  )
+}
+
+function Row({ refusal }: { refusal: Refusal }) {
+  const { peer, tunnel: name, isYou, address } = refusal
+  const tunnel = useLive(live => live.tunnels.get(name))
+  const { text, act } = refusalWords(refusal, tunnel)
+  const { allow, busy } = useAllow()
+  const acts = useTunnelActs()
+  const [isChosen, setChosen] = useState(false)
+  const onKey = (event: KeyboardEvent) => {
+    if (act !== 'allow' || !isPlainKey(event.nativeEvent)) return
+    if (event.key === 'a') setChosen(true)
+    else if (isChosen && event.key === '8') allow(address, peer, 8)
+    else if (isChosen && event.key === 'Enter') allow(address, peer, 0)
+    else return
+    event.preventDefault()
+    if (event.key !== 'a') setChosen(false)
+  }
+  return (
+    <li data-row onKeyDown={onKey}>
+      <div className="grow">
+        <div className="row wrap">
+          <Ip text={peer} />
+          {isYou && <span className="tag you">you, right now</span>}
+        </div>
+        <p className="small muted">{text}</p>
+      </div>
+      <div className="row">
+        {act === 'allow' && (
+          <>
+            <Button small isAct busy={busy} onClick={() => allow(address, peer, 8)} label={`Allow ${peer} for 8 hours`}>
+              Allow 8 hours
+            </Button>
+            <Button small isAct onClick={() => allow(address, peer, 0)} label={`Allow ${peer} for good`}>
+              Allow
+            </Button>
+          </>
+        )}
+        {act === 'resume' && (
+          <Button small isAct icon="play" onClick={() => acts.resume(name)}>
+            {`Resume ${name}`}
+          </Button>
+        )}
+        {act === 'security' && (
+          <Link className="btn sm" href="/security">
+            Refused tokens
+          </Link>
+        )}
+        {act === 'log' && name !== '' && (
+          <Link className="btn sm" href={explain(address || name, peer)}>
+            Explain
+          </Link>
+        )}
+      </div>
+    </li>
+  )
+}

@@ -1,0 +1,186 @@
+'use client'
+// The tunnels: state in words, addresses, who serves them, and how much goes through now.
+import { type Client, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
+import Link from 'next/link'
+import { useRouter } from 'next/navigation'
+import { useMemo, useState } from 'react'
+import { Button } from '../components/button'
+import { useNoContact } from '../components/contact'
+import { Menu, type MenuItem } from '../components/menu'
+import { Address, Card, State } from '../components/parts'
+import { useSeconds } from '../components/seconds'
+import { Spark } from '../components/spark'
+import { type Column, Table } from '../components/table'
+import { useLive } from '../live/live'
+import type { Live } from '../live/state'
+import { type TunnelActs, useTunnelActs } from '../tunnel/acts'
+import { KillDialog } from '../tunnel/kill-dialog'
+import { rate } from '../words/bytes'
+import { tunnelHref } from '../words/links'
+import { explain } from '../words/needs'
+import { kindOf, standingOf } from '../words/tunnel'
+import { NewTunnel } from './new-tunnel'
+
+/** Reachable ones first, then what the list of what needs the owner names already. */
+const ORDER = ['online', 'awaited', 'paused', 'certificate', 'target', 'killed', 'offline']
+
+const tunnelsOf = (live: Live) => live.tunnels
+const clientsOf = (live: Live) => live.clients
+
+export function TunnelList() {
+  const tunnels = useLive(tunnelsOf)
+  const clients = useLive(clientsOf)
+  const [killing, setKilling] = useState<Tunnel>()
+  const [isNew, setNew] = useState(false)
+  const acts = useTunnelActs()
+  const router = useRouter()
+  const now = useSeconds()
+  const rows = useMemo(() => [...(tunnels?.values() ?? [])], [tunnels])
+  const columns = columnsFor({ clients, acts, kill: setKilling, go: href => router.push(href), now })
+  return (
+    <Card
+      id="tuns"
+      title="Tunnels"
+      aside={
+        <div className="push row">
+          <Button small icon="plus" onClick={() => setNew(true)} isAct>
+            New tunnel
+          </Button>
+        </div>
+      }
+    >
+      <Table
+        label="Tunnels"
+        rows={rows}
+        columns={columns}
+        keyOf={({ name }) => name}
+        firstSort="state"
+        className="tun"
+        rowClass={({ state }) => (state === TunnelState.OFFLINE || state === TunnelState.KILLED ? 'dim' : '')}
+        keys={{
+          p: ({ name, state }) => (state === TunnelState.PAUSED ? acts.resume(name) : acts.pause(name)),
+          x: setKilling,
+        }}
+      />
+      <KillDialog tunnel={killing} setOpen={() => setKilling(undefined)} />
+      <NewTunnel isOpen={isNew} setOpen={setNew} />
+    </Card>
+  )
+}
+
+interface RowContext {
+  readonly clients: ReadonlyMap<string, Client> | undefined
+  readonly acts: TunnelActs
+  readonly kill: (tunnel: Tunnel) => void
+  readonly go: (href: string) => void
+  readonly now: number
+}
+
+function columnsFor(context: RowContext): readonly Column<Tunnel>[] {
+  const { clients, acts, kill, go, now } = context
+  return [
+    {
+      ...{ key: 'name', title: 'Tunnel', head: 'w-name', className: 'c-name', sortBy: ({ name }) => name },
+      cell: tunnel => (
+        <>
+          <Link className="name" href={tunnelHref(tunnel.name)}>
+            {tunnel.name}
+          </Link>
+          <small>{kindOf(tunnel)}</small>
+        </>
+      ),
+    },
+    {
+      ...{ key: 'state', title: 'State', head: 'w-state', className: 'c-state', sortBy: rankOf },
+      cell: tunnel => {
+        const { mark, tone, word, detail } = standingOf(tunnel, clients?.get(tunnel.clientId), now)
+        return (
+          <State mark={mark} tone={tone} word={word}>
+            {detail}
+          </State>
+        )
+      },
+    },
+    {
+      ...{ key: 'address', title: 'Address', head: 'w-addr', className: 'c-addr' },
+      sortBy: ({ addresses }) => addresses[0]?.address ?? '',
+      cell: ({ addresses }) => addresses.map(({ url }) => <Address url={url} key={url} />),
+    },
+    {
+      ...{ key: 'client', title: 'Served by', head: 'w-serve', className: 'c-serve serve' },
+      sortBy: ({ clientLabel }) => clientLabel,
+      cell: ({ clientLabel, target }) => (
+        <>
+          {clientLabel} <code title={target}>{target}</code>
+        </>
+      ),
+    },
+    {
+      ...{ key: 'rate', title: 'Now, last 10 min', head: 'w-rate', className: 'c-rate', sortBy: rateOf },
+      cell: tunnel => <RateCell tunnel={tunnel} acts={acts} />,
+    },
+    {
+      ...{
+        key: 'open',
+        title: 'Open',
+        head: 'w-open num',
+        className: 'c-open num',
+        sortBy: each => each.openConnections,
+      },
+      cell: ({ openConnections }) => <span className={openConnections === 0 ? 'faint' : ''}>{openConnections}</span>,
+    },
+    {
+      ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-menu', className: 'c-menu' },
+      cell: tunnel => <RowMenu tunnel={tunnel} acts={acts} kill={kill} go={go} />,
+    },
+  ]
+}
+
+/** By state, and within it by what goes through. */
+function rankOf(tunnel: Tunnel): string {
+  const rank = ORDER.indexOf(standingOf(tunnel).kind)
+  const traffic = Math.round(1e12 - Math.min(rateOf(tunnel), 1e12))
+  return `${rank}${String(traffic).padStart(13, '0')}${tunnel.name}`
+}
+
+function rateOf({ bytesInRate, bytesOutRate }: Tunnel): number {
+  return bytesInRate + bytesOutRate
+}
+
+function RateCell({ tunnel, acts }: { tunnel: Tunnel; acts: TunnelActs }) {
+  const { name, state, recentBytes } = tunnel
+  if (state === TunnelState.PAUSED || state === TunnelState.KILLED) {
+    const isPaused = state === TunnelState.PAUSED
+    return (
+      <Button small icon="play" isAct onClick={() => (isPaused ? acts.resume(name) : acts.start(name))}>
+        {isPaused ? 'Resume' : 'Start again'}
+      </Button>
+    )
+  }
+  const isQuiet = recentBytes.every(each => each === 0n)
+  const now = rate(rateOf(tunnel))
+  return (
+    <div className="rate">
+      <span className={isQuiet ? 'faint' : ''}>{isQuiet ? 'none' : now}</span>
+      {!isQuiet && <Spark values={recentBytes} label={`traffic of ${name} in the last 10 minutes, now ${now}`} />}
+    </div>
+  )
+}
+
+function RowMenu({ tunnel, acts, kill, go }: { tunnel: Tunnel } & Pick<RowContext, 'acts' | 'kill' | 'go'>) {
+  const { name, state } = tunnel
+  const because = useNoContact()
+  const items: MenuItem[] = [
+    state === TunnelState.PAUSED
+      ? { key: 'resume', label: 'Resume', icon: 'play', run: () => acts.resume(name) }
+      : state === TunnelState.KILLED
+        ? { key: 'start', label: 'Start again', icon: 'play', run: () => acts.start(name) }
+        : { key: 'pause', label: 'Pause', icon: 'pause', run: () => acts.pause(name) },
+    { key: 'explain', label: 'Explain', icon: 'way', run: () => go(explain(tunnel.addresses[0]?.address ?? name)) },
+    { key: 'log', label: 'Its log', icon: 'lines', run: () => go(`/logs?tunnel=${encodeURIComponent(name)}`) },
+    ...(state === TunnelState.KILLED
+      ? []
+      : [{ key: 'kill', label: 'Kill…', icon: 'stop', run: () => kill(tunnel), isDanger: true } as const]),
+  ]
+  return <Menu label={`Acts on ${name}`} items={items} because={because} />
+}

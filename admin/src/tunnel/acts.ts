@@ -1,0 +1,36 @@
+'use client'
+// What the owner does with a tunnel, and what is said of it; undone where the API can.
+import { useAct } from '../components/toast'
+import { tunnels } from '../live/services'
+
+export interface TunnelActs {
+  readonly busy: string | false
+  pause(name: string): void
+  resume(name: string): void
+  start(name: string): void
+}
+
+export function useTunnelActs(): TunnelActs {
+  const { busy, run } = useAct()
+  const resume = (name: string) =>
+    run(
+      'Resuming',
+      () => tunnels.resumeTunnel({ name }),
+      () => ({ text: `${name} lets visitors in again`, undo: { word: 'Pause', run: () => pause(name) } }),
+    )
+  const pause = (name: string) =>
+    run(
+      'Pausing',
+      () => tunnels.pauseTunnel({ name }),
+      () => ({ text: `${name} is paused: visitors are turned away`, undo: { word: 'Undo', run: () => resume(name) } }),
+    )
+  const start = (name: string) =>
+    run(
+      'Starting',
+      () => tunnels.startTunnel({ name }),
+      ({ isOpening }) => ({
+        text: isOpening ? `${name} starts again` : `${name} may start again: run its command on its machine`,
+      }),
+    )
+  return { busy, pause, resume, start }
+}

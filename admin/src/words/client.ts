@@ -1,0 +1,34 @@
+// How a client stands, in words.
+import { type Client, Client_State } from '@pbt/proto/admin/v1'
+import type { MarkName, Tone } from '../components/icon'
+import { howLong, lengthOf, millis, moment } from './time'
+
+export interface ClientStanding {
+  readonly mark: MarkName
+  readonly tone: Tone
+  readonly word: 'Connected' | 'Away' | 'Reconnecting'
+  /** Since when, or for how long. */
+  readonly since: string
+}
+
+export function clientStanding({ state, stateTime, lastSeenTime }: Client, now = Date.now()): ClientStanding {
+  const since = millis(stateTime)
+  if (state === Client_State.CONNECTED) {
+    const words = since === undefined ? 'Connected' : `Connected for ${howLong(Math.max(1_000, now - since))}`
+    return { mark: 'ok', tone: 'ok', word: 'Connected', since: words }
+  }
+  if (state === Client_State.AWAITED) {
+    const words =
+      since === undefined ? 'Reconnecting' : `Reconnecting, lost ${howLong(Math.max(1_000, now - since))} ago`
+    return { mark: 'wait', tone: 'warn', word: 'Reconnecting', since: words }
+  }
+  const left = since ?? millis(lastSeenTime)
+  return { mark: 'off', tone: '', word: 'Away', since: left === undefined ? 'Away' : `Away since ${moment(left, now)}` }
+}
+
+/** 23 ms; '' where there is none. */
+export function roundTrip({ state, roundTrip: time }: Client): string {
+  if (state !== Client_State.CONNECTED || time === undefined) return ''
+  const ms = lengthOf(time)
+  return ms < 1 ? '< 1 ms' : `${Math.round(ms)} ms`
+}

@@ -1,0 +1,132 @@
+// What needs the owner, in the order of what hurts most; each with one act.
+import {
+  type Check,
+  Check_State,
+  type Client,
+  Client_State,
+  type Token,
+  Token_State,
+  type Tunnel,
+  TunnelState,
+} from '@pbt/proto/admin/v1'
+import type { MarkName, Tone } from '../components/icon'
+import type { Live } from '../live/state'
+import { sentence } from './sentence'
+import { howLong, millis, moment } from './time'
+import { standingOf } from './tunnel'
+
+/** A thing that needs the owner. */
+export interface Need {
+  readonly key: string
+  readonly mark: MarkName
+  readonly tone: Tone
+  readonly title: string
+  readonly detail: string
+  /** A command that cures it, to be copied. */
+  readonly command?: string
+  readonly link?: { readonly href: string; readonly word: string }
+}
+
+/** `now`: milliseconds. None: all is well. */
+export function needsOf(live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server'>, now: number): readonly Need[] {
+  const tunnels = [...live.tunnels.values()]
+  const clients = [...live.clients.values()]
+  return [
+    ...tunnels.flatMap(certificateNeed),
+    ...tunnels.flatMap(targetNeed),
+    ...clients.flatMap(client => awayNeed(client, tunnels, now)),
+    ...clients.flatMap(client => tokenNeed(client, live.tokens, now)),
+    ...(live.server?.checks ?? []).flatMap(checkNeed),
+    ...clients.flatMap(versionNeed),
+  ]
+}
+
+function certificateNeed(tunnel: Tunnel): Need[] {
+  if (tunnel.state !== TunnelState.ONLINE) return []
+  return tunnel.addresses
+    .filter(({ waiting }) => waiting !== '')
+    .map(({ address, waiting, cure }) => ({
+      ...{ key: `certificate ${address}`, mark: 'bad', tone: 'bad' },
+      title: `${address} is not reachable yet`,
+      detail: [waiting, cure].filter(Boolean).map(sentence).join(' '),
+      link: { href: explain(address), word: 'Explain' },
+    }))
+}
+
+function targetNeed(tunnel: Tunnel): Need[] {
+  const { kind, detail } = standingOf(tunnel)
+  if (kind !== 'target') return []
+  const { name, addresses } = tunnel
+  return [
+    {
+      ...{ key: `target ${name}`, mark: 'bad', tone: 'bad' },
+      title: `${name}: its target refuses`,
+      detail: `${sentence(detail)} Start the service on ${tunnel.clientLabel || 'its machine'}; visitors get an error meanwhile.`,
+      link: { href: explain(addresses[0]?.address ?? name), word: 'Explain' },
+    },
+  ]
+}
+
+function awayNeed(client: Client, tunnels: readonly Tunnel[], now: number): Need[] {
+  if (client.state !== Client_State.GONE) return []
+  const served = tunnels.filter(({ clientId, state }) => clientId === client.id && state === TunnelState.OFFLINE)
+  if (served.length === 0) return []
+  const since = millis(client.stateTime ?? client.lastSeenTime)
+  const names = served.slice(0, 3).map(({ name }) => name)
+  const more = served.length > 3 ? ` and ${served.length - 3} more` : ''
+  return [
+    {
+      ...{ key: `away ${client.id}`, mark: 'off', tone: '' },
+      title: `${client.label} is away${since === undefined ? '' : ` since ${moment(since, now)}`}`,
+      detail: `So ${names.join(', ')}${more} ${served.length === 1 ? 'is' : 'are'} offline. It comes back by itself when the machine is on and its daemon or command runs there.`,
+      command: 'pbt daemon start',
+      link: { href: '/clients', word: 'History' },
+    },
+  ]
+}
+
+function tokenNeed(client: Client, tokens: readonly Token[], now: number): Need[] {
+  const token = tokens.find(({ id }) => id === client.tokenId)
+  if (token?.state !== Token_State.ENDING) return []
+  const end = millis(token.endTime)
+  const isAway = client.state === Client_State.GONE
+  return [
+    {
+      ...{ key: `token ${client.id}`, mark: 'warn', tone: 'warn' },
+      title: `${client.label} ${isAway ? 'is away and still holds' : 'still holds'} the old token`,
+      detail: `It gets the new one by itself if it is connected before ${end === undefined ? 'that ends' : `${moment(end, now)}, in ${howLong(end - now)}`}. After that, run pbt init on it once.`,
+      link: { href: '/security', word: 'Who has which token' },
+    },
+  ]
+}
+
+function checkNeed({ step, state, message, cure }: Check): Need[] {
+  if (state !== Check_State.FAILED) return []
+  return [
+    {
+      key: `check ${step} ${message}`,
+      mark: 'warn',
+      tone: 'warn',
+      title: sentence(message).replace(/\.$/, ''),
+      detail: sentence(cure),
+    },
+  ]
+}
+
+function versionNeed(client: Client): Need[] {
+  if (!client.isOutdated || client.state !== Client_State.CONNECTED) return []
+  return [
+    {
+      ...{ key: `version ${client.id}`, mark: 'warn', tone: 'warn' },
+      title: `${client.label} runs ${client.agent.replace('/', ' ')}, which is older than this server`,
+      detail: 'It works; install the new version of pbt on it when it suits you.',
+      link: { href: '/clients', word: 'Clients' },
+    },
+  ]
+}
+
+/** The page that explains the way to an address. */
+export function explain(address: string, peer = ''): string {
+  const params = new URLSearchParams({ address, ...(peer && { peer }) })
+  return `/explain?${params}`
+}
