@@ -1,7 +1,8 @@
 'use client'
 // A dialog: its title is the question, Esc cancels, the focus comes back. On a phone it is a sheet from below.
-import { Dialog as Base } from '@base-ui/react/dialog'
-import type { ReactNode, RefObject } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
+
+const Base = lazy(() => import('./dialog-base').then(({ DialogBase }) => ({ default: DialogBase })))
 
 export interface DialogProps {
   readonly isOpen: boolean
@@ -11,23 +12,19 @@ export interface DialogProps {
   readonly acts?: ReactNode
   readonly className?: string
   readonly hideTitle?: boolean
-  /** What has the focus first. */
-  readonly first?: RefObject<HTMLElement | null>
 }
 
-export function Dialog({ isOpen, setOpen, title, children, acts, className = '', hideTitle, first }: DialogProps) {
+/** Nothing of it is loaded before it is first opened. */
+export function Dialog(props: DialogProps) {
+  const { isOpen } = props
+  const [wasOpen, setWasOpen] = useState(isOpen)
+  useEffect(() => {
+    if (isOpen) setWasOpen(true)
+  }, [isOpen])
+  if (!isOpen && !wasOpen) return null
   return (
-    <Base.Root open={isOpen} onOpenChange={setOpen}>
-      <Base.Portal>
-        <Base.Backdrop className="veil" />
-        <Base.Viewport className={`veil-place ${className}`}>
-          <Base.Popup className="dialog" initialFocus={first}>
-            <Base.Title className={hideTitle ? 'sr' : ''}>{title}</Base.Title>
-            {children}
-            {acts && <div className="acts">{acts}</div>}
-          </Base.Popup>
-        </Base.Viewport>
-      </Base.Portal>
-    </Base.Root>
+    <Suspense>
+      <Base {...props} />
+    </Suspense>
   )
 }

@@ -1,8 +1,10 @@
 'use client'
-// The acts of a row, behind three dots.
-import { Menu as Base } from '@base-ui/react/menu'
-import type { ReactNode } from 'react'
+// The acts of a row, behind three dots. The browser's own popover closes it by Esc or a click elsewhere.
+import { type KeyboardEvent, type ReactNode, type ToggleEvent, useId, useRef, useState } from 'react'
 import { Icon, type IconName } from './icon'
+
+/** Between the button and what it opens, pixels. */
+const GAP = 4
 
 export interface MenuItem {
   readonly key: string
@@ -13,23 +15,88 @@ export interface MenuItem {
 }
 
 export function Menu({ label, items, because }: { label: string; items: readonly MenuItem[]; because?: string }) {
+  const id = useId()
+  const [isOpen, setOpen] = useState(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const menu = useRef<HTMLDivElement>(null)
+  const onToggle = ({ newState }: ToggleEvent) => {
+    setOpen(newState === 'open')
+    if (newState !== 'open' || button.current === null || menu.current === null) return
+    place(menu.current, button.current)
+    menu.current.querySelector<HTMLElement>('button')?.focus()
+  }
+  const choose = (run: () => void) => {
+    menu.current?.hidePopover()
+    button.current?.focus()
+    run()
+  }
   return (
-    <Base.Root modal={false}>
-      <Base.Trigger className="btn quiet square sm" aria-label={label} disabled={because !== undefined} title={because}>
+    <>
+      <button
+        type="button"
+        className="btn quiet square sm"
+        aria-label={label}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        disabled={because !== undefined}
+        title={because}
+        popoverTarget={id}
+        ref={button}
+      >
         <Icon name="dots" />
-      </Base.Trigger>
-      <Base.Portal>
-        <Base.Positioner className="menu-place" align="end" sideOffset={4}>
-          <Base.Popup className="menu">
-            {items.map(({ key, label: text, icon, run, isDanger }) => (
-              <Base.Item className={`menu-item ${isDanger ? 'bad' : ''}`} key={key} onClick={run}>
-                <Icon name={icon} small />
-                {text}
-              </Base.Item>
-            ))}
-          </Base.Popup>
-        </Base.Positioner>
-      </Base.Portal>
-    </Base.Root>
+      </button>
+      <div
+        className="menu"
+        id={id}
+        popover="auto"
+        role="menu"
+        aria-label={label}
+        ref={menu}
+        onToggle={onToggle}
+        onKeyDown={walk}
+        tabIndex={-1}
+      >
+        {items.map(({ key, label: text, icon, run, isDanger }) => (
+          <button
+            type="button"
+            role="menuitem"
+            tabIndex={-1}
+            className={`menu-item ${isDanger ? 'bad' : ''}`}
+            key={key}
+            onClick={() => choose(run)}
+          >
+            <Icon name={icon} small />
+            {text}
+          </button>
+        ))}
+      </div>
+    </>
   )
+}
+
+/** Below the button, its right ends in line; above it where there is no room. */
+function place(menu: HTMLElement, button: HTMLElement): void {
+  const at = button.getBoundingClientRect()
+  const { width, height } = menu.getBoundingClientRect()
+  const hasRoom = at.bottom + GAP + height < innerHeight
+  menu.style.left = `${Math.max(GAP, at.right - width)}px`
+  menu.style.top = `${hasRoom ? at.bottom + GAP : at.top - GAP - height}px`
+}
+
+function walk(event: KeyboardEvent<HTMLElement>): void {
+  const items = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="menuitem"]')]
+  const at = items.indexOf(document.activeElement as HTMLElement)
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+  const next =
+    event.key === 'Home'
+      ? 0
+      : event.key === 'End'
+        ? items.length - 1
+        : step === undefined
+          ? undefined
+          : (at + step + items.length) % items.length
+  if (next === undefined) return
+  event.preventDefault()
+  event.stopPropagation()
+  items[next]?.focus()
 }

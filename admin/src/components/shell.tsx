@@ -12,6 +12,7 @@ import { useCommonKeys } from './keys'
 import { useLogout } from './logout'
 import { ClockBar, LostBar } from './lost'
 import { MoreSheet } from './more'
+import { NewVersion } from './new-version'
 import { PAGES, type PageRow } from './pages'
 import { Palette } from './palette'
 import { useSeconds } from './seconds'
@@ -47,6 +48,7 @@ function Frame({ children }: { children: ReactNode }) {
         <div className={`page ${isLost ? 'stale' : ''}`}>
           <PhoneBar find={find} />
           <main id="main" tabIndex={-1}>
+            <NewVersion />
             <LostBar />
             <ClockBar />
             <div className="live-data">

@@ -1,0 +1,157 @@
+'use client'
+// The field and the hits of "Go to or do", loaded when it is first opened.
+import type { Tunnel } from '@pbt/proto/admin/v1'
+import { useRouter } from 'next/navigation'
+import { type KeyboardEvent, useMemo, useRef, useState } from 'react'
+import { useLive } from '../live/live'
+import type { Live } from '../live/state'
+import { useTunnelActs } from '../tunnel/acts'
+import { find, type Hit } from '../words/find'
+import { Icon, Mark } from './icon'
+import { useLogout } from './logout'
+import { toggleTheme } from './theme'
+import { useSay } from './toast'
+
+const all = (live: Live) => live
+
+export function Ask({
+  close,
+  kill,
+  showKeys,
+}: {
+  close: () => void
+  kill: (tunnel: Tunnel) => void
+  showKeys: () => void
+}) {
+  const live = useLive(all)
+  const [typed, setTyped] = useState('')
+  const [at, setAt] = useState(0)
+  const hits = useMemo(() => find(live, typed), [live, typed])
+  const chosen = Math.min(at, hits.length - 1)
+  const list = useRef<HTMLDivElement>(null)
+  const open = useOpen({ close, kill, showKeys })
+  const onKey = (event: KeyboardEvent) => {
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
+    if (step !== 0) {
+      event.preventDefault()
+      const next = (chosen + step + hits.length) % Math.max(1, hits.length)
+      setAt(next)
+      list.current?.querySelectorAll('[role="option"]')[next]?.scrollIntoView({ block: 'nearest' })
+    }
+    const hit = hits[chosen]
+    if (event.key === 'Enter' && hit !== undefined) {
+      event.preventDefault()
+      open(hit, event.metaKey || event.ctrlKey)
+    }
+  }
+  const groups = [...new Set(hits.map(({ group }) => group))]
+  return (
+    <>
+      <div className="ask">
+        <Icon name="search" />
+        <input
+          role="combobox"
+          aria-expanded="true"
+          aria-controls="hits"
+          aria-activedescendant={hits[chosen] ? `hit-${chosen}` : undefined}
+          aria-label="Go to or do"
+          placeholder="A tunnel, an address, a page, or something to do"
+          autoComplete="off"
+          spellCheck={false}
+          value={typed}
+          onChange={event => {
+            setTyped(event.target.value)
+            setAt(0)
+          }}
+          onKeyDown={onKey}
+        />
+        <button type="button" className="btn quiet sm" aria-label="Close, esc" onClick={close}>
+          <span className="kbd">esc</span>
+        </button>
+      </div>
+      <div className="hitlist" id="hits" role="listbox" aria-label="Results" ref={list}>
+        {groups.map(group => (
+          <fieldset className="group" aria-label={group} key={group}>
+            <p className="cap" aria-hidden="true">
+              {group}
+            </p>
+            {hits.map((hit, index) =>
+              hit.group === group ? (
+                <HitRow
+                  hit={hit}
+                  id={`hit-${index}`}
+                  isChosen={index === chosen}
+                  open={() => open(hit, false)}
+                  key={hit.key}
+                />
+              ) : null,
+            )}
+          </fieldset>
+        ))}
+        {hits.length === 0 && <p className="cap">Nothing is called so.</p>}
+      </div>
+      <p className="keys">
+        <span>↑ ↓ choose</span>
+        <span>↵ open</span>
+        <span className="push">An IP address typed here is explained</span>
+      </p>
+    </>
+  )
+}
+
+function HitRow({ hit, id, isChosen, open }: { hit: Hit; id: string; isChosen: boolean; open: () => void }) {
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the focus and its keys choose
+    // biome-ignore lint/a11y/useFocusableInteractive: the same
+    <div className="hit" id={id} role="option" aria-selected={isChosen} onClick={open}>
+      {hit.mark ? <Mark name={hit.mark} tone={hit.tone ?? ''} /> : <Icon name={hit.icon ?? 'right'} />}
+      <span>
+        <span className="strong">{hit.title}</span> <span className="muted">{hit.detail}</span>
+      </span>
+      {isChosen && <span className="kbd push">↵</span>}
+    </div>
+  )
+}
+
+/** What a hit does when it is chosen. */
+function useOpen({
+  close,
+  kill,
+  showKeys,
+}: {
+  close: () => void
+  kill: (tunnel: Tunnel) => void
+  showKeys: () => void
+}) {
+  const router = useRouter()
+  const acts = useTunnelActs()
+  const logout = useLogout()
+  const say = useSay()
+  const tunnels = useLive(live => live.tunnels)
+  return ({ href, act }: Hit, isNewTab: boolean) => {
+    close()
+    if (href !== undefined) {
+      if (isNewTab) window.open(href, '_blank', 'noopener')
+      else router.push(href)
+    }
+    if (act === undefined) return
+    const { kind, value } = act
+    const doings: Record<typeof kind, () => void> = {
+      copy: () => {
+        navigator.clipboard.writeText(value).then(
+          () => say({ text: `${value} is copied` }),
+          () => say({ text: 'This browser did not allow to copy' }),
+        )
+      },
+      pause: () => acts.pause(value),
+      resume: () => acts.resume(value),
+      start: () => acts.start(value),
+      kill: () => {
+        const tunnel = tunnels?.get(value)
+        if (tunnel !== undefined) kill(tunnel)
+      },
+      ...{ theme: toggleTheme, keys: showKeys, logout },
+    }
+    doings[kind]()
+  }
+}
