@@ -69,14 +69,14 @@ export function LoginForm() {
           <p className="muted small">
             to <span className="mono">{host || 'this server'}</span>
           </p>
-          <form className="stack-sm" onSubmit={submit}>
+          {/* Its field has no name: a form that is sent before the scripts run must not put the token into an address. */}
+          <form className="stack-sm" method="post" onSubmit={submit}>
             <label className="field">
               <span className="lab">Token</span>
               <span className={`input ${trouble ? 'wrong' : ''}`}>
                 <input
                   className="mono"
                   type="password"
-                  name="token"
                   autoComplete="current-password"
                   placeholder="pbt_…"
                   ref={field}

@@ -1,5 +1,5 @@
-import { PageHead } from '../../../components/page-head'
+import { AddressesPage } from '../../../addresses/addresses-page'
 
 export default function Page() {
-  return <PageHead title="Addresses" />
+  return <AddressesPage />
 }

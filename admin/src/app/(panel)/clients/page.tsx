@@ -1,5 +1,5 @@
-import { PageHead } from '../../../components/page-head'
+import { ClientsPage } from '../../../clients/clients-page'
 
 export default function Page() {
-  return <PageHead title="Clients" />
+  return <ClientsPage />
 }

@@ -1,5 +1,5 @@
-import { PageHead } from '../../../components/page-head'
+import { TunnelPage } from '../../../tunnel/tunnel-page'
 
 export default function Page() {
-  return <PageHead title="Tunnel" />
+  return <TunnelPage />
 }

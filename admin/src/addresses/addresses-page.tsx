@@ -1,0 +1,194 @@
+'use client'
+// What visitors come to: names, ports and domains that are the owner's, whether a machine is there or not.
+import Link from 'next/link'
+import { useRouter } from 'next/navigation'
+import { useMemo, useState } from 'react'
+import { useParam } from '../components/address-bar'
+import { Button } from '../components/button'
+import { useNoContact } from '../components/contact'
+import { Filter } from '../components/filter'
+import { Icon, Mark } from '../components/icon'
+import { Loading } from '../components/loading'
+import { Menu, type MenuItem } from '../components/menu'
+import { PageHead } from '../components/page-head'
+import { Address } from '../components/parts'
+import { Segments } from '../components/segments'
+import { type Column, Table } from '../components/table'
+import { useLive } from '../live/live'
+import type { Live } from '../live/state'
+import { type AddressRow, addressRows, isFound, isUnused } from '../words/address-rows'
+import { tunnelHref } from '../words/links'
+import { explain } from '../words/needs'
+import { counted, howLong, moment } from '../words/time'
+import { NoteDialog } from './note-dialog'
+import { ReleaseDialog } from './release-dialog'
+import { Reserve } from './reserve'
+
+type Choice = 'all' | 'name' | 'port' | 'domain' | 'unused'
+const CHOICES = [
+  ['all', 'All'],
+  ['name', 'Names'],
+  ['port', 'Ports'],
+  ['domain', 'Domains'],
+  ['unused', 'Unused'],
+] as const satisfies readonly (readonly [Choice, string])[]
+
+const addressesOf = (live: Live) => live.addresses
+
+export function AddressesPage() {
+  const addresses = useLive(addressesOf)
+  const [words, setWords] = useParam('q')
+  const [kind, setKind] = useParam('kind', 'all')
+  const [asked, setAsked] = useState<{ row: AddressRow; what: 'release' | 'note' }>()
+  const [isReserving, setReserving] = useState(false)
+  const all = useMemo(() => addressRows(addresses?.values() ?? []), [addresses])
+  const now = Date.now()
+  const isOf = (row: AddressRow, choice: string) =>
+    choice === 'all' || row.kind === choice || (choice === 'unused' && isUnused(row, now))
+  const rows = all.filter(row => isOf(row, kind) && isFound(row, words))
+  if (addresses === undefined) return <Loading title="Addresses" />
+  return (
+    <>
+      <PageHead
+        title="Addresses"
+        tab={counted(all.length, 'address', 'addresses')}
+        lead={
+          all.length === 0
+            ? 'None is yours yet. Reserve one here, or open a tunnel: what it serves is kept for it.'
+            : all.length === 1
+              ? 'This one is yours, whether a machine is there or not.'
+              : `These ${all.length} names and ports are yours, whether a machine is there or not.`
+        }
+        acts={
+          <>
+            <Button kind="primary" icon="plus" className="only-phone" onClick={() => setReserving(true)}>
+              Reserve
+            </Button>
+            <Link className="btn" href="/domains">
+              <Icon name="globe" small />
+              Add a domain
+            </Link>
+          </>
+        }
+      />
+      <div className="cols">
+        <div>
+          <div className="filters">
+            <Filter value={words} onChange={setWords} placeholder="Filter by address, tunnel, note" />
+            <Segments
+              label="Kind"
+              value={kind as Choice}
+              onChange={setKind}
+              choices={CHOICES.map(([value, label]) => ({
+                value,
+                label: `${label} ${all.filter(row => isOf(row, value)).length}`,
+              }))}
+            />
+          </div>
+          <section className="card" aria-label="All addresses">
+            {rows.length === 0 ? (
+              <p className="pad muted small">{all.length === 0 ? 'None yet.' : 'None is like that.'}</p>
+            ) : (
+              <List rows={rows} ask={(row, what) => setAsked({ row, what })} now={now} />
+            )}
+          </section>
+        </div>
+        <Reserve isUp={isReserving} close={() => setReserving(false)} />
+      </div>
+      <ReleaseDialog row={asked?.what === 'release' ? asked.row : undefined} close={() => setAsked(undefined)} />
+      <NoteDialog row={asked?.what === 'note' ? asked.row : undefined} close={() => setAsked(undefined)} />
+    </>
+  )
+}
+
+type AskRow = (row: AddressRow, what: 'release' | 'note') => void
+
+function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; now: number }) {
+  const columns: readonly Column<AddressRow>[] = [
+    {
+      ...{ key: 'address', title: 'Address', className: 'c-addr', sortBy: ({ address }) => address },
+      cell: ({ url, kindWord, note }) => (
+        <>
+          <Address url={url} />
+          <small>{[kindWord, note].filter(Boolean).join(' · ')}</small>
+        </>
+      ),
+    },
+    {
+      ...{ key: 'tunnel', title: 'Used by', className: 'c-use', sortBy: ({ tunnels }) => tunnels[0] ?? '~' },
+      cell: row => <UsedBy row={row} />,
+    },
+    {
+      ...{ key: 'used', title: 'Last used', className: 'nowrap c-last' },
+      sortBy: ({ isInUse, lastUsed }) => (isInUse ? Number.MAX_SAFE_INTEGER : (lastUsed ?? 0)),
+      cell: ({ isInUse, lastUsed }) =>
+        isInUse ? (
+          <span className="row">
+            <Mark name="ok" tone="ok" />
+            now
+          </span>
+        ) : lastUsed === undefined ? (
+          <span className="muted">never</span>
+        ) : (
+          <>
+            {moment(lastUsed, now)}
+            <small>{howLong(now - lastUsed)} ago</small>
+          </>
+        ),
+    },
+    {
+      ...{ key: 'who', title: 'Who may come in', className: 'off nowrap', sortBy: ({ audience }) => audience },
+      cell: ({ audience, isOpen, tunnels: [first] }) =>
+        isOpen || first === undefined ? (
+          <span className="muted">{audience}</span>
+        ) : (
+          <Link className="plain" href={tunnelHref(first)}>
+            {audience}
+          </Link>
+        ),
+    },
+    {
+      ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-menu', className: 'num c-act' },
+      cell: row => <Acts row={row} ask={ask} now={now} />,
+    },
+  ]
+  return <Table label="Addresses" rows={rows} columns={columns} keyOf={({ address }) => address} firstSort="used" />
+}
+
+function UsedBy({ row }: { row: AddressRow }) {
+  const { tunnels, holder } = row
+  if (tunnels.length === 0) return <span className="faint">no tunnel</span>
+  return (
+    <>
+      {tunnels.map(name => (
+        <Link className="plain" href={tunnelHref(name)} key={name}>
+          {name}{' '}
+        </Link>
+      ))}
+      <small>{/ on (.+)$/.exec(holder)?.[1] ?? ''}</small>
+    </>
+  )
+}
+
+function Acts({ row, ask, now }: { row: AddressRow; ask: AskRow; now: number }) {
+  const router = useRouter()
+  const because = useNoContact()
+  if (isUnused(row, now)) {
+    return (
+      <Button small isAct onClick={() => ask(row, 'release')} label={`Release ${row.address}…`}>
+        Release…
+      </Button>
+    )
+  }
+  const items: MenuItem[] = [
+    {
+      key: 'explain',
+      label: 'Explain',
+      icon: 'way',
+      run: () => router.push(explain(row.address.replace('tcp+udp', 'tcp'))),
+    },
+    { key: 'note', label: 'Note…', icon: 'lines', run: () => ask(row, 'note') },
+    { key: 'release', label: 'Release…', icon: 'cross', run: () => ask(row, 'release'), isDanger: true },
+  ]
+  return <Menu label={`Acts on ${row.address}`} items={items} because={because} />
+}

@@ -1,0 +1,209 @@
+'use client'
+// Keeps a name or a port before anything uses it: whether it is free is seen while typing, and then the exact command.
+import { useQuery } from '@connectrpc/connect-query'
+import { AddressService } from '@pbt/proto/admin/v1'
+import { type FormEvent, useEffect, useState } from 'react'
+import { Button } from '../components/button'
+import { Icon, Mark } from '../components/icon'
+import { Command } from '../components/parts'
+import { Segments } from '../components/segments'
+import { useAct } from '../components/toast'
+import { useLive } from '../live/live'
+import { addresses } from '../live/services'
+import { troubleOf } from '../live/transport'
+import { sentence } from '../words/sentence'
+
+/** After the last letter, milliseconds. */
+const TYPING_MS = 250
+
+type Protocols = 'tcp' | 'udp' | 'tcp+udp'
+
+export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
+  const domain = useLive(live => live.server?.baseDomain) ?? ''
+  const [kind, setKind] = useState<'name' | 'port'>('name')
+  const [name, setName] = useState('')
+  const [port, setPort] = useState('')
+  const [protocols, setProtocols] = useState<Protocols>('tcp+udp')
+  const [note, setNote] = useState('')
+  const { busy, run } = useAct()
+  const typed = kind === 'name' ? name.trim().toLowerCase() : port.trim()
+  const address = typed === '' ? '' : kind === 'name' ? typed : `${protocols}:${typed}`
+  const free = useFree(address)
+  const what = kind === 'name' ? typed || 'the name' : `${typed || 'the port'} for ${protocols.replace('+', ' and ')}`
+  const reserve = (event: FormEvent) => {
+    event.preventDefault()
+    if (address === '') return
+    run(
+      'Reserving',
+      () => addresses.reserveAddress({ address, note: note.trim() }),
+      () => {
+        setNote('')
+        close()
+        const release = () => addresses.releaseAddress({ address }).catch(() => {})
+        return { text: `${what} is reserved`, undo: { word: 'Undo', run: release } }
+      },
+    )
+  }
+  const nextFree = () =>
+    run(
+      'Looking',
+      () => addresses.reserveAddress({ address: `${protocols}:0`, validateOnly: true }),
+      answer => {
+        setPort(/:(\d+)$/.exec(answer.addresses[0]?.address ?? '')?.[1] ?? '')
+        return undefined
+      },
+    )
+  return (
+    <section className={`card sheet-on-phone ${isUp ? 'up' : ''}`} aria-labelledby="rs">
+      <div className="card-head">
+        <h2 id="rs">Reserve</h2>
+        <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
+          <Icon name="cross" />
+        </button>
+      </div>
+      <form className="pad stack-sm" onSubmit={reserve}>
+        <Segments
+          label="What to reserve"
+          className="even"
+          value={kind}
+          onChange={setKind}
+          choices={[
+            { value: 'name', label: 'Name' },
+            { value: 'port', label: 'Port' },
+          ]}
+        />
+        {kind === 'name' ? (
+          <label className="field">
+            <span className="lab">Name</span>
+            <span className="input">
+              <input
+                className="mono"
+                placeholder="wiki"
+                value={name}
+                spellCheck={false}
+                aria-describedby="free"
+                onChange={event => setName(event.target.value)}
+              />
+              <span className="mono faint">.{domain}</span>
+            </span>
+          </label>
+        ) : (
+          <>
+            <div className="field">
+              <label className="lab" htmlFor="port">
+                Port
+              </label>
+              <div className="input">
+                <span className="mono faint">{domain}:</span>
+                <input
+                  className="mono"
+                  id="port"
+                  inputMode="numeric"
+                  value={port}
+                  aria-describedby="free"
+                  onChange={event => setPort(event.target.value)}
+                />
+                <Button small kind="quiet" onClick={nextFree} isAct>
+                  Next free
+                </Button>
+              </div>
+            </div>
+            <Segments
+              label="Protocol"
+              className="even"
+              value={protocols}
+              onChange={setProtocols}
+              choices={[
+                { value: 'tcp', label: 'tcp' },
+                { value: 'udp', label: 'udp' },
+                { value: 'tcp+udp', label: 'both' },
+              ]}
+            />
+          </>
+        )}
+        <p className="state small" id="free" aria-live="polite">
+          {address !== '' && <Free free={free} />}
+        </p>
+        <label className="field">
+          <span className="lab">
+            Note <span className="faint optional">if you like</span>
+          </span>
+          <span className="input">
+            <input
+              placeholder="what it is for"
+              value={note}
+              maxLength={500}
+              onChange={event => setNote(event.target.value)}
+            />
+          </span>
+        </label>
+        <Button
+          type="submit"
+          kind="primary"
+          className="wide flush"
+          busy={busy}
+          isAct
+          because={free.isFree === false ? 'It is taken' : undefined}
+        >
+          {`Reserve ${what}`}
+        </Button>
+        {typed !== '' && (
+          <>
+            <p className="small muted">Then, on the machine that has the service:</p>
+            <Command line={commandFor(kind, typed, protocols)} />
+          </>
+        )}
+      </form>
+    </section>
+  )
+}
+
+function commandFor(kind: 'name' | 'port', typed: string, protocols: Protocols): string {
+  if (kind === 'name') return `pbt http 3000 --domain ${typed}`
+  if (protocols === 'tcp+udp') return `pbt up tcp:${typed},port=${typed} udp:${typed},port=${typed}`
+  return `pbt ${protocols} ${typed} --reserve-port ${typed}`
+}
+
+interface FreeState {
+  /** Undefined: it is asked, or cannot be judged. */
+  readonly isFree: boolean | undefined
+  readonly text: string
+}
+
+/** Asked of the server when nothing was typed for a moment. */
+function useFree(address: string): FreeState {
+  const [settled, setSettled] = useState(address)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(address), TYPING_MS)
+    return () => clearTimeout(timer)
+  }, [address])
+  const { data, error } = useQuery(
+    AddressService.method.checkAddress,
+    { address: settled },
+    { enabled: settled !== '', retry: false, staleTime: 0 },
+  )
+  if (address !== settled) return { isFree: undefined, text: '' }
+  if (error) {
+    const { what, cure } = troubleOf(error)
+    return { isFree: false, text: [what, cure].filter(Boolean).map(sentence).join(' ') }
+  }
+  if (data === undefined) return { isFree: undefined, text: '' }
+  const taken = data.checks.filter(({ isFree }) => !isFree)
+  if (taken.length === 0) {
+    const both = data.checks.map(check => check.address.split(':', 1)[0]).join(' and ')
+    return { isFree: true, text: data.checks.length > 1 ? `for ${both}` : '' }
+  }
+  return { isFree: false, text: taken.map(({ address: each, reason }) => sentence(`${each}: ${reason}`)).join(' ') }
+}
+
+function Free({ free }: { free: FreeState }) {
+  if (free.isFree === undefined) return <span className="faint">Looking</span>
+  return (
+    <>
+      <Mark name={free.isFree ? 'ok' : 'warn'} tone={free.isFree ? 'ok' : 'warn'} />
+      <span>
+        <b className="inline">{free.isFree ? 'Free' : 'Not free'}</b> <span className="muted">{free.text}</span>
+      </span>
+    </>
+  )
+}

@@ -1,0 +1,156 @@
+'use client'
+import { useQuery } from '@connectrpc/connect-query'
+// The machines that serve tunnels: how they stand, and what happened to them.
+import { type Client, Client_State, ClientService } from '@pbt/proto/admin/v1'
+import { useState } from 'react'
+import { Button } from '../components/button'
+import { Dialog } from '../components/dialog'
+import { Mark } from '../components/icon'
+import { Loading } from '../components/loading'
+import { PageHead } from '../components/page-head'
+import { Command, Ip, State } from '../components/parts'
+import { useSeconds } from '../components/seconds'
+import { useLive } from '../live/live'
+import type { Live } from '../live/state'
+import { clientStanding, roundTrip } from '../words/client'
+import { stripOf } from '../words/strip'
+import { clock, counted, millis, moment } from '../words/time'
+import { ClientDialog } from './client-dialog'
+import { ClientHistory } from './history'
+import { StripPicture } from './strip-picture'
+
+const clientsOf = (live: Live) => live.clients
+
+export function ClientsPage() {
+  const known = useLive(clientsOf)
+  const [isNew, setNew] = useState(false)
+  if (known === undefined) return <Loading title="Clients" />
+  const clients = [...known.values()].toSorted(
+    (left, right) => left.state - right.state || left.label.localeCompare(right.label),
+  )
+  const on = clients.filter(({ state }) => state === Client_State.CONNECTED).length
+  return (
+    <>
+      <PageHead
+        title="Clients"
+        tab={`${on} of ${counted(clients.length, 'client')} connected`}
+        lead={
+          <>
+            {clients.length === 0
+              ? 'None has connected yet.'
+              : `${on} of your ${counted(clients.length, 'machine')} ${on === 1 ? 'is' : 'are'} connected.`}{' '}
+            A client is a machine that runs <code>pbt</code> with your token.
+          </>
+        }
+        acts={
+          <Button icon="plus" onClick={() => setNew(true)}>
+            Connect a machine
+          </Button>
+        }
+      />
+      <div className="stack">
+        {clients.map(client => (
+          <ClientCard client={client} key={client.id} />
+        ))}
+        {clients.length > 0 && <ClientHistory clients={clients} />}
+      </div>
+      <Connect isOpen={isNew} setOpen={setNew} />
+    </>
+  )
+}
+
+function Connect({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
+  const server = useLive(live => live.server)
+  const port = server && server.httpsPort !== 443 ? `:${server.httpsPort}` : ''
+  return (
+    <Dialog
+      isOpen={isOpen}
+      setOpen={setOpen}
+      title="Connect a machine"
+      acts={<Button onClick={() => setOpen(false)}>Close</Button>}
+    >
+      <p className="muted small below">Install pbt on it, and run there once, with the token:</p>
+      <Command line={`pbt init TOKEN --server ${server?.baseDomain ?? ''}${port}`} />
+      <p className="muted small gap-top">It appears here when its first tunnel opens.</p>
+    </Dialog>
+  )
+}
+
+function ClientCard({ client }: { client: Client }) {
+  const [isAsking, setAsking] = useState(false)
+  const now = useSeconds()
+  const { mark, tone, since } = clientStanding(client, now)
+  const { data } = useQuery(
+    ClientService.method.getClient,
+    { id: client.id, pageSize: 300 },
+    { refetchInterval: 60_000 },
+  )
+  const strip = stripOf(client, data?.history ?? [], now)
+  const isGone = client.state === Client_State.GONE
+  const serves = client.tunnels.length === 0 ? 'serves nothing' : `serves ${counted(client.tunnels.length, 'tunnel')}`
+  return (
+    <section className="card" aria-label={client.label}>
+      <div className="card-head one-row roomy">
+        <State mark={mark} tone={tone} word={client.label}>
+          {isGone ? `${since}. It comes back by itself when it is switched on.` : `${since}, ${serves}`}
+        </State>
+        <div className="row push">
+          <Button
+            small
+            isAct
+            kind={isGone ? 'quiet' : ''}
+            onClick={() => setAsking(true)}
+            label={`${isGone ? 'Forget' : 'Disconnect'} ${client.label}…`}
+          >
+            {isGone ? 'Forget…' : 'Disconnect…'}
+          </Button>
+        </div>
+      </div>
+      <div className="pad">
+        <Facts client={client} />
+        <p className="small gaps">
+          <b>Last 24 hours:</b> {strip.text}
+        </p>
+        <StripPicture strip={strip} label={`${client.label}, last 24 hours: ${strip.text}`} now={now} />
+        <div className="row between tiny faint">
+          <span>yesterday {clock(now)}</span>
+          <span>now</span>
+        </div>
+      </div>
+      {isAsking && <ClientDialog client={client} close={() => setAsking(false)} />}
+    </section>
+  )
+}
+
+function Facts({ client }: { client: Client }) {
+  const { state, publicAddress, agent, isOutdated, tokenId } = client
+  const token = useLive(live => live.tokens.find(({ id }) => id === tokenId))
+  const end = millis(token?.endTime)
+  return (
+    <dl className="facts four">
+      <dt>{state === Client_State.CONNECTED ? 'Now at' : 'Last at'}</dt>
+      <dd>{publicAddress === '' ? <span className="faint">not known</span> : <Ip text={publicAddress} />}</dd>
+      <dt>Round trip</dt>
+      <dd className={roundTrip(client) === '' ? 'faint' : ''}>{roundTrip(client) || 'no link'}</dd>
+      <dt>Runs</dt>
+      <dd>
+        {agent.replace('/', ' ')} {isOutdated && <span className="muted">older than the server</span>}
+      </dd>
+      <dt>Token</dt>
+      <dd className="row">
+        {end === undefined ? (
+          token === undefined ? (
+            'one that has ended'
+          ) : (
+            'the valid one'
+          )
+        ) : (
+          <>
+            <Mark name="warn" tone="warn" />
+            old one, ends {moment(end)}
+          </>
+        )}
+      </dd>
+    </dl>
+  )
+}

@@ -1,0 +1,83 @@
+'use client'
+// What is open now, and the end of one.
+import { useQuery } from '@connectrpc/connect-query'
+import { type Connection, type Tunnel, TunnelService } from '@pbt/proto/admin/v1'
+import { useEffect } from 'react'
+import { Button } from '../components/button'
+import { Card, Ip } from '../components/parts'
+import { useSeconds } from '../components/seconds'
+import { useAct } from '../components/toast'
+import { tunnels } from '../live/services'
+import { bytes } from '../words/bytes'
+import { counted, howLong, millis } from '../words/time'
+
+/** More are named by their number. */
+const SHOWN = 20
+/** Bytes and age grow meanwhile, milliseconds. */
+const AGAIN_MS = 3_000
+
+const NAMES: Readonly<Record<string, string>> = {
+  websocket: 'WebSocket',
+  upgrade: 'upgrade',
+  tcp: 'TCP',
+  udp: 'UDP flow',
+  http: 'HTTP',
+}
+
+export function OpenNow({ tunnel }: { tunnel: Tunnel }) {
+  const { name, openConnections } = tunnel
+  const { data, refetch } = useQuery(
+    TunnelService.method.listConnections,
+    { tunnel: name, pageSize: SHOWN },
+    { refetchInterval: openConnections > 0 ? AGAIN_MS : false, staleTime: 0 },
+  )
+  // The count comes with the event stream; the list follows it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new count is the reason to ask
+  useEffect(() => {
+    refetch()
+  }, [openConnections, refetch])
+  const connections = data?.connections ?? []
+  return (
+    <Card id="op" title="Open now" aside={<p>{counted(openConnections, 'connection')}</p>}>
+      {connections.length === 0 && <p className="pad muted small">Nobody is there.</p>}
+      <ul className="lines">
+        {connections.map(each => (
+          <Row connection={each} again={refetch} key={each.id} />
+        ))}
+      </ul>
+      {openConnections > connections.length && connections.length > 0 && (
+        <p className="card-foot">
+          The oldest {connections.length} of {openConnections}.
+        </p>
+      )}
+    </Card>
+  )
+}
+
+function Row({ connection, again }: { connection: Connection; again: () => void }) {
+  const { id, kind, peer, summary, startTime, bytesIn, bytesOut } = connection
+  const { busy, run } = useAct()
+  const now = useSeconds()
+  const age = howLong(Math.max(0, now - (millis(startTime) ?? now)))
+  const words = [`${NAMES[kind] ?? kind} ${summary}`.trim(), age, `${bytes(bytesIn)} in`, `${bytes(bytesOut)} out`]
+  const end = () =>
+    run(
+      'Ending',
+      () => tunnels.endConnection({ id }),
+      () => {
+        again()
+        return { text: `The connection of ${peer} is ended` }
+      },
+    )
+  return (
+    <li data-row>
+      <div className="grow">
+        <Ip text={peer} />
+        <p className="small muted">{words.join(', ')}</p>
+      </div>
+      <Button small isAct busy={busy} onClick={end} label={`End the connection of ${peer}`}>
+        End
+      </Button>
+    </li>
+  )
+}
