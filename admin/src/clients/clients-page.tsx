@@ -89,7 +89,7 @@ function ClientCard({ client }: { client: Client }) {
   const isGone = client.state === Client_State.GONE
   const serves = client.tunnels.length === 0 ? 'serves nothing' : `serves ${counted(client.tunnels.length, 'tunnel')}`
   return (
-    <section className="card" aria-label={client.label}>
+    <section className="card">
       <div className="card-head one-row roomy">
         <State mark={mark} tone={tone} word={client.label}>
           {isGone ? `${since}. It comes back by itself when it is switched on.` : `${since}, ${serves}`}

@@ -2,7 +2,7 @@
 // A small chart: its title is the finding, the line its proof, a table behind a button the numbers. Drawn as SVG: at most 200 points.
 import { useState } from 'react'
 
-/** A line of the chart; the first one is the accent, filled. */
+/** A line of the chart, broken where nothing was counted; the first one is the accent, filled. */
 export interface Series {
   readonly key: string
   readonly label: string
@@ -79,11 +79,21 @@ function Line({
   kind: string
   isFilled: boolean
 }) {
-  const points = values.map((value, index) => {
-    const x = values.length < 2 ? 0 : (index / (values.length - 1)) * WIDTH
-    return `${x.toFixed(1)} ${(HEIGHT - ((value ?? 0) / most) * HEIGHT).toFixed(1)}`
-  })
-  const line = `M${points.join('L')}`
+  const step = values.length < 2 ? 0 : WIDTH / (values.length - 1)
+  let isBroken = true
+  const line = values
+    .map((value, index) => {
+      if (value === undefined) {
+        isBroken = true
+        return ''
+      }
+      const start = isBroken ? 'M' : 'L'
+      isBroken = false
+      // A point alone is a dot: a line of no length with a round end.
+      const dot = start === 'M' && values[index + 1] === undefined ? 'h0' : ''
+      return `${start}${(index * step).toFixed(1)} ${(HEIGHT - (value / most) * HEIGHT).toFixed(1)}${dot}`
+    })
+    .join('')
   return (
     <>
       {isFilled && <path className="ar" d={`${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`} />}

@@ -72,7 +72,7 @@ function target({ target: name, health }: Tunnel): Station {
       mark: 'bad',
       tone: 'bad',
       title: name,
-      detail: `${health.message || 'it refuses'}${seen}`,
+      detail: `${health.message.replace(/^could not connect to [^ ]+: /, '') || 'it refuses'}${seen}`,
       stops: true,
     }
   }

@@ -61,7 +61,7 @@ function targetNeed(tunnel: Tunnel): Need[] {
     {
       ...{ key: `target ${name}`, mark: 'bad', tone: 'bad' },
       title: `${name}: its target refuses`,
-      detail: `${sentence(detail)} Start the service on ${tunnel.clientLabel || 'its machine'}; visitors get an error meanwhile.`,
+      detail: `${detail}. Start the service on ${tunnel.clientLabel || 'its machine'}; visitors get an error meanwhile.`,
       link: { href: explain(addresses[0]?.address ?? name), word: 'Explain' },
     },
   ]

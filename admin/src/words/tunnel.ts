@@ -86,7 +86,8 @@ export function standingOf(tunnel: Tunnel, client?: Client, now = Date.now()): S
 function onlineOf(tunnel: Tunnel, label: string): Standing {
   const { addresses, health } = tunnel
   if (health?.state === TargetHealth_State.REFUSES) {
-    const detail = `${label} cannot reach ${tunnel.target}: ${health.message || 'it refuses'}`
+    const why = health.message.replace(/^could not connect to [^ ]+: /, '') || 'it refuses'
+    const detail = `${label} cannot reach ${tunnel.target}: ${why}`
     return { kind: 'target', mark: 'bad', tone: 'bad', word: 'Target refuses', detail, next: 'explain' }
   }
   if (addresses.length > 0 && addresses.every(each => each.waiting !== '')) {
