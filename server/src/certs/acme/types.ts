@@ -166,9 +166,18 @@ export interface Preflight {
 /** What an outside place says of a port of this server; `undefined` from the function that asks: nobody could be asked. */
 export interface OutsideView {
   readonly isReachable: boolean
+  /** A definite answer that nobody listens there; else silence, which may be that of the network that looked. */
+  readonly isRefused: boolean
   /** For people: who looked and what happened. */
   readonly words: string
 }
 
-/** Asks a connected client to connect to `address` from where it is. */
-export type AskOutside = (address: string, port: number, signal: AbortSignal) => Promise<OutsideView | undefined>
+/** A port of this server to be looked at from outside: 80 and 443 over TCP, 53 over both. */
+export interface OutsidePlace {
+  readonly address: string
+  readonly port: number
+  readonly protocol: 'tcp' | 'udp'
+}
+
+/** Asks a connected client to connect there from where it is. */
+export type AskOutside = (place: OutsidePlace, signal: AbortSignal) => Promise<OutsideView | undefined>

@@ -1,0 +1,116 @@
+// Where a name leads: its addresses as a CA sees them, held against those of this server.
+import { parseAddress } from '@pbt/proto'
+import type { Check } from '../types.ts'
+import { closest } from './closest.ts'
+import { isCloudflare } from './cloudflare.ts'
+import { type Asked, addressRecord, finding, isSameAddress, type Place, recordText, whyNot } from './place.ts'
+import { addressesIn, type Found, type World } from './world.ts'
+
+const STEP = 'address'
+
+/** For a name without `*.`. Over HTTP the CA comes by these addresses; for a proof by DNS they matter to visitors only. */
+export async function checkAddress(name: string, { place, proof }: Asked, world: World): Promise<Check> {
+  const found = await Promise.all([world.own(name, 'A'), world.own(name, 'AAAA')])
+  const check = await judge(name, found, place, world)
+  if (proof === 'http' || check.state === 'ok') return check
+  return { ...check, state: 'not-checked', message: `${check.message}; the certificate does not need it, visitors do` }
+}
+
+async function judge(name: string, found: readonly Found[], place: Place, world: World): Promise<Check> {
+  const addresses = addressesIn(found)
+  const unanswered = found.find(each => each.kind === 'failed' || each.kind === 'silent')
+  if (addresses.length === 0) {
+    if (unanswered === undefined) return missing(name, found, place)
+    return finding(STEP, name, 'not-checked', `the addresses of ${name} are not known: ${whyNot(unanswered)}`)
+  }
+  const wrong = wrongAddress(name, addresses, place)
+  if (wrong !== undefined) return wrong
+  if (place.publicAddresses.length === 0) {
+    const message = `${name} leads to ${addresses.join(', ')}; whether that is this server is not known`
+    return finding(STEP, name, 'not-checked', message, { cure: 'set public-address to the addresses of this server' })
+  }
+  return finding(
+    STEP,
+    name,
+    'ok',
+    `${name} leads here (${addresses.join(', ')})${await otherView(name, addresses, world)}`,
+  )
+}
+
+function missing(name: string, found: readonly Found[], place: Place): Check {
+  const record = addressRecord(name, place)
+  const alias = found.flatMap(each => (each.kind === 'found' ? each.records : [])).find(each => each.type === 'CNAME')
+  if (alias?.type === 'CNAME') {
+    const message = `${name} is an alias of ${alias.data}, which has no address`
+    return finding(STEP, name, 'failed', message, { cure: `replace the CNAME: ${recordText(record)}`, record })
+  }
+  const meant = closest(name, place.ownNames())
+  const question = meant === undefined ? '' : `. Did you mean ${meant}?`
+  return finding(STEP, name, 'waiting', `${name} has no address at all${question}`, {
+    cure: `create ${recordText(record)}`,
+    record,
+  })
+}
+
+/** A definite contrary answer; undefined when there is none. */
+function wrongAddress(name: string, addresses: readonly string[], place: Place): Check | undefined {
+  const record = addressRecord(name, place)
+  const behind = addresses.find(isCloudflare)
+  if (behind !== undefined && !isOwn(behind, place)) {
+    return finding(STEP, name, 'failed', `${name} resolves to Cloudflare (${behind}), not to this server`, {
+      cure: 'set the record to "DNS only" (grey cloud) at Cloudflare',
+    })
+  }
+  const inside = addresses.find(isPrivate)
+  if (inside !== undefined && !isOwn(inside, place)) {
+    return finding(STEP, name, 'failed', `${name} leads to ${inside}, which nobody reaches from the internet`, {
+      cure: `replace it: ${recordText(record)}`,
+      record,
+    })
+  }
+  const others = place.publicAddresses.length === 0 ? [] : addresses.filter(each => !isOwn(each, place))
+  const [other] = others
+  if (other === undefined) return undefined
+  if (other.includes(':')) {
+    return finding(STEP, name, 'failed', `${name} has AAAA ${other}, which is not this server. The CA prefers IPv6`, {
+      cure: `remove or correct the AAAA record of ${name}`,
+    })
+  }
+  const message = `${name} leads to ${others.join(', ')}, not to this server (${place.publicAddresses.join(', ')})`
+  const all = others.length === addresses.length
+  return finding(STEP, name, 'failed', message, {
+    cure: all
+      ? `replace it: ${recordText(record)}`
+      : `remove the A record with ${other}: the CA may come by any of them`,
+    ...(all ? { record } : {}),
+  })
+}
+
+/** What this machine's own resolver says, where that is something else. */
+async function otherView(name: string, addresses: readonly string[], world: World): Promise<string> {
+  const found = await Promise.all([world.resolved(name, 'A'), world.resolved(name, 'AAAA')])
+  const seen = addressesIn(found)
+  const other = seen.find(each => !addresses.some(address => isSameAddress(each, address)))
+  if (other !== undefined)
+    return `; this machine's resolver says ${other}, the world says ${addresses.join(', ')}: the CA sees the second`
+  const [none] = found
+  if (seen.length > 0 || none?.kind !== 'none') return ''
+  return `; a resolver still remembers that the record was missing, for at most ${none.ttlSeconds} s. The CA is not affected`
+}
+
+function isOwn(address: string, { publicAddresses }: Place): boolean {
+  return publicAddresses.some(own => isSameAddress(own, address))
+}
+
+/** RFC 1918, RFC 6598, RFC 4193, loopback and link-local. */
+function isPrivate(address: string): boolean {
+  const [first = 0, second = 0, ...rest] = parseAddress(address) ?? []
+  if (rest.length > 2) return (first & 0xfe00) === 0xfc00 || (first & 0xffc0) === 0xfe80 || address === '::1'
+  return (
+    [10, 127, 0].includes(first) ||
+    (first === 172 && second >= 16 && second < 32) ||
+    (first === 192 && second === 168) ||
+    (first === 169 && second === 254) ||
+    (first === 100 && second >= 64 && second < 128)
+  )
+}

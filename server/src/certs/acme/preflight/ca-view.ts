@@ -1,0 +1,54 @@
+// What the CA says of itself: its time and its names for CAA, from its directory.
+import { request } from 'node:https'
+import { rootCertificates } from 'node:tls'
+import type { CaView } from './clock.ts'
+
+/** How long it has, milliseconds. */
+const ANSWER_MS = 8_000
+const MAX_BYTES = 65_536
+const MAX_IDENTITIES = 10
+
+/** Undefined when it does not answer, or not in a way that can be read. `ca`: PEM of roots to trust beside the usual ones. Never rejects. */
+export async function askCa(directory: string, ca: string, signal: AbortSignal): Promise<CaView | undefined> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
+  const roots = ca === '' ? {} : { ca: [...rootCertificates, ca] }
+  return await new Promise(resolve => {
+    const none = () => resolve(undefined)
+    const asking = request(directory, { ...roots, signal: bounded, agent: false }, response => {
+      const date = new Date(response.headers.date ?? '')
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+        if (text.length > MAX_BYTES) response.destroy()
+      })
+      response.on('error', none)
+      response.on('close', () =>
+        resolve({ date: Number.isNaN(date.getTime()) ? undefined : date, identities: identitiesIn(text) }),
+      )
+    })
+    asking.on('error', none)
+    asking.end()
+  })
+}
+
+function identitiesIn(text: string): string[] {
+  try {
+    const directory: unknown = JSON.parse(text)
+    const meta = field(directory, 'meta')
+    const identities = field(meta, 'caaIdentities')
+    if (!Array.isArray(identities)) return []
+    return identities
+      .filter(each => typeof each === 'string')
+      .slice(0, MAX_IDENTITIES)
+      .map(each => each.toLowerCase())
+  } catch {
+    return []
+  }
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && name in value
+    ? (value as Record<string, unknown>)[name]
+    : undefined
+}

@@ -1,0 +1,59 @@
+// What the checks have in common: what this server knows of itself, and how a finding is written.
+import { parseAddress } from '@pbt/proto'
+import type { Check, CheckedDomain, CheckState, DnsRecord, ProofKind } from '../types.ts'
+import type { Found } from './world.ts'
+
+/** What the server knows of itself. */
+export interface Place {
+  readonly baseDomain: string
+  /** Empty when the owner has not said. */
+  readonly publicAddresses: readonly string[]
+  /** Names that lead here or are to: for "did you mean". */
+  readonly ownNames: () => readonly string[]
+}
+
+/** A domain and where it is to lead. */
+export interface Asked extends CheckedDomain {
+  readonly place: Place
+  readonly proof: ProofKind
+}
+
+interface More {
+  readonly cure?: string
+  readonly record?: DnsRecord
+}
+
+/** One finding. */
+export function finding(step: string, name: string, state: CheckState, message: string, more: More = {}): Check {
+  return {
+    step,
+    name,
+    state,
+    message,
+    cure: more.cure ?? '',
+    ...(more.record === undefined ? {} : { record: more.record }),
+  }
+}
+
+/** As the owner writes it at the provider. */
+export function recordText({ name, type, value }: DnsRecord): string {
+  return `${name} ${type} ${value}`
+}
+
+/** The address record of the first public address; a stand-in when the owner has named none. */
+export function addressRecord(name: string, { publicAddresses }: Place): DnsRecord {
+  const address = publicAddresses[0] ?? '<address of this server>'
+  return { name, type: address.includes(':') ? 'AAAA' : 'A', value: address }
+}
+
+/** Equal, however they are written. */
+export function isSameAddress(one: string, other: string): boolean {
+  const [first, second] = [parseAddress(one), parseAddress(other)]
+  return first !== undefined && second !== undefined && first.join() === second.join()
+}
+
+/** What kept a look-up from being answered, to be read after "not answered: ". */
+export function whyNot(found: Found): string {
+  if (found.kind === 'failed') return `${found.by} says ${found.rcode}`
+  return found.kind === 'silent' ? `${found.by}: ${found.how}` : ''
+}
