@@ -393,6 +393,13 @@ export const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]
     'TLS',
     [
       row(
+        'I5',
+        'P0',
+        'DNS missing, SERVFAIL, wrong addresses, CAA forbids, a delegation that does not lead here',
+        'found before an order is made; what is missing waits, with the exact record to create; only a definite contrary answer stops an order, what could not be checked warns',
+        ADDED,
+      ),
+      row(
         'I6',
         'P0',
         'certificate run out, half written, with another key, missing',

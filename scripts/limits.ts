@@ -79,6 +79,14 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/certs/acme/dns/tcp-door.ts',
     ],
   ],
+  [
+    'DNS look-ups before an order',
+    [
+      'server/src/certs/acme/preflight/exchange.ts',
+      'server/src/certs/acme/preflight/world.ts',
+      'server/src/certs/acme/preflight/preflight.ts',
+    ],
+  ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
   [
     'Events',

@@ -119,7 +119,7 @@ function is(check: Check, { state, says, cure, record }: Expected): void {
 
 const delegated: Asked = { names: [`*.${BASE}`, BASE], proof: 'delegated' }
 
-describe('what is right', () => {
+describe('I5: what is right', () => {
   test('over HTTP', async () => {
     const found = await look()
     assert.deepEqual(
@@ -158,7 +158,7 @@ describe('what is right', () => {
   })
 })
 
-describe('delegation', () => {
+describe('I5: delegation', () => {
   test('row 1: the NS record is missing at the zone above', async () => {
     world({ records: without(`${ZONE} NS`) })
     authority.zones = { ...authority.zones, cuts: [] }
@@ -274,7 +274,7 @@ describe('delegation', () => {
   })
 })
 
-describe('CAA', () => {
+describe('I5: CAA', () => {
   const caa = (...lines: readonly string[]) => world({ records: [...RIGHT, ...lines] })
 
   test("row 8: the zone's own CAA allows another CA only", async () => {
@@ -368,7 +368,7 @@ describe('CAA', () => {
   })
 })
 
-describe('addresses', () => {
+describe('I5: addresses', () => {
   test('row 12: AAAA of another server', async () => {
     world({ records: [...RIGHT, `${NAME} AAAA 2001:db8:ffff::1`] })
     is(await step('address'), {
@@ -477,7 +477,7 @@ describe('addresses', () => {
   })
 })
 
-describe('the rest', () => {
+describe('I5: signatures, clock, port 80', () => {
   test('row 16: signatures are broken', async () => {
     world({ resolverFaults: { [`${NAME} A`]: 'bogus' } })
     is(await step('dnssec'), {
@@ -510,7 +510,7 @@ describe('the rest', () => {
   })
 })
 
-describe('servers that are no help', () => {
+describe('I5: servers that are no help', () => {
   test('an answer that is cut is asked for over TCP', async () => {
     world({ faults: { [`${NAME} A`]: 'cut' } })
     assert.equal((await step('address')).state, 'ok')
