@@ -1,5 +1,10 @@
-import { PageHead } from '../../../components/page-head'
+import { Suspense } from 'react'
+import { Explain } from '../../../explain/explain'
 
 export default function Page() {
-  return <PageHead title="Explain" />
+  return (
+    <Suspense>
+      <Explain />
+    </Suspense>
+  )
 }

@@ -1,5 +1,10 @@
-import { PageHead } from '../../../components/page-head'
+import { Suspense } from 'react'
+import { Logs } from '../../../logs/logs'
 
 export default function Page() {
-  return <PageHead title="Logs" />
+  return (
+    <Suspense>
+      <Logs />
+    </Suspense>
+  )
 }

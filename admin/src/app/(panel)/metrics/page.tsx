@@ -1,5 +1,10 @@
-import { PageHead } from '../../../components/page-head'
+import { Suspense } from 'react'
+import { Metrics } from '../../../metrics/metrics'
 
 export default function Page() {
-  return <PageHead title="Metrics" />
+  return (
+    <Suspense>
+      <Metrics />
+    </Suspense>
+  )
 }

@@ -1,5 +1,10 @@
-import { PageHead } from '../../../components/page-head'
+import { Suspense } from 'react'
+import { Settings } from '../../../settings/settings'
 
 export default function Page() {
-  return <PageHead title="Settings" />
+  return (
+    <Suspense>
+      <Settings />
+    </Suspense>
+  )
 }

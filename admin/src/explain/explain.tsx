@@ -1,0 +1,220 @@
+'use client'
+// What a visitor meets on the way to an address, step by step; the cure stands inside the step that stops them.
+import { createClient } from '@connectrpc/connect'
+import { useQuery } from '@connectrpc/connect-query'
+import { AddressService, type Check, Check_State, type ExplainResponse, ServerService } from '@pbt/proto/admin/v1'
+import { type FormEvent, useEffect, useId, useRef } from 'react'
+import { useParam } from '../components/address-bar'
+import { Button } from '../components/button'
+import { useNoContact } from '../components/contact'
+import { Mark } from '../components/icon'
+import { PageHead } from '../components/page-head'
+import { Command } from '../components/parts'
+import { type Step, Steps } from '../components/steps'
+import { useAct } from '../components/toast'
+import { useLive } from '../live/live'
+import { transport, troubleOf } from '../live/transport'
+import { sentence } from '../words/sentence'
+
+const addresses = createClient(AddressService, transport)
+const EIGHT_HOURS = 8n * 3_600n
+
+const TITLES: Readonly<Record<string, string>> = {
+  name: 'Name',
+  dns: 'DNS',
+  port: 'Port',
+  certificate: 'Certificate',
+  tunnel: 'Tunnel',
+  allowlist: 'Who may come in',
+  client: 'Client',
+  target: 'Target',
+}
+
+export function Explain() {
+  const [address, setAddress] = useParam('address')
+  const [from, setFrom] = useParam('from')
+  const { data, error, isFetching, refetch } = useQuery(
+    ServerService.method.explain,
+    { address, peer: from },
+    { enabled: address !== '', staleTime: 0 },
+  )
+  const ask = (nextAddress: string, nextFrom: string) => {
+    setAddress(nextAddress)
+    setFrom(nextFrom)
+    if (nextAddress === address && nextFrom === from && address !== '') refetch()
+  }
+  const tab = data === undefined ? 'Explain' : data.isReachable ? 'Reachable' : 'Not reachable'
+  return (
+    <>
+      <PageHead
+        title="Explain"
+        tab={tab}
+        lead="What a visitor meets on the way to one of your addresses, step by step, checked now."
+      />
+      <Question address={address} from={from} ask={ask} isBusy={isFetching} key={`${address} ${from}`} />
+      {error && <Refused error={error} />}
+      {data && !error && <Answer answer={data} address={address} from={from} again={() => refetch()} />}
+      {address === '' && <p className="muted">An address is a name, a name with its domain, a URL, or a port.</p>}
+    </>
+  )
+}
+
+interface QuestionProps {
+  readonly address: string
+  readonly from: string
+  readonly isBusy: boolean
+  readonly ask: (address: string, from: string) => void
+}
+
+function Question({ address, from, isBusy, ask }: QuestionProps) {
+  const you = useLive(live => live.server?.yourAddress) ?? ''
+  const known = useLive(live => live.addresses)
+  const first = useRef<HTMLInputElement>(null)
+  const second = useRef<HTMLInputElement>(null)
+  const list = useId()
+  useEffect(() => {
+    // Somebody who explains nothing yet most likely asks for themselves.
+    if (second.current !== null && second.current.value === '' && address === '') second.current.value = you
+  }, [you, address])
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const text = first.current?.value.trim() ?? ''
+    if (text === '') first.current?.focus()
+    else ask(text, second.current?.value.trim() ?? '')
+  }
+  return (
+    <form className="ask card" onSubmit={submit}>
+      <label className="field">
+        <span className="lab">Address</span>
+        <span className="input">
+          <input
+            className="mono"
+            name="address"
+            placeholder="myapp or tcp:20022"
+            defaultValue={address}
+            list={list}
+            ref={first}
+            data-filter
+            autoComplete="off"
+            spellCheck={false}
+          />
+        </span>
+        <datalist id={list}>
+          {[...(known?.keys() ?? [])].map(each => (
+            <option value={each} key={each} />
+          ))}
+        </datalist>
+      </label>
+      <label className="field">
+        <span className="lab">
+          Visitor <span className="faint">if you like</span>
+        </span>
+        <span className="input">
+          <input
+            className="mono"
+            name="from"
+            placeholder={you || '203.0.113.7'}
+            defaultValue={from}
+            ref={second}
+            autoComplete="off"
+            spellCheck={false}
+          />
+          {from !== '' && from === you && <span className="tag you">you</span>}
+        </span>
+      </label>
+      <Button type="submit" kind="primary" className="tall" busy={isBusy && 'Looking'}>
+        Explain
+      </Button>
+    </form>
+  )
+}
+
+function Refused({ error }: { error: unknown }) {
+  const { what, cure } = troubleOf(error)
+  return (
+    <div className="note bad" role="alert">
+      <Mark name="bad" tone="bad" />
+      <div>
+        <p className="strong">{sentence(what)}</p>
+        {cure && <p>{sentence(cure)}</p>}
+      </div>
+    </div>
+  )
+}
+
+interface AnswerProps {
+  readonly answer: ExplainResponse
+  readonly address: string
+  readonly from: string
+  readonly again: () => void
+}
+
+function Answer({ answer, address, from, again }: AnswerProps) {
+  const { checks, verdict, isReachable } = answer
+  const stop = checks.findIndex(({ state }) => state === Check_State.FAILED)
+  const steps = checks.map((check, index) => stepOf(check, stop >= 0 && index > stop))
+  const failed = checks[stop]
+  if (failed?.step === 'allowlist' && from !== '') {
+    const more = <Allow address={address} peer={from} done={again} />
+    steps[stop] = { ...stepOf(failed, false), more }
+  }
+  return (
+    <>
+      <div className="verdict" role="status">
+        <Mark name={isReachable ? 'ok' : 'bad'} tone={isReachable ? 'ok' : 'bad'} />
+        <div>
+          <h2>{sentence(verdict)}</h2>
+          <p className="muted">
+            {isReachable
+              ? 'Every step that can be seen from the server is fine.'
+              : `Step ${stop + 1} of ${checks.length} stops them. The steps after it show what is known of them.`}
+          </p>
+        </div>
+      </div>
+      <section className="card" aria-label="Steps">
+        <Steps steps={steps} tight />
+      </section>
+      <p className="small muted above">The same on the server:</p>
+      <div className="narrow-line">
+        <Command line={`sudo pbt-server explain ${address}${from === '' ? '' : ` --from ${from}`}`} />
+      </div>
+    </>
+  )
+}
+
+function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
+  const common = { key: step, title: TITLES[step] ?? step, detail: sentence(message) }
+  if (state === Check_State.OK) return { ...common, state: 'fine', word: isBehind ? 'not reached' : 'fine' }
+  if (state === Check_State.FAILED && !isBehind)
+    return { ...common, state: 'fails', word: 'stops here', ...(cure !== '' && { more: <p>{sentence(cure)}</p> }) }
+  return { ...common, state: 'skips', word: state === Check_State.FAILED ? 'fails too' : 'not checked' }
+}
+
+function Allow({ address, peer, done }: { address: string; peer: string; done: () => void }) {
+  const { busy, run } = useAct()
+  const because = useNoContact()
+  const allow = (isForHours: boolean) =>
+    run(
+      'Allowing',
+      () =>
+        addresses.allowPeer({
+          address,
+          block: peer,
+          ...(isForHours && { duration: { seconds: EIGHT_HOURS, nanos: 0 } }),
+        }),
+      ({ isAdded }) => {
+        done()
+        return { text: isAdded ? `${peer} may come in now.` : 'Everybody may come in already; nothing was changed.' }
+      },
+    )
+  return (
+    <div className="row wrap">
+      <Button kind="primary" busy={busy} {...(because && { because })} onClick={() => allow(true)}>
+        Allow for 8 hours
+      </Button>
+      <Button {...(because && { because })} onClick={() => allow(false)}>
+        {`Allow ${peer}`}
+      </Button>
+    </div>
+  )
+}

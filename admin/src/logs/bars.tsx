@@ -1,0 +1,77 @@
+'use client'
+// A bar a minute, or a longer time: how many records there were, and how many of them were turned away or failed.
+import { useQuery } from '@connectrpc/connect-query'
+import { type Figures, MetricsService } from '@pbt/proto/admin/v1'
+import { clock, counted, lengthOf, millis } from '../words/time'
+import { timestamp } from './feed'
+
+const BARS = 72
+const AGAIN_MS = 15_000
+
+export function Bars({ tunnel, start, end, word }: { tunnel: string; start: number; end?: number; word: string }) {
+  const { data } = useQuery(
+    MetricsService.method.getSeries,
+    { tunnel, startTime: timestamp(start), ...(end !== undefined && { endTime: timestamp(end) }), maxPoints: BARS },
+    { refetchInterval: end === undefined ? AGAIN_MS : false, placeholderData: before => before },
+  )
+  if (data === undefined) return null
+  const step = Math.max(60_000, lengthOf(data.step))
+  const first = Math.floor(start / step) * step
+  const until = end ?? Date.now()
+  const bars = Array.from({ length: Math.min(BARS + 1, Math.ceil((until - first) / step)) }, () => ({
+    good: 0,
+    bad: 0,
+  }))
+  let failed = 0
+  let refused = 0
+  for (const { time, figures } of data.points) {
+    const bar = bars[Math.floor(((millis(time) ?? 0) - first) / step)]
+    if (bar === undefined || figures === undefined) continue
+    const broken = Number(figures.broken + figures.status5xx)
+    failed += broken
+    refused += Number(figures.refused)
+    bar.bad = broken + Number(figures.refused)
+    bar.good = Math.max(0, allOf(figures) - bar.bad)
+  }
+  const all = bars.reduce((sum, { good, bad }) => sum + good + bad, 0)
+  const most = Math.max(1, ...bars.map(({ good, bad }) => good + bad))
+  const sentence = `${counted(all, 'record')} ${word}; ${refused.toLocaleString('en-GB')} turned away, ${failed.toLocaleString('en-GB')} failed`
+  return (
+    <section className="card bars" aria-label="Records over time">
+      <div className="row between small">
+        <p>
+          <b>{counted(all, 'record')}</b>{' '}
+          <span className="muted">{sentence.slice(sentence.indexOf(' ', sentence.indexOf(' ') + 1))}</span>
+        </p>
+        <p className="key hide-phone">
+          <span>
+            <i className="swatch" />
+            answered
+          </span>
+          <span>
+            <i className="swatch x" />
+            turned away or failed
+          </span>
+        </p>
+      </div>
+      <div className="hist" role="img" aria-label={sentence}>
+        {bars.map(({ good, bad }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place
+          <i key={index}>
+            {bad > 0 && <u className="x" style={{ height: `${(bad / most) * 100}%` }} />}
+            {good > 0 && <u style={{ height: `${(good / most) * 100}%` }} />}
+          </i>
+        ))}
+      </div>
+      <div className="row between tiny faint">
+        <span>{clock(first)}</span>
+        <span>{clock(first + (until - first) / 2)}</span>
+        <span>{clock(until)}</span>
+      </div>
+    </section>
+  )
+}
+
+function allOf({ requests, upgrades, connections, flows }: Figures): number {
+  return Number(requests + upgrades + connections + flows)
+}

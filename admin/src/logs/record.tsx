@@ -1,0 +1,105 @@
+'use client'
+// One record in full, beside the list, or over it where there is no room.
+import Link from 'next/link'
+import { useEffect, useRef } from 'react'
+import { Icon } from '../components/icon'
+import { Copy, Ip } from '../components/parts'
+import { useLive } from '../live/live'
+import { bytes } from '../words/bytes'
+import { clockWithSeconds, day } from '../words/time'
+import { endOf, type Row } from './feed'
+import { endingOf, jsonOf, titleOf, tookOf, whatOf } from './words'
+
+export interface RecordProps {
+  readonly row: Extract<Row, { kind: 'record' }>
+  readonly close: () => void
+  /** To the next newer or older one. */
+  readonly walk: (step: number) => void
+  readonly narrow: (token: string) => void
+}
+
+export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProps) {
+  const you = useLive(live => live.server?.yourAddress)
+  const { tunnel, peer, kind, bytesIn, bytesOut, reason } = record
+  const ended = endOf(record)
+  const sheet = useRef<HTMLElement>(null)
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => event.key === 'Escape' && close()
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [close])
+  const json = jsonOf(record)
+  return (
+    <aside className="sheet" id="record" aria-labelledby="record-title" ref={sheet}>
+      <div className="row between">
+        <span className="small muted">
+          {day(ended)} {clockWithSeconds(ended)}.{String(ended % 1_000).padStart(3, '0')}
+        </span>
+        <div className="row none">
+          <button type="button" className="btn quiet square" aria-label="Newer record" onClick={() => walk(-1)}>
+            <Icon name="down" className="turned" />
+          </button>
+          <button type="button" className="btn quiet square" aria-label="Older record" onClick={() => walk(1)}>
+            <Icon name="down" />
+          </button>
+          <button type="button" className="btn quiet square" aria-label="Close" onClick={close}>
+            <Icon name="cross" />
+          </button>
+        </div>
+      </div>
+      <h2 id="record-title">{titleOf(record)}</h2>
+      <p className="muted small">
+        {endingOf(record).text}, after {tookOf(record)}
+      </p>
+      <dl className="facts">
+        <dt>Visitor</dt>
+        <dd>
+          <Ip text={peer} /> {peer === you && <span className="tag you">you</span>}
+        </dd>
+        <dt>What</dt>
+        <dd>
+          <code className="wraps">{whatOf(record)}</code>
+        </dd>
+        <dt>Tunnel</dt>
+        <dd>{tunnel === '' ? 'none' : <Link href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>{tunnel}</Link>}</dd>
+        <dt>Kind</dt>
+        <dd>{kind}</dd>
+        <dt>In / out</dt>
+        <dd>
+          {bytes(bytesIn)} / {bytes(bytesOut)}
+        </dd>
+        <dt>Ended</dt>
+        <dd>{reason === '' ? 'complete' : <code>{reason}</code>}</dd>
+      </dl>
+      <div className="row wrap acts">
+        <button type="button" className="btn" onClick={() => narrow(`from:${peer}`)}>
+          Only this visitor
+        </button>
+        {tunnel !== '' && (
+          <button type="button" className="btn" onClick={() => narrow(`tunnel:${tunnel}`)}>
+            Only this tunnel
+          </button>
+        )}
+        <ExplainLink tunnel={tunnel} peer={peer} />
+      </div>
+      <details>
+        <summary className="small muted">The record as JSON</summary>
+        <div className="cmd bare">
+          <span>{json}</span>
+          <Copy text={json} />
+        </div>
+      </details>
+    </aside>
+  )
+}
+
+/** Of the tunnel's first address. */
+function ExplainLink({ tunnel, peer }: { tunnel: string; peer: string }) {
+  const address = useLive(live => live.tunnels.get(tunnel)?.addresses[0]?.address)
+  if (address === undefined || address === '') return null
+  return (
+    <Link className="btn" href={`/explain?address=${encodeURIComponent(address)}&from=${encodeURIComponent(peer)}`}>
+      Explain
+    </Link>
+  )
+}

@@ -1,0 +1,245 @@
+'use client'
+// A chart: the finding as its title, uPlot's lines, a cross-hair for mouse, touch and arrow keys, and the same as a table.
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { Icon } from '../components/icon'
+import { clock, moment } from '../words/time'
+
+const HEIGHT_PX = 168
+
+/** One line. Colours are the design's, by name. */
+export interface Line {
+  readonly title: string
+  readonly colour: 'accent' | 'muted' | 'bad' | 'warn'
+  /** Dashed, so that lines differ without colours. */
+  readonly dash?: readonly number[]
+  readonly filled?: boolean
+  /** One for each time; null: there was nothing. */
+  readonly values: readonly (number | null)[]
+}
+
+export interface ChartProps {
+  /** What was found. */
+  readonly title: string
+  readonly remark: ReactNode
+  /** For who cannot see it. */
+  readonly summary: string
+  /** When each point begins, milliseconds. */
+  readonly times: readonly number[]
+  readonly lines: readonly Line[]
+  /** A value for people. */
+  readonly word: (value: number) => string
+}
+
+export function Chart(props: ChartProps) {
+  const { title, remark, summary, times, lines, word } = props
+  const id = useId()
+  const [isTable, setTable] = useState(false)
+  const [at, setAt] = useState<number>()
+  return (
+    <section className="card" aria-labelledby={id}>
+      <div className="card-head one-row">
+        <div className="grow">
+          <h2 id={id}>{title}</h2>
+          <p>{remark}</p>
+        </div>
+        <button
+          type="button"
+          className="btn quiet square sm"
+          aria-pressed={isTable}
+          aria-label={`${title} as a table`}
+          title="As a table"
+          onClick={() => setTable(!isTable)}
+        >
+          <Icon name="grid" />
+        </button>
+      </div>
+      <div className="pad">
+        {isTable ? <Figures {...props} /> : <Plot {...props} summary={summary} at={at} setAt={setAt} />}
+        <Key lines={lines} at={at} times={times} word={word} />
+      </div>
+    </section>
+  )
+}
+
+/** The lines' names, and the values at the cross-hair. */
+function Key({ lines, at, times, word }: Pick<ChartProps, 'lines' | 'times' | 'word'> & { at: number | undefined }) {
+  const time = at === undefined ? undefined : times[at]
+  return (
+    <p className="key">
+      {lines.map(({ title, colour, dash, values }) => {
+        const value = at === undefined ? undefined : values[at]
+        return (
+          <span key={title}>
+            <svg viewBox="0 0 16 8" aria-hidden="true">
+              <path className={`line ${colour}`} d="M0 4H16" strokeDasharray={dash?.join(' ')} />
+            </svg>
+            {title} {value !== undefined && value !== null && <b>{word(value)}</b>}
+          </span>
+        )
+      })}
+      {time !== undefined && <span className="push">{moment(time)}</span>}
+    </p>
+  )
+}
+
+interface PlotProps extends ChartProps {
+  readonly at: number | undefined
+  readonly setAt: (at: number | undefined) => void
+}
+
+function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
+  const place = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot>(undefined)
+  const said = useRef({ word, setAt })
+  said.current = { word, setAt }
+  const shape = lines.map(({ title }) => title).join()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other values are set below, without a new plot
+  useEffect(() => {
+    const box = place.current
+    if (box === null) return
+    const made = new uPlot(
+      optionsOf(
+        box.clientWidth,
+        lines,
+        value => said.current.word(value),
+        index => said.current.setAt(index),
+      ),
+      dataOf(times, lines),
+      box,
+    )
+    plot.current = made
+    const resized = new ResizeObserver(() => made.setSize({ width: box.clientWidth, height: HEIGHT_PX }))
+    resized.observe(box)
+    // A canvas does not follow the scheme by itself.
+    const redraw = () => made.redraw(false)
+    const scheme = matchMedia('(prefers-color-scheme: dark)')
+    scheme.addEventListener('change', redraw)
+    const chosen = new MutationObserver(redraw)
+    chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] })
+    return () => {
+      resized.disconnect()
+      chosen.disconnect()
+      scheme.removeEventListener('change', redraw)
+      made.destroy()
+    }
+  }, [shape])
+  useEffect(() => plot.current?.setData(dataOf(times, lines)), [times, lines])
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0
+    const made = plot.current
+    if (step === 0 || made === undefined) return
+    event.preventDefault()
+    const next = Math.min(times.length - 1, Math.max(0, at === undefined ? times.length - 1 : at + step))
+    const time = times[next]
+    if (time !== undefined) made.setCursor({ left: made.valToPos(time / 1_000, 'x'), top: 0 })
+  }
+  return (
+    <div
+      className="canvas"
+      role="img"
+      aria-label={summary}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move the cross-hair
+      tabIndex={0}
+      ref={place}
+      onKeyDown={onKeyDown}
+    />
+  )
+}
+
+function dataOf(times: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
+  return [times.map(time => time / 1_000), ...lines.map(({ values }) => [...values])]
+}
+
+function optionsOf(
+  width: number,
+  lines: readonly Line[],
+  word: (value: number) => string,
+  onCursor: (index: number | undefined) => void,
+): uPlot.Options {
+  const axis = { stroke: () => colour('faint'), font: '12px system-ui, sans-serif', ticks: { show: false } }
+  return {
+    width,
+    height: HEIGHT_PX,
+    legend: { show: false },
+    cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { size: 6 } },
+    hooks: { setCursor: [({ cursor }) => onCursor(cursor.idx ?? undefined)] },
+    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
+    axes: [
+      { ...axis, grid: { show: false }, space: 72, values: (_plot, splits) => labelsOf(splits) },
+      {
+        ...axis,
+        size: 64,
+        grid: { stroke: () => colour('line'), width: 1 },
+        space: 48,
+        values: (_plot, splits) => splits.map(word),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map(({ title, colour: name, dash, filled }) => ({
+        label: title,
+        stroke: () => colour(name),
+        width: 1.5,
+        points: { show: false },
+        ...(dash && { dash: [...dash] }),
+        ...(filled && { fill: () => colour('accent-soft') }),
+      })),
+    ],
+  }
+}
+
+/** Hours of a day, days of a longer time. */
+function labelsOf(splits: readonly number[]): string[] {
+  const isLong = (splits.at(-1) ?? 0) - (splits[0] ?? 0) > 3 * 24 * 3_600
+  return splits.map(seconds =>
+    isLong
+      ? new Date(seconds * 1_000).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })
+      : clock(seconds * 1_000),
+  )
+}
+
+/** A token of the design as the present scheme has it: a canvas cannot read light-dark(). */
+function colour(name: string): string {
+  const probe = document.getElementById('colour-probe') ?? document.body.appendChild(document.createElement('i'))
+  probe.id = 'colour-probe'
+  probe.hidden = true
+  probe.style.color = `var(--color-${name})`
+  return getComputedStyle(probe).color
+}
+
+function Figures({ title, times, lines, word }: ChartProps) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, by keys too
+    <section className="figures" aria-label={`${title}, all figures`} tabIndex={0}>
+      <table className="list mid">
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            {lines.map(line => (
+              <th scope="col" className="num" key={line.title}>
+                {line.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {times.map((time, index) => (
+            <tr key={time}>
+              <th scope="row">{moment(time)}</th>
+              {lines.map(line => {
+                const value = line.values[index]
+                return (
+                  <td className="num" key={line.title}>
+                    {value === null || value === undefined ? 'none' : word(value)}
+                  </td>
+                )
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}

@@ -1,0 +1,236 @@
+'use client'
+// Figures over time: four charts, each with its finding as the title, and what each tunnel had.
+import { useQuery } from '@connectrpc/connect-query'
+import { type Figures, type GetTotalsResponse, MetricsService, type TunnelFigures } from '@pbt/proto/admin/v1'
+import Link from 'next/link'
+import { useEffect, useMemo, useState } from 'react'
+import { useParam } from '../components/address-bar'
+import { Icon } from '../components/icon'
+import { Loading } from '../components/loading'
+import { PageHead } from '../components/page-head'
+import { Card } from '../components/parts'
+import { type Column, Table } from '../components/table'
+import { useLive } from '../live/live'
+import { timestamp } from '../logs/feed'
+import { bytes, rate } from '../words/bytes'
+import { counted, howLong, moment } from '../words/time'
+import { Chart, type Line } from './chart'
+import { greatest, rates, type Steps, stepsOf } from './series'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const RANGES: Readonly<Record<string, readonly [ms: number, title: string, before: string]>> = {
+  '1h': [HOUR, '1 h', 'the hour before'],
+  '24h': [DAY, '24 h', 'the day before'],
+  '7d': [7 * DAY, '7 d', 'the week before'],
+  '30d': [30 * DAY, '30 d', 'the 30 days before'],
+  '13mo': [395 * DAY, '13 mo', 'the 13 months before'],
+}
+const USUAL = '24h'
+/** Figures are by minute. */
+const AGAIN_MS = 30_000
+
+export function Metrics() {
+  const [range, setRange] = useParam('range', USUAL)
+  const [tunnel, setTunnel] = useParam('tunnel')
+  const [length, , before] = RANGES[range] ?? [DAY, '', 'the day before']
+  const now = useMinute()
+  const span = useMemo(() => ({ startTime: timestamp(now - length), endTime: timestamp(now) }), [now, length])
+  const kept = { placeholderData: <T,>(known: T | undefined) => known }
+  const totals = useQuery(MetricsService.method.getTotals, { tunnel, ...span }, kept)
+  const series = useQuery(MetricsService.method.getSeries, { tunnel, ...span, maxPoints: 200 }, kept)
+  const steps = useMemo(
+    () => (series.data === undefined ? undefined : stepsOf(series.data, now - length, now)),
+    [series.data, now, length],
+  )
+  if (totals.data === undefined || steps === undefined) return <Loading title="Metrics" />
+  return (
+    <>
+      <PageHead
+        title="Metrics"
+        lead={`${moment(now - length)} to now, every ${howLong(steps.stepMs)}`}
+        acts={
+          <>
+            <Which tunnel={tunnel} setTunnel={setTunnel} />
+            <Ranges range={range} setRange={setRange} />
+          </>
+        }
+      />
+      <div className="stack">
+        <div className="cols even">
+          <Requests steps={steps} totals={totals.data.totals} />
+          <Carried steps={steps} answer={totals.data} before={before} />
+          <FirstByte steps={steps} totals={totals.data.totals} />
+          <Connections steps={steps} totals={totals.data.totals} />
+        </div>
+        <ByTunnel rows={totals.data.byTunnel} />
+      </div>
+    </>
+  )
+}
+
+/** The time, read again every half minute while the page is seen. */
+function useMinute(): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => !document.hidden && setNow(Date.now()), AGAIN_MS)
+    return () => clearInterval(timer)
+  }, [])
+  return now
+}
+
+function Which({ tunnel, setTunnel }: { tunnel: string; setTunnel: (tunnel: string) => void }) {
+  const tunnels = useLive(live => live.tunnels)
+  const names = [...new Set([...(tunnels?.keys() ?? []), ...(tunnel === '' ? [] : [tunnel])])].sort()
+  return (
+    <label className="input choice">
+      <span className="sr">Tunnel</span>
+      <select value={tunnel} onChange={event => setTunnel(event.target.value)}>
+        <option value="">All tunnels</option>
+        {names.map(name => (
+          <option value={name} key={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <Icon name="down" small />
+    </label>
+  )
+}
+
+function Ranges({ range, setRange }: { range: string; setRange: (range: string) => void }) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame
+    <div className="seg" role="group" aria-label="Time">
+      {Object.entries(RANGES).map(([key, [, title]]) => (
+        <button type="button" aria-pressed={range === key} onClick={() => setRange(key)} key={key}>
+          {title}
+        </button>
+      ))}
+    </div>
+  )
+}
+
+interface OneChart {
+  readonly steps: Steps
+  readonly totals: Figures | undefined
+}
+
+const perSecond = (value: number) => `${value >= 10 ? Math.round(value) : Number(value.toPrecision(2))}/s`
+
+function Requests({ steps, totals }: OneChart) {
+  const all = rates(steps, ({ requests, upgrades }) => requests + upgrades)
+  const failed = rates(steps, ({ status5xx, broken }) => status5xx + broken)
+  const lines: Line[] = [
+    { title: 'all', colour: 'accent', filled: true, values: all },
+    { title: 'failed', colour: 'bad', dash: [2, 2], values: failed },
+  ]
+  const sum = Number((totals?.requests ?? 0n) + (totals?.upgrades ?? 0n))
+  const wrong = Number((totals?.status5xx ?? 0n) + (totals?.broken ?? 0n))
+  const top = greatest(all)
+  const share = sum === 0 ? 0 : (wrong / sum) * 100
+  const remark =
+    top === undefined
+      ? 'none in this time'
+      : `${share === 0 ? 'none' : `${share < 0.1 ? 'less than 0.1' : share.toFixed(1)} %`} failed; busiest ${perSecond(all[top] ?? 0)} at ${moment(steps.times[top] ?? 0)}`
+  const title = counted(sum, 'request')
+  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
+}
+
+function Carried({ steps, answer, before }: { steps: Steps; answer: GetTotalsResponse; before: string }) {
+  const { totals, before: earlier, byTunnel } = answer
+  const lines: Line[] = [
+    { title: 'out', colour: 'accent', filled: true, values: rates(steps, ({ bytesOut }) => bytesOut) },
+    { title: 'in', colour: 'muted', dash: [5, 3], values: rates(steps, ({ bytesIn }) => bytesIn) },
+  ]
+  const title = `${bytes(totals?.bytesOut ?? 0n)} out, ${bytes(totals?.bytesIn ?? 0n)} in`
+  const more = Number((totals?.bytesOut ?? 0n) - (earlier?.bytesOut ?? 0n))
+  const most = byTunnel[0]
+  const by = most === undefined || most.tunnel === '' ? '' : `; most of it ${most.tunnel}`
+  const remark =
+    more === 0
+      ? `as much as ${before}`
+      : `${bytes(Math.abs(more))} ${more > 0 ? 'more' : 'less'} out than ${before}${by}`
+  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={rate} />
+}
+
+function FirstByte({ steps, totals }: OneChart) {
+  const half = steps.figures.map(each => each?.firstByteP50Ms ?? null)
+  const most = steps.figures.map(each => each?.firstByteP95Ms ?? null)
+  const lines: Line[] = [
+    { title: 'half', colour: 'accent', values: half },
+    { title: '19 of 20', colour: 'warn', dash: [5, 3], values: most },
+  ]
+  const { firstByteP50Ms: middle, firstByteP95Ms: high } = totals ?? {}
+  const title = middle === undefined ? 'No answers in this time' : `Half of the answers began within ${howLong(middle)}`
+  const top = greatest(most)
+  const remark =
+    high === undefined
+      ? ''
+      : `19 of 20 within ${howLong(high)}${top === undefined ? '' : `; slowest at ${moment(steps.times[top] ?? 0)}`}`
+  return <Chart {...{ title, remark, lines }} summary={`${title}. ${remark}`} times={steps.times} word={howLong} />
+}
+
+function Connections({ steps, totals }: OneChart) {
+  const lines: Line[] = [
+    { title: 'tcp', colour: 'accent', filled: true, values: rates(steps, ({ connections }) => connections) },
+    { title: 'udp', colour: 'muted', dash: [5, 3], values: rates(steps, ({ flows }) => flows) },
+    { title: 'turned away', colour: 'warn', dash: [2, 2], values: rates(steps, ({ refused }) => refused) },
+  ]
+  const title = `${counted(totals?.connections ?? 0n, 'TCP connection')}, ${counted(totals?.flows ?? 0n, 'UDP flow')}`
+  const remark = `${Number(totals?.refused ?? 0n).toLocaleString('en-GB')} visits turned away, of every kind`
+  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
+}
+
+const COLUMNS: readonly Column<TunnelFigures>[] = [
+  {
+    key: 'name',
+    title: 'Tunnel',
+    sortBy: ({ tunnel }) => tunnel,
+    cell: ({ tunnel }) =>
+      tunnel === '' ? (
+        <span className="faint">no tunnel</span>
+      ) : (
+        <Link className="name" href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>
+          {tunnel}
+        </Link>
+      ),
+  },
+  numberColumn('visits', 'Requests or connections', f => f.requests + f.upgrades + f.connections + f.flows, 'c-sub'),
+  numberColumn('failed', 'Failed', f => f.status5xx + f.broken, 'off'),
+  numberColumn('refused', 'Turned away', f => f.refused, 'off'),
+  { ...numberColumn('out', 'Out', f => f.bytesOut, 'c-act'), cell: ({ figures }) => bytes(figures?.bytesOut ?? 0n) },
+  { ...numberColumn('in', 'In', f => f.bytesIn, 'off'), cell: ({ figures }) => bytes(figures?.bytesIn ?? 0n) },
+]
+
+function numberColumn(
+  key: string,
+  title: string,
+  pick: (figures: Figures) => bigint,
+  className: string,
+): Column<TunnelFigures> {
+  const of = ({ figures }: TunnelFigures) => (figures === undefined ? 0 : Number(pick(figures)))
+  return {
+    ...{ key, title, head: 'num', className: `num ${className}`, sortBy: of },
+    cell: row => (of(row) === 0 ? <span className="faint">0</span> : of(row).toLocaleString('en-GB')),
+  }
+}
+
+function ByTunnel({ rows }: { rows: readonly TunnelFigures[] }) {
+  return (
+    <Card id="by-tunnel" title="By tunnel">
+      {rows.length === 0 ? (
+        <p className="pad muted">Nobody came in this time. The dashboard has the addresses of your tunnels.</p>
+      ) : (
+        <Table
+          label="By tunnel"
+          rows={rows}
+          columns={COLUMNS}
+          keyOf={({ tunnel }) => tunnel}
+          firstSort="out"
+          className="mid"
+        />
+      )}
+    </Card>
+  )
+}

@@ -1,0 +1,39 @@
+// Points of the server as lines of a chart: every step has a place, and rates are by second.
+import type { Figures, GetSeriesResponse } from '@pbt/proto/admin/v1'
+import { lengthOf, millis } from '../words/time'
+
+/** Steps from the start to the end, each with its figures, if anything was counted. */
+export interface Steps {
+  readonly stepMs: number
+  readonly times: readonly number[]
+  readonly figures: readonly (Figures | undefined)[]
+}
+
+/** More points than the server gives are none of a chart. */
+const MOST = 400
+
+export function stepsOf(series: GetSeriesResponse, start: number, end: number): Steps {
+  const stepMs = Math.max(60_000, lengthOf(series.step))
+  const first = Math.ceil(start / stepMs) * stepMs
+  const count = Math.min(MOST, Math.max(0, Math.floor((end - first) / stepMs) + 1))
+  const times = Array.from({ length: count }, (_each, index) => first + index * stepMs)
+  const figures: (Figures | undefined)[] = Array(count).fill(undefined)
+  for (const { time, figures: counted } of series.points) {
+    const index = Math.round(((millis(time) ?? 0) - first) / stepMs)
+    if (index >= 0 && index < count) figures[index] = counted
+  }
+  return { stepMs, times, figures }
+}
+
+/** By second; `pick` takes what is counted. */
+export function rates({ figures, stepMs }: Steps, pick: (figures: Figures) => bigint): number[] {
+  return figures.map(each => (each === undefined ? 0 : Number(pick(each)) / (stepMs / 1_000)))
+}
+
+/** Of the greatest value; undefined when all are 0. */
+export function greatest(values: readonly (number | null)[]): number | undefined {
+  let found: number | undefined
+  for (const [index, value] of values.entries())
+    if (value !== null && value > 0 && value > (values[found ?? -1] ?? 0)) found = index
+  return found
+}
