@@ -12,7 +12,8 @@ import { brotliCompress, gzip } from 'node:zlib'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ADMIN = join(ROOT, 'admin')
-const OUT = join(ADMIN, 'out')
+/** Where the panel is, once it was built. */
+export const OUT = join(ADMIN, 'out')
 /** Its process's id: there as long as a build is under way. */
 const LOCK = join(ADMIN, '.building')
 const NEW = '.out-new'

@@ -36,7 +36,7 @@ export function Explain() {
   const { data, error, isFetching, refetch } = useQuery(
     ServerService.method.explain,
     { address, peer: from },
-    { enabled: address !== '', staleTime: 0 },
+    { enabled: address !== '', staleTime: 0, retry: false },
   )
   const ask = (nextAddress: string, nextFrom: string) => {
     setAddress(nextAddress)
@@ -163,7 +163,7 @@ function Answer({ answer, address, from, again }: AnswerProps) {
       <div className="verdict" role="status">
         <Mark name={isReachable ? 'ok' : 'bad'} tone={isReachable ? 'ok' : 'bad'} />
         <div>
-          <h2>{sentence(verdict)}</h2>
+          <h2>{verdict}</h2>
           <p className="muted">
             {isReachable
               ? 'Every step that can be seen from the server is fine.'
@@ -183,11 +183,12 @@ function Answer({ answer, address, from, again }: AnswerProps) {
 }
 
 function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
-  const common = { key: step, title: TITLES[step] ?? step, detail: sentence(message) }
-  if (state === Check_State.OK) return { ...common, state: 'fine', word: isBehind ? 'not reached' : 'fine' }
-  if (state === Check_State.FAILED && !isBehind)
+  const common = { key: step, title: TITLES[step] ?? step, detail: message }
+  if (isBehind && state !== Check_State.NOT_CHECKED) return { ...common, state: 'skips', word: 'not reached' }
+  if (state === Check_State.OK) return { ...common, state: 'fine', word: 'fine' }
+  if (state === Check_State.FAILED)
     return { ...common, state: 'fails', word: 'stops here', ...(cure !== '' && { more: <p>{sentence(cure)}</p> }) }
-  return { ...common, state: 'skips', word: state === Check_State.FAILED ? 'fails too' : 'not checked' }
+  return { ...common, state: 'skips', word: 'not checked' }
 }
 
 function Allow({ address, peer, done }: { address: string; peer: string; done: () => void }) {

@@ -62,6 +62,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
     <section className="card vlog" aria-label="Records">
       <div role="table" aria-label="Records" aria-rowcount={rows.length + 1} className="vlog-table">
         <Head />
+        {rows.length === 0 && <Nothing feed={feed} />}
         <div
           className="vlog-frame"
           role="rowgroup"
@@ -95,6 +96,12 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
       <Foot feed={feed} goOn={goOn} />
     </section>
   )
+}
+
+/** Where rows would be. */
+function Nothing({ feed: { isSearching, searchedBackTo, hasMore } }: { feed: FeedState }) {
+  if (isSearching || searchedBackTo === undefined || hasMore) return null
+  return <p className="vlog-nothing muted">Nobody came in this time who fits. Who comes now is shown at once.</p>
 }
 
 function Head() {

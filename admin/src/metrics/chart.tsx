@@ -167,13 +167,13 @@ function optionsOf(
     hooks: { setCursor: [({ cursor }) => onCursor(cursor.idx ?? undefined)] },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 72, values: (_plot, splits) => labelsOf(splits) },
+      { ...axis, grid: { show: false }, size: 28, space: 72, values: (_plot, splits) => labelsOf(splits) },
       {
         ...axis,
         size: 64,
         grid: { stroke: () => colour('line'), width: 1 },
         space: 48,
-        values: (_plot, splits) => splits.map(word),
+        values: (_plot, splits) => withoutTwins(splits.map(word)),
       },
     ],
     series: [
@@ -188,6 +188,11 @@ function optionsOf(
       })),
     ],
   }
+}
+
+/** Small figures are rounded to the same word. */
+function withoutTwins(words: readonly string[]): string[] {
+  return words.map((word, index) => (word === words[index - 1] ? '' : word))
 }
 
 /** Hours of a day, days of a longer time. */

@@ -128,7 +128,7 @@ test('metrics are drawn with their figures as a table; explain says who stops a 
   await page.getByRole('heading', { name: /reaches/ }).waitFor()
   await page.getByLabel('Address', { exact: true }).fill('a b')
   await page.keyboard.press('Enter')
-  await page.getByRole('alert').first().waitFor()
+  await page.locator('.note.bad').waitFor()
   problems.forget()
 
   await page.goto(`${origin}/settings`)
