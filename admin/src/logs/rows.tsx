@@ -62,7 +62,6 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
     <section className="card vlog" aria-label="Records">
       <div role="table" aria-label="Records" aria-rowcount={rows.length + 1} className="vlog-table">
         <Head />
-        {rows.length === 0 && <Nothing feed={feed} />}
         <div
           className="vlog-frame"
           role="rowgroup"
@@ -93,6 +92,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
           </div>
         </div>
       </div>
+      {rows.length === 0 && <Nothing feed={feed} />}
       <Foot feed={feed} goOn={goOn} />
     </section>
   )
