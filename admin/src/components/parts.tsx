@@ -7,7 +7,7 @@ import { Icon, Mark, type MarkName, type Tone } from './icon'
 const COPIED_MS = 1_500
 
 /** Puts a text on the clipboard and says so. */
-export function Copy({ text }: { text: string }) {
+export function Copy({ text, label = `Copy ${text}` }: { text: string; label?: string }) {
   const [isCopied, setCopied] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
@@ -23,7 +23,7 @@ export function Copy({ text }: { text: string }) {
   }
   return (
     <>
-      <button type="button" className={`copy ${isCopied ? 'copied' : ''}`} aria-label={`Copy ${text}`} onClick={copy}>
+      <button type="button" className={`copy ${isCopied ? 'copied' : ''}`} aria-label={label} onClick={copy}>
         <Icon name="copy" small className="todo" />
         <Icon name="tick" small className="done" />
       </button>

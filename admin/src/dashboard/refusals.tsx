@@ -1,14 +1,14 @@
 'use client'
 // Who was turned away in the last hour, by which rule, and one press that lets them in.
-import { useQuery } from '@connectrpc/connect-query'
-import { LogService, type Refusal } from '@pbt/proto/admin/v1'
+import type { Refusal } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import type { KeyboardEvent } from 'react'
-import { useEffect, useRef, useState } from 'react'
+import { useState } from 'react'
 import { Button } from '../components/button'
 import { isPlainKey } from '../components/keys'
 import { Card, Ip } from '../components/parts'
 import { useLive } from '../live/live'
+import { useRefusals } from '../live/refusals'
 import { useTunnelActs } from '../tunnel/acts'
 import { explain } from '../words/needs'
 import { refusalWords } from '../words/refusal'
@@ -16,23 +16,6 @@ import { useAllow } from './allow'
 
 /** The log has the others. */
 const SHOWN = 8
-/** Counts of those that are known grow without an event, so they are asked for again, milliseconds. */
-const AGAIN_MS = 10_000
-
-/** Those of the last hour: what the stream told first, asked for again when another one is turned away. */
-export function useRefusals(): readonly Refusal[] {
-  const first = useLive(live => live.refusals) ?? []
-  const newest = useLive(live => live.events.find(({ kind }) => kind.endsWith('refused'))?.number) ?? 0n
-  const { data, refetch } = useQuery(LogService.method.listRefusals, {}, { refetchInterval: AGAIN_MS })
-  const asked = useRef(newest)
-  useEffect(() => {
-    if (newest === asked.current) return
-    asked.current = newest
-    refetch()
-  }, [newest, refetch])
-  return data?.refusals ?? first
-}
-
 export function Refusals() {
   const refusals = useRefusals()
   const total = refusals.reduce((sum, { count }) => sum + Number(count), 0)

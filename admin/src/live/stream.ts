@@ -57,9 +57,10 @@ export class Stream {
     this.close()
   }
 
-  /** At once, whatever pause there is. */
+  /** At once, whatever pause there is, also after a new login. */
   readonly tryNow = (): void => {
     this.close()
+    if (this.contact.state === 'logged-out') this.tell({ state: 'opening' })
     this.open()
   }
 

@@ -1,5 +1,5 @@
-import { PageHead } from '../../../components/page-head'
+import { SecurityPage } from '../../../security/security-page'
 
 export default function Page() {
-  return <PageHead title="Security" />
+  return <SecurityPage />
 }

@@ -1,0 +1,81 @@
+'use client'
+// How long the old token may still be used, told as what happens to these machines.
+import { type Client, Client_State } from '@pbt/proto/admin/v1'
+import { useState } from 'react'
+import { Button } from '../components/button'
+import { Dialog } from '../components/dialog'
+import type { Rotation } from './rotate'
+
+const GRACES = [
+  [0, 'Not at all', 'Rotate, old one ends now'],
+  [900, '15 minutes', 'Rotate, old one ends in 15 minutes'],
+  [86_400, '24 hours', 'Rotate, old one ends in 24 hours'],
+] as const
+
+export function RotateDialog({
+  clients,
+  rotation,
+  close,
+}: {
+  clients: readonly Client[]
+  rotation: Rotation
+  close: () => void
+}) {
+  const [grace, setGrace] = useState<number>(86_400)
+  const word = GRACES.find(([seconds]) => seconds === grace)?.[2] ?? 'Rotate'
+  return (
+    <Dialog
+      isOpen
+      setOpen={close}
+      title="Rotate the token"
+      acts={
+        <>
+          <Button onClick={close}>Cancel</Button>
+          <Button kind="primary" busy={rotation.busy} isAct onClick={() => rotation.rotate(grace, close)}>
+            {word}
+          </Button>
+        </>
+      }
+    >
+      <p className="muted small below">How long may the old one still be used?</p>
+      <ul className="pick">
+        {GRACES.map(([seconds, title]) => (
+          <li key={seconds}>
+            <label className="check">
+              <input type="radio" name="grace" checked={grace === seconds} onChange={() => setGrace(seconds)} />
+              <span>
+                <b>{title}</b>
+                <small>{whatHappens(seconds, clients)}</small>
+              </span>
+            </label>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  )
+}
+
+function whatHappens(seconds: number, clients: readonly Client[]): string {
+  const on = clients.filter(({ state }) => state !== Client_State.GONE).map(({ label }) => label)
+  const away = clients.filter(({ state }) => state === Client_State.GONE).map(({ label }) => label)
+  if (clients.length === 0) return 'No machine is known yet.'
+  if (seconds === 0) {
+    return `Someone else may have it. ${list([...on, ...away])}: cut within a second; run pbt init on each.`
+  }
+  const first =
+    on.length === 0
+      ? ''
+      : `${list(on)} ${on.length === 1 ? 'gets' : 'get'} the new one over the link and go${on.length === 1 ? 'es' : ''} on.`
+  const second =
+    away.length === 0
+      ? ''
+      : `${list(away)} ${away.length === 1 ? 'is' : 'are'} away: the new one comes by itself if back by then, else run pbt init.`
+  return [first, second].filter(Boolean).join(' ')
+}
+
+function list(names: readonly string[]): string {
+  const some = names.slice(0, 4)
+  const more = names.length - some.length
+  if (more > 0) return `${some.join(', ')} and ${more} more`
+  return some.length > 1 ? `${some.slice(0, -1).join(', ')} and ${some.at(-1)}` : some.join('')
+}

@@ -1,0 +1,121 @@
+'use client'
+// Which machine holds which token, and the end of the old one.
+import { type Client, Client_State, type Token, Token_State } from '@pbt/proto/admin/v1'
+import { useState } from 'react'
+import { Button } from '../components/button'
+import { Dialog } from '../components/dialog'
+import { Mark } from '../components/icon'
+import { Card, State } from '../components/parts'
+import { useSeconds } from '../components/seconds'
+import { useAct } from '../components/toast'
+import { useLive } from '../live/live'
+import { tokens as service } from '../live/services'
+import { howLong, millis, moment } from '../words/time'
+
+export function WhoHas({ clients, tokens }: { clients: readonly Client[]; tokens: readonly Token[] }) {
+  const now = useSeconds()
+  const ending = tokens.filter(({ state }) => state === Token_State.ENDING)
+  const [asked, setAsked] = useState<Token>()
+  return (
+    <Card id="wh" title="Who has which token">
+      {clients.length === 0 && <p className="pad muted small">No machine is known yet.</p>}
+      <ul className="lines">
+        {clients.map(client => (
+          <Holder client={client} tokens={tokens} key={client.id} />
+        ))}
+      </ul>
+      {ending.map(token => {
+        const end = millis(token.endTime) ?? now
+        return (
+          <div className="card-foot row wrap" key={String(token.id)}>
+            <span className="grow">Old one ends in {howLong(Math.max(0, end - now))}</span>
+            <Button small kind="danger" isAct onClick={() => setAsked(token)}>
+              End it now…
+            </Button>
+          </div>
+        )
+      })}
+      {asked && <EndDialog token={asked} clients={clients} close={() => setAsked(undefined)} />}
+    </Card>
+  )
+}
+
+function Holder({ client, tokens }: { client: Client; tokens: readonly Token[] }) {
+  const token = tokens.find(({ id }) => id === client.tokenId)
+  const taken = useLive(live =>
+    live.events.find(({ kind, fields }) => kind === 'token.taken' && fields.client === client.id),
+  )
+  const isAway = client.state === Client_State.GONE
+  const end = millis(token?.endTime)
+  if (token?.state === Token_State.VALID) {
+    const at = millis(taken?.time)
+    return (
+      <li>
+        <State mark="ok" tone="ok" word={client.label}>
+          {isAway ? 'away; ' : ''}has the valid one{at === undefined ? '' : `, took it at ${moment(at)}`}
+        </State>
+      </li>
+    )
+  }
+  if (token?.state === Token_State.ENDING) {
+    return (
+      <li>
+        <State mark="warn" tone="warn" word={client.label}>
+          {isAway ? 'away; still holds the old one. ' : 'still holds the old one. '}
+          {end !== undefined && `If it is connected before ${moment(end)} it gets the new one by itself.`}
+        </State>
+      </li>
+    )
+  }
+  return (
+    <li>
+      <State mark="off" word={client.label}>
+        holds one that has ended: run <code>pbt init</code> on it
+      </State>
+    </li>
+  )
+}
+
+function EndDialog({ token, clients, close }: { token: Token; clients: readonly Client[]; close: () => void }) {
+  const { busy, run } = useAct()
+  const holders = clients.filter(({ tokenId }) => tokenId === token.id)
+  const end = () =>
+    run(
+      'Ending',
+      () => service.revokeToken({ id: token.id }),
+      () => {
+        close()
+        return { text: 'The old token has ended' }
+      },
+    )
+  return (
+    <Dialog
+      isOpen
+      setOpen={close}
+      title="End the old token now?"
+      acts={
+        <>
+          <Button onClick={close}>Cancel</Button>
+          <Button kind="danger-fill" busy={busy} isAct onClick={end}>
+            End the old token
+          </Button>
+        </>
+      }
+    >
+      <ul className="hits">
+        <li>
+          <Mark name={holders.length === 0 ? 'none' : 'bad'} tone={holders.length === 0 ? '' : 'bad'} />
+          <span>
+            {holders.length === 0
+              ? 'No machine holds it any more'
+              : `${holders.map(({ label }) => label).join(', ')}: cut within a second, and each needs pbt init`}
+          </span>
+        </li>
+        <li>
+          <Mark name="none" />
+          <span>Sessions of this panel that began with it end too</span>
+        </li>
+      </ul>
+    </Dialog>
+  )
+}
