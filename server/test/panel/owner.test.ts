@@ -1,0 +1,192 @@
+// What the owner does in the panel, in a real browser with the real server and clients: one server and one page for all of it.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { PanelService } from '@pbt/proto/admin/v1'
+import type { Page } from 'playwright-core'
+import { apiClient } from '../support/api-client.ts'
+import { INSTALL_MS } from '../support/browser.ts'
+import { inaccessible, openPanel, picture } from '../support/panel.ts'
+import { type RunningServer, restartServer, startServer, startTunnel } from '../support/programs.ts'
+import { httpTarget } from '../support/targets.ts'
+import { rawVisitor } from '../support/visitors.ts'
+
+/** A second is promised for what is seen; browsers are slow where many tests run. */
+const SEEN_MS = 15_000
+
+async function statusOf(t: TestContext, server: RunningServer, host: string, path = '/'): Promise<string> {
+  const visitor = await rawVisitor(t, server)
+  visitor.send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  await visitor.until(/^HTTP\/1\.1 \d+ /)
+  visitor.socket.destroy()
+  return visitor.text.slice(9, 12)
+}
+
+/** The row of a list that has this text. */
+function row(page: Page, text: string) {
+  return page.locator('[data-row]', { hasText: text }).first()
+}
+
+test('from the first login to a new token: tunnels, visitors, addresses, machines', {
+  timeout: INSTALL_MS,
+}, async t => {
+  const server = await startServer(t)
+  const panel = await openPanel(t, server, { login: false })
+  if (panel === undefined) return
+  const { page, problems, origin } = panel
+  page.setDefaultTimeout(SEEN_MS)
+
+  await t.test('a wrong token is told, a link logs in, and the first page tells the next command', async () => {
+    await page.goto(`${origin}/addresses`)
+    await page.waitForURL(`${origin}/login?to=%2Faddresses`)
+    await page.getByLabel('Token').fill('pbt_wrong')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('alert').filter({ hasText: 'not valid here' }).waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+    const { url } = await apiClient(t, server, PanelService).createLoginLink({})
+    problems.forget()
+    await page.goto(url)
+    await page.waitForURL(`${origin}/`)
+    await page.getByRole('heading', { name: 'Nothing is open yet' }).waitFor()
+    await page.getByText('pbt init TOKEN --server localhost', { exact: false }).waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+    await picture(page, 'first-run-light-1440')
+  })
+
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  const client = await startTunnel(t, server, target, { domain: 'app' })
+
+  await t.test('a tunnel appears by itself, and is paused and resumed in its row', async () => {
+    await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Acts on app' }).click()
+    await page.getByRole('menuitem', { name: 'Pause' }).click()
+    await row(page, 'app').getByText('Paused by you').waitFor()
+    assert.equal(await statusOf(t, server, 'app.localhost'), '503')
+    await page.getByRole('status').getByRole('button', { name: 'Undo' }).click()
+    await row(page, 'app').getByText('Online').waitFor()
+    assert.equal(await statusOf(t, server, 'app.localhost'), '200')
+  })
+
+  await t.test('its page is found by keys alone, and shows what a visitor asks for', async () => {
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Go to or do' }).fill('app')
+    await page.getByRole('option', { name: 'app Online' }).waitFor()
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${origin}/tunnel?name=app`)
+    await page.getByText('live', { exact: true }).waitFor()
+    await statusOf(t, server, 'app.localhost', '/seen-here')
+    await page.getByText('GET /seen-here').waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+    await picture(page, 'tunnel-light-1440')
+  })
+
+  await t.test(
+    'an allowlist says whom it would cut before it is saved; who is turned away is let in by one press',
+    async () => {
+      await page.getByRole('button', { name: 'Only these' }).click()
+      await page.getByLabel('Address or block').fill('203.0.113.300')
+      await page.getByRole('button', { name: 'Add', exact: true }).click()
+      await page.getByRole('alert').filter({ hasText: 'Not an address or block' }).waitFor()
+      await page.getByLabel('Address or block').fill('203.0.113.7')
+      await page.getByRole('button', { name: 'Add', exact: true }).click()
+      await page.getByText('Saving cuts nobody who is there now.').waitFor()
+      assert.equal(await statusOf(t, server, 'app.localhost'), '200', 'a draft changes nothing')
+      await page.getByRole('button', { name: 'Save', exact: true }).click()
+      await page.getByText('Saved: only 1 entry may come in').waitFor()
+      assert.equal(await statusOf(t, server, 'app.localhost'), '403')
+      await page.keyboard.press('g')
+      await page.keyboard.press('d')
+      await page.waitForURL(`${origin}/`)
+      await page.getByText('Not on its list of 1', { exact: false }).waitFor()
+      await picture(page, 'dashboard-refused-light-1440')
+      await page.getByRole('button', { name: 'Allow 127.0.0.1 for 8 hours' }).click()
+      await page.getByText('app lets 127.0.0.1 in until', { exact: false }).waitFor()
+      assert.equal(await statusOf(t, server, 'app.localhost'), '200')
+    },
+  )
+
+  await t.test('a name, and a port for tcp and udp in one go, are reserved and released', async () => {
+    await page.goto(`${origin}/addresses`)
+    await page.getByLabel('Name').fill('app')
+    await page.getByText('Not free').waitFor()
+    await page.getByLabel('Name').fill('wiki')
+    await page.locator('#free').getByText('Free', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Reserve wiki' }).click()
+    await row(page, 'wiki.localhost').waitFor()
+    await page.getByRole('button', { name: 'Port', exact: true }).click()
+    await page.getByRole('button', { name: 'Next free' }).click()
+    await page.locator('#free').getByText('for tcp and udp').waitFor()
+    await page.getByRole('button', { name: /^Reserve \d+ for tcp and udp$/ }).click()
+    await row(page, 'tcp + udp').waitFor()
+    await page.getByLabel('Filter').fill('wiki')
+    assert.equal(new URL(page.url()).search, '?q=wiki')
+    await row(page, 'wiki.localhost').getByRole('button', { name: 'Release wiki…' }).click()
+    await page.getByRole('button', { name: 'Release wiki', exact: true }).click()
+    await page.getByText('None is like that.').waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+  })
+
+  await t.test('a machine is disconnected and comes back by itself', async () => {
+    await page.goto(`${origin}/clients`)
+    const from = client.events.length
+    await page.getByRole('button', { name: /^Disconnect / }).click()
+    await page.getByRole('button', { name: /^Disconnect [^…]+$/ }).click()
+    await client.event('online', from)
+    await page.getByText('1 of your 1 machine is connected', { exact: false }).waitFor()
+  })
+
+  await t.test('a tunnel is killed after it is said what that hits, and its client says why', async () => {
+    await page.goto(`${origin}/tunnel?name=app`)
+    await page.getByRole('button', { name: 'Kill…' }).click()
+    await page.getByText('Nothing is open now, so nobody is cut').waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+    await page.getByRole('button', { name: 'Kill app', exact: true }).click()
+    const { code } = await client.event('closed')
+    assert.equal(code, 'killed')
+    await page.locator('.head').getByText('Killed by you').waitFor()
+    assert.equal(await statusOf(t, server, 'app.localhost'), '503')
+  })
+
+  await t.test('a new token is shown once; the old one ends, and this browser goes on', async () => {
+    const old = await startTunnel(t, server, target, { domain: 'other' })
+    await page.goto(`${origin}/security?open=rotate`)
+    await page.getByText('Not at all').click()
+    await page.getByRole('button', { name: 'Rotate, old one ends now' }).click()
+    const secret = await page.locator('.newtok .cmd span').first().innerText()
+    assert.match(secret, /^pbt_[\w-]{43}$/)
+    await page.getByText(`pbt init ${secret} --server localhost`, { exact: false }).waitFor()
+    assert.equal((await old.exited).code, 3)
+    await page.getByText('this one').waitFor()
+    assert.deepEqual(await inaccessible(page), [])
+    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Security' }).waitFor()
+    assert.equal(await page.getByText(secret).count(), 0)
+  })
+  assert.deepEqual([...problems.list], [])
+})
+
+test('a server that is gone is told within seconds, and the page recovers by itself', {
+  timeout: INSTALL_MS,
+}, async t => {
+  const server = await startServer(t)
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  await startTunnel(t, server, target, { domain: 'app' })
+  const panel = await openPanel(t, server)
+  if (panel === undefined) return
+  const { page } = panel
+  page.setDefaultTimeout(60_000)
+  await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+  server.program.child.kill('SIGKILL')
+  await server.program.exited
+  await page.getByText('No contact with pbt-server', { exact: false }).waitFor()
+  await page.getByRole('heading', { name: 'app was reachable', exact: true }).waitFor()
+  assert.equal(await page.getByRole('button', { name: 'New tunnel' }).isDisabled(), true)
+  assert.deepEqual(await inaccessible(page), [])
+  await picture(page, 'lost-light-1440')
+  // A page that is loaded anew forgets it.
+  await page.evaluate('globalThis.isSamePage = true')
+  await restartServer(t, server, { ports: { https: server.https, http: server.http } })
+  await page.getByText('No contact with pbt-server', { exact: false }).waitFor({ state: 'detached' })
+  await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+  assert.equal(await page.evaluate('globalThis.isSamePage'), true, 'it was not loaded anew')
+})
