@@ -119,7 +119,7 @@ function is(check: Check, { state, says, cure, record }: Expected): void {
 
 const delegated: Asked = { names: [`*.${BASE}`, BASE], proof: 'delegated' }
 
-describe('I5: what is right', () => {
+describe('what is right', () => {
   test('over HTTP', async () => {
     const found = await look()
     assert.deepEqual(
@@ -158,8 +158,8 @@ describe('I5: what is right', () => {
   })
 })
 
-describe('I5: delegation', () => {
-  test('row 1: the NS record is missing at the zone above', async () => {
+describe('delegation', () => {
+  test('I5: row 1: the NS record is missing at the zone above', async () => {
     world({ records: without(`${ZONE} NS`) })
     authority.zones = { ...authority.zones, cuts: [] }
     is(await step('delegation', delegated), {
@@ -170,7 +170,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 1: a wildcard address hides that it is missing', async () => {
+  test('I5: row 1: a wildcard address hides that it is missing', async () => {
     world({ records: [...without(`${ZONE} NS`), `*.${BASE} A ${V4}`] })
     authority.zones = { ...authority.zones, cuts: [] }
     is(await step('delegation', delegated), {
@@ -181,7 +181,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 2: a resolver that is sent here gets no answer', async () => {
+  test('I5: row 2: a resolver that is sent here gets no answer', async () => {
     world({ resolverFaults: { [`${ZONE} NS`]: 'SERVFAIL' } })
     is(await step('delegation', { ...delegated, isResolverOnly: true }), {
       state: 'not-checked',
@@ -190,7 +190,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 2: port 53 as seen from outside: UDP timed out, TCP refused', async () => {
+  test('I5: row 2: port 53 as seen from outside: UDP timed out, TCP refused', async () => {
     const outside: AskOutside = async ({ protocol }) => (protocol === 'udp' ? timedOut : refused)
     is(await step('port-53', { ...delegated, outside }), {
       state: 'failed',
@@ -199,7 +199,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 3: the name server has no address', async () => {
+  test('I5: row 3: the name server has no address', async () => {
     world({ records: [...without(`${ZONE} NS`), `${ZONE} NS gone.${BASE}`] })
     is(await step('delegation', delegated), {
       state: 'failed',
@@ -219,7 +219,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 4: only one of UDP and TCP', async () => {
+  test('I5: row 4: only one of UDP and TCP', async () => {
     const outside: AskOutside = async ({ protocol }) => (protocol === 'tcp' ? reachable : timedOut)
     is(await step('port-53', { ...delegated, outside }), {
       state: 'not-checked',
@@ -228,7 +228,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 5: an address record where the NS record belongs', async () => {
+  test('I5: row 5: an address record where the NS record belongs', async () => {
     world({ records: [...without(`${ZONE} NS`), `${ZONE} A ${V4}`] })
     authority.zones = { ...authority.zones, cuts: [] }
     is(await step('delegation', delegated), {
@@ -239,7 +239,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 25: a DNS provider without NS records for names', async () => {
+  test('I5: row 25: a DNS provider without NS records for names', async () => {
     world({ records: without(`${ZONE} NS`) })
     authority.zones = { ...authority.zones, cuts: [] }
     const { cure } = await step('delegation', delegated)
@@ -263,7 +263,7 @@ describe('I5: delegation', () => {
     })
   })
 
-  test('row 7: a resolver still remembers that a record was missing', async () => {
+  test('I5: row 7: a resolver still remembers that a record was missing', async () => {
     world({ resolved: without(`_acme-challenge.${BASE}`) })
     is(await step('challenge', delegated), {
       state: 'ok',
@@ -274,10 +274,10 @@ describe('I5: delegation', () => {
   })
 })
 
-describe('I5: CAA', () => {
+describe('CAA', () => {
   const caa = (...lines: readonly string[]) => world({ records: [...RIGHT, ...lines] })
 
-  test("row 8: the zone's own CAA allows another CA only", async () => {
+  test("I5: row 8: the zone's own CAA allows another CA only", async () => {
     caa('mine.uk CAA 0 issue digicert.com')
     is(await step('caa'), {
       state: 'failed',
@@ -296,7 +296,7 @@ describe('I5: CAA', () => {
     })
   })
 
-  test('row 9: quotes in the value', async () => {
+  test('I5: row 9: quotes in the value', async () => {
     caa('mine.uk CAA 0 issue "letsencrypt.org"')
     is(await step('caa'), {
       state: 'failed',
@@ -306,7 +306,7 @@ describe('I5: CAA', () => {
     })
   })
 
-  test('row 10: issuewild forbids wildcards, and wildcards alone', async () => {
+  test('I5: row 10: issuewild forbids wildcards, and wildcards alone', async () => {
     caa('mine.uk CAA 0 issue letsencrypt.org', 'mine.uk CAA 0 issuewild ;')
     const names = [`*.${NAME}`, NAME]
     is(await step('caa', { names, proof: 'delegated' }), {
@@ -318,7 +318,7 @@ describe('I5: CAA', () => {
     assert.equal((await step('caa')).state, 'ok')
   })
 
-  test('row 11: the servers of the zone fail for CAA', async () => {
+  test('I5: row 11: the servers of the zone fail for CAA', async () => {
     for (const fault of ['SERVFAIL', 'NOTIMP'] as const) {
       world({ faults: { [`${NAME} CAA`]: fault } })
       is(await step('caa'), {
@@ -368,8 +368,8 @@ describe('I5: CAA', () => {
   })
 })
 
-describe('I5: addresses', () => {
-  test('row 12: AAAA of another server', async () => {
+describe('addresses', () => {
+  test('I5: row 12: AAAA of another server', async () => {
     world({ records: [...RIGHT, `${NAME} AAAA 2001:db8:ffff::1`] })
     is(await step('address'), {
       state: 'failed',
@@ -378,7 +378,7 @@ describe('I5: addresses', () => {
     })
   })
 
-  test('row 13: AAAA is right and not reached', async () => {
+  test('I5: row 13: AAAA is right and not reached', async () => {
     world({ records: [...RIGHT, `${NAME} AAAA 2001:0db8:0::7`] })
     const addresses = [V4, V6]
     const outside: AskOutside = async ({ address }) => (address === V6 ? timedOut : reachable)
@@ -396,7 +396,7 @@ describe('I5: addresses', () => {
     })
   })
 
-  test("row 15: Cloudflare's proxy", async () => {
+  test("I5: row 15: Cloudflare's proxy", async () => {
     for (const [type, address] of [
       ['A', '104.21.5.6'],
       ['AAAA', '2606:4700:3030::1'],
@@ -410,7 +410,7 @@ describe('I5: addresses', () => {
     }
   })
 
-  test('row 19: a typo', async () => {
+  test('I5: row 19: a typo', async () => {
     is(await step('address', { names: ['ap.mine.uk'], ownNames: [NAME, 'other.uk'] }), {
       state: 'waiting',
       says: /^ap\.mine\.uk has no address at all\. Did you mean app\.mine\.uk\?$/,
@@ -419,7 +419,7 @@ describe('I5: addresses', () => {
     })
   })
 
-  test('row 20: no address record', async () => {
+  test('I5: row 20: no address record', async () => {
     world({ records: without(`${NAME} A`) })
     is(await step('address'), {
       state: 'waiting',
@@ -429,7 +429,7 @@ describe('I5: addresses', () => {
     })
   })
 
-  test('row 22: this machine sees another address than the world', async () => {
+  test('I5: row 22: this machine sees another address than the world', async () => {
     world({ resolved: [...without(`${NAME} A`), `${NAME} A 192.168.1.9`] })
     is(await step('address'), {
       state: 'ok',
@@ -477,8 +477,8 @@ describe('I5: addresses', () => {
   })
 })
 
-describe('I5: signatures, clock, port 80', () => {
-  test('row 16: signatures are broken', async () => {
+describe('signatures, clock, port 80', () => {
+  test('I5: row 16: signatures are broken', async () => {
     world({ resolverFaults: { [`${NAME} A`]: 'bogus' } })
     is(await step('dnssec'), {
       state: 'failed',
@@ -489,7 +489,7 @@ describe('I5: signatures, clock, port 80', () => {
     assert.equal((await step('dnssec')).state, 'not-checked')
   })
 
-  test('row 24: the clock', async () => {
+  test('I5: row 24: the clock', async () => {
     const off = (minutes: number) => ({ date: new Date(NOW.getTime() + minutes * 60_000), identities: [] })
     is(await step('clock', { ca: off(90) }), {
       state: 'failed',
@@ -510,7 +510,7 @@ describe('I5: signatures, clock, port 80', () => {
   })
 })
 
-describe('I5: servers that are no help', () => {
+describe('servers that are no help', () => {
   test('an answer that is cut is asked for over TCP', async () => {
     world({ faults: { [`${NAME} A`]: 'cut' } })
     assert.equal((await step('address')).state, 'ok')
