@@ -20,6 +20,21 @@ export function parseAddress(address: string): readonly number[] | undefined {
   return bare.includes(':') ? groupsOf(bare) : octetsOf(bare)
 }
 
+/** Whether an address is one of the internet: not of loopback, link-local, private or shared networks (RFC 1918, 3927, 4193, 4291, 6598). */
+export function isPublicAddress(address: string): boolean {
+  const parts = parseAddress(address)
+  if (parts === undefined) return false
+  const [first = 0, second = 0] = parts
+  if (parts.length === GROUPS) {
+    const isLow = parts.slice(0, GROUPS - 1).every(part => part === 0)
+    return !isLow && (first & 0xfe00) !== 0xfc00 && (first & 0xffc0) !== 0xfe80
+  }
+  if (first === 0 || first === 10 || first === 127 || first >= 224) return false
+  if (first === 172) return second < 16 || second > 31
+  if (first === 100) return second < 64 || second > 127
+  return !(first === 192 && second === 168) && !(first === 169 && second === 254)
+}
+
 /** A block of addresses: all that begin with the same bits. */
 export interface Block {
   /** As parseAddress has it. */

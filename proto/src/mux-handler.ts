@@ -22,6 +22,8 @@ export type SessionFrame = Extract<
       | 'targetHealth'
       | 'allowPeer'
       | 'peerAllowed'
+      | 'lookOutside'
+      | 'lookedOutside'
   }
 >
 

@@ -310,6 +310,8 @@ export class Mux implements ChannelHost {
       case 'targetHealth':
       case 'allowPeer':
       case 'peerAllowed':
+      case 'lookOutside':
+      case 'lookedOutside':
         if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
         this.handler.onSessionFrame(body)
         return undefined

@@ -3,6 +3,7 @@ import { PROTOCOL_MAJOR, PROTOCOL_MINOR, systemClock } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { Failure } from '../failure.ts'
 import { type DialOptions, dial, type HelloInit } from './dial.ts'
+import { NOT_LOOKED } from './look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents } from './session.ts'
 
 /** Who does it: the purpose is part of the client's id, so that it replaces nobody but itself. */
@@ -72,6 +73,8 @@ function eventsOf(gone: (failure: Failure) => void): SessionEvents {
     // It would be stored by a process that keeps tunnels; this one has done its errand by then.
     onNewToken: () => 'it was sent to a command that is over',
     onStart: () => {},
+    // It never said that it looks.
+    onLook: async () => NOT_LOOKED,
     onGoAway: (_session, { code, message }) =>
       gone(new Failure(code, message || `the server ended the session (${code})`)),
     onSilent: () => gone(new Failure('silent', 'the server did not respond')),

@@ -19,6 +19,8 @@ import {
   CloseTunnelSchema,
   Feature,
   GoodbyeSchema,
+  LookedOutsideSchema,
+  type LookOutside,
   type NewToken,
   OpenTunnelSchema,
   type PeerAllowed,
@@ -34,6 +36,7 @@ import {
 import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
 import { LetIns, type LetInWish, tooOld } from './let-in.ts'
+import type { Seen } from './look-outside.ts'
 import type { TunnelPlan } from './plan.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
@@ -84,6 +87,8 @@ export interface SessionEvents {
   onClosed(session: Session, plan: TunnelPlan, end: TunnelEnd): void
   /** Tells why the token will not be there after a restart, '' when it will. */
   onNewToken(token: string): string
+  /** The server asks how a port of its own looks from here. Never rejects. */
+  onLook(look: LookOutside): Promise<Seen>
   /** The owner starts a tunnel again that was ended. */
   onStart(session: Session, name: string): void
   onGoAway(
@@ -95,6 +100,10 @@ export interface SessionEvents {
   /** The session cannot go on, for a reason other than its link. */
   onBroken(session: Session, error: PbtError): void
 }
+
+/** Looks at ports of the server at once, and a second in the long run: each is a connection of this machine. */
+const MAX_LOOKS = 32
+const LOOKS_A_SECOND = 0.5
 
 /** Lives from the first welcome to its end; survives lost links that are resumed within `graceMs`. */
 export class Session {
@@ -115,6 +124,7 @@ export class Session {
   private readonly letIns = new LetIns(frame => this.mux.sendSessionFrame(frame))
   private timer: Timer | undefined
   private readonly newTokens: Allowance
+  private readonly looks: Allowance
   /** Whether the server knows that the newest token was taken. */
   private isTokenKnown = () => true
 
@@ -124,6 +134,7 @@ export class Session {
     this.clock = clock
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
     this.newTokens = new Allowance(clock, MAX_NEW_TOKENS, NEW_TOKENS_A_SECOND)
+    this.looks = new Allowance(clock, MAX_LOOKS, LOOKS_A_SECOND)
     this.events = events
     this.mux = new Mux({
       role: 'client',
@@ -341,9 +352,13 @@ export class Session {
       case 'startTunnel':
         if (this.news.spend(1)) this.events.onStart(this, frame.value.name)
         return
+      case 'lookOutside':
+        void this.look(frame.value)
+        return
       case 'peerAllowed':
         this.letIns.answered(frame.value)
         return
+      case 'lookedOutside':
       case 'allowPeer':
       case 'openTunnel':
       case 'closeTunnel':
@@ -352,6 +367,14 @@ export class Session {
       case 'targetHealth':
         return // only a client sends these
     }
+  }
+
+  private async look(look: LookOutside): Promise<void> {
+    // More than a person's checks need: it goes unanswered.
+    if (!this.looks.spend(1)) return
+    const seen = await this.events.onLook(look)
+    const value = create(LookedOutsideSchema, { ...seen, id: look.id })
+    if (!this.isOver) this.mux.sendSessionFrame({ case: 'lookedOutside', value })
   }
 
   private newToken({ token, id }: NewToken): void {

@@ -1,7 +1,7 @@
 // What an agent is told.
 import type { Clock } from '@pbt/proto'
 import type { HelloInit, Line, LineEvents } from '../session/dial.ts'
-import type { TunnelPlan } from '../session/session.ts'
+import type { SessionEvents, TunnelPlan } from '../session/session.ts'
 import type { ClientEvent } from './events.ts'
 import type { Identity } from './identity.ts'
 import type { Listening } from './listening.ts'
@@ -22,6 +22,8 @@ export interface AgentOptions {
   readonly keepsEnded?: boolean
   /** What listens on this machine, see `readListening`; without it nobody looks. */
   readonly readListening?: (() => Listening | undefined) | undefined
+  /** Looks at a port of the server from here; without it nobody looks. */
+  readonly onLook?: SessionEvents['onLook']
   /** Begins a line; calls its events later, never before it returns. */
   readonly dial: (hello: HelloInit, events: LineEvents) => Line
   readonly onEvent: (event: ClientEvent) => void

@@ -3,6 +3,7 @@ import { Allowance, type ErrorCode, PbtError, type Timer } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
 import type { Line } from '../session/dial.ts'
+import { NOT_LOOKED } from '../session/look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
 import type { AgentOptions } from './agent-options.ts'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
@@ -306,6 +307,7 @@ export class Agent {
       if (this.isDone) this.leave(end.message, end.code === 'killed' ? EXIT.killed : EXIT.failed)
     },
     onNewToken: token => this.options.onNewToken(token),
+    onLook: async look => (await this.options.onLook?.(look)) ?? NOT_LOOKED,
     onStart: (session, name) => {
       if (!this.isCurrent(session)) return
       const plan = this.tunnels.restart(name)

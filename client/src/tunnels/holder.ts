@@ -8,6 +8,7 @@ import { type ExitCode, failureOf } from '../failure.ts'
 import { networkNow } from '../process/network.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
+import { lookOutside } from '../session/look-outside.ts'
 import { Lookup } from '../session/lookup.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { Agent } from './agent.ts'
@@ -132,6 +133,7 @@ export class Holder {
       tunnels,
       dial: (hello, events) =>
         dial({ ...settings, token: this.token, lookup: this.lookup, clock: systemClock }, hello, events),
+      onLook: look => lookOutside(settings.server, look),
       onEvent: event => this.tell(event),
       isAskedByOwner,
       keepsEnded: options.keepsEnded,

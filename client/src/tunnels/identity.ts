@@ -22,7 +22,10 @@ export function helloOf(identity: Identity, keepsEnded: boolean, resume: HelloIn
     ...identity,
     generation: BigInt(identity.generation),
     resume,
-    features: [Feature.OWNER_ASKED, Feature.TOKEN_TAKEN, ...(keepsEnded ? [Feature.START_TUNNEL] : [])],
+    features: [
+      ...[Feature.OWNER_ASKED, Feature.TOKEN_TAKEN, Feature.LOOK_OUTSIDE],
+      ...(keepsEnded ? [Feature.START_TUNNEL] : []),
+    ],
   }
 }
 

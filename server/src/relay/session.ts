@@ -22,6 +22,7 @@ import {
 } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
 import { answerTo, type LetInVerb } from './letting-in.ts'
+import { Looks } from './looks.ts'
 import { SessionNews } from './session-news.ts'
 import { SessionToken } from './session-token.ts'
 import { SessionTunnels, type TunnelsContext, type TunnelsOwner } from './session-tunnels.ts'
@@ -76,6 +77,8 @@ export class Session implements TunnelsOwner {
   private state: State
   private readonly news: SessionNews
   readonly tunnels: SessionTunnels
+  /** What its client sees of this server's ports. */
+  readonly looks: Looks
   private readonly beganAt: number
   private readonly changes: Allowance
   private clientShortUntil = Number.NEGATIVE_INFINITY
@@ -109,6 +112,7 @@ export class Session implements TunnelsOwner {
     })
     this.news = new SessionNews(this, this.mux, context)
     this.tunnels = new SessionTunnels(this, context, this.log)
+    this.looks = new Looks(frame => this.mux.sendSessionFrame(frame), context.clock)
     this.state = { kind: 'detached', timer: this.grace() }
   }
 
@@ -232,6 +236,7 @@ export class Session implements TunnelsOwner {
     const { bytesSent, bytesReceived } = this.mux.stats
     const seconds = Math.round((this.context.clock.now() - this.beganAt) / 1_000)
     this.log.info('session over', { code, reason: message, seconds, bytesSent, bytesReceived })
+    this.looks.end()
     this.context.ended(this)
   }
 
@@ -262,6 +267,9 @@ export class Session implements TunnelsOwner {
       case 'allowPeer':
         void this.letIn(frame.value)
         return
+      case 'lookedOutside':
+        this.looks.answered(frame.value)
+        return
       case 'goodbye':
         this.over('tunnel-closed', 'the client ended the session')
         return
@@ -278,6 +286,7 @@ export class Session implements TunnelsOwner {
       case 'tunnelRefused':
       case 'tunnelClosed':
       case 'peerAllowed':
+      case 'lookOutside':
         throw new PbtError('protocol', `frame "${frame.case}" is not one of a client`)
     }
   }

@@ -1,12 +1,25 @@
 // All sessions: which join, resume or are replaced, and how all of them end.
 import { create } from '@bufbuild/protobuf'
-import { type Channel, GRACE_MS, type LinkFrame, PbtError, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
+import {
+  bareAddress,
+  type Channel,
+  GRACE_MS,
+  isPublicAddress,
+  type LinkFrame,
+  PbtError,
+  PROTOCOL_MAJOR,
+  PROTOCOL_MINOR,
+} from '@pbt/proto'
 import { Feature, type Hello, WelcomeSchema } from '@pbt/proto/tunnel/v1'
+import type { LookedAt, Sight } from './looks.ts'
 import type { ClientFacts } from './news.ts'
 import { Session, type SessionContext } from './session.ts'
 
 /** Sessions at once, resumable ones too: one owner's machines. */
 const MAX_SESSIONS = 1_000
+
+/** Clients that are asked for one look: the others may be of older versions, or behind firewalls. */
+const MAX_LOOKERS = 3
 
 /** Clients told to come back do so within this for each of them, in all at most the second: a handshake costs milliseconds. */
 const SPREAD_MS = 25
@@ -117,6 +130,21 @@ export class Sessions {
   /** Tunnels that the owner has ended are over, and their connections are cut. */
   endKilled(): void {
     for (const session of this.byId.values()) session.tunnels.endKilled()
+  }
+
+  /**
+   * A port of this server as a client in another network sees it, the one that was heard of last first; undefined when there is none that
+   * looks. `own`: addresses of this server, from where nobody sees it from outside. Never rejects.
+   */
+  async lookOutside(place: LookedAt, own: readonly string[], signal: AbortSignal): Promise<Sight | undefined> {
+    const able = [...this.byId.values()].filter(
+      session => session.isAttached && session.has(Feature.LOOK_OUTSIDE) && isOutside(session.address, own),
+    )
+    for (const session of able.reverse().slice(0, MAX_LOOKERS)) {
+      const sight = await session.looks.ask(place, session.label, signal)
+      if (sight !== undefined) return sight
+    }
+    return undefined
   }
 
   /** Every client that has a session. */
@@ -255,6 +283,11 @@ export class Sessions {
     this.byId.delete(session.id.toString('hex'))
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
   }
+}
+
+/** Whether whoever comes from there sees this server from outside. */
+function isOutside(address: string, own: readonly string[]): boolean {
+  return isPublicAddress(address) && !own.includes(bareAddress(address))
 }
 
 function liveClient(session: Session): LiveClient {

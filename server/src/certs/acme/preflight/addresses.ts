@@ -1,5 +1,5 @@
 // Where a name leads: its addresses as a CA sees them, held against those of this server.
-import { parseAddress } from '@pbt/proto'
+import { isPublicAddress } from '@pbt/proto'
 import type { Check } from '../types.ts'
 import { closest } from './closest.ts'
 import { isCloudflare } from './cloudflare.ts'
@@ -61,7 +61,7 @@ function wrongAddress(name: string, addresses: readonly string[], place: Place):
       cure: 'set the record to "DNS only" (grey cloud) at Cloudflare',
     })
   }
-  const inside = addresses.find(isPrivate)
+  const inside = addresses.find(each => !isPublicAddress(each))
   if (inside !== undefined && !isOwn(inside, place)) {
     return finding(STEP, name, 'failed', `${name} leads to ${inside}, which nobody reaches from the internet`, {
       cure: `replace it: ${recordText(record)}`,
@@ -100,17 +100,4 @@ async function otherView(name: string, addresses: readonly string[], world: Worl
 
 function isOwn(address: string, { publicAddresses }: Place): boolean {
   return publicAddresses.some(own => isSameAddress(own, address))
-}
-
-/** RFC 1918, RFC 6598, RFC 4193, loopback and link-local. */
-function isPrivate(address: string): boolean {
-  const [first = 0, second = 0, ...rest] = parseAddress(address) ?? []
-  if (rest.length > 2) return (first & 0xfe00) === 0xfc00 || (first & 0xffc0) === 0xfe80 || address === '::1'
-  return (
-    [10, 127, 0].includes(first) ||
-    (first === 172 && second >= 16 && second < 32) ||
-    (first === 192 && second === 168) ||
-    (first === 169 && second === 254) ||
-    (first === 100 && second >= 64 && second < 128)
-  )
 }
