@@ -119,7 +119,7 @@ export function verbsOver(options: VerbOptions): Owner {
         httpsPort: portOf,
         listens: running.listens,
       },
-      resolve: resolveHost,
+      resolve: host => resolveHost(host, config.dnsResolver),
       publicAddresses: config.publicAddress,
     }),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),

@@ -33,7 +33,7 @@ export async function examine({ config, version, running }: Patient): Promise<re
   const [data, machine, names] = await Promise.all([
     checkData({ dataDir, isService, isRunning }),
     checkMachine({ clockUrl, pid: running?.pid, isService }),
-    checkNames({ baseDomain, publicAddress, resolve: resolveHost }),
+    checkNames({ baseDomain, publicAddress, resolve: host => resolveHost(host, config.dnsResolver) }),
   ])
   const ports = [
     { setting: 'https-port', port: config.httpsPort, protocol: 'tcp' },

@@ -67,13 +67,20 @@ interface Asked {
   readonly accountUrl?: string
   readonly isResolverOnly?: boolean
   readonly tryMs?: number
+  readonly httpPort?: number
 }
 
 async function look(asked: Asked = {}): Promise<Check[]> {
   const { names = [NAME], proof = 'http', addresses = [V4], outside = async () => reachable, ownNames = [] } = asked
   const ca = 'ca' in asked ? asked.ca : { date: NOW, identities: ['letsencrypt.org'] }
   const options: PreflightOptions = {
-    place: { baseDomain: BASE, publicAddresses: addresses, ownNames: () => ownNames },
+    place: {
+      baseDomain: BASE,
+      publicAddresses: addresses,
+      httpPort: asked.httpPort ?? 80,
+      dnsPort: 53,
+      ownNames: () => ownNames,
+    },
     world: () => ({
       resolvers: [resolver],
       isResolverOnly: asked.isResolverOnly ?? false,
@@ -501,6 +508,14 @@ describe('signatures, clock, port 80', () => {
     assert.equal((await step('clock', { ca: undefined })).state, 'not-checked')
   })
 
+  test('on another port it is told which one the CA comes to', async () => {
+    is(await step('port-80', { outside: async () => undefined, httpPort: 8080 }), {
+      state: 'not-checked',
+      says: /not checked from outside/,
+      cure: /http-port is 8080, and the CA comes to 80/,
+    })
+  })
+
   test('port 80 is refused', async () => {
     is(await step('port-80', { outside: async () => refused }), {
       state: 'failed',
@@ -535,7 +550,7 @@ describe('servers that are no help', () => {
     world({ faults: { [`${NAME} *`]: 'silent' }, resolverFaults: { [`${NAME} *`]: 'silent' } })
     const options = { resolvers: [resolver], isResolverOnly: true }
     const preflight = openPreflight({
-      place: { baseDomain: BASE, publicAddresses: [V4], ownNames: () => [] },
+      place: { baseDomain: BASE, publicAddresses: [V4], httpPort: 80, dnsPort: 53, ownNames: () => [] },
       world: () => options,
       askCa: async () => undefined,
       accountUrl: () => '',

@@ -1,6 +1,7 @@
 // What the CA says of itself: its time and its names for CAA, from its directory.
 import { request } from 'node:https'
-import { rootCertificates } from 'node:tls'
+import type { LookupFunction } from 'node:net'
+import { getCACertificates } from 'node:tls'
 import type { CaView } from './clock.ts'
 
 /** How long it has, milliseconds. */
@@ -8,13 +9,22 @@ const ANSWER_MS = 8_000
 const MAX_BYTES = 65_536
 const MAX_IDENTITIES = 10
 
-/** Undefined when it does not answer, or not in a way that can be read. `ca`: PEM of roots to trust beside the usual ones. Never rejects. */
-export async function askCa(directory: string, ca: string, signal: AbortSignal): Promise<CaView | undefined> {
+export interface CaPlace {
+  readonly directory: string
+  /** PEM of roots to trust beside the usual ones; '' for none. */
+  readonly ca: string
+  /** The system's way by default. */
+  readonly lookup?: LookupFunction | undefined
+}
+
+/** Undefined when it does not answer, or not in a way that can be read. Never rejects. */
+export async function askCa({ directory, ca, lookup }: CaPlace, signal: AbortSignal): Promise<CaView | undefined> {
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
-  const roots = ca === '' ? {} : { ca: [...rootCertificates, ca] }
+  const roots = ca === '' ? {} : { ca: [...getCACertificates('default'), ca] }
+  const way = lookup === undefined ? {} : { lookup }
   return await new Promise(resolve => {
     const none = () => resolve(undefined)
-    const asking = request(directory, { ...roots, signal: bounded, agent: false }, response => {
+    const asking = request(directory, { ...roots, ...way, signal: bounded, agent: false }, response => {
       const date = new Date(response.headers.date ?? '')
       let text = ''
       response.setEncoding('utf8')

@@ -8,6 +8,9 @@ export interface Place {
   readonly baseDomain: string
   /** Empty when the owner has not said. */
   readonly publicAddresses: readonly string[]
+  /** The ports that this server can be reached at from outside; 0: off. The CA comes to 80 and 53 only. */
+  readonly httpPort: number
+  readonly dnsPort: number
   /** Names that lead here or are to: for "did you mean". */
   readonly ownNames: () => readonly string[]
 }

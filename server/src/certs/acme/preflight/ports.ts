@@ -9,7 +9,7 @@ const DNS = 53
 /** One finding for each public address and what the proof needs there. */
 export async function* checkPorts(
   proof: ProofKind,
-  { publicAddresses, baseDomain }: Place,
+  { publicAddresses, baseDomain, httpPort, dnsPort }: Place,
   askOutside: AskOutside,
   signal: AbortSignal,
 ): AsyncIterable<Check> {
@@ -20,16 +20,30 @@ export async function* checkPorts(
     yield finding(step, baseDomain, 'not-checked', message, { cure: 'set public-address' })
     return
   }
+  const listens = proof === 'http' ? httpPort : dnsPort
   for (const address of publicAddresses) {
-    if (proof === 'http') yield httpFinding(step, address, await askOutside({ address, port, protocol: 'tcp' }, signal))
+    if (proof === 'http')
+      yield withOwnPort(
+        httpFinding(step, address, await askOutside({ address, port, protocol: 'tcp' }, signal)),
+        listens,
+        port,
+      )
     else {
       const [udp, tcp] = await Promise.all([
         askOutside({ address, port, protocol: 'udp' }, signal),
         askOutside({ address, port, protocol: 'tcp' }, signal),
       ])
-      yield dnsFinding(step, address, udp, tcp)
+      yield withOwnPort(dnsFinding(step, address, udp, tcp), listens, port)
     }
   }
+}
+
+/** This server may listen on another port, with one forwarded to it. */
+function withOwnPort(check: Check, listens: number, port: number): Check {
+  if (check.state === 'ok' || listens === port) return check
+  const setting = port === HTTP ? 'http-port' : 'dns-port'
+  const cure = `${check.cure}; ${setting} is ${listens}, and the CA comes to ${port}: forward that port, or set ${setting} to ${port}`
+  return { ...check, cure }
 }
 
 function httpFinding(step: string, address: string, view: OutsideView | undefined): Check {
