@@ -3,8 +3,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { extname, join, relative, resolve, sep } from 'node:path'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { extname, join, relative, sep } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -186,8 +186,7 @@ async function compress(folder: string): Promise<void> {
   )
 }
 
-/** `--into FOLDER`: also a copy there, for the package of the server. */
-async function main(args: readonly string[]): Promise<void> {
+async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       endBuilds()
@@ -197,16 +196,11 @@ async function main(args: readonly string[]): Promise<void> {
   const began = performance.now()
   const what = await buildPanel()
   const seconds = ((performance.now() - began) / 1_000).toFixed(1)
-  const into = args[0] === '--into' ? args[1] : undefined
-  if (into !== undefined) {
-    await rm(resolve(into), { recursive: true, force: true })
-    await cp(OUT, resolve(into), { recursive: true })
-  }
   process.stdout.write(what === 'built' ? `the panel is built (${seconds} s)\n` : 'the panel is up to date\n')
 }
 
 if (import.meta.main) {
-  await main(process.argv.slice(2)).catch((error: unknown) => {
+  await main().catch((error: unknown) => {
     process.stderr.write(`pbt: ${error instanceof Error ? error.message : error}\n`)
     process.exitCode = 1
   })

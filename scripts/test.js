@@ -8,7 +8,7 @@ import { bootstrap, ROOT } from './bootstrap.js'
 
 /** Longer than the longest: a link that is a black hole for 20 s, and 1 GiB both ways. */
 const TEST_MS = 300_000
-const FOLDERS = ['launch', 'proto/src', 'server/src', 'client/src', 'server/test', 'scripts', 'bench']
+const FOLDERS = ['launch', 'proto/src', 'server/src', 'client/src', 'admin/src', 'server/test', 'scripts', 'bench']
 /** They judge times and memory of real programs, which others beside them would spoil. */
 const ALONE =
   /^(proto\/src\/mux(-bounds)?|server\/test\/\w+\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/

@@ -17,6 +17,10 @@ export interface Filter {
 type Judge = (record: LogRecord) => boolean
 
 const KINDS = new Set(['http', 'websocket', 'upgrade', 'tcp', 'udp'])
+/** What pbt turns away before the target is asked. */
+export const REFUSED: ReadonlySet<string> = new Set(['not-allowed', 'paused', 'limited', 'offline', 'unknown-host'])
+/** What the server takes; a beginning of an address is judged here. */
+const WHOLE_PEER = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f]*:[\da-f:.]*)(?:\/\d{1,3})?$/i
 const TOKEN = /^(-?)(tunnel|from|answer|host|kind):(.+)$/
 
 /** Words and tokens, as they stand in the field. */
@@ -52,7 +56,7 @@ export function filterOf(text: string): Filter {
 /** Puts it into the server's question; false where that cannot ask for it, or asks for another one already. */
 function ask(asked: Asked, key: string, value: string): boolean {
   if (key === 'tunnel' && asked.tunnel === '') asked.tunnel = value
-  else if (key === 'from' && asked.peer === '' && /^[\d.:/a-f]+$/i.test(value)) asked.peer = value
+  else if (key === 'from' && asked.peer === '' && WHOLE_PEER.test(value)) asked.peer = value
   else if (key === 'kind') asked.kinds.push(value)
   else if (key === 'answer' && /^\d/.test(value)) asked.statuses.push(statusOf(value))
   else if (key === 'answer') {
@@ -95,7 +99,7 @@ function answerJudge(value: string): Judge | undefined {
     if (Number.isNaN(wanted)) return undefined
     return ({ status }) => status === wanted || Math.floor(status / 100) === wanted
   }
-  return ({ reason }) => reason === value
+  return value === 'refused' ? ({ reason }) => REFUSED.has(reason) : ({ reason }) => reason === value
 }
 
 /** 404, 4xx or 4. */

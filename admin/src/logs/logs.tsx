@@ -55,8 +55,23 @@ function useFeed(text: string, range: string, until: number | undefined) {
   return { feed, state, start, filter }
 }
 
+/** The filter's text. Links of other pages name a tunnel or a visitor by a parameter of its own. */
+function useText(): readonly [text: string, set: (text: string) => void] {
+  const [q, setQ] = useParam('q')
+  const [tunnel, setTunnel] = useParam('tunnel')
+  const [from, setFrom] = useParam('from')
+  const [reason, setReason] = useParam('reason')
+  const named = [tunnel && `tunnel:${tunnel}`, from && `from:${from}`, reason && 'answer:refused']
+  const text = [...named, q].filter(Boolean).join(' ')
+  const set = (next: string) => {
+    for (const clear of [setTunnel, setFrom, setReason]) clear('')
+    setQ(next)
+  }
+  return [text, set]
+}
+
 export function Logs() {
-  const [text, setText] = useParam('q')
+  const [text, setText] = useText()
   const [range, setRange] = useParam('range', USUAL)
   const [held, setHeld] = useParam('until')
   // A view that was sent ends where it was held; one that is held here goes on behind.

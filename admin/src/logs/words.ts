@@ -2,6 +2,7 @@
 import type { Record as LogRecord } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import { howLong, lengthOf } from '../words/time'
+import { REFUSED } from './filter'
 
 /** What a visitor did. */
 export function whatOf({ kind, summary }: LogRecord): string {
@@ -9,9 +10,6 @@ export function whatOf({ kind, summary }: LogRecord): string {
   if (kind === 'udp') return 'UDP flow'
   return kind === 'http' ? summary : `${kind === 'websocket' ? 'WS' : 'UPGRADE'} ${summary.replace(/^GET /, '')}`
 }
-
-/** Refused by pbt before the target was asked. */
-const TURNED_AWAY = new Set(['not-allowed', 'paused', 'limited', 'offline', 'unknown-host'])
 
 export interface Ending {
   readonly text: string
@@ -22,7 +20,7 @@ export interface Ending {
 /** 200, 502 target-broke, not-allowed. */
 export function endingOf({ status, reason, kind }: LogRecord): Ending {
   const number = status === 0 ? '' : String(status)
-  if (TURNED_AWAY.has(reason)) return { text: reason, mark: 'none', tone: '' }
+  if (REFUSED.has(reason)) return { text: reason, mark: 'none', tone: '' }
   if (reason !== '') return { text: `${number} ${reason}`.trim(), mark: 'bad', tone: 'bad' }
   if (status >= 500) return { text: number, mark: 'bad', tone: 'bad' }
   return { text: number || (kind === 'tcp' || kind === 'udp' ? 'closed' : 'complete'), tone: '' }
@@ -32,7 +30,7 @@ export function endingOf({ status, reason, kind }: LogRecord): Ending {
 export function titleOf(record: LogRecord): string {
   const { tunnel, reason, status } = record
   const where = tunnel || 'no tunnel'
-  if (TURNED_AWAY.has(reason)) return `Turned away from ${where}`
+  if (REFUSED.has(reason)) return `Turned away from ${where}`
   if (reason !== '') return `Broken off at ${where}`
   if (status >= 500) return `Failed at ${where}`
   return `Answered by ${where}`

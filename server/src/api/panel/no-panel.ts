@@ -18,7 +18,7 @@ const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').upd
 
 /** Answers for every path. */
 export function noPanel({ lock, cure }: PanelFolder, request: Request, response: Response): void {
-  const isBuilt = lock !== undefined && existsSync(lock)
+  const isBuilt = existsSync(lock)
   const words = isBuilt ? 'The panel is being built, a few seconds more.' : `There is no panel here yet: ${cure}.`
   const headers = { 'retry-after': String(AGAIN_SECONDS), 'cache-control': 'no-store' }
   if (!String(request.headers.accept ?? '').includes('text/html')) {
