@@ -100,12 +100,18 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
       'launch',
     ],
   ],
+  [
+    'client/daemon',
+    /^client\/src\/daemon\//,
+    ['client/tunnels', 'client/config', 'client/process', 'client/failure', 'proto', 'launch'],
+  ],
   ['client/output', /^client\/src\/output\//, ['client/tunnels', 'client/failure', 'proto', 'launch']],
   [
     'client/commands',
     /^client\/src\/commands\//,
     [
       'client/tunnels',
+      'client/daemon',
       'client/session',
       'client/output',
       'client/config',
@@ -140,7 +146,7 @@ const OWNERS: readonly (readonly [library: RegExp, owner: RegExp])[] = [
   [/^winston$/, /^server\/src\/observe\//],
   [/^@opentelemetry\//, /^server\/src\/observe\//],
   [/^yargs$/, /^(server|client)\/src\/(cli\.ts|commands\/)/],
-  [/^yaml$/, /^server\/src\/config\//],
+  [/^yaml$/, /^server\/src\/config\/|^client\/src\/daemon\//],
   [
     /^@bufbuild\/protobuf/,
     /^proto\/|^admin\/|^server\/src\/(relay|api|commands)\/|^client\/src\/(session\/|tunnels\/(agent|identity)\.ts)/,

@@ -3,9 +3,13 @@ import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
 import { allow } from './commands/allow.ts'
 import type { Command, Context } from './commands/command.ts'
+import * as daemon from './commands/daemon.ts'
+import { run as daemonRun } from './commands/daemon-run.ts'
+import * as held from './commands/held.ts'
 import { http } from './commands/http.ts'
 import { init } from './commands/init.ts'
 import { outputOptions } from './commands/output-options.ts'
+import * as service from './commands/service.ts'
 import { status } from './commands/status.ts'
 import { tcp } from './commands/tcp.ts'
 import { udp } from './commands/udp.ts'
@@ -20,7 +24,8 @@ const WIDTH_COLUMNS = 100
 const LEAST_COLUMNS = 40
 
 const FILES = `Files:
-  $XDG_CONFIG_HOME/pbt/ (~/.config/pbt/)   what init stored, for the owner only
+  $XDG_CONFIG_HOME/pbt/ (~/.config/pbt/)   what init stored, and tunnels.yaml, for the owner only
+  $XDG_STATE_HOME/pbt/ (~/.local/state/pbt/)   the daemon's log
 
 Variables, which come before what is stored:
   PBT_SERVER       HOST[:PORT] of the server
@@ -47,6 +52,18 @@ const COMMANDS: Commands = new Map([
   ['up', commandWords(up)],
   ['status', commandWords(status)],
   ['allow', commandWords(allow)],
+  ['tunnel list', commandWords(held.list)],
+  ['tunnel start', commandWords(held.startTunnel)],
+  ['tunnel stop', commandWords(held.stopTunnel)],
+  ['tunnel remove', commandWords(held.removeTunnel)],
+  ['daemon start', commandWords(daemon.start)],
+  ['daemon stop', commandWords(daemon.stop)],
+  ['daemon restart', commandWords(daemon.restart)],
+  ['daemon status', commandWords(daemon.daemonStatus)],
+  ['daemon logs', commandWords(daemon.logs)],
+  ['daemon run', commandWords(daemonRun)],
+  ['daemon install', commandWords(service.install)],
+  ['daemon uninstall', commandWords(service.uninstall)],
 ])
 
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
@@ -81,12 +98,21 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     .scriptName('pbt')
     .usage('$0 <command>\n\nPuts what runs on this machine on the public internet, through a server of your own.')
   add(parser, init)
-  parser.command('tunnel', 'open a tunnel; "pbt http" is short for "pbt tunnel http"', builder =>
-    add(add(add(builder.usage('$0 tunnel <kind>'), http), tcp), udp).demandCommand(
-      1,
-      'which kind of tunnel? Try "pbt tunnel http 3000"',
-    ),
+  parser.command(
+    'tunnel',
+    'open a tunnel ("pbt http" is short for "pbt tunnel http"), or steer those of the daemon',
+    builder => {
+      const kinds = add(add(add(builder.usage('$0 tunnel <command>'), http), tcp), udp)
+      const verbs = add(add(add(add(kinds, held.list), held.startTunnel), held.stopTunnel), held.removeTunnel)
+      return verbs.demandCommand(1, 'which kind of tunnel? Try "pbt tunnel http 3000"')
+    },
   )
+  parser.command('daemon', 'the process that keeps tunnels up, whoever is logged in', builder => {
+    const control = add(add(add(builder.usage('$0 daemon <command>'), daemon.start), daemon.stop), daemon.restart)
+    const more = add(add(add(control, daemon.daemonStatus), daemon.logs), daemonRun)
+    const all = add(add(more, service.install), service.uninstall)
+    return all.demandCommand(1, 'which command of the daemon? Try "pbt daemon status"')
+  })
   add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')

@@ -2,7 +2,15 @@
 import { type ErrorCode, PbtError } from '@pbt/proto'
 
 /** What only the command line can meet, besides the codes of the link. `docs/errors.md` lists them for users. */
-export const OWN_CODES = ['usage', 'not-configured', 'unreachable', 'untrusted'] as const
+export const OWN_CODES = [
+  'usage',
+  'not-configured',
+  'unreachable',
+  'untrusted',
+  'running',
+  'not-running',
+  'no-service',
+] as const
 /** A code of the link, or one that only the command line has. */
 export type FailureCode = ErrorCode | (typeof OWN_CODES)[number]
 

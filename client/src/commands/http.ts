@@ -2,7 +2,8 @@
 
 import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
-import { ALLOW, JSON_LINES, NAME } from './options.ts'
+import { detach } from './detach.ts'
+import { ALLOW, DETACH, JSON_LINES, NAME } from './options.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface HttpOptions {
@@ -16,6 +17,7 @@ interface HttpOptions {
   'target-ca': string | undefined
   'insecure-target': boolean | undefined
   'target-name': string | undefined
+  detach: boolean | undefined
   json: boolean | undefined
 }
 
@@ -70,12 +72,15 @@ export const http: Command<HttpOptions> = {
         requiresArg: true,
         describe: 'name to ask an https target for (SNI), and to find in its certificate (default: its host)',
       })
+      .option('detach', DETACH)
       .option('json', JSON_LINES)
       .example('$0 http 3000', 'port 3000 of this machine, under the name it had before')
       .example('$0 http 3000 --domain app --domain app.mine.uk', 'two addresses of the same service')
       .example('$0 http https://nas.lan:5001 --host-header rewrite', 'a service elsewhere in your network')
       .example('$0 http https://10.0.0.9 --target-ca nas.pem --target-name nas.lan', 'with a certificate of its own'),
   run: async (options, context) => {
-    return runTunnels([specOf('http', options.target ?? '', options)], options.json === true, context)
+    const specs = [specOf('http', options.target ?? '', options)]
+    const serve = options.detach === true ? detach : runTunnels
+    return await serve(specs, options.json === true, context)
   },
 }

@@ -21,3 +21,8 @@ export const RESERVE_PORT = {
 } as const
 /** `--json`: the fields of the objects are promised to programs. */
 export const JSON_LINES = { type: 'boolean', describe: 'one JSON object a line, for programs' } as const
+/** `--detach`: the daemon keeps it up, also after a reboot where it is installed. */
+export const DETACH = {
+  type: 'boolean',
+  describe: 'hand it over to the daemon, which keeps it up from now on; see "pbt daemon --help"',
+} as const

@@ -2,7 +2,8 @@
 
 import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
-import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
+import { detach } from './detach.ts'
+import { ALLOW, DETACH, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface TcpOptions {
@@ -11,6 +12,7 @@ interface TcpOptions {
   allow: string[] | undefined
   name: string | undefined
   'proxy-protocol': 'v1' | 'v2' | undefined
+  detach: boolean | undefined
   json: boolean | undefined
 }
 
@@ -29,10 +31,13 @@ export const tcp: Command<TcpOptions> = {
         choices: ['v1', 'v2'] as const,
         describe: 'tell the target the address of each visitor with the PROXY protocol',
       })
+      .option('detach', DETACH)
       .option('json', JSON_LINES)
       .example('$0 tcp 22', 'ssh to this machine, on the port it had before')
       .example('$0 tcp 5432 --reserve-port 20432 --allow 203.0.113.0/24', 'a database, for one network'),
   run: async (options, context) => {
-    return runTunnels([specOf('tcp', options.target ?? '', options)], options.json === true, context)
+    const specs = [specOf('tcp', options.target ?? '', options)]
+    const serve = options.detach === true ? detach : runTunnels
+    return await serve(specs, options.json === true, context)
   },
 }

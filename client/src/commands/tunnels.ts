@@ -1,5 +1,5 @@
 // Runs tunnels in the foreground until they end: what every command that serves has in common.
-import { readSettings } from '../config/config.ts'
+import { readSettings, type Settings } from '../config/config.ts'
 import type { ExitCode } from '../failure.ts'
 import { type Output, runningOutput } from '../output/output.ts'
 import { isAttended } from '../process/attended.ts'
@@ -9,7 +9,7 @@ import { type Context, tellUnknownVariables } from './command.ts'
 import { outputOptions } from './output-options.ts'
 
 /** How long the reader of the output has for what is left of it when the tunnels have ended. */
-const LAST_WORDS_MS = 1_000
+export const LAST_WORDS_MS = 1_000
 
 /**
  * Serves until a signal, a refusal or the owner ends it. Throws Failure when it cannot begin. `spelt`: hints in the spelling of the
@@ -26,6 +26,7 @@ export async function runTunnels(
   const settings = readSettings(context.env)
   let output: Output | undefined
   const holder = new Holder({
+    home: settings.home,
     settings,
     purpose: tunnels => ({ kind: 'tunnels', tunnels }),
     spelt,
@@ -45,14 +46,14 @@ export async function runTunnels(
   context.atExit(() => shown.close())
   holder.answer()
   context.atExit(() => holder.end())
-  return await runToEnd(holder, context, shown)
+  return await runToEnd(holder, settings, context, shown)
 }
 
 /** Resolves when the tunnels are over and the last words are written. */
-export async function runToEnd(holder: Holder, context: Context, output: Output): Promise<ExitCode> {
+async function runToEnd(holder: Holder, settings: Settings, context: Context, output: Output): Promise<ExitCode> {
   const ignoreSignals = context.onStopSignal(() => holder.stop())
   try {
-    return await holder.begin(isAsked(context))
+    return await holder.begin(isAsked(context), settings)
   } finally {
     ignoreSignals()
     holder.end()
@@ -62,7 +63,7 @@ export async function runToEnd(holder: Holder, context: Context, output: Output)
 }
 
 /** A person has run the command, not a service manager. */
-function isAsked({ env, stdin, stdout, stderr }: Context): boolean {
+export function isAsked({ env, stdin, stdout, stderr }: Context): boolean {
   const hasTerminal = stdin.isTTY === true || stdout.isTTY || stderr.isTTY
   return isAttended({ env, pid: process.pid, parentPid: process.ppid, hasTerminal })
 }

@@ -2,7 +2,8 @@
 
 import { specOf } from '../tunnels/specs.ts'
 import type { Command } from './command.ts'
-import { ALLOW, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
+import { detach } from './detach.ts'
+import { ALLOW, DETACH, JSON_LINES, NAME, RESERVE_PORT } from './options.ts'
 import { runTunnels } from './tunnels.ts'
 
 interface UdpOptions {
@@ -13,6 +14,7 @@ interface UdpOptions {
   'idle-timeout': string | undefined
   'reply-factor': string | undefined
   'proxy-protocol': 'v2' | undefined
+  detach: boolean | undefined
   json: boolean | undefined
 }
 
@@ -44,10 +46,13 @@ export const udp: Command<UdpOptions> = {
         choices: ['v2'] as const,
         describe: 'tell the target the address of each visitor with the PROXY protocol, in front of its first datagram',
       })
+      .option('detach', DETACH)
       .option('json', JSON_LINES)
       .example('$0 udp 51820 --reserve-port 20820', 'WireGuard on this machine')
       .example('$0 udp 19132 --proxy-protocol v2', 'a game server that sees the addresses of its players'),
   run: async (options, context) => {
-    return runTunnels([specOf('udp', options.target ?? '', options)], options.json === true, context)
+    const specs = [specOf('udp', options.target ?? '', options)]
+    const serve = options.detach === true ? detach : runTunnels
+    return await serve(specs, options.json === true, context)
   },
 }

@@ -1,15 +1,21 @@
 // `pbt up`: several tunnels in one process, each described in a few words.
+import { resolve } from 'node:path'
 import type { ChannelKind } from '@pbt/proto'
+import { readTunnels } from '../daemon/file-store.ts'
 import { Failure } from '../failure.ts'
 import { FLAGS, KINDS, LISTS, OPTIONS, planOf, type SpecValue, type TunnelSpec } from '../tunnels/specs.ts'
 import { suggestionFor } from '../tunnels/suggestion.ts'
 import type { Command } from './command.ts'
-import { JSON_LINES } from './options.ts'
+import { detach } from './detach.ts'
+import { DETACH, JSON_LINES } from './options.ts'
 import { inSpecWords } from './spec-words.ts'
 import { runTunnels } from './tunnels.ts'
+import { runFile } from './up-file.ts'
 
 interface UpOptions {
   spec: string[] | undefined
+  file: string | undefined
+  detach: boolean | undefined
   json: boolean | undefined
 }
 
@@ -19,8 +25,8 @@ const SPELT: Readonly<Record<string, string>> = { 'reserve-port': 'port' }
 
 /** Each spec has the options of the command of its kind; all tunnels share one session with the server. */
 export const up: Command<UpOptions> = {
-  usage: 'up <spec..>',
-  summary: 'open several tunnels at once',
+  usage: 'up [spec..]',
+  summary: 'open several tunnels at once, given here or in a file',
   needs: 'tunnels, for example: pbt up http:3000,domain=app tcp:22',
   build: yargs =>
     yargs
@@ -30,11 +36,29 @@ export const up: Command<UpOptions> = {
         describe:
           'KIND:TARGET[,OPTION=VALUE]…, KIND http, tcp or udp; the options are those of the commands, port for reserve-port',
       })
+      .option('file', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'a file of tunnels such as docs/tunnels.example.yaml; read again when it changes',
+      })
+      .option('detach', DETACH)
       .option('json', JSON_LINES)
-      .example('$0 up http:3000,domain=app tcp:22,port=20022 udp:51820', 'a web service, ssh and WireGuard'),
+      .example('$0 up http:3000,domain=app tcp:22,port=20022 udp:51820', 'a web service, ssh and WireGuard')
+      .example('$0 up --file tunnels.yaml', 'those of a file'),
   run: async (options, context) => {
     const specs = (options.spec ?? []).map(named)
-    return runTunnels(specs, options.json === true, context, inSpecWords)
+    const isJson = options.json === true
+    if (options.file !== undefined) {
+      if (specs.length > 0) {
+        throw new Failure('usage', 'tunnels are given here and in a file', { cure: 'give the ones or the others' })
+      }
+      if (options.detach !== true) return await runFile(options.file, isJson, context)
+      const { entries } = readTunnels(resolve(options.file))
+      specs.push(...entries.filter(({ isStopped }) => !isStopped).map(({ spec }) => spec))
+    } else if (specs.length === 0)
+      throw new Failure('usage', `pbt up needs ${up.needs}`, { cure: 'see "pbt up --help"' })
+    if (options.detach === true) return await detach(specs, isJson, context)
+    return await runTunnels(specs, isJson, context, inSpecWords)
   },
 }
 

@@ -15,6 +15,8 @@ export interface CommandWords {
 
 /** Commands that make a tunnel, which may stand behind `tunnel`. */
 const KINDS = ['http', 'tcp', 'udp']
+/** Words before other commands, and what those are called. */
+export const GROUPS: Readonly<Record<string, string>> = { tunnel: 'kind of tunnel', daemon: 'command of the daemon' }
 const OF_ALL = ['help', 'version']
 
 /** What an option without its value is told. */
@@ -67,12 +69,13 @@ function isSpec(text: string): boolean {
 /** The failure for what the parser said of these arguments. */
 export function wrongUsage(said: string, args: readonly string[], commands: Commands, cause?: unknown): Failure {
   const words = args.filter(argument => !argument.startsWith('-'))
-  const isBehindTunnel = words[0] === 'tunnel'
-  const name = (isBehindTunnel ? words[1] : words[0]) ?? ''
-  const command = isBehindTunnel && !KINDS.includes(name) ? undefined : commands.get(name)
-  const title = isBehindTunnel ? `pbt tunnel ${name}` : `pbt ${name}`
+  const group = Object.hasOwn(GROUPS, words[0] ?? '') ? words[0] : undefined
+  const name = (group === undefined ? words[0] : words[1]) ?? ''
+  const isShort = group === undefined || (group === 'tunnel' && KINDS.includes(name))
+  const command = commands.get(isShort ? name : `${group} ${name}`)
+  const title = group === undefined ? `pbt ${name}` : `pbt ${group} ${name}`
   const cure = command === undefined ? 'see "pbt --help"' : `see "${title} --help"`
-  return new Failure('usage', messageFor(said, { args, words, name, command, commands, title, isBehindTunnel }), {
+  return new Failure('usage', messageFor(said, { args, words, name, command, commands, title, group }), {
     cure,
     cause,
   })
@@ -86,7 +89,8 @@ interface Line {
   readonly command: CommandWords | undefined
   readonly commands: Commands
   readonly title: string
-  readonly isBehindTunnel: boolean
+  /** The word before the name, one of GROUPS. */
+  readonly group: string | undefined
 }
 
 function messageFor(said: string, line: Line): string {
@@ -104,10 +108,13 @@ function messageFor(said: string, line: Line): string {
   return (said.charAt(0).toLowerCase() + said.slice(1)).replace(/\s+/g, ' ')
 }
 
-function unknownCommand({ name, commands, isBehindTunnel }: Line): string {
-  const known = isBehindTunnel ? KINDS : ['tunnel', ...commands.keys()]
+function unknownCommand({ name, commands, group }: Line): string {
+  const all = [...commands.keys()]
+  const inGroup = all.flatMap(key => (key.startsWith(`${group} `) ? [key.slice(`${group} `.length)] : []))
+  const atTop = [...Object.keys(GROUPS), ...all.filter(key => !key.includes(' '))]
+  const known = group === undefined ? atTop : group === 'tunnel' ? [...KINDS, ...inGroup] : inGroup
   const meant = isSpec(name) ? `pbt up ${name}` : suggestionFor(name, known)
-  const what = isBehindTunnel ? 'kind of tunnel' : 'command'
+  const what = (group === undefined ? undefined : GROUPS[group]) ?? 'command'
   return `unknown ${what} "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`
 }
 

@@ -1,6 +1,6 @@
 // The client's settings: from the environment and the file that `pbt init` writes, read once, all problems at once.
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { expandHome, homeDirectory, PATH_EXPECTED, xdgDirectory } from '../../../launch/home-path.ts'
@@ -37,10 +37,29 @@ export interface Given {
 /** Longer than any token ever made; bounds what goes into a header. */
 const MAX_TOKEN_CHARS = 1024
 
-/** The directory of the client's files: PBT_HOME, else pbt/ in XDG_CONFIG_HOME, else ~/.config/pbt. Throws Failure `usage`. */
+/** The service of the system and its home, see daemon/unit.ts. */
+const SYSTEM = { unit: '/etc/systemd/system/pbt.service', home: '/var/lib/pbt' } as const
+
+/**
+ * The directory of the client's files: PBT_HOME, else pbt/ in XDG_CONFIG_HOME, else ~/.config/pbt; for root that of the system's
+ * daemon where that is installed and root has none. Throws Failure `usage`.
+ */
 export function homeOf(env: Environment): string {
   if (env.PBT_HOME) return pathOf(env.PBT_HOME, 'PBT_HOME', env)
-  return join(xdgDirectory(env.XDG_CONFIG_HOME, homeDirectory(env), '.config'), 'pbt')
+  const own = join(xdgDirectory(env.XDG_CONFIG_HOME, homeDirectory(env), '.config'), 'pbt')
+  const isSystems = process.getuid?.() === 0 && existsSync(SYSTEM.unit) && !existsSync(own)
+  return isSystems ? SYSTEM.home : own
+}
+
+/** The tunnels that the daemon of a home keeps up. */
+export function tunnelsFileOf(home: string): string {
+  return join(home, 'tunnels.yaml')
+}
+
+/** The directory of the log: pbt/ in XDG_STATE_HOME, else ~/.local/state/pbt; with PBT_HOME state/ in that. Throws Failure `usage`. */
+export function stateOf(env: Environment): string {
+  if (env.PBT_HOME) return join(homeOf(env), 'state')
+  return join(xdgDirectory(env.XDG_STATE_HOME, homeDirectory(env), '.local/state'), 'pbt')
 }
 
 /** A path as it was given. Throws Failure `usage`. */

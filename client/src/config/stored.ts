@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  fchownSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -10,9 +11,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { Failure } from '../failure.ts'
 
 /** Server, token and authority belong together, so they are one file that is replaced as a whole. */
@@ -27,6 +29,11 @@ export interface Stored {
 const FILE = 'config.json'
 const MACHINE_FILE = 'machine-id'
 const GENERATION_FILE = 'generation'
+
+/** Where it is stored. */
+export function storedFileOf(home: string): string {
+  return join(home, FILE)
+}
 
 /** What is stored in `home`; undefined when nothing is. Throws Failure `usage` when it cannot be understood. */
 export function readStored(home: string): Stored | undefined {
@@ -90,13 +97,27 @@ export function nextGeneration(home: string, now: number): number {
   }
 }
 
+/** Replaces a file of the owner's, all or nothing, readable by the owner only. Throws Failure `usage`. */
+export function writeWhole(path: string, text: string): void {
+  writing(path, () => renameSync(writeBeside(dirname(path), basename(path), text), path))
+}
+
 function writeDraft(home: string, name: string, text: string): string {
   mkdirSync(home, { recursive: true, mode: 0o700 })
   chmodSync(home, 0o700)
-  const draft = join(home, `.${name}.${randomBytes(6).toString('hex')}`)
+  return writeBeside(home, name, text)
+}
+
+function writeBeside(directory: string, name: string, text: string): string {
+  const draft = join(directory, `.${name}.${randomBytes(6).toString('hex')}`)
   const file = openSync(draft, 'wx', 0o600)
   try {
     writeSync(file, text)
+    // A file of root's would lock out the owner of the directory.
+    if (process.getuid?.() === 0) {
+      const { uid, gid } = statSync(directory)
+      fchownSync(file, uid, gid)
+    }
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -32,7 +32,9 @@ export interface HolderEvents extends Omit<VisitEvents, 'targetSeen'> {
 
 /** What makes one process another than the next. */
 export interface HolderOptions {
-  readonly settings: Settings
+  readonly home: string
+  /** Undefined while none can be read: then `begin` brings them. */
+  readonly settings: Settings | undefined
   /** Of the tunnels to begin with. */
   readonly purpose: (tunnels: readonly TunnelPlan[]) => Purpose
   readonly isDaemon: boolean
@@ -44,6 +46,8 @@ export interface HolderOptions {
   readonly faults?: () => readonly string[]
   /** Hints in the spelling of the command, which the server and others that give them do not know. */
   readonly spelt?: (hint: string) => string
+  /** A person has asked for a tunnel just now. */
+  readonly onAsked?: () => void
   /** Ends the process in order. */
   readonly stop: () => void
 }
@@ -60,8 +64,8 @@ export class Holder {
   private purpose: Purpose = { kind: 'daemon' }
   private readonly followers = new Set<(event: object) => void>()
   private readonly maker: PlanMaker
-  private settings: Settings
-  private token: string
+  private settings: Settings | undefined
+  private token = ''
   private agent: Agent | undefined
   private stopAnswering = () => {}
   private readonly lookup = new Lookup(systemClock)
@@ -69,7 +73,6 @@ export class Holder {
   constructor(options: HolderOptions) {
     this.options = options
     this.settings = options.settings
-    this.token = options.settings.token
     this.maker = new PlanMaker({
       opened: (number, kind, visitor) => options.events.opened(number, kind, visitor),
       over: (number, record) => {
@@ -83,6 +86,7 @@ export class Holder {
       make: makePlan => this.maker.make(makePlan),
       agent: () => this.agent,
       nameOf: number => this.observed?.nameOf(number) ?? '',
+      onGone: number => this.tell({ event: 'removed', number, tunnel: this.observed?.nameOf(number) ?? '' }),
     })
   }
 
@@ -92,7 +96,7 @@ export class Holder {
     this.prepared = this.list.plansForNext()
     this.purpose = this.options.purpose(this.prepared)
     const running: Running = {
-      server: formatServer(this.settings.server),
+      server: this.server,
       tunnels: this.prepared,
       traffic: () => this.agent?.traffic ?? NO_TRAFFIC,
       byTunnel: () => this.agent?.byTunnel() ?? NOTHING_YET,
@@ -110,16 +114,17 @@ export class Holder {
       this.followers.add(onEvent)
       return () => this.followers.delete(onEvent)
     }
-    const own = verbsOf({ list, store, follow, snapshot: () => this.snapshot(), stop: options.stop })
+    const { stop, onAsked = () => {} } = options
+    const own = verbsOf({ list, store, follow, snapshot: () => this.snapshot(), stop, onAsked })
     try {
-      this.stopAnswering = serveControl(this.settings.home, { ...own, ...verbs })
+      this.stopAnswering = serveControl(options.home, { ...own, ...verbs })
     } catch (error) {
       options.events.say(`pbt: "pbt status" will not show these tunnels: ${failureOf(error).message}`)
     }
   }
 
   /** A session with the tunnels of the list; resolves when it is over for good. */
-  async begin(isAskedByOwner: boolean, settings = this.settings): Promise<ExitCode> {
+  async begin(isAskedByOwner: boolean, settings: Settings): Promise<ExitCode> {
     this.settings = settings
     this.token = settings.token
     const tunnels = this.prepared ?? this.newPlans()
@@ -150,6 +155,7 @@ export class Holder {
     const exitCode = await agent.finished
     watch.end()
     this.list.end()
+    this.agent = undefined
     return exitCode
   }
 
@@ -186,14 +192,19 @@ export class Holder {
     const snapshot = observed.snapshot()
     return {
       ...snapshot,
-      server: formatServer(this.settings.server),
+      server: this.server,
       tunnels: [...snapshot.tunnels, ...stopped.map(item => stoppedSnapshot(item, list.nameAt(item)))],
       isDaemon: options.isDaemon,
       faults: options.faults?.() ?? [],
     }
   }
 
-  private tell(told: ClientEvent): void {
+  private get server(): string {
+    return this.settings === undefined ? '' : formatServer(this.settings.server)
+  }
+
+  /** Tells what no agent does, as if one did. */
+  tell(told: ClientEvent): void {
     const { spelt } = this.options
     const event = spelt !== undefined && 'cure' in told ? { ...told, cure: spelt(told.cure) } : told
     this.observed?.event(event)

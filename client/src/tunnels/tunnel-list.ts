@@ -26,6 +26,8 @@ export interface TunnelListOptions {
   readonly agent: () => Agent | undefined
   /** The server's name for the tunnel with this number, '' until it has told it. */
   readonly nameOf: (number: number) => string
+  /** A tunnel is not wanted any more that no agent has. */
+  readonly onGone: (number: number) => void
 }
 
 /** What a tunnel has under way when it is told to stop, and when that is over. */
@@ -122,7 +124,10 @@ export class TunnelList {
     const { clock } = this.options
     const agent = this.options.agent()
     const open = agent?.underWayOf(number) ?? 0
-    if (agent === undefined) return { open, limitMs: 0, over: Promise.resolve() }
+    if (agent === undefined) {
+      this.options.onGone(number)
+      return { open, limitMs: 0, over: Promise.resolve() }
+    }
     agent.close(number)
     const { promise, resolve } = Promise.withResolvers<void>()
     const cut = () => {

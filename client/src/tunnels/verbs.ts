@@ -30,6 +30,8 @@ export interface VerbsOptions {
   readonly snapshot: () => ProcessSnapshot
   /** Tells every event from now on, until what it returns is called. */
   readonly follow: (onEvent: (event: object) => void) => () => void
+  /** A person has asked for a tunnel just now. */
+  readonly onAsked: () => void
   /** Ends the process in order. */
   readonly stop: () => void
 }
@@ -51,7 +53,7 @@ export function changed(entries: readonly Entry[], change: Change): readonly Ent
 
 /** The verbs that change the list, and those that tell. */
 export function verbsOf(options: VerbsOptions): Verbs {
-  const { list, store, snapshot, follow, stop } = options
+  const { list, store, snapshot, follow, stop, onAsked } = options
   /** Puts the change into effect: the place of what a person asks for is `asked`. */
   const apply = (change: Change, asked = -1): Map<number, Draining> => list.set(store.keep(change), asked)
   const indexOf = (request: Request): number => {
@@ -86,11 +88,13 @@ export function verbsOf(options: VerbsOptions): Verbs {
     gone.addEventListener('abort', () => over.resolve(), { once: true })
     try {
       open()
+      onAsked()
       const item = list.items[at]
       number = item?.number
       if (item !== undefined) tell({ event: 'kept', tunnel: list.nameAt(item), target: item.spec.target, number })
       const { state, reason } = snapshot()
-      if (state === 'online') await over.promise
+      // One that has just begun is about to be, or says why it is not.
+      if (state === 'online' || state === 'connecting') await over.promise
       else tell({ event: 'offline', reason })
     } finally {
       clearTimeout(timer)

@@ -1,0 +1,129 @@
+// tunnels.yaml on the disk: read when it has changed, written as a whole, and its mistakes kept for those who ask.
+import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { writeWhole } from '../config/stored.ts'
+import { Failure } from '../failure.ts'
+import type { Entry, TunnelList } from '../tunnels/tunnel-list.ts'
+import type { Change, Store } from '../tunnels/verbs.ts'
+import { editTunnels, mistakeLines, parseTunnels } from './tunnels-file.ts'
+
+/** What tells a file that was changed from the one before; '' when there is none. */
+export function stampOf(path: string): string {
+  try {
+    const { mtimeNs, size, ino } = statSync(path, { bigint: true })
+    return `${mtimeNs}.${size}.${ino}`
+  } catch {
+    return ''
+  }
+}
+
+/** The tunnels in a file; none when there is no file. Throws Failure `usage` that names every mistake with its line. */
+export function readTunnels(path: string): { text: string; entries: readonly Entry[] } {
+  const text = textOf(path)
+  const parsed = parseTunnels(text, dirname(path))
+  if ('entries' in parsed) return { text, entries: parsed.entries }
+  const lines = mistakeLines(path, parsed.mistakes)
+  throw new Failure('usage', lines.join('\n'), { cure: `mend ${path}; it is read again when it changes` })
+}
+
+/** Of one process. */
+export class FileStore implements Store {
+  /** What is wrong with the file, a line each; none when it is in force. */
+  faults: readonly string[] = []
+  readonly path: string
+  private readonly list: () => TunnelList
+  /** Of what is in force. */
+  private stamp = ''
+  /** Of what was seen last: a file is read once nobody is writing it any more. */
+  private seen = ''
+
+  /** `list`: where it comes into force. */
+  constructor(path: string, list: () => TunnelList) {
+    this.path = path
+    this.list = list
+  }
+
+  /** What to begin with. With mistakes nothing: they are in `faults`. */
+  first(): readonly Entry[] {
+    this.seen = this.stamp = stampOf(this.path)
+    try {
+      return readTunnels(this.path).entries
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.faults = error.message.split('\n')
+      return []
+    }
+  }
+
+  /** To be called now and then: puts into force what was changed by hand and is whole. True when there is something to tell. */
+  look(): boolean {
+    const now = stampOf(this.path)
+    const isQuiet = now === this.seen
+    this.seen = now
+    if (!isQuiet || now === this.stamp) return false
+    try {
+      this.refresh()
+    } catch {
+      // Kept in faults.
+    }
+    return true
+  }
+
+  refresh(): void {
+    const now = stampOf(this.path)
+    if (now === this.stamp) {
+      if (this.faults.length > 0) throw this.mistaken()
+      return
+    }
+    this.seen = this.stamp = now
+    if (now === '') {
+      this.faults = [`${this.path} is gone; its tunnels go on until there is one again`]
+      return
+    }
+    try {
+      const { entries } = readTunnels(this.path)
+      this.faults = []
+      this.list().set(entries)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.faults = error.message.split('\n')
+      throw this.mistaken()
+    }
+  }
+
+  keep(change: Change): readonly Entry[] {
+    const text = editTunnels(textOf(this.path), change)
+    writeWhole(realPath(this.path), text)
+    this.seen = this.stamp = stampOf(this.path)
+    this.faults = []
+    return readTunnels(this.path).entries
+  }
+
+  private mistaken(): Failure {
+    return new Failure('usage', `nothing can be changed: ${this.faults.join('\n')}`, {
+      cure: `mend ${this.path} first`,
+    })
+  }
+}
+
+/** A link to a file elsewhere stays one. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return ''
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Failure('usage', `${path}:1: cannot be read: ${reason}`, {
+      cure: 'make it readable for this user',
+      cause,
+    })
+  }
+}

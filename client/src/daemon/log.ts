@@ -1,0 +1,76 @@
+// The daemon's log: a file that makes room by itself.
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** From here on the file is set aside; that before it goes. */
+const MAX_BYTES = 5 * 1024 * 1024
+
+/** Where what was set aside is. */
+export function asideOf(path: string): string {
+  return `${path}.1`
+}
+
+/** Never throws and never waits: words come after traffic, also on a full disk. */
+export class LogFile {
+  private readonly path: string
+  private readonly mostBytes: number
+  private file: number | undefined
+  private bytes = 0
+
+  constructor(path: string, mostBytes = MAX_BYTES) {
+    this.path = path
+    this.mostBytes = mostBytes
+    this.open()
+  }
+
+  /** Whole lines. */
+  write(text: string): void {
+    try {
+      if (this.bytes >= this.mostBytes) this.turn()
+      if (this.file === undefined) this.open()
+      if (this.file !== undefined) this.bytes += writeSync(this.file, text)
+    } catch {
+      // A full disk: what does not fit is lost.
+    }
+  }
+
+  close(): void {
+    if (this.file !== undefined) closeSync(this.file)
+    this.file = undefined
+  }
+
+  private turn(): void {
+    this.close()
+    renameSync(this.path, asideOf(this.path))
+    this.open()
+  }
+
+  private open(): void {
+    try {
+      this.file = openLog(this.path)
+      this.bytes = fstatSync(this.file).size
+    } catch {
+      this.file = undefined
+    }
+  }
+}
+
+/** A descriptor that appends to it. Throws. */
+export function openLog(path: string): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  return openSync(path, 'a', 0o600)
+}
+
+/** Its newest lines, `most` at most, the oldest first; none when there is no log. */
+export function lastLines(path: string, most: number): string[] {
+  const lines = [asideOf(path), path].flatMap(each => textOf(each).split('\n').slice(0, -1))
+  return lines.slice(-most)
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

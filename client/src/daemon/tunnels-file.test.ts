@@ -1,0 +1,145 @@
+// tunnels.yaml: every mistake is told with its line and what would be right, and a change leaves what else stands there as it was.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { keyOf, planOf, type TunnelSpec } from '../tunnels/specs.ts'
+import type { Change } from '../tunnels/verbs.ts'
+import { editTunnels, type Parsed, parseTunnels } from './tunnels-file.ts'
+
+const EXAMPLE = fileURLToPath(new URL('../../../docs/tunnels.example.yaml', import.meta.url))
+const parse = (text: string): Parsed => parseTunnels(text, '/etc/pbt')
+
+function entriesOf(text: string) {
+  const parsed = parse(text)
+  assert.ok('entries' in parsed, JSON.stringify(parsed))
+  return parsed.entries
+}
+
+/** Each line as `LINE: MESSAGE; CURE`. */
+function mistakesOf(text: string): string[] {
+  const parsed = parse(text)
+  assert.ok('mistakes' in parsed, 'there are mistakes')
+  return parsed.mistakes.map(({ line, message, cure }) => `${line}: ${message}; ${cure}`)
+}
+
+const WRONG = `
+- http: 3000
+  domian: app
+- http: 3001
+  port: 20022
+- tcp: 22
+  reserve-port: 99999
+- domain: lost
+- udp: 51820
+  idle-timeout: 5 minutes
+- http: 3002
+  allow: [203.0.113.0/24, everybody]
+- http: 3003
+  stopped: maybe
+- just words
+- tcp: 23
+  udp: 23
+- http: 70000
+- http: 3004
+  verify-target: yes please
+- http: 3005
+  domain: twice
+- http: 3006
+  domain: TWICE
+- tcp: 24
+  name:
+`
+
+test('a file with mistakes of every kind has all of them named, with line and cure', () => {
+  const expected: readonly RegExp[] = [
+    /^3: http has no option "domian"; did you mean "domain"\?/,
+    /^5: http has no option "port"; it is one of domain, name,|^5: .*reserve-port/,
+    /^7: "99999" is not a port that can be reserved; give a number from 1 to 65535/,
+    /^8: the tunnel has no target; write for example "http: 3000"/,
+    /^10: idle-timeout "5 minutes" cannot be used; give a time from 1s to 24h/,
+    /^12: allow "everybody" cannot be used: .*; give addresses or CIDR blocks/,
+    /^14: stopped is "maybe"; give true or false/,
+    /^15: this is not a tunnel; write a list/,
+    /^17: a tunnel has one kind, not tcp and udp; make two tunnels of it/,
+    /^18: target "70000" cannot be used: port 70000 is not between 1 and 65535; use 3000/,
+    /^20: verify-target is "yes please"; give true or false/,
+    /^24: the domain "twice" is given twice, before on line 21; change one of them/,
+    /^26: name is empty; give one value/,
+  ]
+  const found = mistakesOf(WRONG)
+  assert.equal(found.length, expected.length, found.join('\n'))
+  for (const [index, pattern] of expected.entries()) assert.match(found[index] ?? '', pattern)
+})
+
+test('text that is no YAML, or no list, is told with its line, and an empty file is a list without tunnels', () => {
+  assert.match(mistakesOf('- http: 3000\n  domain: [app\n- tcp: 22\n')[0] ?? '', /^\d: .+; see https:\/\/yaml.org/)
+  assert.match(mistakesOf('- http: 3000\n  http: 3001\n')[0] ?? '', /^2: map keys must be unique/)
+  assert.match(mistakesOf('http: 3000\n')[0] ?? '', /^1: the file is not a list; write a list/)
+  assert.match(mistakesOf('x'.repeat(2 ** 20 + 1))[0] ?? '', /longer/)
+  assert.match(mistakesOf('- http: 3000\n'.repeat(257))[0] ?? '', /^257: 257 tunnels are more than the 256/)
+  for (const text of ['', '# nothing yet\n', '[]', '---\n']) assert.deepEqual(entriesOf(text), [])
+})
+
+test('the example is right, and its options are those of the command line', () => {
+  const entries = entriesOf(readFileSync(EXAMPLE, 'utf8'))
+  assert.ok(entries.length >= 4)
+  for (const { spec } of entries) assert.ok(planOf(spec))
+  const used = new Set(entries.flatMap(({ spec }) => [spec.kind, ...Object.keys(spec.options)]))
+  for (const name of ['http', 'tcp', 'udp', 'domain', 'reserve-port', 'allow', 'idle-timeout'])
+    assert.ok(used.has(name), name)
+  assert.ok(entries.some(({ isStopped }) => isStopped))
+})
+
+test('a path in the file begins at the file', () => {
+  const parsed = parse('- http: https://nas.lan\n  target-ca: nas.pem\n')
+  assert.ok('mistakes' in parsed)
+  assert.match(parsed.mistakes[0]?.message ?? '', /"\/etc\/pbt\/nas.pem" cannot be read/)
+})
+
+const BY_HAND = `# my tunnels
+- http: 3000 # the blog
+  domain: app
+  # only my office
+  allow: 203.0.113.0/24
+
+# ssh
+- tcp: 22
+  reserve-port: 20022
+`
+
+test('tunnels are added, changed, stopped and removed with comments and order kept', () => {
+  const [app, ssh] = entriesOf(BY_HAND)
+  assert.ok(app !== undefined && ssh !== undefined)
+  const dns: TunnelSpec = { kind: 'udp', target: '53', options: { allow: ['203.0.113.7', '2001:db8::/32'] } }
+  const steps: readonly (readonly [Change, RegExp])[] = [
+    [{ kind: 'add', entry: { spec: dns, isStopped: false } }, /- udp: 53\n {2}allow:\n {4}- 203.0.113.7\n/],
+    [{ kind: 'replace', at: 0, entry: { spec: app.spec, isStopped: true } }, /stopped: true/],
+    [{ kind: 'replace', at: 1, entry: { spec: { ...ssh.spec, target: '2222' }, isStopped: false } }, /- tcp: 2222\n/],
+  ]
+  let text = BY_HAND
+  for (const [change, pattern] of steps) {
+    text = editTunnels(text, change)
+    assert.match(text, pattern)
+    for (const comment of ['# my tunnels', '# the blog', '# only my office', '# ssh'])
+      assert.ok(text.includes(comment), text)
+    const entry = change.kind === 'remove' ? undefined : change.entry
+    const at = change.kind === 'replace' ? change.at : 2
+    const now = entriesOf(text)[at]
+    assert.deepEqual([now && keyOf(now.spec), now?.isStopped], [entry && keyOf(entry.spec), entry?.isStopped])
+  }
+  text = editTunnels(text, { kind: 'remove', at: 1 })
+  assert.deepEqual(
+    entriesOf(text).map(({ spec, isStopped }) => [spec.kind, isStopped]),
+    [
+      ['http', true],
+      ['udp', false],
+    ],
+  )
+  text = editTunnels(text, { kind: 'replace', at: 0, entry: app })
+  assert.ok(!text.includes('stopped'), text)
+  // An empty file gets a list, and words about it.
+  const begun = editTunnels('', { kind: 'add', entry: app })
+  assert.match(begun, /^# Tunnels that "pbt daemon" keeps up[\s\S]*\n- http: 3000\n/)
+  assert.deepEqual(entriesOf(begun), [app])
+})

@@ -1,0 +1,8 @@
+// How this program is started: for what starts it again, the daemon and the units.
+
+/** The command without its arguments: Node with its flags, and the program's file; absolute, so that it holds anywhere. */
+export function programCommand(): string[] {
+  const [node = process.execPath, file = ''] = process.argv
+  // A single executable has no file.
+  return file === node || file === '' ? [process.execPath] : [process.execPath, ...process.execArgv, file]
+}
