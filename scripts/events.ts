@@ -62,7 +62,10 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   error: ['`code`, `message`, `cure`, `problems`', 'it failed, and why'],
 }
 
-const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'silent' | 'dropped', Said>> = {
+/** Of commands that steer the daemon, and of the control socket. */
+type Answer = 'daemon' | 'kept' | 'draining' | 'stopped' | 'process' | 'installed' | 'uninstalled'
+
+const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | Answer | 'tunnel' | 'silent' | 'dropped', Said>> = {
   stored: [
     '`server`, `replaced`',
     '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
@@ -117,6 +120,25 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | 'tunnel' | 'si
     '`number`, `tunnel`, `kind`, `urls`, `waiting`, `target`, `allowlists`, `state`, `reason`, `cure`, `targetFault`, `requests`, `open`, `bytesIn`, `bytesOut`, `pid`, `server`',
     '`status`: a tunnel of this user, `state` that of the link, `down` when it was refused or is over, `killed` when the owner ended it on the server, or `stopped`; `targetFault`: why its target takes no connections; with its requests, connections or flows: finished ones, open ones, and the bytes of both',
   ],
+  daemon: [
+    '`state`, `pid`, `link`, `reason`, `tunnels`, `faults`, `file`, `log`',
+    '`daemon start`, `stop`, `restart`, `status`: `state` is `running` or `stopped`; `link` as `state` of a tunnel, `tunnels` how many, `faults` what is wrong with the `file`',
+  ],
+  kept: ['`tunnel`, `target`, `number`', '`--detach`, `tunnel start`: the daemon keeps it up from now on'],
+  draining: [
+    '`tunnel`, `open`, `limitMs`',
+    '`tunnel stop`, `tunnel remove`: no new visitors, and what is under way may end within `limitMs`',
+  ],
+  stopped: ['`tunnel`', '`tunnel stop`: it is stopped, and stays so until `tunnel start`'],
+  process: [
+    '`pid`, `server`, `state`, `reason`, `tunnels`, `traffic`, `isDaemon`, `faults`',
+    'the answer of the control socket (`run/<pid>.sock` beside what `init` stored) to a line `{"request":"status"}`. Other requests: `add`, `change` (`name`) with a `tunnel` as in tunnels.yaml; `start`, `stop`, `remove` with its name as `tunnel`; `stop` without one ends the process; `logs` is followed by every event',
+  ],
+  installed: [
+    '`path`, `unit`, `steps`, `pid`',
+    '`daemon install`: `unit` is what was written, missing when nothing was',
+  ],
+  uninstalled: ['`path`, `steps`', '`daemon uninstall`'],
   dropped: ['`lines`', 'not read in time, or the disk was full: so many lines of output are missing here'],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }

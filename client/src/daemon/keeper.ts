@@ -61,6 +61,7 @@ export class Keeper {
       events: { ...options.events, event: event => this.heard(event) },
       store: () => this.store,
       faults: () => this.store.faults,
+      ...(options.isDaemon ? { spelt: inVerbs } : {}),
       onAsked: () => this.endWait(),
       stop: () => this.stop(),
     })
@@ -169,4 +170,12 @@ export class Keeper {
   private tellFaults(): void {
     for (const fault of this.store.faults) this.options.events.say(`pbt: ${fault}`)
   }
+}
+
+/** Hints for people whose tunnels have no command that could be run again. */
+function inVerbs(hint: string): string {
+  return hint.replace(
+    /run its command again, or "pbt-server tunnel start ([^"]+)"/,
+    'run "pbt tunnel start $1", or "pbt-server tunnel start $1"',
+  )
 }

@@ -7,7 +7,7 @@ import { xdgDirectory } from '../../../launch/home-path.ts'
 import { type Environment, homeOf, tunnelsFileOf } from '../config/config.ts'
 import { storedFileOf } from '../config/stored.ts'
 import { Failure } from '../failure.ts'
-import { programCommand } from '../process/program.ts'
+import { programCommand, programForPeople } from '../process/program.ts'
 import { MARKER, SYSTEM_HOME, UNIT, unitText } from './unit.ts'
 
 /** systemctl waits for the service to begin or end. */
@@ -117,11 +117,11 @@ export class Service {
       })
     }
     if (this.isManaged) return
-    const command = [...programCommand(), 'daemon'].join(' ')
+    const command = `${programForPeople()} daemon`
     throw new Failure('no-service', 'no systemd answers here, and pbt installs itself nowhere else', {
       cure:
         `have what supervises programs here run "${command} run", and restart it unless it ends with 0, 3 or 5;\n` +
-        `  where nothing does, "crontab -e" and a line "@reboot ${command} start"`,
+        `where nothing does, "crontab -e" and a line "@reboot ${command} start"`,
     })
   }
 

@@ -1,4 +1,5 @@
 // Events in words, one line each.
+import type { OWN_CODES } from '../failure.ts'
 import type { Allowlist, ClientEvent, Stopping } from '../tunnels/events.ts'
 import type { RequestRecord } from '../tunnels/requests.ts'
 import { plural } from './counts.ts'
@@ -51,6 +52,8 @@ export function sentence(event: ClientEvent): string {
       const { target, message, code, retrying, cure } = event
       const about = target === undefined ? '' : `no tunnel to ${target}: `
       const next = retrying === true ? '; trying again' : ''
+      if (MADE_HERE.has(code))
+        return `error: ${lines(message)} (${code})${cure === '' ? '' : `\n  to do: ${lines(cure)}`}`
       return safe(`error: ${about}${message} (${code})${next}`) + cureLine(cure)
     }
   }
@@ -63,6 +66,13 @@ function allowedText({ blocks, addresses, everybody, until }: Extract<ClientEven
     everybody.length === 0 ? '' : `everybody may visit ${everybody.join(', ')} anyway; nothing was changed there`
   if (addresses.length === 0) return open
   return [`${who} may visit ${addresses.join(', ')}${end}`, open].filter(Boolean).join('; ')
+}
+
+/** Codes that no server can send: their words are of this program, and may have several lines. */
+const MADE_HERE: ReadonlySet<string> = new Set(['usage', 'no-service'] satisfies (typeof OWN_CODES)[number][])
+
+function lines(text: string): string {
+  return text.split('\n').map(safe).join('\n  ')
 }
 
 function cureLine(cure: string): string {

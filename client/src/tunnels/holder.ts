@@ -190,10 +190,13 @@ export class Holder {
     if (observed === undefined) throw new Error('not prepared')
     const stopped = list.items.filter(({ number }) => number === undefined)
     const snapshot = observed.snapshot()
+    // Of one that was refused the server has told no name.
+    const names = new Map(list.items.map(item => [item.number, list.nameAt(item)]))
+    const running = snapshot.tunnels.map(each => ({ ...each, name: each.name || (names.get(each.number) ?? '') }))
     return {
       ...snapshot,
       server: this.server,
-      tunnels: [...snapshot.tunnels, ...stopped.map(item => stoppedSnapshot(item, list.nameAt(item)))],
+      tunnels: [...running, ...stopped.map(item => stoppedSnapshot(item, list.nameAt(item)))],
       isDaemon: options.isDaemon,
       faults: options.faults?.() ?? [],
     }

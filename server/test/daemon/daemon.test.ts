@@ -82,7 +82,7 @@ test('ten tunnels of all kinds in one daemon: adding, changing, stopping and han
   assert.match(text, /# by hand\n/)
   assert.match(text, new RegExp(`http: ${there}\n {2}domain: one\n`))
   assert.match(text, /domain: two\n {2}stopped: true\n/)
-  assert.ok(!text.includes('three') && !text.includes('stopped: true\n- http'), text)
+  assert.ok(!text.includes('three') && text.match(/stopped/g)?.length === 1, text)
   assert.equal(statSync(home.file).mode & 0o777, 0o600)
 
   // Mistakes change nothing, and are told by line until they are mended.
@@ -121,7 +121,7 @@ test('a daemon is one for each home, whatever one that was killed has left', asy
   const again = await home.json('daemon', 'start')
   assert.deepEqual([again.code, again.events[0]?.code], [1, 'running'])
   assert.match(String(again.events[0]?.message), new RegExp(`process ${pid}$`))
-  assert.equal((await home.json('daemon', 'run')).code, 1)
+  assert.equal((await home.run('daemon', 'run')).code, 1)
   const left = readFileSync(join(home.home, 'run/daemon.pid'), 'utf8')
   process.kill(Number(pid), 'SIGKILL')
   await until(

@@ -1,0 +1,220 @@
+// The daemon as a service: what the units say holds, and a supervisor that does what they say brings everything back at its address.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { MARKER, unitText } from '../../../client/src/daemon/unit.ts'
+import { Home, Supervisor, until } from '../support/daemon.ts'
+import { CLIENT, program, type RunningServer, restartServer, scratch, startServer } from '../support/programs.ts'
+import { httpTarget, rawTarget } from '../support/targets.ts'
+import { outcome } from '../support/tcp-visitors.ts'
+import { rawRequest } from '../support/visitors.ts'
+
+/** How often each of the three is killed: `PBT_KILLS=20 npm test -- server/test/daemon/service.test.ts` is the long run. */
+const KILLS = Number(process.env.PBT_KILLS ?? 2)
+/** What is promised, and what a machine that is busy with other tests may take. */
+const BACK_MS = process.env.PBT_KILLS === undefined ? 30_000 : 5_000
+const UNITS = [true, false].map(isSystem => ({ isSystem, text: unitFor(isSystem) }))
+const analyze = spawnSync('systemd-analyze', ['--version']).status === 0
+
+function unitFor(isSystem: boolean): string {
+  const home = isSystem ? '/var/lib/pbt' : '/home/you/.config/pbt'
+  const command = [process.execPath, '--max-semi-space-size=4', '/opt/my pbt/100%/main.ts']
+  return unitText({ command, isSystem, home, environment: { PBT_UNATTENDED: '1', PBT_HOME: home } })
+}
+
+const get = (t: TestContext, server: RunningServer, name: string) =>
+  rawRequest(t, server, `GET / HTTP/1.1\r\nHost: ${name}.localhost\r\nConnection: close\r\n\r\n`)
+
+test('H19: systemd takes both units, the one of the system at an exposure of 2 at most', {
+  skip: !analyze && 'systemd-analyze is not installed',
+}, t => {
+  for (const { isSystem, text } of UNITS) {
+    const directory = scratch(t)
+    const path = join(directory, 'pbt.service')
+    writeFileSync(path, text)
+    const env = { ...process.env, XDG_RUNTIME_DIR: directory }
+    const verified = spawnSync('systemd-analyze', ['verify', ...(isSystem ? [] : ['--user']), path], {
+      encoding: 'utf8',
+      env,
+    })
+    assert.deepEqual([verified.status, verified.stderr], [0, ''])
+    const args = ['security', '--offline=true', `--threshold=${isSystem ? 20 : 65}`, '--no-pager', path]
+    const judged = spawnSync('systemd-analyze', args, { encoding: 'utf8' })
+    assert.equal(judged.status, 0, judged.stdout)
+  }
+})
+
+test('A1: the units hold no token, no shell, and what systemd restarts is told from what it must not', () => {
+  for (const { text } of UNITS) {
+    assert.match(text, /^RestartPreventExitStatus=3 5$/m)
+    assert.match(text, /^Restart=on-failure$/m)
+    assert.match(text, /^StartLimitIntervalSec=0$/m)
+    assert.match(text, /^ExecStart=\S+\/node --max-semi-space-size=4 "\/opt\/my pbt\/100%%\/main.ts" daemon run$/m)
+    assert.doesNotMatch(text, /PBT_TOKEN|pbt_|MemoryDenyWriteExecute=yes/)
+  }
+})
+
+/** systemd's commands as far as the service uses them: they note what was asked for, as root on a machine without systemd needs. */
+function manager(t: TestContext) {
+  const directory = scratch(t)
+  const noted = join(directory, 'asked')
+  const state = join(directory, 'linger')
+  const scripts = {
+    systemctl: `echo "systemctl $*" >> '${noted}'`,
+    loginctl: `case "$1" in show-user) cat '${state}' 2>/dev/null || echo no; exit;; enable-linger) echo yes > '${state}';; disable-linger) rm -f '${state}';; esac\necho "loginctl $*" >> '${noted}'`,
+  }
+  for (const [name, script] of Object.entries(scripts)) {
+    writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`)
+    chmodSync(join(directory, name), 0o755)
+  }
+  return { directory, asked: () => (existsSync(noted) ? readFileSync(noted, 'utf8').trim().split('\n') : []) }
+}
+
+async function installedHome(t: TestContext, server: RunningServer) {
+  const { directory, asked } = manager(t)
+  const base = scratch(t)
+  const env = {
+    HOME: base,
+    PBT_HOME: join(base, '.config/pbt'),
+    PATH: `${directory}:${process.env.PATH}`,
+    XDG_CONFIG_HOME: '',
+  }
+  const home = new Home(t, env)
+  const init = program(
+    t,
+    CLIENT,
+    ['init', '-', '--server', `localhost:${server.https}`, '--ca', server.ca],
+    env,
+    server.token,
+  )
+  assert.equal((await init.exited).code, 0, init.stderr)
+  const unit = join(base, '.config/systemd/user/pbt.service')
+  return { home, asked, unit, base }
+}
+
+test('the service: installed once, killed with or without its server and back at its addresses, rebooted, and gone without a trace', async t => {
+  let server = await startServer(t)
+  const { home, asked, unit, base } = await installedHome(t, server)
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  const greeting = await rawTarget(t, socket => socket.end('hello'))
+  mkdirSync(home.home, { recursive: true })
+  writeFileSync(home.file, `- http: ${target}\n  domain: app\n- http: ${target}\n- tcp: ${greeting}\n`)
+
+  const before = readdirSync(join(base, '.config'))
+  // The manager that is asked notes only, so that it says so without waiting for the daemon to answer for long.
+  const first = home.run('daemon', 'install')
+  await until(
+    () => existsSync(unit),
+    () => 'the unit',
+  )
+  const supervisor = new Supervisor(t, readFileSync(unit, 'utf8'), { HOME: base, PATH: '/usr/bin:/bin' })
+  supervisor.start()
+  const installed = await first
+  assert.equal(installed.code, 0, installed.stderr)
+  assert.match(
+    installed.text,
+    /wrote .*pbt\.service:[\s\S]*ExecStart=[\s\S]*enable-linger[\s\S]*the daemon runs, process \d+/,
+  )
+  assert.ok(!readFileSync(unit, 'utf8').includes(server.token))
+  const again = await home.run('daemon', 'install')
+  assert.match(again.text, /is installed as it should be/)
+  assert.deepEqual(
+    asked().filter(line => !line.includes('show-environment')),
+    [
+      'systemctl --user daemon-reload',
+      'systemctl --user enable pbt.service',
+      'loginctl enable-linger',
+      'systemctl --user restart pbt.service',
+      'systemctl --user daemon-reload',
+      'systemctl --user enable pbt.service',
+      'systemctl --user start pbt.service',
+    ],
+  )
+
+  const addresses = async () => {
+    const all = [...(await home.tunnels()).values()].map(({ urls }) =>
+      Array.isArray(urls) ? String(urls[0] ?? '') : '',
+    )
+    return all.sort()
+  }
+  await until(
+    async () => (await addresses()).filter(Boolean).length === 3,
+    () => home.log,
+  )
+  const expected = await addresses()
+  const names = expected.flatMap(url => (url.startsWith('https') ? [new URL(url).hostname.split('.')[0] ?? ''] : []))
+  const tcp = Number(new URL(expected.find(url => url.startsWith('tcp')) ?? '').port)
+  const isUp = async () => {
+    for (const name of names) if (!/200[\s\S]*here/.test(await get(t, server, name).catch(() => ''))) return false
+    return (await outcome(t, tcp)).text === 'hello'
+  }
+  const back = async (what: string) => {
+    const began = performance.now()
+    await until(isUp, () => `${what}: ${home.log}`)
+    assert.ok(performance.now() - began < BACK_MS, `${what} took ${Math.round(performance.now() - began)} ms`)
+    assert.deepEqual(await addresses(), expected, what)
+  }
+  const restart = async () => {
+    server = await restartServer(t, server, { ports: { https: server.https, http: server.http } })
+  }
+  for (let round = 0; round < KILLS; round++) {
+    supervisor.signal('SIGKILL')
+    await back('the daemon')
+    await server.program.end('SIGKILL')
+    await restart()
+    await back('the server')
+    supervisor.signal('SIGKILL')
+    await server.program.end('SIGKILL')
+    await restart()
+    await back('both')
+  }
+  assert.equal(supervisor.restarts, 2 * KILLS)
+
+  // A reboot, with the server away for its first moments.
+  await server.program.end('SIGKILL')
+  await supervisor.stop()
+  supervisor.start()
+  await home.logged(/cannot be reached/)
+  await restart()
+  await until(isUp, () => home.log)
+  assert.deepEqual(await addresses(), expected)
+
+  // Stopped by command it is not started again; a refused token does not end it, so that nothing is to be prevented.
+  assert.equal((await home.json('daemon', 'stop')).code, 0)
+  await until(
+    () => supervisor.pid === 0,
+    () => 'the end',
+  )
+  const removed = await home.run('daemon', 'uninstall')
+  assert.match(removed.text, /removed .*pbt\.service[\s\S]*end again when they log out/)
+  assert.match((await home.run('daemon', 'uninstall')).text, /is not there/)
+  assert.deepEqual(readdirSync(join(base, '.config/systemd/user')), [])
+  assert.deepEqual(asked().slice(-2), ['systemctl --user daemon-reload', 'loginctl disable-linger'])
+  assert.deepEqual(
+    readdirSync(join(base, '.config')).filter(name => name !== 'systemd'),
+    before,
+  )
+  // Somebody else's unit is left alone.
+  writeFileSync(unit, '[Service]\nExecStart=/bin/true\n')
+  const refused = await home.json('daemon', 'install')
+  assert.deepEqual([refused.code, refused.events.at(-1)?.code], [1, 'no-service'])
+  assert.ok(!readFileSync(unit, 'utf8').includes(MARKER))
+})
+
+test('where no systemd answers, two lines say how the daemon is kept running', async t => {
+  const server = await startServer(t)
+  const base = scratch(t)
+  const env = {
+    HOME: base,
+    PBT_HOME: join(base, 'pbt'),
+    PBT_SERVER: `localhost:${server.https}`,
+    PBT_TOKEN: server.token,
+  }
+  const home = new Home(t, { ...env, XDG_RUNTIME_DIR: base, DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere' })
+  const { code, stderr } = await home.run('daemon', 'install')
+  assert.equal(code, 1)
+  assert.match(stderr, /no systemd answers here.*\n.*run "\S+\/pbt daemon run".*\n.*@reboot \S+\/pbt daemon start"/)
+  assert.ok(!existsSync(join(base, '.config/systemd')))
+})
