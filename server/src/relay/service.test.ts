@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { type ClientHttp2Stream, connect } from 'node:http2'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { decodeLinkFrames, encodeLinkFrame, HANDSHAKE_MS, type LinkFrame, PbtError } from '@pbt/proto'
@@ -16,7 +17,7 @@ import { Sessions, type SessionsOptions } from './sessions.ts'
 const LINGER_MS = 1_000
 
 /** A service on a port without TLS, which the edge has taken off by then; `words` tells what is logged. */
-async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}) {
+async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}, listen = '127.0.0.1', dial = listen) {
   const clock = new FakeClock()
   const words = new EventEmitter()
   const say = (text: string) => void words.emit(text)
@@ -34,7 +35,7 @@ async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}
   const server = createServer(socket => {
     sockets.push(socket)
     service.accept(socket)
-  }).listen(0, '127.0.0.1')
+  }).listen(0, listen)
   await once(server, 'listening')
   t.after(() => {
     service.close()
@@ -42,7 +43,7 @@ async function serve(t: TestContext, overrides: Partial<LinkServiceOptions> = {}
   })
   const { port } = server.address() as AddressInfo
   const call = (authorization = 'Bearer x') => {
-    const client = connect(`http://127.0.0.1:${port}`)
+    const client = connect(`http://${dial.includes(':') ? `[${dial}]` : dial}:${port}`)
     client.on('error', () => {})
     t.after(() => client.destroy())
     const stream = client.request({
@@ -110,6 +111,33 @@ test('what comes after hello is for the session, and the end of the connection i
   stream.session?.destroy()
   await lost
   assert.equal(sessions.size, 1)
+})
+
+const hasIpv6 = Object.values(networkInterfaces()).some(all => all?.some(({ address }) => address === '::1'))
+
+test('a client is known by its address, and stays, also over IPv6 and where a port takes both', {
+  skip: !hasIpv6,
+}, async t => {
+  const addresses: string[] = []
+  const tokens = {
+    check: (_authorization: readonly unknown[], address: string | undefined) => {
+      addresses.push(String(address))
+      return { verdict: 'accepted' as const, tokenId: 1 }
+    },
+  }
+  for (const [listen, dial] of [
+    ['::', '127.0.0.1'],
+    ['::1', '::1'],
+  ] as const) {
+    const { service, clock, call } = await serve(t, { tokens }, listen, dial)
+    const stream = call()
+    say(stream, helloOf())
+    await heard(stream)
+    clock.advance(HANDSHAKE_MS)
+    assert.equal(service.connectionCount, 1)
+    assert.ok(!stream.destroyed)
+  }
+  assert.deepEqual(addresses, ['::ffff:127.0.0.1', '::1'])
 })
 
 test('a link that is closed has its connection cut when the peer does not end it', async t => {

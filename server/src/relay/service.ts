@@ -181,7 +181,7 @@ export class LinkService {
 
   private serve(call: Call): void {
     const peer = call.getPeer()
-    const connection = this.connections.get(peer)
+    const connection = this.connections.get(unbracketed(peer))
     const check = this.options.tokens.check(authorization(call.metadata), connection?.address ?? '')
     if (check.verdict !== 'accepted') {
       this.refuseToken(call, check.verdict)
@@ -237,7 +237,7 @@ export class LinkService {
       verdict === 'refused'
         ? { code: status.UNAUTHENTICATED, details: 'the token is not valid here' }
         : { code: status.RESOURCE_EXHAUSTED, details: 'too many wrong tokens from this address, try again in a minute' }
-    const { socket, address = '' } = this.connections.get(call.getPeer()) ?? {}
+    const { socket, address = '' } = this.connections.get(unbracketed(call.getPeer())) ?? {}
     if (verdict === 'refused') logRefused(this.options.log, 'token', bareAddress(address))
     this.options.news.tokenRefused(bareAddress(address))
     call.on('error', () => {})
@@ -263,7 +263,12 @@ function authorization(metadata: Metadata): string[] {
 
 function keyOf(socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
   const { remoteAddress = '', remotePort = 0 } = socket
-  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+  return `${remoteAddress}:${remotePort}`
+}
+
+/** grpc-js has had IPv6 addresses with brackets in some versions and without in others. */
+function unbracketed(peer: string): string {
+  return peer.replace(/[[\]]/g, '')
 }
 
 /** The message of the diagnostics channel is untyped; its documentation promises `stream`. */
