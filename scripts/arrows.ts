@@ -105,11 +105,17 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
     /^client\/src\/daemon\//,
     ['client/tunnels', 'client/config', 'client/process', 'client/failure', 'proto', 'launch'],
   ],
+  [
+    'client/doctor',
+    /^client\/src\/doctor\//,
+    ['client/tunnels', 'client/session', 'client/config', 'client/process', 'client/failure', 'proto'],
+  ],
   ['client/output', /^client\/src\/output\//, ['client/tunnels', 'client/failure', 'proto', 'launch']],
   [
     'client/commands',
     /^client\/src\/commands\//,
     [
+      'client/doctor',
       'client/tunnels',
       'client/daemon',
       'client/session',

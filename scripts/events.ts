@@ -65,7 +65,9 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
 /** Of commands that steer the daemon, and of the control socket. */
 type Answer = 'daemon' | 'kept' | 'draining' | 'stopped' | 'process' | 'installed' | 'uninstalled'
 
-const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | Answer | 'tunnel' | 'silent' | 'dropped', Said>> = {
+const CLIENT: Readonly<
+  Record<ClientEvent['event'] | VisitEvent | Answer | 'tunnel' | 'silent' | 'dropped' | 'check', Said>
+> = {
   stored: [
     '`server`, `replaced`',
     '`init` has checked and stored the token; `replaced`: the server whose token was stored before, if it was another one',
@@ -140,6 +142,10 @@ const CLIENT: Readonly<Record<ClientEvent['event'] | VisitEvent | Answer | 'tunn
   ],
   uninstalled: ['`path`, `steps`', '`daemon uninstall`'],
   dropped: ['`lines`', 'not read in time, or the disk was full: so many lines of output are missing here'],
+  check: [
+    '`step`, `state`, `message`, `cure`',
+    '`doctor`: a step of the way to the server; `state` is `ok`, `failed` or `not-checked`',
+  ],
   silent: ['`pid`', '`status`: a process that holds tunnels did not answer'],
 }
 

@@ -5,6 +5,7 @@ import { allow } from './commands/allow.ts'
 import type { Command, Context } from './commands/command.ts'
 import * as daemon from './commands/daemon.ts'
 import { run as daemonRun } from './commands/daemon-run.ts'
+import { doctor } from './commands/doctor.ts'
 import * as held from './commands/held.ts'
 import { http } from './commands/http.ts'
 import { init } from './commands/init.ts'
@@ -64,6 +65,7 @@ const COMMANDS: Commands = new Map([
   ['daemon run', commandWords(daemonRun)],
   ['daemon install', commandWords(service.install)],
   ['daemon uninstall', commandWords(service.uninstall)],
+  ['doctor', commandWords(doctor)],
 ])
 
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
@@ -113,7 +115,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     const all = add(add(more, service.install), service.uninstall)
     return all.demandCommand(1, 'which command of the daemon? Try "pbt daemon status"')
   })
-  add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow)
+  add(add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow), doctor)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
     .example('$0 3000', 'short for "pbt http 3000": a public https address reaches port 3000')

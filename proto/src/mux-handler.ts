@@ -24,6 +24,8 @@ export type SessionFrame = Extract<
       | 'peerAllowed'
       | 'lookOutside'
       | 'lookedOutside'
+      | 'measure'
+      | 'measured'
   }
 >
 

@@ -312,6 +312,8 @@ export class Mux implements ChannelHost {
       case 'peerAllowed':
       case 'lookOutside':
       case 'lookedOutside':
+      case 'measure':
+      case 'measured':
         if (!isCounted) throw new PbtError('protocol', `frame "${body.case}" in a batch without number`)
         this.handler.onSessionFrame(body)
         return undefined

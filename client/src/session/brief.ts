@@ -2,7 +2,7 @@
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR, systemClock } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { Failure } from '../failure.ts'
-import { type DialOptions, dial, type HelloInit } from './dial.ts'
+import { type DialOptions, dial, type HelloInit, type Line } from './dial.ts'
 import { NOT_LOOKED } from './look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents } from './session.ts'
 
@@ -23,7 +23,7 @@ export async function onErrand<T>(
   options: DialOptions,
   { purpose, ...who }: ErrandOf,
   limitMs: number,
-  errand: (session: Session, welcome: Welcome) => Promise<T> | T,
+  errand: (session: Session, welcome: Welcome, line: Line) => Promise<T> | T,
 ): Promise<T> {
   const hello: HelloInit = {
     ...{ major: PROTOCOL_MAJOR, minor: PROTOCOL_MINOR, ...who },
@@ -43,7 +43,7 @@ export async function onErrand<T>(
     onWelcome: (welcome, line) => {
       session = new Session(welcome, options.clock, eventsOf(gone))
       session.begin(line)
-      Promise.try(errand, session, welcome).then(done.resolve, done.reject)
+      Promise.try(errand, session, welcome, line).then(done.resolve, done.reject)
     },
     onBatch: batch => session?.receive(batch),
     onOver: gone,

@@ -81,6 +81,8 @@ export type HelloInit = MessageInitShape<typeof HelloSchema>
 export interface Line {
   /** For the multiplexer, from `onWelcome` on. */
   readonly link: Link
+  /** What the server's clock said when it answered: HTTP's date (RFC 9110 section 5.6.7), if it did. From `onWelcome` on. */
+  serverTime(): string | undefined
   /** Ends the call after what was written; no event follows. Again: nothing. */
   hangUp(): void
 }
@@ -105,6 +107,7 @@ class Call implements Line {
   /** Of an address that refused the connection; the next one was tried. */
   private refusal: Failure | undefined
   private proxyFailure: Failure | undefined
+  private date: string | undefined
   private stopWidening = () => {}
 
   constructor(options: DialOptions, hello: Buffer, events: LineEvents) {
@@ -142,6 +145,10 @@ class Call implements Line {
     return linkOf(this.stream)
   }
 
+  serverTime(): string | undefined {
+    return this.date
+  }
+
   hangUp(): void {
     if (this.phase === 'over') return
     this.phase = 'over'
@@ -158,6 +165,9 @@ class Call implements Line {
     const stream = client.makeBidiStreamRequest(LINK_PATH, asIs, asIs, metadata)
     this.client = client
     this.stream = stream
+    stream.on('metadata', (fields: Metadata) => {
+      this.date = fields.get('date')[0]?.toString()
+    })
     stream.on('data', (batch: Buffer) => this.received(batch))
     // The status says how the call ended; `end` comes without it only when the connection was lost.
     stream.on('status', (ended: StatusObject) => this.ended(stream, ended))

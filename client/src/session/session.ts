@@ -37,6 +37,7 @@ import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
 import { LetIns, type LetInWish, tooOld } from './let-in.ts'
 import type { Seen } from './look-outside.ts'
+import { type Measurement, Measuring } from './measure.ts'
 import type { TunnelPlan } from './plan.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
@@ -122,6 +123,7 @@ export class Session {
   /** Changes of tunnels that the server tells. */
   private readonly news: Allowance
   private readonly letIns = new LetIns(frame => this.mux.sendSessionFrame(frame))
+  private readonly measuring: Measuring
   private timer: Timer | undefined
   private readonly newTokens: Allowance
   private readonly looks: Allowance
@@ -132,6 +134,7 @@ export class Session {
     this.welcome = welcome
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.clock = clock
+    this.measuring = new Measuring(clock, frame => this.mux.sendSessionFrame(frame))
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
     this.newTokens = new Allowance(clock, MAX_NEW_TOKENS, NEW_TOKENS_A_SECOND)
     this.looks = new Allowance(clock, MAX_LOOKS, LOOKS_A_SECOND)
@@ -216,6 +219,11 @@ export class Session {
   async letIn(wish: LetInWish): Promise<PeerAllowed> {
     if (!this.welcome.features.includes(Feature.ALLOW_PEER)) throw tooOld(this.welcome.agent)
     return await this.letIns.ask(wish)
+  }
+
+  /** Round trip and rates of the link; undefined where the server cannot. Never settles when the session ends before. */
+  async measure(rateMs: number): Promise<Measurement | undefined> {
+    return this.welcome.features.includes(Feature.MEASURE) ? await this.measuring.run(rateMs) : undefined
   }
 
   /** The link may be dead: without a sign of life it is silent at once. Nothing without a link. */
@@ -358,8 +366,12 @@ export class Session {
       case 'peerAllowed':
         this.letIns.answered(frame.value)
         return
+      case 'measured':
+        this.measuring.answered(frame.value)
+        return
       case 'lookedOutside':
       case 'allowPeer':
+      case 'measure':
       case 'openTunnel':
       case 'closeTunnel':
       case 'goodbye':

@@ -23,6 +23,7 @@ import {
 import type { Log } from '../observe/log.ts'
 import { answerTo, type LetInVerb } from './letting-in.ts'
 import { Looks } from './looks.ts'
+import { Measures } from './measures.ts'
 import { SessionNews } from './session-news.ts'
 import { SessionToken } from './session-token.ts'
 import { SessionTunnels, type TunnelsContext, type TunnelsOwner } from './session-tunnels.ts'
@@ -81,12 +82,14 @@ export class Session implements TunnelsOwner {
   readonly looks: Looks
   private readonly beganAt: number
   private readonly changes: Allowance
+  private readonly measures: Measures
   private clientShortUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: SessionContext, hello: Hello, tokenId: number) {
     this.context = context
     this.beganAt = context.clock.now()
     this.changes = new Allowance(context.clock, TUNNEL_CHANGES, TUNNEL_CHANGES_A_SECOND)
+    this.measures = new Measures(context.clock)
     this.clientId = hello.clientId
     this.machineId = hello.machineId
     this.generation = hello.generation
@@ -256,6 +259,10 @@ export class Session implements TunnelsOwner {
       this.tunnels.healthTold(frame.value)
       return
     }
+    if (frame.case === 'measure') {
+      this.mux.sendSessionFrame({ case: 'measured', value: this.measures.answerTo(frame.value) })
+      return
+    }
     if (!this.changes.spend(1)) throw new PbtError('limit', 'tunnels are opened and closed too often')
     switch (frame.case) {
       case 'openTunnel':
@@ -287,6 +294,7 @@ export class Session implements TunnelsOwner {
       case 'tunnelClosed':
       case 'peerAllowed':
       case 'lookOutside':
+      case 'measured':
         throw new PbtError('protocol', `frame "${frame.case}" is not one of a client`)
     }
   }

@@ -269,7 +269,7 @@ export class Sessions {
       received: BigInt(session.mux.received),
       graceMs: GRACE_MS,
       baseDomain: this.options.baseDomain,
-      features: [Feature.OWNER_ASKED, Feature.TARGET_HEALTH, Feature.ALLOW_PEER],
+      features: [Feature.OWNER_ASKED, Feature.TARGET_HEALTH, Feature.ALLOW_PEER, Feature.MEASURE],
     })
     return { session, welcome: { case: 'welcome', value }, peerReceived }
   }

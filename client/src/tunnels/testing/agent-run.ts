@@ -56,6 +56,7 @@ export class Call {
 
   readonly line = {
     link: this.linkTo(bytes => this.mux.receive(bytes)),
+    serverTime: () => undefined,
     hangUp: () => {
       this.isHungUp = true
       this.isCut = true
