@@ -5,7 +5,9 @@ import type { ServerEvent } from '../server/src/commands/events.ts'
 
 type Said = readonly [fields: string, when: string]
 
-const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel' | 'check', Said>> = {
+const SERVER: Readonly<
+  Record<ServerEvent['event'] | 'address' | 'token' | 'record' | 'tunnel' | 'check' | 'domain', Said>
+> = {
   initialised: [
     '`token`, `dataDir`, `ca`, `next`',
     '`init` made the data directory; the token is shown only once; `next`: the command to run',
@@ -36,9 +38,16 @@ const SERVER: Readonly<Record<ServerEvent['event'] | 'address' | 'token' | 'reco
   reserved: ['as `address`', '`address reserve`: the address is reserved'],
   released: ['as `address`', '`address release`: the address as it was before it was released'],
   check: [
-    '`step`, `state`, `message`, `cure`',
-    '`explain`, `doctor`: a step; `state` is `ok`, `failed` or `not-checked`',
+    '`step`, `state`, `message`, `cure`, `name`, `record`',
+    '`explain`, `doctor`, `domain check`: a step of the way; `state` is `ok`, `failed` or `not-checked`',
   ],
+  domain: [
+    '`domain`, `names`, `state`, `proof`, `isBase`, `tunnel`, `problem`, `failures`, `isGivenUp`, `nextTry`, `validUntil`, `renewsAt`, `issuer`, `records`',
+    '`domain list`: `state` is `pending`, `verified`, `issuing`, `issued`, `renewing` or `error`; `problem`: the last one, until a certificate comes; `records`: what to create in DNS',
+  ],
+  'domain-added': ['as `domain`', '`domain add`: its certificate comes when its `records` are there'],
+  'domain-retried': ['as `domain`', '`domain retry`: it is tried now'],
+  'domain-removed': ['as `domain`', '`domain remove`: the domain as it was before it was removed'],
   mapped: ['as `address`', '`address map`: the address was assigned to the tunnel, or unassigned'],
   noted: ['as `address`', '`address note`: the note is kept'],
   login: ['`url`, `endsAt`', '`login`: a link to the panel that works once'],

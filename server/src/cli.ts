@@ -5,6 +5,7 @@ import { ADDRESS_COMMANDS } from './commands/address.ts'
 import { BACKUP_COMMANDS } from './commands/backup.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
 import { doctor } from './commands/doctor.ts'
+import { DOMAIN_COMMANDS } from './commands/domain.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
@@ -46,12 +47,14 @@ export const COMMANDS: readonly Command[] = [
   ...TUNNEL_COMMANDS,
   ...ADDRESS_COMMANDS,
   ...BACKUP_COMMANDS,
+  ...DOMAIN_COMMANDS,
 ]
 
 const GROUPS: Readonly<Record<string, string>> = {
   token: 'tokens that clients connect with',
   tunnel: 'tunnels: list, end, pause and resume',
   address: 'addresses of tunnels, and who may visit them',
+  domain: 'domains that get their certificates automatically',
 }
 
 /** Settings that the help of "start" explains; all others are behind --help-settings. */

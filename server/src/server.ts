@@ -5,7 +5,9 @@ import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { type OpenApi, openApi } from './api/open.ts'
+import { type AutomaticOptions, openAutomatic } from './certificates.ts'
 import { openResponder } from './certs/acme/dns/open.ts'
+import type { Acme } from './certs/acme/open.ts'
 import type { TxtSource } from './certs/acme/types.ts'
 import { openCertificates } from './certs/open.ts'
 import type { Config, Settings } from './config/config.ts'
@@ -84,12 +86,19 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   const { baseDomain, dataDir } = config
   const kept = await openKept(config, options, onEnd)
   const { store, access, events } = kept
-  const { keyring, authorityFile } = openCertificates(config, log.child({ room: 'certs' }), () => {
-    relay.sessions.tellAgain()
+  const late: Late = {}
+  const served = () => {
+    late.relay?.sessions.tellAgain()
     tellFaults()
-  })
+  }
+  const certificates = openCertificates(config, log.child({ room: 'certs' }), served)
+  const { keyring, authorityFile, automatic } = certificates
   onEnd(() => keyring.close())
   const tellFaults = tellingFaults(() => keyring.faults, events.tell)
+  // What is there already serves from the first visitor on.
+  const acme =
+    automatic && (await openAutomatic(automaticOf(options, kept, { ...certificates, ...automatic }, late, served)))
+  onEnd(() => acme?.stop())
 
   // Addresses before anybody can ask for one: an unknown one is answered with 404, a remembered one is awaited.
   const registry = new Registry(clock)
@@ -99,33 +108,39 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   onEnd(arrivals.end)
   const tokens = new TokenBook(await store.tokens.live())
   const httpsPort = () => config.publicHttpsPort || edge.ports.https
-  const parts = { config, kept, registry, arrivals, keyring, tokens, httpsPort, clock, log }
+  const parts = { config, kept, registry, arrivals, keyring, acme, tokens, httpsPort, clock, log }
   const relay = await relayOf({ ...parts, letIn: lettingIn(() => owner.addresses) })
+  late.relay = relay
   onEnd(() => relay.end())
   const figures = openFigures(kept, relay, clock, onEnd)
   const acceptLink = (socket: TLSSocket) => relay.links.accept(socket)
-  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink, acceptAdmin: socket => admin.api.accept(socket) })
+  const acceptAdmin = (socket: TLSSocket) => admin.api.accept(socket)
+  const challenge = acme && ((token: string) => acme.answerTo(token))
+  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink, acceptAdmin, ...(challenge && { challenge }) })
   onEnd(() => edge.close())
-  const standIn: { succession?: Succession } = {}
-  const { owner, admin } = await openOwner(
-    { ...parts, settings: options.settings, relay, figures, edge, standIn },
+  const { owner, admin, changes } = await openOwner(
+    { ...parts, settings: options.settings, relay, figures, edge, standIn: late },
     onEnd,
   )
+  late.changes = changes
 
   // Figures before the first visitor, so that none is missed.
   onEnd(await startTelemetry(telemetryOf({ ...parts, relay, edge }, options)))
   // The ports last: everything behind them is there.
   const { forDns, others } = socketsOf(config, sockets, log)
-  await openDns({ config, forDns, isShared: sockets.length > 0, clock, log }, onEnd)
+  await openDns({ config, forDns, acme, isShared: sockets.length > 0, clock, log }, onEnd)
   await openEdge(edge, config, others)
   const succession = serve(dataDir)
-  standIn.succession = succession
+  late.succession = succession
   onEnd(() => succession.end())
   const { ports } = edge
   log.info('ready', { baseDomain, ...ports })
   events.tell(serverStarted(VERSION, baseDomain))
   tellFaults()
+  // Port 80 answers now.
+  acme?.start()
   const stop = async () => {
+    await acme?.stop()
     events.tell(serverStopping('shutdown requested'))
     // Watchers hear of it before the stream ends.
     await events.flush(STOPPING_MS)
@@ -151,18 +166,48 @@ function socketsOf({ dnsPort }: Config, sockets: readonly number[], log: Log) {
 interface DnsParts {
   readonly config: Config
   readonly forDns: readonly InheritedSocket[]
+  /** undefined: there are no automatic certificates. */
+  readonly acme: Acme | undefined
   readonly isShared: boolean
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Until domains are kept, no name below the zone's own has a text. */
+/** Without automatic certificates no name below the zone's own has a text. */
 const NO_TEXTS: TxtSource = { txt: () => Promise.resolve(undefined) }
 
-async function openDns({ config, forDns, isShared, clock, log }: DnsParts, onEnd: OnEnd): Promise<void> {
+async function openDns({ config, forDns, acme, isShared, clock, log }: DnsParts, onEnd: OnEnd): Promise<void> {
   const room = log.child({ room: 'dns' })
-  const responder = await openResponder({ config, texts: NO_TEXTS, kept: forDns, isShared, clock, log: room })
+  const responder = await openResponder({
+    config,
+    texts: acme?.txt ?? NO_TEXTS,
+    kept: forDns,
+    isShared,
+    clock,
+    log: room,
+  })
   onEnd(() => responder?.close())
+}
+
+/** What is there only once others are. */
+interface Late {
+  relay?: Relay
+  changes?: Changes
+  succession?: Succession
+}
+
+function automaticOf(
+  { settings: { config }, clock, log }: ServerOptions,
+  { store, events }: Kept,
+  found: Pick<AutomaticOptions, 'keys' | 'source' | 'hasOwn'>,
+  late: Late,
+  read: () => void,
+): AutomaticOptions {
+  return {
+    ...{ config, store, ...found, read, tell: events.tell, clock, log: log.child({ room: 'certs' }) },
+    hasStandIn: () => late.succession?.hasSuccessor() === true,
+    changed: async () => await late.changes?.now(),
+  }
 }
 
 /** With the addresses that this machine has. */
@@ -201,6 +246,8 @@ interface Parts {
   readonly registry: Registry
   readonly arrivals: Arrivals
   readonly keyring: ReturnType<typeof openCertificates>['keyring']
+  /** Certificates that come by themselves. */
+  readonly acme: Acme | undefined
   readonly tokens: TokenBook
   readonly httpsPort: () => number
   readonly clock: Clock
@@ -213,6 +260,7 @@ async function relayOf({
   registry,
   arrivals,
   keyring,
+  acme,
   tokens,
   httpsPort,
   letIn,
@@ -226,6 +274,7 @@ async function relayOf({
     tunnels: store.tunnels,
     listeners: arrivals.listeners,
     keyring,
+    certificates: acme,
     baseDomain: config.baseDomain,
     httpsPort,
     portRange: config.portRange,
@@ -272,8 +321,8 @@ interface OwnerParts extends Parts {
 }
 
 /** The owner's verbs, what makes their changes felt, and the API. */
-async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owner; admin: OpenApi }> {
-  const { config, settings, kept, arrivals, keyring, tokens, relay, figures, edge, standIn, clock, log } = parts
+async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owner; admin: OpenApi; changes: Changes }> {
+  const { config, settings, kept, arrivals, keyring, acme, tokens, relay, figures, edge, standIn, clock, log } = parts
   const { store, access, records, turnedAway, events, refusals } = kept
   const adminTokens = new TokenCheck(tokens, clock)
   const tellRefused = (what: 'token' | 'login', address: string) => {
@@ -292,6 +341,8 @@ async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owne
     onError: error => log.error('could not save when a panel session was last used', { error: String(error) }),
     changed: () => changes.now(),
     tell: events.tell,
+    checks: acme?.checks,
+    certificateWanted: address => acme?.wanted(address),
     clock,
     running: {
       ...{ relay, figures, access, log: { records: access, refusals: turnedAway }, events, keyring },
@@ -315,10 +366,10 @@ async function openOwner(parts: OwnerParts, onEnd: OnEnd): Promise<{ owner: Owne
     log: log.child({ room: 'api' }),
   })
   onEnd(admin.end)
-  return { owner, admin }
+  return { owner, admin, changes }
 }
 
-async function watchChanges({ kept, tokens, relay, clock, log }: OwnerParts, owner: Owner): Promise<Changes> {
+async function watchChanges({ kept, tokens, relay, acme, clock, log }: OwnerParts, owner: Owner): Promise<Changes> {
   const { store, events } = kept
   return await Changes.watch({
     version: () => store.version(),
@@ -327,6 +378,7 @@ async function watchChanges({ kept, tokens, relay, clock, log }: OwnerParts, own
       relay.sessions.keepTokens(tokens)
       await owner.panel.load()
       await relay.reload()
+      await acme?.load()
       for (const { address, block } of await store.addresses.takeEnded()) events.tell(allowlistEnded(address, block))
       await events.look()
     },

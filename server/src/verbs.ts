@@ -2,11 +2,15 @@
 import { type Clock, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import type { TokenCheck } from './access/token-check.ts'
 import type { TokenBook } from './access/tokens.ts'
+import { preflightFor } from './certificates.ts'
+import { Checks } from './certs/acme/checks.ts'
+import type { Preflight } from './certs/acme/types.ts'
 import { describeSettings, type Settings, showPortRange } from './config/config.ts'
 import type { AccessLog } from './observe/access-log.ts'
 import type { TunnelFigures } from './observe/tunnel-figures.ts'
 import { AddressVerbs } from './owner/addresses.ts'
 import { ClientVerbs } from './owner/clients.ts'
+import { DomainVerbs } from './owner/domains.ts'
 import type { Tell } from './owner/event.ts'
 import type { Events } from './owner/events.ts'
 import { type ExplainedTunnel, ExplainVerb } from './owner/explain.ts'
@@ -20,7 +24,7 @@ import { TokenVerbs } from './owner/tokens.ts'
 import { TunnelVerbs } from './owner/tunnels.ts'
 import { resolveHost } from './process/resolve.ts'
 import { VERSION } from './process/version.ts'
-import { keptAddress, type Protocol } from './relay/address.ts'
+import { type Address, keptAddress, type Protocol } from './relay/address.ts'
 import type { Keyring } from './relay/keyring.ts'
 import type { Relay } from './relay/open.ts'
 import { urlOf } from './relay/urls.ts'
@@ -60,6 +64,10 @@ export interface VerbOptions {
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
   readonly tell: Tell
+  /** What looks at domains; undefined: no certificate comes automatically, or no server runs. */
+  readonly checks?: Preflight | undefined
+  /** A tunnel has, or is to have, this address. */
+  readonly certificateWanted?: (address: Address) => void
   readonly clock: Clock
   /** Undefined: no server runs. */
   readonly running: RunningParts | undefined
@@ -86,6 +94,7 @@ export function verbsOver(options: VerbOptions): Owner {
       records: store.addresses,
       baseDomain,
       ports: running?.relay.ports ?? restingPorts(portRange, own),
+      certificateWanted: options.certificateWanted ?? (() => {}),
       connectionsOf: tunnel => (tunnel === '' ? [] : (running?.relay.live.connections(tunnel) ?? [])),
       changed,
       tell,
@@ -94,6 +103,16 @@ export function verbsOver(options: VerbOptions): Owner {
       records: store.clients,
       live: running?.relay.sessions,
       history: (id, before, most) => (running?.events ?? store.events).ofClient(id, before, most),
+      tell,
+    }),
+    domains: new DomainVerbs({
+      records: store.domains,
+      addresses: store.addresses,
+      place: { baseDomain, publicAddress: config.publicAddress },
+      directory: config.acmeDirectory,
+      hasResponder: config.dnsPort !== 0,
+      preflight: options.checks ?? new Checks(preflightFor({ config: settings.config }), config.dnsPort !== 0),
+      changed,
       tell,
     }),
     tunnels,

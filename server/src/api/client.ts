@@ -10,6 +10,7 @@ import {
 import { createConnectTransport } from '@connectrpc/connect-node'
 import {
   AddressService,
+  DomainService,
   LogService,
   MetricsService,
   PanelService,
@@ -27,6 +28,7 @@ import { routes } from './routes.ts'
 /** A client for each service. Calls reject with ConnectError; `failureIn` has it in words. */
 export interface ApiClients {
   readonly addresses: Client<typeof AddressService>
+  readonly domains: Client<typeof DomainService>
   readonly tokens: Client<typeof TokenService>
   readonly panel: Client<typeof PanelService>
   readonly log: Client<typeof LogService>
@@ -78,6 +80,7 @@ export function failureIn(error: unknown): unknown {
 function clientsOver(transport: Transport): ApiClients {
   return {
     addresses: createClient(AddressService, transport),
+    domains: createClient(DomainService, transport),
     tokens: createClient(TokenService, transport),
     panel: createClient(PanelService, transport),
     log: createClient(LogService, transport),

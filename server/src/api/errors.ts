@@ -13,6 +13,9 @@ const DOMAIN = 'pbt'
 const CODES: Partial<Record<FailureCode, Code>> = {
   usage: Code.InvalidArgument,
   'unknown-address': Code.NotFound,
+  'unknown-domain': Code.NotFound,
+  'domain-taken': Code.AlreadyExists,
+  'certificates-off': Code.FailedPrecondition,
   'unknown-token': Code.NotFound,
   'address-taken': Code.AlreadyExists,
   'last-token': Code.FailedPrecondition,

@@ -4,6 +4,7 @@ import type { ConnectRouter } from '@connectrpc/connect'
 import {
   AddressService,
   ClientService,
+  DomainService,
   LogService,
   MetricsService,
   PanelService,
@@ -20,6 +21,7 @@ import { tellHealth } from './health.ts'
 import { reflect } from './reflection.ts'
 import { addressService } from './services/address.ts'
 import { clientService } from './services/client.ts'
+import { domainService } from './services/domain.ts'
 import { logService } from './services/log.ts'
 import { metricsService } from './services/metrics.ts'
 import { panelService } from './services/panel.ts'
@@ -40,6 +42,7 @@ export interface RouteOptions {
 const SERVICES: readonly DescService[] = [
   AddressService,
   ClientService,
+  DomainService,
   LogService,
   MetricsService,
   PanelService,
@@ -51,6 +54,7 @@ const SERVICES: readonly DescService[] = [
 /** Adds them to a router. */
 export function routes({ owner, events, draining }: RouteOptions, router: ConnectRouter): void {
   router.service(AddressService, addressService(owner))
+  router.service(DomainService, domainService(owner))
   router.service(LogService, logService(owner, draining))
   router.service(MetricsService, metricsService(owner))
   router.service(ClientService, clientService(owner))

@@ -9,6 +9,7 @@ import type { TunnelView } from '../owner/tunnels.ts'
 import { eventMessage } from './events.ts'
 import { addressMessage } from './services/address.ts'
 import { clientMessage } from './services/client.ts'
+import { domainMessage } from './services/domain.ts'
 import { refusalMessage } from './services/log.ts'
 import { infoMessage } from './services/server.ts'
 import { tokenMessage } from './services/token.ts'
@@ -25,7 +26,10 @@ const EVENTS = 100
 const NOTICES = 1_000
 
 /** The verbs that it looks with. */
-export type Sights = Pick<Owner, 'addresses' | 'clients' | 'tokens' | 'tunnels' | 'log' | 'server' | 'urlOf'>
+export type Sights = Pick<
+  Owner,
+  'addresses' | 'clients' | 'domains' | 'tokens' | 'tunnels' | 'log' | 'server' | 'urlOf'
+>
 
 /** What is shown, and the number of the newest event. */
 export interface ViewOptions {
@@ -96,6 +100,7 @@ export class View {
       tunnels: (await owner.tunnels.list()).map(view => tunnelMessage(view, owner.urlOf)),
       clients: (await owner.clients.list()).map(clientMessage),
       addresses: (await owner.addresses.list()).map(kept => addressMessage(kept, owner.urlOf(kept.address))),
+      domains: (await owner.domains.list()).map(view => domainMessage(view, owner.urlOf)),
       tokens: (await owner.tokens.list()).map(tokenMessage),
       refusals,
       events: events.map(eventMessage).reverse(),
@@ -114,6 +119,11 @@ export class View {
       else notice.clients = [clientMessage(found)]
     }
     if (subject === 'token') notice.tokens = (await owner.tokens.list()).map(tokenMessage)
+    if (subject === 'domain') {
+      const found = await owner.domains.find(event.subject)
+      if (found === undefined) gone.push(event.subject)
+      else notice.domains = [domainMessage(found, owner.urlOf)]
+    }
     if (/^(client|tunnel|address|allowlist)$/.test(subject ?? '')) {
       const { tunnels, addresses } = await this.listsAt(event.number)
       const held = addresses.filter(each => each.address === address || (tunnel !== '' && each.tunnel === tunnel))

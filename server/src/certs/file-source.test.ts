@@ -38,7 +38,7 @@ function setUp(t: TestContext) {
   }
   const open = (files: CertificateFiles[]) => {
     const { certificate, key } = { certificate: files.map(each => each.certificate), key: files.map(each => each.key) }
-    const config = { baseDomain: 'pbt.test', dataDir: directory, tlsCert: certificate, tlsKey: key }
+    const config = { baseDomain: 'pbt.test', dataDir: directory, tlsCert: certificate, acmeDirectory: '', tlsKey: key }
     const { keyring } = openCertificates(config, log, () => {})
     t.after(() => keyring.close())
     return keyring

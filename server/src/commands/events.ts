@@ -25,6 +25,7 @@ export type ServerEvent =
   | ({ readonly event: 'killed' /** Connections that were cut. */; readonly cut: number } & TunnelItem)
   | ({ readonly event: 'started' /** A client opens it now, or has it. */; readonly isOpening: boolean } & TunnelItem)
   | ({ readonly event: 'paused' | 'unpaused' } & TunnelItem)
+  | ({ readonly event: 'domain-added' | 'domain-retried' | 'domain-removed' } & DomainItem)
   | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
   /** So many records came too fast to be told. */
   | { readonly event: 'skipped'; readonly records: number }
@@ -79,6 +80,36 @@ export interface AddressItem {
   readonly note?: string
   readonly createdAt: Date
   readonly lastUsedAt?: Date | undefined
+}
+
+/** A DNS record to create. */
+export interface RecordToCreate {
+  readonly name: string
+  readonly type: string
+  readonly value: string
+}
+
+/** A domain with its certificate. */
+export interface DomainItem {
+  readonly domain: string
+  /** All names of its certificate. */
+  readonly names: readonly string[]
+  readonly state: 'pending' | 'verified' | 'issuing' | 'issued' | 'renewing' | 'error'
+  readonly proof: 'http' | 'delegated'
+  /** The server's own. */
+  readonly isBase?: boolean
+  readonly tunnel?: string
+  /** The last one, until a certificate comes: the CA's type and words, or the check that failed. */
+  readonly problem?: { readonly type: string; readonly message: string; readonly cure?: string; readonly link?: string }
+  /** Refused by the CA so many times in a row. */
+  readonly failures?: number
+  /** It waits for "domain retry". */
+  readonly isGivenUp?: boolean
+  readonly nextTry?: Date | undefined
+  readonly validUntil?: Date | undefined
+  readonly renewsAt?: Date | undefined
+  readonly issuer?: string
+  readonly records: readonly RecordToCreate[]
 }
 
 /** A tunnel as it is now. */
@@ -143,6 +174,10 @@ export interface CheckItem {
   readonly state: 'ok' | 'failed' | 'not-checked'
   readonly message: string
   readonly cure?: string
+  /** The name that it is about, of several. */
+  readonly name?: string
+  /** To be created, when that is the cure. */
+  readonly record?: RecordToCreate
 }
 
 /** What there is of a kind: for programs an object a line, whose event is the kind. */
@@ -151,6 +186,7 @@ export type ServerList =
   | { readonly list: 'token'; readonly items: readonly TokenItem[] }
   | { readonly list: 'tunnel'; readonly items: readonly TunnelItem[] }
   | { readonly list: 'check'; readonly items: readonly CheckItem[]; readonly verdict: string }
+  | { readonly list: 'domain'; readonly items: readonly DomainItem[]; readonly offReason: string }
   | { readonly list: 'record'; readonly items: readonly RecordItem[] }
 
 /** The server takes visitors and clients from now on. */

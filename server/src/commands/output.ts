@@ -1,6 +1,7 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
 import { sentenceOf } from '../config/config.ts'
+import { domainAdded, domainsText } from './domain-text.ts'
 import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
@@ -67,6 +68,12 @@ ${rotatedText(event)}`
         : `${event.address} now leads to the tunnel "${event.tunnel}"`
     case 'noted':
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
+    case 'domain-added':
+      return domainAdded(event)
+    case 'domain-retried':
+      return `${event.domain} is tried again now: "pbt-server domain list" shows what comes of it`
+    case 'domain-removed':
+      return `${event.domain} is removed: its certificate is no longer served or renewed`
     case 'login':
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
     case 'skipped':
@@ -139,6 +146,7 @@ function listText(list: ServerList): string {
   if (list.list === 'record') return list.items.map(recordText).join('\n')
   if (list.list === 'tunnel') return tunnelsText(list.items)
   if (list.list === 'check') return checksText(list.items, list.verdict)
+  if (list.list === 'domain') return domainsText(list.items, list.offReason)
   if (list.list === 'address') return addressesText(list.items)
   if (list.items.length === 0) return 'no allowlist is set here: --allow of the client applies'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')

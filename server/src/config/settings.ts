@@ -285,7 +285,7 @@ export const SETTINGS = {
   }),
   notifyKinds: setting({
     kind: listOf(eventPattern),
-    default: () => ['client.connected', 'client.gone', 'tunnel.*', 'token.*', 'panel.*', 'server.*'],
+    default: () => ['client.connected', 'client.gone', 'tunnel.*', 'token.*', 'panel.*', 'domain.*', 'server.*'],
     unit: '',
     doc: 'the kinds of events to send: those of docs/events.md, tunnel.* for all of a subject, or * for all',
   }),

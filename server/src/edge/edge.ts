@@ -16,6 +16,7 @@ import { type Visitor, visitorOf } from './fields/headers.ts'
 import { isProxyField, plainNameOf } from './fields/proxy-fields.ts'
 import { headText } from './http1/answer-text.ts'
 import { Http1 } from './http1/http1.ts'
+import type { ChallengeAnswer } from './http1/http1-connection.ts'
 import { createHttp2 } from './http2/http2.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
@@ -39,6 +40,8 @@ export interface EdgeOptions {
   readonly acceptAdmin: (socket: TLSSocket) => void
   /** Whether the plain port serves tunnels instead of sending visitors to https. */
   readonly servesPlainHttp: boolean
+  /** What a CA that looks for a token on the plain port is to get. */
+  readonly challenge?: ChallengeAnswer
   /** 0 for none. */
   readonly responseTimeoutMs: number
   /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
@@ -107,7 +110,9 @@ export class Edge {
       access: options.access,
     }
     this.http1 = new Http1(common)
-    this.plain = new Http1({ ...common, redirect: { isForAll: !options.servesPlainHttp, to: this.redirect } })
+    const { challenge, servesPlainHttp } = options
+    const redirect = { isForAll: !servesPlainHttp, to: this.redirect }
+    this.plain = new Http1({ ...common, redirect, ...(challenge && { challenge }) })
     this.http2 = createHttp2({
       ...common,
       turnedAwayFor: socket => this.connections.turnedAwayFor(socket),

@@ -81,11 +81,12 @@ export interface DoorOptions extends Common {
   readonly arrivals: Arrivals
   readonly acceptLink: EdgeOptions['acceptLink']
   readonly acceptAdmin: EdgeOptions['acceptAdmin']
+  readonly challenge?: EdgeOptions['challenge']
 }
 
 /** The doors for HTTP, closed as yet. */
 export function makeEdge(options: DoorOptions): Edge {
-  const { config, registry, access, clock, log, keyring, arrivals, acceptLink, acceptAdmin } = options
+  const { config, registry, access, clock, log, keyring, arrivals, acceptLink, acceptAdmin, challenge } = options
   const { baseDomain } = config
   return new Edge({
     baseDomain,
@@ -93,6 +94,7 @@ export function makeEdge(options: DoorOptions): Edge {
     keyring,
     acceptLink,
     acceptAdmin,
+    ...(challenge && { challenge }),
     publicHttpsPort: config.publicHttpsPort,
     servesPlainHttp: baseDomain === DEVELOPMENT_DOMAIN,
     responseTimeoutMs: config.responseTimeoutSeconds * 1_000,

@@ -89,6 +89,8 @@ export interface AddressVerbsOptions {
   readonly connectionsOf: (tunnel: string) => readonly LiveConnection[]
   /** Something has changed that a running server has to notice. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
+  /** A tunnel has, or is to have, this address: a certificate is to come. */
+  readonly certificateWanted?: (address: Address) => void
   readonly tell: Tell
 }
 
@@ -153,6 +155,7 @@ export class AddressVerbs {
     for (const address of addresses) {
       if (!(await this.options.records.map(address.text, tunnel))) throw unknownTunnel(tunnel)
       this.options.tell(addressMapped(address.text, tunnel))
+      if (tunnel !== '') this.options.certificateWanted?.(address)
     }
     await this.options.changed()
     return await Promise.all(addresses.map(({ text: address }) => this.find(address)))

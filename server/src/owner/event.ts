@@ -24,6 +24,13 @@ export const EVENT_KINDS = {
   'address.noted': 'the owner wrote a note about an address',
   'allowlist.changed': 'the owner changed who may visit an address',
   'allowlist.ended': 'an allowlist entry with an end time expired',
+  'domain.added': 'a domain is to get a certificate',
+  'domain.verified': 'its DNS is right; the order follows',
+  'domain.ordered': 'a certificate was ordered from the CA',
+  'domain.issued': 'its first certificate came',
+  'domain.renewed': 'its certificate was renewed',
+  'domain.error': 'it gets no new certificate: something is missing, or the CA refused',
+  'domain.removed': 'its certificate is no longer served',
   'visitor.refused':
     'a visitor was refused: at most one event a minute for each address, tunnel and rule, with a count',
   'visitor.many-refused': 'more visitors were refused than are reported one by one, with a count',

@@ -1,4 +1,5 @@
 // Everything that can happen, as it is told: one function each, so that an event reads the same wherever it comes from.
+import type { Problem as DomainProblem } from '../certs/acme/records.ts'
 import type { ClientFacts, Ending, Resumption, TunnelFacts } from '../relay/news.ts'
 import type { EventKind, Happening } from './event.ts'
 
@@ -150,6 +151,45 @@ export function allowlistEnded(address: string, block: string): Happening {
   })
 }
 
+// Domains and their certificates.
+
+/** A certificate is to come for it. */
+export function domainAdded(domain: string): Happening {
+  return ofDomain('domain.added', domain, `${domain} was added: its certificate comes when its DNS is right`)
+}
+
+/** Everything that the CA will look at is right. */
+export function domainVerified(domain: string): Happening {
+  return ofDomain('domain.verified', domain, `the DNS of ${domain} is right`)
+}
+
+/** The CA is asked for a certificate. */
+export function domainOrdered(domain: string): Happening {
+  return ofDomain('domain.ordered', domain, `a certificate for ${domain} is ordered`)
+}
+
+/** Its first certificate has come. */
+export function domainIssued(domain: string, notAfter: Date): Happening {
+  const end = notAfter.toISOString()
+  return ofDomain('domain.issued', domain, `${domain} has a certificate, valid until ${end}`, { end })
+}
+
+/** A certificate has come in the place of one that it had. */
+export function domainRenewed(domain: string, notAfter: Date): Happening {
+  const end = notAfter.toISOString()
+  return ofDomain('domain.renewed', domain, `the certificate of ${domain} is renewed, valid until ${end}`, { end })
+}
+
+/** No certificate comes: `message` and `cure` are for people. */
+export function domainFailed(domain: string, { type, message, cure }: DomainProblem): Happening {
+  return ofDomain('domain.error', domain, `no new certificate for ${domain}: ${message}`, named({ type, cure }))
+}
+
+/** Its certificate is no longer served. */
+export function domainRemoved(domain: string): Happening {
+  return ofDomain('domain.removed', domain, `${domain} was removed: its certificate is no longer served`)
+}
+
 // Tokens and the panel.
 
 /** `graceMs`: how long the one before is good still; 0: it has ended. */
@@ -221,6 +261,10 @@ function ofTunnel(
 ): Happening {
   const all = { client: clientId, label, tunnel: name, protocol: of, target, ...fields }
   return { kind, subject: name, message, fields: all }
+}
+
+function ofDomain(kind: EventKind, domain: string, message: string, fields: Readonly<Record<string, string>> = {}) {
+  return byOwner(kind, domain, message, { domain, ...fields })
 }
 
 function byOwner(kind: EventKind, subject: string, message: string, fields: Readonly<Record<string, string>>) {

@@ -1,6 +1,7 @@
 // Everything that the owner may do, once: commands, the API and the panel have it from here.
 import type { AddressVerbs } from './addresses.ts'
 import type { ClientVerbs } from './clients.ts'
+import type { DomainVerbs } from './domains.ts'
 import type { ExplainVerb } from './explain.ts'
 import type { LogVerbs } from './log.ts'
 import type { MetricsVerbs } from './metrics.ts'
@@ -13,6 +14,7 @@ import type { TunnelVerbs } from './tunnels.ts'
 export interface Owner {
   readonly addresses: AddressVerbs
   readonly clients: ClientVerbs
+  readonly domains: DomainVerbs
   readonly tokens: TokenVerbs
   readonly tunnels: TunnelVerbs
   readonly panel: PanelVerbs

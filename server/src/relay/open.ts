@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts'
 import { hostOf, keptAddress, type Protocol } from './address.ts'
 import { Addresses, type AddressStore } from './addresses.ts'
 import { type AllowlistStore, Allowlists } from './allowlists.ts'
-import type { Keyring } from './keyring.ts'
+import type { ComingCertificates, Keyring } from './keyring.ts'
 import type { LetInVerb } from './letting-in.ts'
 import { LiveTunnels } from './live.ts'
 import type { RelayNews } from './news.ts'
@@ -24,6 +24,8 @@ export interface RelayOptions {
   readonly tunnels: SteeringStore
   readonly listeners: Listeners
   readonly keyring: Keyring
+  /** What is told of an address that no certificate covers, and who hears that a tunnel needs one; undefined: none comes by itself. */
+  readonly certificates: ComingCertificates | undefined
   readonly baseDomain: string
   /** The port that visitors of names come to. */
   readonly httpsPort: () => number
@@ -66,7 +68,7 @@ export interface Relay {
 
 /** Everything that is kept is known when this resolves, and reserved ports are listened on. */
 export async function openRelay(options: RelayOptions): Promise<Relay> {
-  const { keyring, baseDomain, portRange, clock } = options
+  const { portRange, clock } = options
   const kept = await openKept(options)
   const { addresses, allowlists, steering } = kept
   const ends = new TunnelEnds()
@@ -87,7 +89,7 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     obstacle: (protocol: Protocol, number: number) => addresses.obstacleOf(protocol, number),
   }
   const live = new LiveTunnels({ sessions, addresses, ends, clock })
-  const waitingAt = (text: string) => withoutCover(text, baseDomain, keyring)
+  const waitingAt = (text: string) => withoutCover(text, options)
   const end = () => {
     tokenOffer.end()
     links.close()
@@ -124,10 +126,10 @@ async function openKept(options: RelayOptions): Promise<Kept> {
 }
 
 function sessionsOver(options: RelayOptions, kept: Kept, news: RelayNews): Sessions {
-  const { clock, log, keyring, baseDomain, agent, letIn, httpsPort } = options
+  const { clock, log, keyring, certificates, baseDomain, agent, letIn, httpsPort } = options
   return new Sessions({
     ...kept,
-    ...{ clock, log, keyring, baseDomain, agent, letIn, news },
+    ...{ clock, log, keyring, certificates, baseDomain, agent, letIn, news },
     urlOf: address => urlOf(address, baseDomain, httpsPort()),
     random: Math.random,
   })
@@ -158,11 +160,10 @@ function newsFor({ tokenUsed }: RelayOptions, heard: RelayNews, connected: (clie
   }
 }
 
-function withoutCover(text: string, baseDomain: string, keyring: Keyring) {
+function withoutCover(text: string, { baseDomain, keyring, certificates }: RelayOptions) {
   const address = keptAddress(text, baseDomain)
   if ('number' in address || keyring.covers(hostOf(address), hostOf(address))) return undefined
-  const { reason, cure } = withoutCertificate(address, '')
-  return { reason, cure }
+  return certificates?.missing(address) ?? withoutCertificate(address)
 }
 
 async function loadAddresses(addresses: Addresses, { first, last }: PortRange, log: Log): Promise<void> {

@@ -14,7 +14,7 @@ import type { Log } from '../observe/log.ts'
 import { type Address, hostOf } from './address.ts'
 import type { Addresses, Claimed } from './addresses.ts'
 import type { Allowlists } from './allowlists.ts'
-import type { Keyring } from './keyring.ts'
+import type { ComingCertificates, Keyring } from './keyring.ts'
 import type { ClientFacts, Ending, RelayNews } from './news.ts'
 import { wishOf } from './session-news.ts'
 import { killed, type Steering } from './steering.ts'
@@ -27,6 +27,8 @@ export interface TunnelsContext {
   readonly addresses: Addresses
   readonly allowlists: Allowlists
   readonly keyring: Keyring
+  /** undefined: no certificate comes by itself. */
+  readonly certificates: ComingCertificates | undefined
   readonly steering: Steering
   /** As visitors give it, for example `https://myapp.localhost:8443` or `tcp://localhost:20022`. */
   readonly urlOf: (address: Address) => string
@@ -165,6 +167,8 @@ export class SessionTunnels implements TunnelSession {
       return
     }
     tunnel.onlineAt = new Date()
+    const { keyring, certificates } = this.context
+    for (const address of claimed.addresses) if (lacksCertificate(address, keyring)) certificates?.wanted(address)
     const told = this.tell(tunnel, claimed.addresses)
     const waiting = told.waiting.map(({ url }) => url)
     this.context.news.tunnelOnline(this.owner, tunnel.facts, [...told.urls, ...waiting])
@@ -172,13 +176,15 @@ export class SessionTunnels implements TunnelSession {
   }
 
   private tell(tunnel: Tunnel, addresses: readonly Address[]): TunnelOpened {
-    const { keyring, urlOf } = this.context
-    const lacks = (address: Address) => !('number' in address) && !keyring.covers(hostOf(address), hostOf(address))
+    const { keyring, certificates, urlOf } = this.context
+    const lacks = (address: Address) => lacksCertificate(address, keyring)
+    const waiting = addresses.filter(lacks)
+    const missing = certificates?.missing.bind(certificates) ?? withoutCertificate
     const value = create(TunnelOpenedSchema, {
       tunnel: tunnel.index,
       name: tunnel.name,
       urls: addresses.filter(address => !lacks(address)).map(urlOf),
-      waiting: addresses.filter(lacks).map(address => withoutCertificate(address, urlOf(address))),
+      waiting: waiting.map(address => ({ url: urlOf(address), ...missing(address) })),
       visitors: visitorsOf(tunnel),
     })
     const before = this.told.get(tunnel)
@@ -300,6 +306,10 @@ export class SessionTunnels implements TunnelSession {
     const value = create(TunnelClosedSchema, { tunnel: tunnel.index, reason: reasonOf(code), message })
     this.owner.mux.sendSessionFrame({ case: 'tunnelClosed', value })
   }
+}
+
+function lacksCertificate(address: Address, keyring: Keyring): boolean {
+  return !('number' in address) && !keyring.covers(hostOf(address), hostOf(address))
 }
 
 function visitorsOf({ allowlists }: Tunnel) {

@@ -8,9 +8,8 @@ export function urlOf(address: Address, baseDomain: string, httpsPort: number): 
 }
 
 /** What a client is told of an address that visitors cannot use yet. */
-export function withoutCertificate({ text }: Address, url: string) {
+export function withoutCertificate({ text }: Address) {
   return {
-    url,
     reason: 'no certificate covers it yet',
     cure: `add a certificate for ${text} to tls-cert and tls-key of pbt-server`,
   }

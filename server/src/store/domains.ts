@@ -111,8 +111,9 @@ export class DomainTable implements OrderRecords {
     return { keyFile: row.keyFile, url: row.url, heldUntil: row.heldUntil ?? undefined }
   }
 
-  async addAccount(directory: string, keyFile: string): Promise<void> {
-    await this.prisma.acmeAccount.create({ data: { directory, keyFile } })
+  async setAccount(directory: string, keyFile: string): Promise<void> {
+    const data = { keyFile, url: '' }
+    await this.prisma.acmeAccount.upsert({ where: { directory }, create: { directory, ...data }, update: data })
   }
 
   async changeAccount(directory: string, change: { url?: string; heldUntil?: Date | null }): Promise<void> {

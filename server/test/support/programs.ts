@@ -247,7 +247,16 @@ export async function restartServer(
     ...['start', '--json', '--data-dir', dataDir, '--https-port', String(ports?.https ?? 0)],
     ...['--http-port', String(ports?.http ?? 0), ...serverArgs],
   ]
-  const server = program(t, SERVER, args, {}, undefined, sockets, descriptors, serverUnder)
+  const server = program(
+    t,
+    SERVER,
+    args,
+    { PBT_SERVER_ACME_DIRECTORY: 'off' },
+    undefined,
+    sockets,
+    descriptors,
+    serverUnder,
+  )
   const ready = await server.event('ready')
   return { program: server, dataDir, token, https: Number(ready.https), http: Number(ready.http), ca: String(ready.ca) }
 }

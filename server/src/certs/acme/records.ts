@@ -135,7 +135,8 @@ export interface OrderRecords extends DomainRecords {
     renewal: Pick<KeptCertificate, 'renewsAt' | 'askAt'> & { readonly window: KeptCertificate['window'] },
   ): Promise<void>
   account(directory: string): Promise<KeptAccount | undefined>
-  addAccount(directory: string, keyFile: string): Promise<void>
+  /** A new account, in the place of the one that there may be. */
+  setAccount(directory: string, keyFile: string): Promise<void>
   changeAccount(directory: string, change: { readonly url?: string; readonly heldUntil?: Date | null }): Promise<void>
   /** Orders since a time, all names. */
   ordersSince(since: Date): Promise<KeptOrder[]>

@@ -9,7 +9,7 @@ import { resetSocket } from '../reset.ts'
 import type { Router } from '../router.ts'
 import { headText } from './answer-text.ts'
 import { Http1Exchange, type VisitorConnection } from './http1-exchange.ts'
-import { destinationOf, RefusedRequest } from './request-line.ts'
+import { destinationOf, RefusedRequest, tokenIn } from './request-line.ts'
 import { type IncomingRequest, type RequestEvents, RequestParser } from './request-parser.ts'
 import { serveUpgrade } from './upgrade.ts'
 
@@ -20,6 +20,9 @@ export interface Redirect {
   /** Undefined: it is served here. */
   to(host: string, target: string): string | undefined
 }
+
+/** The answer to a token of HTTP-01; undefined: the token is not this server's. */
+export type ChallengeAnswer = (token: string) => string | undefined
 
 /** What all HTTP/1 connections of a port have in common. */
 export interface Http1Options {
@@ -38,6 +41,8 @@ export interface Http1Options {
   readonly isDraining: () => boolean
   /** For the plain port: which requests are sent elsewhere. */
   readonly redirect?: Redirect
+  /** For the plain port: what a CA that looks for this token is to get (RFC 8555, 8.3); undefined: the token is not this server's. */
+  readonly challenge?: ChallengeAnswer
   readonly access: AccessSink
   /** Seconds since some moment, counted by the owner. */
   readonly tick: () => number
@@ -218,7 +223,14 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
       throw new RefusedRequest('unknown expectation in the Expect header', 417)
     }
     const { host, authority, target } = destinationOf(method, request.target, request.host)
-    const location = redirect?.to(host, target)
+    const token = options.challenge === undefined ? undefined : tokenIn(target)
+    const answer = token === undefined ? undefined : options.challenge?.(token)
+    if (answer !== undefined && (method === 'GET' || method === 'HEAD')) {
+      this.answerChallenge(request, answer)
+      return
+    }
+    // A service behind a tunnel may have certificates of its own: its tokens go to it as they come.
+    const location = token === undefined ? redirect?.to(host, target) : undefined
     if (location !== undefined) {
       this.redirect(request, location)
       return
@@ -269,6 +281,14 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     this.state = 'over'
     if (needsReset) resetSocket(this.socket)
     else this.socket.destroy()
+  }
+
+  private answerChallenge(request: IncomingRequest, answer: string): void {
+    const isLast = !request.hasNoBody || !request.isKeptAlive
+    const fields = ['content-type', 'application/octet-stream', 'content-length', String(answer.length)]
+    const head = headText(200, '', fields, isLast ? 'connection: close\r\n' : '')
+    this.socket.write(request.method === 'HEAD' ? head : head + answer, 'latin1')
+    this.answered(isLast)
   }
 
   private redirect(request: IncomingRequest, location: string): void {

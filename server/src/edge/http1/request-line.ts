@@ -38,3 +38,10 @@ export function destinationOf(method: string, target: string, authority: string 
   const rest = (absolute[2] ?? '').replace(/#.*$/s, '')
   return { host, authority, target: rest.startsWith('/') ? rest : `/${rest}` }
 }
+
+const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,256})$/
+
+/** The token that a CA looks for with this target (RFC 8555, 8.3); undefined: it is another target. */
+export function tokenIn(target: string): string | undefined {
+  return target.startsWith('/.well-known/') ? CHALLENGE.exec(target)?.[1] : undefined
+}

@@ -91,6 +91,7 @@ export function house() {
       unnamed: undefined,
       covers: (_serverName: string | undefined, host: string) => !certificates.without.has(host),
     },
+    certificates: undefined,
     urlOf: (address: Address) => `https://${address.key}`,
     news: noting(news),
     letIn: async ({ address, block }: LetIn) => {

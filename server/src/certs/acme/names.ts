@@ -1,0 +1,131 @@
+// Which names can have a certificate automatically, how they are proved, and which DNS records that needs.
+import { randomBytes } from 'node:crypto'
+import { Failure } from '../../failure.ts'
+import { type Address, parseHost } from '../../relay/address.ts'
+import type { NewDomain } from './records.ts'
+import type { DnsRecord, ProofKind } from './types.ts'
+
+/** Names of one certificate: what Let's Encrypt's smaller profiles take. */
+export const MAX_NAMES = 25
+
+/** Domains of one server: one person's. */
+export const MAX_DOMAINS = 1_000
+
+/** A label that nobody guesses and that is the same in DNS and here. */
+const LABEL_BYTES = 10
+
+/** What the names of this server are, and where it is. */
+export interface Place {
+  readonly baseDomain: string
+  /** Its public addresses, as far as they are known. */
+  readonly publicAddress: readonly string[]
+}
+
+/** The zone that the DNS responder answers for. */
+export function zoneOf(baseDomain: string): string {
+  return `acme.${baseDomain}`
+}
+
+/** Whether the address gets a certificate of its own: the others have that of the base domain. */
+export function needsOwnCertificate({ kind, text }: Address): boolean {
+  return kind === 'domain' || (kind === 'name' && text.replace(/^\*\./, '').includes('.'))
+}
+
+/** A domain as the owner asks for it. Throws Failure `usage`, and PbtError for what is no name. */
+export function newDomain(
+  texts: readonly string[],
+  proof: ProofKind | undefined,
+  { baseDomain }: Pick<Place, 'baseDomain'>,
+): NewDomain {
+  const names = [...new Set(texts.map(text => ownName(text, baseDomain)))]
+  const [name = ''] = names
+  if (names.length > MAX_NAMES) {
+    throw new Failure(
+      'usage',
+      `${names.length} names are too many for one certificate, which has at most ${MAX_NAMES}`,
+      {
+        cure: 'add them as several domains',
+      },
+    )
+  }
+  const wildcard = names.find(isWildcard)
+  if (wildcard !== undefined && proof === 'http') {
+    throw new Failure('usage', `"${wildcard}" cannot be proved over HTTP: CAs prove wildcards by DNS only`, {
+      cure: 'leave out the kind of proof, or choose "delegated"',
+    })
+  }
+  return {
+    name,
+    names,
+    proof: proof ?? (wildcard === undefined ? 'http' : 'delegated'),
+    isBase: false,
+    label: newLabel(),
+  }
+}
+
+/** What the server itself needs: for a start what can be had over HTTP, and the wildcard once there is a responder. */
+export function baseDomains(baseDomain: string, hasResponder: boolean): NewDomain[] {
+  const own = [baseDomain, `link.${baseDomain}`, `admin.${baseDomain}`]
+  const first = { name: baseDomain, names: own, proof: 'http', isBase: true, label: newLabel() } as const
+  if (!hasResponder) return [first]
+  const names = [`*.${baseDomain}`, baseDomain]
+  return [first, { name: `*.${baseDomain}`, names, proof: 'delegated', isBase: true, label: newLabel() }]
+}
+
+/** Every record that the domain needs, the first ones first. */
+export function recordsOf(domain: Pick<NewDomain, 'names' | 'proof' | 'isBase' | 'label'>, place: Place): DnsRecord[] {
+  const { baseDomain } = place
+  const records = domain.names
+    .filter(name => !(domain.isBase && !isOutermost(name, baseDomain)))
+    .flatMap(name => addressRecords(name, place))
+  if (domain.proof !== 'delegated') return records
+  records.push({ name: zoneOf(baseDomain), type: 'NS', value: baseDomain })
+  for (const [name, value] of delegationOf(domain, baseDomain)) {
+    records.push({ name: `_acme-challenge.${name}`, type: 'CNAME', value })
+  }
+  return records
+}
+
+/** Where `_acme-challenge.<name>` has to lead, for each name without `*.`. */
+export function delegationOf(
+  { names, label }: Pick<NewDomain, 'names' | 'label'>,
+  baseDomain: string,
+): Map<string, string> {
+  const target = `${label}.${zoneOf(baseDomain)}`
+  return new Map(names.map(name => [name.replace(/^\*\./, ''), target]))
+}
+
+function isWildcard(name: string): boolean {
+  return name.startsWith('*.')
+}
+
+function isOutermost(name: string, baseDomain: string): boolean {
+  return name === baseDomain || name === `*.${baseDomain}`
+}
+
+function ownName(text: string, baseDomain: string): string {
+  const address = parseHost(text, baseDomain)
+  if (address.key.endsWith('.localhost')) {
+    throw new Failure('usage', `"${text}" is a name of this machine alone: no CA issues a certificate for it`, {
+      cure: 'add a domain that you own, such as app.mine.uk',
+    })
+  }
+  if (needsOwnCertificate(address)) return address.text
+  throw new Failure('usage', `"${address.text}" lies below the base domain, whose own certificate covers it`, {
+    cure: `nothing is to be done for ${address.key}; add a custom domain such as app.mine.uk, or *.app.${baseDomain}`,
+  })
+}
+
+/** An apex can have no CNAME (RFC 1034 section 3.6.2); which names are one is the registries' to know, and two labels are. */
+function addressRecords(name: string, { baseDomain, publicAddress }: Place): DnsRecord[] {
+  // A wildcard for the base domain has those below it; what is deeper needs records of its own.
+  const isOwn = isOutermost(name, baseDomain)
+  if (!isOwn && (name.split('.').length > 2 || publicAddress.length === 0)) {
+    return [{ name, type: 'CNAME', value: baseDomain }]
+  }
+  return publicAddress.map(value => ({ name, type: value.includes(':') ? 'AAAA' : 'A', value }))
+}
+
+function newLabel(): string {
+  return randomBytes(LABEL_BYTES).toString('hex')
+}

@@ -1,0 +1,44 @@
+// Domains in words: where each stands, and what the owner has to create.
+import type { DomainItem, RecordToCreate } from './events.ts'
+import { table, timeText } from './table.ts'
+
+/** With the records to create. */
+export function domainAdded({ domain, records }: DomainItem): string {
+  return [
+    `${domain} is added; its certificate comes by itself when these DNS records are there:`,
+    '',
+    recordsText(records),
+    '',
+    `"pbt-server domain check ${domain}" checks each of them.`,
+  ].join('\n')
+}
+
+/** Below the table, what is missing. `offReason`: why no certificate comes automatically. */
+export function domainsText(domains: readonly DomainItem[], offReason: string): string {
+  if (domains.length === 0)
+    return offReason === '' ? 'there is no domain yet: "pbt-server domain add app.mine.uk"' : offReason
+  const rows = domains.map(item => [item.domain, item.state, validText(item), nextText(item), item.tunnel ?? '-'])
+  const problems = domains.flatMap(problemLines)
+  const head = ['DOMAIN', 'STATE', 'VALID UNTIL', 'NEXT TRY', 'TUNNEL']
+  return [table([head, ...rows]), ...(problems.length === 0 ? [] : ['', ...problems])].join('\n')
+}
+
+function validText({ validUntil }: DomainItem): string {
+  return validUntil === undefined ? '-' : timeText(validUntil)
+}
+
+function nextText({ state, nextTry, renewsAt, isGivenUp }: DomainItem): string {
+  if (isGivenUp === true) return 'when you retry'
+  const next = nextTry ?? (state === 'issued' ? renewsAt : undefined)
+  return next === undefined ? 'now' : timeText(next)
+}
+
+function problemLines({ domain, problem }: DomainItem): string[] {
+  if (problem === undefined) return []
+  const { message, cure, link } = problem
+  return [`${domain}: ${message}`, ...[cure, link].flatMap(line => (line === undefined ? [] : [`  ${line}`]))]
+}
+
+function recordsText(records: readonly RecordToCreate[]): string {
+  return table(records.map(({ name, type, value }) => [`  ${name}`, type, value]))
+}
