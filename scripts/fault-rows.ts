@@ -393,6 +393,34 @@ export const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]
     'TLS',
     [
       row(
+        'I1',
+        'P0',
+        'a custom domain over HTTP, a wildcard by delegation, from nothing; renewals',
+        'a chain that verifies, served without a restart or a connection that is cut',
+        ADDED,
+      ),
+      row(
+        'I2',
+        'P0',
+        'a CA that refuses nonces, reuses authorizations and takes its time',
+        'the certificate comes',
+        ADDED,
+      ),
+      row(
+        'I3',
+        'P0',
+        'a CA that is away, slow, answers 5xx or nonsense, or sends a chain that does not fit',
+        'the certificate before serves on; state and words are right; tried again after 1, 10, 100 minutes, then daily; the server starts without it',
+        ADDED,
+      ),
+      row(
+        'I4',
+        'P0',
+        'a CA that answers 429 or 503 with Retry-After; its limits',
+        'no request before its time, also after a restart; 5 orders for exactly the same names in 7 days, 10 of all in 10 s',
+        ADDED,
+      ),
+      row(
         'I5',
         'P0',
         'DNS missing, SERVFAIL, wrong addresses, CAA forbids, a delegation that does not lead here',
@@ -404,6 +432,13 @@ export const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]
         'P0',
         'certificate run out, half written, with another key, missing',
         'the others serve; only one for clients is needed to start, and what is wrong with each is told',
+        ADDED,
+      ),
+      row(
+        'I8',
+        'P1',
+        'requests for /.well-known/acme-challenge/ on the plain port',
+        'own tokens are answered, all others go to the tunnel as they come; everything else goes to https',
         ADDED,
       ),
       row(

@@ -87,6 +87,17 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
       'server/src/certs/acme/preflight/preflight.ts',
     ],
   ],
+  [
+    'Automatic certificates',
+    [
+      'server/src/certs/acme/orders.ts',
+      'server/src/certs/acme/order.ts',
+      'server/src/certs/acme/names.ts',
+      'server/src/certs/acme/renewal.ts',
+      'server/src/certs/acme/spent.ts',
+      'server/src/certs/acme/source.ts',
+    ],
+  ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
   [
     'Events',

@@ -29,7 +29,7 @@ async function setUp(t: TestContext, rates: () => object) {
   const nothing = { list: async () => [], find: async () => undefined }
   const traffic = () => ({ inRate: 0, outRate: 0, recent: [], ...rates() })
   const owner = {
-    ...{ addresses: nothing, clients: nothing, tokens: nothing, urlOf: () => '' },
+    ...{ addresses: nothing, clients: nothing, domains: nothing, tokens: nothing, urlOf: () => '' },
     tunnels: { ...nothing, figures: () => [{ name: 'app', open: 0, totals: undefined, traffic: traffic() }] },
     log: { refusals: async () => ({ refusals: [], more: 0 }) },
     server: { info: () => ({ settings: [], checks: [] }) },
