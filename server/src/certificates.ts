@@ -1,17 +1,14 @@
 // Where certificates that come by themselves meet the rest of the server: who orders them, who is told.
-import { readFile } from 'node:fs/promises'
-import { type Clock, systemClock } from '@pbt/proto'
+import type { Clock } from '@pbt/proto'
 import { ariIdOf } from './certs/acme/issuer/ari.ts'
 import { openIssuer } from './certs/acme/issuer/issuer.ts'
 import type { KeyFiles } from './certs/acme/key-files.ts'
 import type { DomainNews } from './certs/acme/news.ts'
 import { type Acme, openAcme } from './certs/acme/open.ts'
-import { askCa } from './certs/acme/preflight/ca-view.ts'
-import { openPreflight } from './certs/acme/preflight/preflight.ts'
-import { worldFor } from './certs/acme/preflight/system-resolvers.ts'
-import { rememberedView } from './certs/acme/remembered-view.ts'
+import { lookupFor } from './certs/acme/preflight/lookup.ts'
+import { preflightOver } from './certs/acme/preflight/open.ts'
 import type { AcmeSource } from './certs/acme/source.ts'
-import type { Preflight } from './certs/acme/types.ts'
+import type { AskOutside } from './certs/acme/types.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './observe/log.ts'
 import type { Tell } from './owner/event.ts'
@@ -35,6 +32,7 @@ export interface AutomaticOptions {
   readonly hasOwn: (name: string) => boolean
   /** Whether a newer process answers beside this one. */
   readonly hasStandIn: () => boolean
+  readonly askOutside: AskOutside
   /** This process has changed something. Resolves when it is in force here. */
   readonly changed: () => Promise<void>
   /** Everything was read again: certificates may have come or gone, or stand elsewhere on their way. */
@@ -51,42 +49,12 @@ export async function openAutomatic(options: AutomaticOptions): Promise<Acme> {
     ...rest,
     config,
     records: store.domains,
-    issuer: openIssuer({ userAgent: AGENT, log }),
+    issuer: openIssuer({ userAgent: AGENT, log, lookup: lookupFor(config.dnsResolver) }),
     ariIdOf,
-    looks: known => preflightFor({ config, ...known }),
+    looks: known => preflightOver({ config, ...known, askOutside: options.askOutside }),
     hasOthers: hasStandIn,
     news: newsTo(tell),
     log,
-  })
-}
-
-/** What the looks know of this server. */
-export interface LooksOptions {
-  readonly config: Config
-  /** Domains as they are kept, for "did you mean". */
-  readonly ownNames?: () => readonly string[]
-  /** The account's URL at the CA; '' when there is none yet. */
-  readonly accountUrl?: () => string
-}
-
-/** Looks at what a domain needs, as far as that can be done from here. */
-export function preflightFor({ config, ownNames = () => [], accountUrl = () => '' }: LooksOptions): Preflight {
-  const { baseDomain, publicAddress, dnsResolver, acmeDirectory, acmeCa } = config
-  return openPreflight({
-    place: { baseDomain, publicAddresses: publicAddress, ownNames },
-    world: () => worldFor(dnsResolver),
-    askCa: rememberedView(async signal => {
-      try {
-        const ca = acmeCa === '' ? '' : await readFile(acmeCa, 'utf8')
-        return acmeDirectory === '' ? undefined : await askCa(acmeDirectory, ca, signal)
-      } catch {
-        return undefined // it cannot be asked; the order says why
-      }
-    }, systemClock),
-    accountUrl,
-    // No client can be asked yet: what only an outside place could tell is not checked.
-    askOutside: async () => undefined,
-    now: () => new Date(),
   })
 }
 

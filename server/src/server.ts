@@ -207,6 +207,7 @@ function automaticOf(
     ...{ config, store, ...found, read, tell: events.tell, clock, log: log.child({ room: 'certs' }) },
     hasStandIn: () => late.succession?.hasSuccessor() === true,
     changed: async () => await late.changes?.now(),
+    askOutside: async (place, signal) => await late.relay?.sessions.lookOutside(place, config.publicAddress, signal),
   }
 }
 

@@ -2,8 +2,8 @@
 import { type Clock, PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import type { TokenCheck } from './access/token-check.ts'
 import type { TokenBook } from './access/tokens.ts'
-import { preflightFor } from './certificates.ts'
 import { Checks } from './certs/acme/checks.ts'
+import { preflightOver } from './certs/acme/preflight/open.ts'
 import type { Preflight } from './certs/acme/types.ts'
 import { describeSettings, type Settings, showPortRange } from './config/config.ts'
 import type { AccessLog } from './observe/access-log.ts'
@@ -111,7 +111,7 @@ export function verbsOver(options: VerbOptions): Owner {
       place: { baseDomain, publicAddress: config.publicAddress },
       directory: config.acmeDirectory,
       hasResponder: config.dnsPort !== 0,
-      preflight: options.checks ?? new Checks(preflightFor({ config: settings.config }), config.dnsPort !== 0),
+      preflight: options.checks ?? new Checks(restingLooks(settings), config.dnsPort !== 0),
       changed,
       tell,
     }),
@@ -143,6 +143,11 @@ export function verbsOver(options: VerbOptions): Owner {
     }),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),
   }
+}
+
+/** Looks of a command, when no server runs. */
+function restingLooks({ config }: Settings): Preflight {
+  return preflightOver({ config, ownNames: () => [], accountUrl: () => '' })
 }
 
 async function explained(tunnels: TunnelVerbs, name: string): Promise<ExplainedTunnel | undefined> {

@@ -1,10 +1,12 @@
 // The preflight as the settings say.
 import { readFileSync } from 'node:fs'
+import { systemClock } from '@pbt/proto'
 import type { Config } from '../../../config/config.ts'
 import type { AskOutside, Preflight } from '../types.ts'
 import { askCa } from './ca-view.ts'
 import { lookupFor } from './lookup.ts'
 import { openPreflight } from './preflight.ts'
+import { rememberedView } from './remembered-view.ts'
 import { worldFor } from './system-resolvers.ts'
 
 export interface PreflightParts {
@@ -34,10 +36,11 @@ export function preflightOver({ config, ownNames, accountUrl, askOutside = nobod
   return openPreflight({
     place: { baseDomain, publicAddresses: publicAddress, ownNames, httpPort, dnsPort },
     world: () => worldFor(dnsResolver),
-    askCa: async signal => {
+    // Looks are made every few seconds while something is missing: no reason to ask the CA each time.
+    askCa: rememberedView(async signal => {
       if (acmeDirectory === '') return undefined
       return await askCa({ directory: acmeDirectory, ca: textOf(acmeCa), lookup: lookupFor(dnsResolver) }, signal)
-    },
+    }, systemClock),
     accountUrl,
     askOutside,
     now: () => new Date(),

@@ -1,6 +1,6 @@
 // What the CA says of itself, asked seldom: looks at DNS are made every few seconds, and are no reason to ask it each time.
 import type { Clock } from '@pbt/proto'
-import type { CaView } from './preflight/clock.ts'
+import type { CaView } from './clock.ts'
 
 const GOOD_MS = 3_600_000
 /** It did not answer: again then. */
