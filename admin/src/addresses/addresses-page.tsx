@@ -156,7 +156,8 @@ function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; no
 }
 
 function UsedBy({ row }: { row: AddressRow }) {
-  const { tunnels, holder } = row
+  const { tunnels } = row
+  const label = useLive(live => live.tunnels.get(tunnels[0] ?? '')?.clientLabel)
   if (tunnels.length === 0) return <span className="faint">no tunnel</span>
   return (
     <>
@@ -165,7 +166,7 @@ function UsedBy({ row }: { row: AddressRow }) {
           {name}{' '}
         </Link>
       ))}
-      <small>{/ on (.+)$/.exec(holder)?.[1] ?? ''}</small>
+      {label && <small>{label}</small>}
     </>
   )
 }

@@ -1,6 +1,7 @@
 'use client'
 // Small parts that every page has: a copy button, an address, a command, a state.
 import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { readable } from '../words/idn.ts'
 import { Icon, Mark, type MarkName, type Tone } from './icon'
 
 /** A tick stands so long after copying, milliseconds. */
@@ -45,7 +46,7 @@ export function Address({ url }: { url: string }) {
       ) : (
         <a className="plain" title={shown} href={url} target="_blank" rel="noreferrer">
           <i>{scheme}</i>
-          {unicodeHost(rest)}
+          {readable(rest)}
         </a>
       )}
       <Copy text={shown} />
@@ -124,9 +125,4 @@ export function Card({
       {children}
     </section>
   )
-}
-
-/** Host names of other scripts as they are read; the form that computers take stays in titles and copies. */
-function unicodeHost(rest: string): string {
-  return rest
 }

@@ -80,6 +80,7 @@ function Line({
   isFilled: boolean
 }) {
   const step = values.length < 2 ? 0 : WIDTH / (values.length - 1)
+  const dots: string[] = []
   let isBroken = true
   const line = values
     .map((value, index) => {
@@ -87,17 +88,19 @@ function Line({
         isBroken = true
         return ''
       }
+      const place = `${(index * step).toFixed(1)} ${(HEIGHT - (value / most) * HEIGHT).toFixed(1)}`
       const start = isBroken ? 'M' : 'L'
+      if (isBroken && values[index + 1] === undefined) dots.push(`M${place}h0`)
       isBroken = false
-      // A point alone is a dot: a line of no length with a round end.
-      const dot = start === 'M' && values[index + 1] === undefined ? 'h0' : ''
-      return `${start}${(index * step).toFixed(1)} ${(HEIGHT - (value / most) * HEIGHT).toFixed(1)}${dot}`
+      return `${start}${place}`
     })
     .join('')
   return (
     <>
-      {isFilled && <path className="ar" d={`${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`} />}
+      {isFilled && line !== '' && <path className="ar" d={`${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`} />}
       <path className={`ln ${kind}`} d={line} />
+      {/* A point alone is a dot: a line of no length with round ends. */}
+      {dots.length > 0 && <path className={`ln ${kind} alone`} d={dots.join('')} />}
     </>
   )
 }

@@ -12,7 +12,7 @@ import type {
   Tunnel,
   WatchResponse,
 } from '@pbt/proto/admin/v1'
-import { millis } from '../words/time'
+import { millis } from '../words/time.ts'
 
 /** Events that are kept to be shown, the newest first. */
 const EVENTS = 200

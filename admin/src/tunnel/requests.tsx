@@ -1,12 +1,13 @@
 'use client'
 // What visitors do with this tunnel, as it comes; Hold keeps what is read in its place.
-import { type Tunnel, TunnelKind } from '@pbt/proto/admin/v1'
+import { type Record as LogRecord, type Tunnel, TunnelKind } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
+import { useIsPhone } from '../components/media'
 import { Card } from '../components/parts'
-import { useTail } from '../live/tail'
+import { type TailedRecord, useTail } from '../live/tail'
 import { bytes } from '../words/bytes'
 import { clockWithSeconds, howLong, lengthOf, millis } from '../words/time'
 
@@ -43,50 +44,81 @@ export function Requests({ tunnel }: { tunnel: Tunnel }) {
       {records.length === 0 ? (
         <p className="pad muted small">None yet. They appear here as they end.</p>
       ) : (
-        <table className="list log short-log" aria-label="Newest">
-          <thead>
-            <tr>
-              <th scope="col" className="l-time">
-                Time
-              </th>
-              <th scope="col">{isHttp ? 'Request' : 'Kind'}</th>
-              <th scope="col" className="l-peer">
-                Visitor
-              </th>
-              <th scope="col" className="l-stat">
-                {isHttp ? 'Answer' : 'Bytes'}
-              </th>
-              <th scope="col" className="num l-ms">
-                Took
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {records.map(({ key, record }) => {
-              const { summary, kind, peer, status, reason, bytesIn, bytesOut } = record
-              const at = (millis(record.startTime) ?? 0) + lengthOf(record.duration)
-              const what = summary || kind
-              return (
-                <tr key={key}>
-                  <td className="muted">{clockWithSeconds(at)}</td>
-                  <td>
-                    <code title={what}>{what}</code>
-                  </td>
-                  <td className="c-peer">
-                    <code title={peer}>{peer}</code>
-                  </td>
-                  <td className="c-stat" title={reason}>
-                    <span className={reason !== '' || status >= 500 ? 'bad strong' : ''}>
-                      {isHttp ? status || reason || 'none' : bytes(bytesIn + bytesOut)}
-                    </span>
-                  </td>
-                  <td className="num muted">{howLong(lengthOf(record.duration))}</td>
-                </tr>
-              )
-            })}
-          </tbody>
-        </table>
+        <Newest records={records} isHttp={isHttp} />
       )}
     </Card>
   )
+}
+
+/** A table on a desk, two lines a record on a phone. */
+function Newest({ records, isHttp }: { records: readonly TailedRecord[]; isHttp: boolean }) {
+  const isPhone = useIsPhone()
+  if (isPhone) {
+    return (
+      <ul className="list log" aria-label="Newest">
+        {records.map(({ key, record }) => (
+          <li className="tr" key={key}>
+            {cellsOf(record, isHttp).map(({ name, content }) => (
+              <div className={`td ${name}`} key={name}>
+                {content}
+              </div>
+            ))}
+          </li>
+        ))}
+      </ul>
+    )
+  }
+  const heads = [
+    ['Time', 'l-time'],
+    [isHttp ? 'Request' : 'Kind', ''],
+    ['Visitor', 'l-peer'],
+    [isHttp ? 'Answer' : 'Bytes', 'l-stat'],
+    ['Took', 'num l-ms'],
+  ] as const
+  return (
+    <table className="list log short-log" aria-label="Newest">
+      <thead>
+        <tr>
+          {heads.map(([title, name]) => (
+            <th scope="col" className={name} key={title}>
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {records.map(({ key, record }) => (
+          <tr className="tr" key={key}>
+            {cellsOf(record, isHttp).map(({ name, content }) => (
+              <td className={`td ${name}`} key={name}>
+                {content}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function cellsOf(record: LogRecord, isHttp: boolean): readonly { name: string; content: ReactNode }[] {
+  const { summary, kind, peer, status, reason, bytesIn, bytesOut } = record
+  const at = (millis(record.startTime) ?? 0) + lengthOf(record.duration)
+  const what = summary || kind
+  const isBad = reason !== '' || status >= 500
+  return [
+    { name: 'muted c-time', content: clockWithSeconds(at) },
+    { name: 'c-what', content: <code title={what}>{what}</code> },
+    { name: 'c-peer', content: <code title={peer}>{peer}</code> },
+    {
+      name: 'c-stat',
+      content: (
+        <span className={isBad ? 'bad strong' : ''} title={reason}>
+          {isHttp ? status || reason || 'none' : bytes(bytesIn + bytesOut)}
+          {isBad && <span className="sr"> {reason}</span>}
+        </span>
+      ),
+    },
+    { name: 'num muted c-ms', content: howLong(lengthOf(record.duration)) },
+  ]
 }

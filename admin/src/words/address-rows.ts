@@ -1,6 +1,6 @@
 // The list of addresses: tcp and udp of one number are one row.
 import { type Address, Allowlist_Access } from '@pbt/proto/admin/v1'
-import { counted, millis } from './time'
+import { counted, millis } from './time.ts'
 
 export type AddressKind = 'name' | 'port' | 'domain'
 

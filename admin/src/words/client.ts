@@ -1,7 +1,7 @@
 // How a client stands, in words.
 import { type Client, Client_State } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { howLong, lengthOf, millis, moment } from './time'
+import { howLong, lengthOf, millis, moment } from './time.ts'
 
 export interface ClientStanding {
   readonly mark: MarkName

@@ -1,8 +1,8 @@
 // Events as lines for people; a client that flaps is one line, not fourteen.
 import type { Event } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { sentence } from './sentence'
-import { millis } from './time'
+import { sentence } from './sentence.ts'
+import { millis } from './time.ts'
 
 export interface EventLine {
   readonly key: string

@@ -1,12 +1,12 @@
 // What "Go to or do" finds for what was typed: tunnels, acts, addresses, pages, clients, visitors. No network.
 import { type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
 import type { IconName, MarkName, Tone } from '../components/icon'
-import { PAGES } from '../components/pages'
-import type { Live } from '../live/state'
-import { clientStanding } from './client'
-import { tunnelHref } from './links'
-import { explain } from './needs'
-import { standingOf } from './tunnel'
+import { PAGES } from '../components/pages.ts'
+import type { Live } from '../live/state.ts'
+import { clientStanding } from './client.ts'
+import { tunnelHref } from './links.ts'
+import { explain } from './needs.ts'
+import { standingOf } from './tunnel.ts'
 
 export interface Hit {
   readonly key: string
@@ -31,7 +31,9 @@ const IP = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:.]+)$/i
 /** The best first; nothing typed: pages and acts. */
 export function find(live: Live | undefined, typed: string): readonly Hit[] {
   const words = typed.trim().toLowerCase()
-  const tunnels = [...(live?.tunnels.values() ?? [])].filter(tunnel => isNamed(tunnel, words))
+  const tunnels = [...(live?.tunnels.values() ?? [])]
+    .filter(tunnel => isNamed(tunnel, words))
+    .toSorted((left, right) => rank(left, words) - rank(right, words))
   const [best] = tunnels
   const doings = words !== '' && best !== undefined ? [...actsOn(best), ...generalActs(words)] : generalActs(words)
   return [
@@ -42,6 +44,11 @@ export function find(live: Live | undefined, typed: string): readonly Hit[] {
     ...(words === '' ? [] : clientHits(live, words)),
     ...(words === '' ? [] : addressHits(live, words)),
   ]
+}
+
+/** What begins so stands before what only has it somewhere. */
+function rank({ name }: Tunnel, words: string): number {
+  return name.toLowerCase().startsWith(words) ? 0 : 1
 }
 
 function isNamed({ name, addresses }: Tunnel, words: string): boolean {

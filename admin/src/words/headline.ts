@@ -1,7 +1,7 @@
 // How all tunnels stand, in one sentence.
 import type { Tunnel } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { standingOf } from './tunnel'
+import { standingOf } from './tunnel.ts'
 
 /** The sentence, and its short form for the browser's tab. */
 export function headlineOf(

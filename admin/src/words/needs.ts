@@ -10,10 +10,10 @@ import {
   TunnelState,
 } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import type { Live } from '../live/state'
-import { sentence } from './sentence'
-import { howLong, millis, moment } from './time'
-import { standingOf } from './tunnel'
+import type { Live } from '../live/state.ts'
+import { sentence } from './sentence.ts'
+import { howLong, millis, moment } from './time.ts'
+import { standingOf } from './tunnel.ts'
 
 /** A thing that needs the owner. */
 export interface Need {

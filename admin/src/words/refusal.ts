@@ -1,7 +1,7 @@
 // Why somebody was turned away, and what lets them in.
 import type { Refusal, Tunnel } from '@pbt/proto/admin/v1'
-import { counted, millis, moment } from './time'
-import { allowedOn } from './tunnel'
+import { counted, millis, moment } from './time.ts'
+import { allowedOn } from './tunnel.ts'
 
 /** What the owner can do about it. */
 export type RefusalAct = 'allow' | 'resume' | 'security' | 'log'

@@ -1,6 +1,6 @@
 // The last 24 hours of a client as a strip and as a sentence, from its history.
 import { type Client, Client_State, type Event } from '@pbt/proto/admin/v1'
-import { counted, howLong, millis } from './time'
+import { counted, howLong, millis } from './time.ts'
 
 export interface Span {
   readonly from: number

@@ -8,7 +8,7 @@ import {
   TunnelState,
 } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { counted, howLong, millis, moment } from './time'
+import { counted, howLong, millis, moment } from './time.ts'
 
 /** What the owner can do about it, besides what is always there. */
 export type Next = 'resume' | 'start' | 'explain' | 'client' | 'domain' | undefined

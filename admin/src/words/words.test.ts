@@ -1,0 +1,300 @@
+// What the panel says: states, needs, refusals and histories in words, without a browser.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import {
+  AddressSchema,
+  Allowlist_Access,
+  AllowlistSchema,
+  Check_State,
+  Client_State,
+  ClientSchema,
+  EventSchema,
+  GetServerInfoResponseSchema,
+  RefusalSchema,
+  TargetHealth_State,
+  Token_State,
+  TokenSchema,
+  TunnelKind,
+  TunnelSchema,
+  TunnelState,
+  WatchResponseSchema,
+} from '@pbt/proto/admin/v1'
+import { after, type Live } from '../live/state.ts'
+import { addressRows, isFound, isUnused } from './address-rows.ts'
+import { areSame, blockProblem, draftOf, listOf } from './draft.ts'
+import { eventLines } from './events.ts'
+import { find } from './find.ts'
+import { headlineOf, whyNot } from './headline.ts'
+import { readable } from './idn.ts'
+import { needsOf } from './needs.ts'
+import { refusalWords } from './refusal.ts'
+import { stripOf } from './strip.ts'
+import { howLong, moment } from './time.ts'
+import { standingOf } from './tunnel.ts'
+
+const NOW = new Date(2026, 10, 27, 14, 32).getTime()
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+function tunnel(more: MessageInitShape<typeof TunnelSchema> = {}) {
+  return create(TunnelSchema, {
+    ...{ name: 'plex', kind: TunnelKind.HTTP, state: TunnelState.ONLINE, target: '127.0.0.1:32400' },
+    ...{ clientId: 'n', clientLabel: 'nas', stateTime: timestampFromMs(NOW - HOUR) },
+    addresses: [{ address: 'plex', url: 'https://plex.tun.mine.uk' }],
+    ...more,
+  })
+}
+
+function client(more: MessageInitShape<typeof ClientSchema> = {}) {
+  return create(ClientSchema, { id: 'n', label: 'nas', state: Client_State.CONNECTED, tokenId: 1n, ...more })
+}
+
+function live(more: Partial<Live> = {}): Live {
+  const empty = { tunnels: new Map(), clients: new Map(), addresses: new Map(), tokens: [], refusals: [], events: [] }
+  return { number: 0n, server: undefined, clockOffMs: 0, ...empty, ...more }
+}
+
+function named<T extends { readonly name: string }>(...all: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(all.map(each => [each.name, each]))
+}
+
+test('a tunnel stands in a word, with the reason beside it', () => {
+  const words = (more: MessageInitShape<typeof TunnelSchema>) => {
+    const { word, detail } = standingOf(tunnel(more), undefined, NOW)
+    return `${word}: ${detail}`
+  }
+  assert.equal(words({ openConnections: 3 }), 'Online: 3 visitors')
+  assert.equal(words({}), 'Online: nobody there now')
+  const two = { access: Allowlist_Access.LISTED, entries: [{ block: '192.0.2.1' }, { block: '192.0.2.2' }] }
+  assert.equal(words({ addresses: [{ address: 'plex', allowlist: two }] }), 'Online: open to 2 addresses')
+  const nobody = { access: Allowlist_Access.LISTED, entries: [] }
+  assert.equal(words({ addresses: [{ address: 'plex', allowlist: nobody }] }), 'Online: open to nobody')
+  assert.equal(words({ state: TunnelState.PAUSED }), 'Paused by you: since 13:32')
+  assert.equal(
+    words({ state: TunnelState.KILLED, stateTime: timestampFromMs(NOW - DAY) }),
+    'Killed by you: yesterday 14:32',
+  )
+  assert.equal(words({ state: TunnelState.OFFLINE }), 'Offline: nas is away, 1 h')
+  const lost = { state: TunnelState.AWAITED, stateTime: timestampFromMs(NOW - 4_000) }
+  assert.equal(words(lost), 'Reconnecting: nas lost 4 s ago, visitors wait')
+  const health = {
+    state: TargetHealth_State.REFUSES,
+    message: 'could not connect to 127.0.0.1:32400: connection refused',
+  }
+  assert.equal(words({ health }), 'Target refuses: nas cannot reach 127.0.0.1:32400: connection refused')
+  const waiting = { address: 'photos.mine.uk', waiting: 'no certificate covers it yet' }
+  assert.equal(words({ addresses: [waiting] }), 'No certificate: no certificate covers it yet')
+  assert.match(words({ addresses: [waiting, { address: 'photos' }] }), /^Online/, 'one address serves')
+})
+
+test('the headline counts what visitors reach, in the past tense without contact', () => {
+  const good = tunnel()
+  const paused = tunnel({ name: 'git', state: TunnelState.PAUSED })
+  const away = tunnel({ name: 'dev', state: TunnelState.OFFLINE, clientLabel: 'laptop' })
+  assert.equal(headlineOf([good, paused, away], false).title, '1 of 3 tunnels are reachable')
+  assert.equal(headlineOf([good, paused, away], true).title, '1 of 3 tunnels were reachable')
+  assert.equal(headlineOf([good, { ...good, name: 'b' }], false).title, 'All 2 tunnels are reachable')
+  assert.equal(headlineOf([paused, away], false).title, 'None of 2 tunnels is reachable')
+  assert.equal(headlineOf([paused], false).title, 'git is not reachable')
+  assert.deepEqual(
+    whyNot([good, paused, away]).map(({ text }) => text),
+    ['1 paused by you', '1 offline with laptop'],
+  )
+})
+
+test('what needs the owner stands in the order of what hurts, and is empty when all is well', () => {
+  const tunnels = named(
+    tunnel(),
+    tunnel({
+      name: 'photos',
+      addresses: [{ address: 'photos.mine.uk', waiting: 'no certificate', cure: 'create CNAME' }],
+    }),
+    tunnel({ name: 'wiki', health: { state: TargetHealth_State.REFUSES, message: 'connection refused' } }),
+    tunnel({ name: 'dev', state: TunnelState.OFFLINE, clientId: 'l', clientLabel: 'laptop' }),
+  )
+  const laptop = client({ id: 'l', label: 'laptop', state: Client_State.GONE, tokenId: 1n })
+  const old = create(TokenSchema, { id: 1n, state: Token_State.ENDING, endTime: timestampFromMs(NOW + HOUR) })
+  const server = create(GetServerInfoResponseSchema, {
+    checks: [
+      { step: 'disk', state: Check_State.FAILED, message: 'the disk is nearly full', cure: 'free some' },
+      { step: 'clock', state: Check_State.OK, message: 'right' },
+    ],
+  })
+  const state = { tunnels, clients: new Map([['l', laptop]]), tokens: [old], server }
+  assert.deepEqual(
+    needsOf(state, NOW).map(({ title }) => title),
+    [
+      'photos.mine.uk is not reachable yet',
+      'wiki: its target refuses',
+      'laptop is away',
+      'laptop is away and still holds the old token',
+      'The disk is nearly full',
+    ],
+  )
+  assert.deepEqual(
+    needsOf(
+      { ...state, tunnels: named(tunnel()), clients: new Map([['n', client({ tokenId: 2n })]]), server: undefined },
+      NOW,
+    ),
+    [],
+  )
+})
+
+test('a refusal names the rule, the list and the nearest entry, and what lets the visitor in', () => {
+  const words = (more: MessageInitShape<typeof RefusalSchema>, of = tunnel()) =>
+    refusalWords(create(RefusalSchema, { tunnel: 'plex', count: 3n, lastTime: timestampFromMs(NOW), ...more }), of, NOW)
+  const listed = { access: Allowlist_Access.LISTED, entries: [{ block: '203.0.113.0/24' }] }
+  const closed = tunnel({ addresses: [{ address: 'plex', allowlist: listed }] })
+  const { text, act } = words({ rule: 'not-allowed', nearestEntry: '203.0.113.0/24', looksLikeGuessing: true }, closed)
+  assert.equal(
+    text,
+    'plex, 3 times, last 14:32. Not on its list of 1. The nearest entry is 203.0.113.0/24. Looks like guessing.',
+  )
+  assert.equal(act, 'allow')
+  assert.equal(words({ rule: 'paused' }).act, 'resume')
+  assert.equal(words({ rule: 'login-refused' }).act, 'security')
+  assert.match(words({ rule: 'something-new' }).text, /something-new/, 'a rule that is not known is still told')
+})
+
+test('a draft of an allowlist begins with what holds, and is the same again when it is put back', () => {
+  const fromClient = draftOf(
+    create(AllowlistSchema, { access: Allowlist_Access.CLIENT, clientBlocks: ['192.0.2.0/24'] }),
+  )
+  assert.deepEqual([fromClient.isOpen, fromClient.entries.map(({ block }) => block)], [false, ['192.0.2.0/24']])
+  assert.equal(draftOf(create(AllowlistSchema, { access: Allowlist_Access.CLIENT })).isOpen, true)
+  const draft = { isOpen: false, entries: [{ block: '192.0.2.1', note: '', endTime: undefined }] }
+  assert.equal(areSame(draft, { ...draft, isOpen: true }), false)
+  assert.equal(areSame(draft, { ...draft }), true)
+  assert.equal(listOf({ ...draft, isOpen: true }).entries.length, 0)
+  for (const good of ['203.0.113.7', '203.0.113.0/24', '2001:db8::/32', '::1'])
+    assert.equal(blockProblem(good), '', good)
+  for (const bad of ['', 'home', '203.0.113.300', '203.0.113.0/33', '::1/129', '1.2.3.4/', '1.2.3.4/8/8'])
+    assert.notEqual(blockProblem(bad), '', bad)
+})
+
+test('tcp and udp of one number are one row; what nobody used for 90 days is unused', () => {
+  const at = (address: string, more: MessageInitShape<typeof AddressSchema> = {}) =>
+    create(AddressSchema, { address, ...more })
+  const rows = addressRows([
+    at('app', { isInUse: true, tunnel: 'plex' }),
+    at('app.mine.uk'),
+    at('tcp:25565', { note: 'minecraft', lastUsedTime: timestampFromMs(NOW - 100 * DAY) }),
+    at('udp:25565', { lastUsedTime: timestampFromMs(NOW - DAY) }),
+    at('*.app'),
+  ])
+  assert.deepEqual(
+    rows.map(({ address, kind }) => `${address} ${kind}`),
+    ['app name', 'app.mine.uk domain', 'tcp+udp:25565 port', '*.app name'],
+  )
+  const [app, domain, port] = rows
+  assert.ok(app && domain && port)
+  assert.deepEqual([isUnused(app, NOW), isUnused(domain, NOW), isUnused(port, NOW)], [false, true, false])
+  assert.deepEqual([isFound(port, 'MINE 25565'), isFound(app, 'minecraft')], [true, false])
+})
+
+test('a client that flaps is one line, and tunnels that come together are one', () => {
+  const event = (number: number, kind: string, subject: string, ago: number) =>
+    create(EventSchema, {
+      number: BigInt(number),
+      kind,
+      subject,
+      message: `${subject} happened`,
+      time: timestampFromMs(NOW - ago),
+    })
+  const flaps = Array.from({ length: 14 }, (_, index) => event(100 - index, 'client.lost', 'laptop', index * MINUTE))
+  const lines = eventLines([event(200, 'token.rotated', 'token', 0), ...flaps], 10)
+  assert.deepEqual(
+    lines.map(({ text }) => text),
+    ['token happened', 'laptop was lost 14 times within an hour'],
+  )
+  const online = ['a', 'b', 'c'].map((name, index) => event(50 - index, 'tunnel.online', name, index * 100))
+  assert.deepEqual(
+    eventLines(online, 10).map(({ text }) => text),
+    ['a, b and 1 more are online'],
+  )
+  assert.deepEqual(eventLines([event(1, 'visitor.refused', 'x', 0)], 10), [])
+})
+
+test('the last day of a client, as a strip and as a sentence', () => {
+  const event = (kind: string, ago: number) => create(EventSchema, { kind, time: timestampFromMs(NOW - ago) })
+  assert.equal(stripOf(client(), [], NOW).text, 'connected all the time')
+  assert.equal(stripOf(client({ state: Client_State.GONE }), [], NOW).text, 'away all the time')
+  const history = [
+    event('client.resumed', HOUR - 6_000),
+    event('client.lost', HOUR),
+    event('client.connected', 2 * DAY),
+  ]
+  const strip = stripOf(client(), history, NOW)
+  assert.equal(strip.text, 'connected for 23 h 59 min, 1 gap of 6 s')
+  assert.deepEqual([strip.spans.length, strip.cuts.length], [3, 1])
+})
+
+test('what is typed finds tunnels with their acts, pages, and what an address gets', () => {
+  const state = live({ tunnels: named(tunnel(), tunnel({ name: 'git', state: TunnelState.PAUSED, addresses: [] })) })
+  assert.deepEqual(
+    find(state, 'ple').map(({ title }) => title),
+    [
+      'plex',
+      'Copy https://plex.tun.mine.uk',
+      'Pause plex',
+      'Kill plex…',
+      'Log of plex',
+      'Explain https://plex.tun.mine.uk',
+    ],
+  )
+  assert.ok(find(state, 'git').some(({ title }) => title === 'Resume git'))
+  assert.ok(find(state, '203.0.113.7').some(({ title }) => title === 'Explain what 203.0.113.7 gets'))
+  assert.ok(find(undefined, '').some(({ title }) => title === 'Security'))
+})
+
+test('names of other scripts are read as they are meant, look-alikes as they are written', () => {
+  assert.equal(readable('xn--bcher-kva.mine.uk'), 'bücher.mine.uk')
+  assert.equal(readable('xn--r8jz45g.xn--zckzah'), '例え.テスト')
+  assert.equal(readable('xn--80ak6aa92e.com'), 'xn--80ak6aa92e.com', 'аррӏе')
+  for (const bad of ['xn--', 'xn---', 'xn--99999999', 'xn--a-ecp.ru', 'plain'])
+    assert.equal(typeof readable(bad), 'string', bad)
+})
+
+test('times are said as people say them', () => {
+  assert.deepEqual(
+    [howLong(400), howLong(6_000), howLong(12 * MINUTE), howLong(3 * HOUR + 34 * MINUTE), howLong(4 * DAY)],
+    ['400 ms', '6 s', '12 min', '3 h 34 min', '4 days'],
+  )
+  assert.equal(moment(NOW - DAY, NOW), 'yesterday 14:32')
+  assert.equal(moment(NOW + DAY, NOW), 'tomorrow 14:32')
+})
+
+test('each message of the stream changes what it is about, and nothing else', () => {
+  const snapshot = create(WatchResponseSchema, {
+    message: {
+      case: 'snapshot',
+      value: { number: 5n, tunnels: [tunnel(), tunnel({ name: 'git' })], clients: [client()] },
+    },
+  })
+  const first = after(undefined, snapshot, NOW)
+  assert.ok(first)
+  const paused = tunnel({ state: TunnelState.PAUSED })
+  const told = create(WatchResponseSchema, {
+    message: { case: 'event', value: { event: { number: 6n, kind: 'tunnel.paused' }, tunnels: [paused], gone: ['n'] } },
+  })
+  const second = after(first, told, NOW)
+  assert.deepEqual(
+    [second?.number, second?.tunnels.get('plex')?.state, second?.clients.size],
+    [6n, TunnelState.PAUSED, 0],
+  )
+  assert.equal(second?.tunnels.get('git'), first.tunnels.get('git'))
+  assert.equal(second?.addresses, first.addresses)
+  const rates = create(WatchResponseSchema, {
+    message: { case: 'rates', value: { tunnels: [{ name: 'git', openConnections: 7 }, { name: 'unknown' }] } },
+  })
+  const third = after(second, rates, NOW)
+  assert.deepEqual([third?.tunnels.get('git')?.openConnections, third?.tunnels.size], [7, 2])
+  const beat = create(WatchResponseSchema, {
+    message: { case: 'heartbeat', value: { time: timestampFromMs(NOW + 300_000) } },
+  })
+  assert.equal(after(third, beat, NOW)?.clockOffMs, 300_000)
+  assert.equal(after(undefined, told, NOW), undefined, 'nothing is known before the first snapshot')
+})
