@@ -4,8 +4,10 @@ import { type Client, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
 import { useMemo, useState } from 'react'
+import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { useNoContact } from '../components/contact'
+import { Filter } from '../components/filter'
 import { Menu, type MenuItem } from '../components/menu'
 import { Address, Card, State } from '../components/parts'
 import { useSeconds } from '../components/seconds'
@@ -24,6 +26,11 @@ import { NewTunnel } from './new-tunnel'
 /** Reachable ones first, then what the list of what needs the owner names already. */
 const ORDER = ['online', 'awaited', 'paused', 'certificate', 'target', 'killed', 'offline']
 
+/** From so many tunnels on the list has a filter. */
+const FILTERED = 10
+/** Only who is awaited is counted by the second, milliseconds. */
+const SLOW_MS = 30_000
+
 const tunnelsOf = (live: Live) => live.tunnels
 const clientsOf = (live: Live) => live.clients
 
@@ -34,8 +41,11 @@ export function TunnelList() {
   const [isNew, setNew] = useState(false)
   const acts = useTunnelActs()
   const router = useRouter()
-  const now = useSeconds()
-  const rows = useMemo(() => [...(tunnels?.values() ?? [])], [tunnels])
+  const [words, setWords] = useParam('q')
+  const all = useMemo(() => [...(tunnels?.values() ?? [])], [tunnels])
+  const isWaiting = all.some(({ state }) => state === TunnelState.AWAITED)
+  const now = useSeconds(isWaiting ? 1_000 : SLOW_MS)
+  const rows = useMemo(() => all.filter(tunnel => isFound(tunnel, words)), [all, words])
   const columns = columnsFor({ clients, acts, kill: setKilling, go: href => router.push(href), now })
   return (
     <Card
@@ -49,6 +59,12 @@ export function TunnelList() {
         </div>
       }
     >
+      {(all.length >= FILTERED || words !== '') && (
+        <div className="filters in-card">
+          <Filter value={words} onChange={setWords} placeholder="Filter by name, address, machine, target" />
+        </div>
+      )}
+      {rows.length === 0 && <p className="pad muted small">None is like that.</p>}
       <Table
         label="Tunnels"
         rows={rows}
@@ -134,6 +150,14 @@ function columnsFor(context: RowContext): readonly Column<Tunnel>[] {
       cell: tunnel => <RowMenu tunnel={tunnel} acts={acts} kill={kill} go={go} />,
     },
   ]
+}
+
+function isFound({ name, addresses, clientLabel, target }: Tunnel, words: string): boolean {
+  const text = [name, clientLabel, target, ...addresses.map(({ url }) => url)].join(' ').toLowerCase()
+  return words
+    .toLowerCase()
+    .split(/\s+/)
+    .every(word => text.includes(word))
 }
 
 /** By state, and within it by what goes through. */

@@ -2,7 +2,6 @@
 // A chart: the finding as its title, uPlot's lines, a cross-hair for mouse, touch and arrow keys, and the same as a table.
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
 import { Icon } from '../components/icon'
 import { clock, moment } from '../words/time'
 

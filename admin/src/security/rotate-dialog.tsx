@@ -6,6 +6,8 @@ import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
 import type { Rotation } from './rotate'
 
+const DAY_S = 86_400
+
 const GRACES = [
   [0, 'Not at all', 'Rotate, old one ends now'],
   [900, '15 minutes', 'Rotate, old one ends in 15 minutes'],
@@ -66,10 +68,13 @@ function whatHappens(seconds: number, clients: readonly Client[]): string {
     on.length === 0
       ? ''
       : `${list(on)} ${on.length === 1 ? 'gets' : 'get'} the new one over the link and go${on.length === 1 ? 'es' : ''} on.`
+  const verb = away.length === 1 ? 'is' : 'are'
   const second =
     away.length === 0
       ? ''
-      : `${list(away)} ${away.length === 1 ? 'is' : 'are'} away: the new one comes by itself if back by then, else run pbt init.`
+      : seconds < DAY_S
+        ? `${list(away)} ${verb} away and would need pbt init.`
+        : `${list(away)} ${verb} away: the new one comes by itself if back by then, else run pbt init.`
   return [first, second].filter(Boolean).join(' ')
 }
 

@@ -54,7 +54,7 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
       <p className="muted small">It ends now and stays down, also after a restart, until you start it again.</p>
       <ul className="hits">
         <li>
-          <Mark name="bad" tone="bad" />
+          <Mark name={data?.cutCount === 0 ? 'none' : 'bad'} tone={data?.cutCount === 0 ? '' : 'bad'} />
           <span>
             {data === undefined
               ? 'Looking at what is open'
