@@ -118,7 +118,7 @@ test('from the first login to a new token: tunnels, visitors, addresses, machine
     await page.getByRole('button', { name: /^Reserve \d+ for tcp and udp$/ }).click()
     await row(page, 'tcp + udp').waitFor()
     await page.getByLabel('Filter').fill('wiki')
-    assert.equal(new URL(page.url()).search, '?q=wiki')
+    await page.waitForURL(`${origin}/addresses?q=wiki`)
     await row(page, 'wiki.localhost').getByRole('button', { name: 'Release wiki…' }).click()
     await page.getByRole('button', { name: 'Release wiki', exact: true }).click()
     await page.getByText('None is like that.').waitFor()
