@@ -1,6 +1,6 @@
 'use client'
 // A list: a table on a desk, cards on a phone; sorted by a click on a head. While it is read, rows keep their places.
-import { type KeyboardEvent, type ReactNode, useMemo, useRef } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, useMemo, useRef } from 'react'
 import { useParam } from './address-bar'
 import { Icon } from './icon'
 import { isPlainKey } from './keys'
@@ -35,25 +35,14 @@ export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '
   const [sort, setSort] = useParam('sort', firstSort)
   const isPhone = useIsPhone()
   const sorted = useSteadyOrder(rows, columns, keyOf, sort)
-  const onKey = (row: T) => (event: KeyboardEvent) => {
-    const act = isPlainKey(event.nativeEvent) ? keys?.[event.key] : undefined
-    if (act === undefined) return
-    event.preventDefault()
-    event.stopPropagation()
-    act(row)
-  }
+  const Row = MemoRow as typeof RowOf<T>
+  const drawn = sorted.map(row => (
+    <Row row={row} columns={columns} rowClass={rowClass} keys={keys} isPhone={isPhone} key={keyOf(row)} />
+  ))
   if (isPhone) {
     return (
       <ul className={`list ${className}`} aria-label={label}>
-        {sorted.map(row => (
-          <li className={`tr ${rowClass?.(row) ?? ''}`} data-row key={keyOf(row)}>
-            {columns.map(({ key, className: kind = '', cell }) => (
-              <div className={`td ${kind}`} key={key}>
-                {cell(row)}
-              </div>
-            ))}
-          </li>
-        ))}
+        {drawn}
       </ul>
     )
   }
@@ -66,18 +55,47 @@ export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '
           ))}
         </tr>
       </thead>
-      <tbody>
-        {sorted.map(row => (
-          <tr className={`tr ${rowClass?.(row) ?? ''}`} data-row onKeyDown={keys && onKey(row)} key={keyOf(row)}>
-            {columns.map(({ key, className: kind = '', cell }) => (
-              <td className={`td ${kind}`} key={key}>
-                {cell(row)}
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
+      <tbody>{drawn}</tbody>
     </table>
+  )
+}
+
+interface RowProps<T> extends Pick<TableProps<T>, 'columns' | 'rowClass' | 'keys'> {
+  readonly row: T
+  readonly isPhone: boolean
+}
+
+/** Drawn again only when its row or what it is drawn with is another one: of 200 rows most stay as they are. */
+const MemoRow = memo(RowOf)
+
+function RowOf<T>({ row, columns, rowClass, keys, isPhone }: RowProps<T>) {
+  const onKey = (event: KeyboardEvent) => {
+    const act = isPlainKey(event.nativeEvent) ? keys?.[event.key] : undefined
+    if (act === undefined) return
+    event.preventDefault()
+    event.stopPropagation()
+    act(row)
+  }
+  const name = `tr ${rowClass?.(row) ?? ''}`
+  if (isPhone) {
+    return (
+      <li className={name} data-row>
+        {columns.map(({ key, className: kind = '', cell }) => (
+          <div className={`td ${kind}`} key={key}>
+            {cell(row)}
+          </div>
+        ))}
+      </li>
+    )
+  }
+  return (
+    <tr className={name} data-row onKeyDown={keys && onKey}>
+      {columns.map(({ key, className: kind = '', cell }) => (
+        <td className={`td ${kind}`} key={key}>
+          {cell(row)}
+        </td>
+      ))}
+    </tr>
   )
 }
 

@@ -46,7 +46,11 @@ export function TunnelList() {
   const isWaiting = all.some(({ state }) => state === TunnelState.AWAITED)
   const now = useSeconds(isWaiting ? 1_000 : SLOW_MS)
   const rows = useMemo(() => all.filter(tunnel => isFound(tunnel, words)), [all, words])
-  const columns = columnsFor({ clients, acts, kill: setKilling, go: href => router.push(href), now })
+  const columns = useMemo(
+    () => columnsFor({ clients, acts, kill: setKilling, go: href => router.push(href), now }),
+    [clients, acts, router, now],
+  )
+  const keys = useMemo(() => keysFor(acts, setKilling), [acts])
   return (
     <Card
       id="tuns"
@@ -69,19 +73,29 @@ export function TunnelList() {
         label="Tunnels"
         rows={rows}
         columns={columns}
-        keyOf={({ name }) => name}
+        keyOf={nameOf}
         firstSort="state"
         className="tun"
-        rowClass={({ state }) => (state === TunnelState.OFFLINE || state === TunnelState.KILLED ? 'dim' : '')}
-        keys={{
-          p: ({ name, state }) => (state === TunnelState.PAUSED ? acts.resume(name) : acts.pause(name)),
-          x: setKilling,
-        }}
+        rowClass={dimmed}
+        keys={keys}
       />
       <KillDialog tunnel={killing} setOpen={() => setKilling(undefined)} />
       <NewTunnel isOpen={isNew} setOpen={setNew} />
     </Card>
   )
+}
+
+const nameOf = ({ name }: Tunnel) => name
+
+function dimmed({ state }: Tunnel): string {
+  return state === TunnelState.OFFLINE || state === TunnelState.KILLED ? 'dim' : ''
+}
+
+function keysFor(acts: TunnelActs, kill: (tunnel: Tunnel) => void): Readonly<Record<string, (tunnel: Tunnel) => void>> {
+  return {
+    p: ({ name, state }) => (state === TunnelState.PAUSED ? acts.resume(name) : acts.pause(name)),
+    x: kill,
+  }
 }
 
 interface RowContext {

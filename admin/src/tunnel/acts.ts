@@ -1,5 +1,6 @@
 'use client'
 // What the owner does with a tunnel, and what is said of it; undone where the API can.
+import { useMemo } from 'react'
 import { useAct } from '../components/toast'
 import { tunnels } from '../live/services'
 
@@ -10,8 +11,13 @@ export interface TunnelActs {
   start(name: string): void
 }
 
+/** The same object as long as nothing is under way. */
 export function useTunnelActs(): TunnelActs {
   const { busy, run } = useAct()
+  return useMemo(() => actsWith(busy, run), [busy, run])
+}
+
+function actsWith(busy: string | false, run: ReturnType<typeof useAct>['run']): TunnelActs {
   const resume = (name: string) =>
     run(
       'Resuming',
