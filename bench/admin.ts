@@ -4,25 +4,15 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ApiClients, clientsAt } from '../server/src/api/client.ts'
 import { socketDirectory } from '../server/src/api/open.ts'
-import { writeRecord } from '../server/src/observe/access-record.ts'
-import { Lines } from '../server/src/observe/lines.ts'
-import { KEPT_FIELDS } from '../server/src/observe/tally.ts'
-import { LogDatabase } from '../server/src/store/log-database.ts'
+import { fillLog, namesOf, RECORDS } from './support/log-fill.ts'
 import { freePort } from './support/machine.ts'
 import { type Load, type Measured, measure, median, medians } from './support/measure.ts'
 import { milli, Report } from './support/report.ts'
 import { readOptions } from './support/run.ts'
 import { pbtWith, startOrigin } from './support/systems.ts'
 
-const RECORDS = 1_000_000
-const BATCH = 1_000
 const TUNNELS = 200
-const DAYS = 13
 const DAY_MS = 86_400_000
-const MINUTE_MS = 60_000
-/** Figures by minute of all tunnels. */
-const FIGURE_MINUTES = 24 * 60
-const LIMITS = { days: 14, bytes: 2_000_000_000 }
 /** How often each question is asked. */
 const ASKS = 30
 /** What a page may take at most, milliseconds. */
@@ -38,7 +28,7 @@ const report = new Report(
   'admin',
   `the log of ${RECORDS} records and ${TUNNELS} tunnels over the API, and visitors beside it`,
 )
-const names = ['bench', ...Array.from({ length: TUNNELS - 1 }, (_, index) => `t${index + 1}`)]
+const names = namesOf(TUNNELS)
 
 const origin = await startOrigin()
 const metricsPort = await freePort()
@@ -48,7 +38,7 @@ const system = await pbtWith(
   [],
   ['--access-log-megabytes', '2000', '--metrics-port', String(metricsPort)],
   line => line.includes(`"${names.at(-1)}"`),
-  fill,
+  dataDir => fillLog(dataDir, names),
 )
 const api = clientsAt(socketIn(system.dataDir))
 
@@ -60,35 +50,6 @@ report.save()
 await system.stop()
 await origin.running.stop()
 process.exit(longest < PAGE_MS && ratio >= 0.95 ? 0 : 1)
-
-/** A million records over 13 days and all tunnels, and a day of figures. */
-function fill(dataDir: string): void {
-  const database = new LogDatabase(dataDir, LIMITS)
-  const began = Date.now() - DAYS * DAY_MS
-  const nothing = { startedAt: 0, firstByteAt: 0, bytesIn: 100, bytesOut: 2_000, countedIn: 0, countedOut: 0 }
-  const lines = new Lines(BATCH * 1_000)
-  for (let first = 0; first < RECORDS; first += BATCH) {
-    const tunnels = new Set<string>()
-    for (let index = 0; index < BATCH; index++) {
-      const number = first + index
-      const tunnel = names[(number * 7) % TUNNELS] ?? ''
-      const status = number % 50 === 0 ? 502 : number % 10 === 0 ? 404 : 200
-      const visitor = `203.0.${number % 200}.${number % 251}`
-      const summary = `GET /articles/${number % 5_000}/read${number === 1_000 ? '?the-only-one' : ''}`
-      const reason = status === 502 ? 'target-unreachable' : ''
-      writeRecord(lines, { ...nothing, kind: 'http', tunnel, visitor, summary, status, reason }, tunnel, index, 12_345)
-      tunnels.add(tunnel)
-    }
-    const since = began + Math.floor((first / RECORDS) * DAYS * DAY_MS)
-    const records = { count: BATCH, since, lines: lines.take(), tunnels: [...tunnels] }
-    database.write({ records, tallies: [], minute: Math.floor(since / MINUTE_MS) })
-  }
-  const now = Math.floor(Date.now() / MINUTE_MS)
-  const tallies = names.map((tunnel, index) => ({ tunnel, values: KEPT_FIELDS.map((_, field) => index + field) }))
-  for (let minute = now - FIGURE_MINUTES; minute < now; minute++)
-    database.write({ records: undefined, tallies, minute })
-  database.close()
-}
 
 function socketIn(dataDir: string): string {
   const directory = socketDirectory(dataDir)
