@@ -120,7 +120,7 @@ async function reportAnswers(): Promise<void> {
       await page.goto(base + (path === '/' ? '/settings' : '/'))
       await page.locator('.rail').getByRole('link', { name, exact: true }).waitFor()
       await page.waitForLoadState('networkidle', { timeout: 3_000 }).catch(() => {})
-      const [click, end] = await clicked(page, name, shown)
+      const [click, end] = await clicked(page, name, path, shown)
       times.push(end - click)
       const found = await page.evaluate(
         since =>
@@ -148,12 +148,13 @@ async function reportAnswers(): Promise<void> {
 }
 
 /** When the link was clicked and when the page showed what it is for, by the page's clock. */
-async function clicked(page: Page, name: string, shown: string): Promise<[number, number]> {
+async function clicked(page: Page, name: string, path: string, shown: string): Promise<[number, number]> {
   return await page.evaluate(
-    ([name, shown]) =>
+    ([name, path, shown]) =>
       new Promise<[number, number]>(resolve => {
         type Node = { textContent: string; click(): void }
-        const { document, requestAnimationFrame } = globalThis as unknown as {
+        const { document, location, requestAnimationFrame } = globalThis as unknown as {
+          location: { pathname: string }
           document: { querySelector(text: string): Node | null; querySelectorAll(text: string): Iterable<Node> }
           requestAnimationFrame(call: () => void): void
         }
@@ -161,12 +162,12 @@ async function clicked(page: Page, name: string, shown: string): Promise<[number
         const began = performance.now()
         link?.click()
         const look = () => {
-          if (document.querySelector(shown) === null) requestAnimationFrame(look)
+          if (location.pathname !== path || document.querySelector(shown) === null) requestAnimationFrame(look)
           else resolve([began, performance.now()])
         }
         requestAnimationFrame(look)
       }),
-    [name, shown] as const,
+    [name, path, shown] as const,
   )
 }
 

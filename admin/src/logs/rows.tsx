@@ -3,7 +3,7 @@
 'use client'
 // The rows of the log: only those that are seen are drawn. New ones come in at the top while that is looked at.
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, useEffect, useRef } from 'react'
+import { type KeyboardEvent, useCallback, useEffect, useRef } from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { useIsPhone } from '../components/media'
@@ -33,11 +33,13 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
   const frame = useRef<HTMLDivElement>(null)
   const isPhone = useIsPhone()
   const height = isPhone ? PHONE_ROW_PX : ROW_PX
+  // Another function makes it look at all rows again.
+  const keyOf = useCallback((index: number) => rows[index]?.key ?? index, [rows])
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: () => height,
-    getItemKey: index => rows[index]?.key ?? index,
+    getItemKey: keyOf,
     overscan: 12,
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known, and others at another width

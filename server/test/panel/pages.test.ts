@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import type { Page } from 'playwright-core'
 import { buildPanel, OUT } from '../../../scripts/panel.ts'
 import { INSTALL_MS } from '../support/browser.ts'
 import { inaccessible, openPanel, picture, WIDTHS } from '../support/panel.ts'
@@ -24,6 +25,11 @@ const PAGES = [
 /** What the first load of a page may bring, bytes as gzip. */
 const FIRST_LOAD_BYTES = 250_000
 
+/** How wide the page is that can be scrolled to. */
+async function widthOf(page: Page): Promise<number> {
+  return Number(await page.evaluate('document.documentElement.scrollWidth'))
+}
+
 test('each page opens by its link, with all that it asks for, readable in both widths and schemes', {
   timeout: INSTALL_MS,
 }, async t => {
@@ -41,9 +47,12 @@ test('each page opens by its link, with all that it asks for, readable in both w
     await page.locator('h1').first().waitFor()
     for (const [width, height] of [
       [1440, WIDTHS[1440]],
+      [820, WIDTHS[820]],
       [390, WIDTHS[390]],
     ] as const) {
       await page.setViewportSize({ width, height })
+      assert.equal(await widthOf(page), width, `${name} is wider than ${width}`)
+      if (width === 820) continue
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme })
         await picture(page, `${name.toLowerCase()}-${colorScheme}-${width}`)

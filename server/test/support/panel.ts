@@ -10,8 +10,8 @@ import { ROOT, type RunningServer } from './programs.ts'
 
 /** Where a person finds pictures of every page; not committed. */
 export const SCREENS = join(ROOT, 'admin/.screens')
-/** A desk and a phone. */
-export const WIDTHS = { 1440: 900, 390: 844 } as const
+/** A desk, a tablet and a phone: width and height. */
+export const WIDTHS = { 1440: 900, 820: 1180, 390: 844 } as const
 /** Only a failure ever waits for it; the machine may be busy. */
 const WAIT_MS = 30_000
 
