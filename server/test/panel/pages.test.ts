@@ -53,7 +53,10 @@ test('each page opens by its link, with all that it asks for, readable in both w
       await page.setViewportSize({ width, height })
       const found = await widthOf(page)
       if (found !== width) wrong.push(`${name} at ${width} is ${found} wide`)
-      if (width === 820) { await picture(page, `${name.toLowerCase()}-light-820`); continue }
+      if (width === 820) {
+        await picture(page, `${name.toLowerCase()}-820`)
+        continue
+      }
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme })
         await picture(page, `${name.toLowerCase()}-${colorScheme}-${width}`)
