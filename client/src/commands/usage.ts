@@ -74,7 +74,8 @@ export function wrongUsage(said: string, args: readonly string[], commands: Comm
   const isShort = group === undefined || (group === 'tunnel' && KINDS.includes(name))
   const command = commands.get(isShort ? name : `${group} ${name}`)
   const title = group === undefined ? `pbt ${name}` : `pbt ${group} ${name}`
-  const cure = command === undefined ? 'see "pbt --help"' : `see "${title} --help"`
+  const shown = command !== undefined ? title : group === undefined ? 'pbt' : `pbt ${group}`
+  const cure = `see "${shown} --help"`
   return new Failure('usage', messageFor(said, { args, words, name, command, commands, title, group }), {
     cure,
     cause,

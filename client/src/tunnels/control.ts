@@ -105,7 +105,9 @@ async function answer(socket: Socket, line: string, verbs: Verbs, gone: AbortSig
     const { code, message, cure } = failureOf(error)
     tell({ event: 'error', code, message, cure })
   }
-  socket.end()
+  // One who neither reads nor goes is given up.
+  socket.setTimeout(SILENCE_MS, () => socket.destroy())
+  socket.destroySoon()
 }
 
 function requestIn(line: string): Request {

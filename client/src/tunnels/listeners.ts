@@ -4,8 +4,10 @@ import type { Clock, Timer } from '@pbt/proto'
 import type { TunnelPlan } from '../session/session.ts'
 import { isListening, type Listening } from './listening.ts'
 
-/** A service that is being started is there in this time; then it is not looked for more often. */
+/** A service that is being started is there in a moment; one that is not there for so many looks is looked for less often. */
 const LOOK_EVERY_MS = 2_000
+const MOST_LOOKS = 30
+const LATER_MS = 15_000
 
 /** The clock, what is looked at, and who is told. */
 export interface ListenersOptions {
@@ -21,6 +23,7 @@ export class Listeners {
   /** By the number of the tunnel. */
   private readonly missing = new Map<number, TunnelPlan>()
   private timer: Timer | undefined
+  private looks = 0
   /** Those of them that were told of. */
   private readonly told = new Set<number>()
 
@@ -32,6 +35,7 @@ export class Listeners {
   watch(plan: TunnelPlan): void {
     if (plan.endpoint === undefined || this.options.readListening === undefined) return
     this.missing.set(plan.number, plan)
+    this.looks = 0
     this.plan(0)
   }
 
@@ -67,6 +71,6 @@ export class Listeners {
       this.missing.delete(number)
       if (this.told.delete(number)) this.options.onSeen(number, '')
     }
-    if (this.missing.size > 0) this.plan(LOOK_EVERY_MS)
+    if (this.missing.size > 0) this.plan(++this.looks < MOST_LOOKS ? LOOK_EVERY_MS : LATER_MS)
   }
 }

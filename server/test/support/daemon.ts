@@ -1,7 +1,7 @@
 // The client's daemon and the commands that steer it, as a user runs them; and a small supervisor that does what a unit says.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLIENT, type Cleaner, type ProgramEvent, program } from './programs.ts'
 
@@ -71,6 +71,12 @@ export class Home {
     }
   }
 
+  /** Its list of tunnels, as somebody writes it by hand. */
+  write(text: string): void {
+    mkdirSync(this.home, { recursive: true, mode: 0o700 })
+    writeFileSync(this.file, text)
+  }
+
   /** Waits until the log has it, after its first `skip` characters. */
   async logged(pattern: RegExp, skip = 0): Promise<void> {
     await until(
@@ -95,6 +101,8 @@ export class Supervisor {
   /** Of the process that runs. */
   pid = 0
   restarts = 0
+  /** With which the process ended last. */
+  lastCode: number | null = null
   private readonly env: NodeJS.ProcessEnv
   private isWanted = false
   private ended: Promise<unknown> = Promise.resolve()
@@ -141,6 +149,7 @@ export class Supervisor {
     this.pid = child.pid ?? 0
     this.ended = once(child, 'exit').then(([code]) => {
       this.pid = 0
+      this.lastCode = code
       const prevented = this.one('RestartPreventExitStatus').split(' ')
       // Restart=on-failure: whatever is no clean end.
       if (!this.isWanted || code === 0 || prevented.includes(String(code))) return
