@@ -39,6 +39,7 @@ import { LetIns, type LetInWish, tooOld } from './let-in.ts'
 import type { Seen } from './look-outside.ts'
 import { type Measurement, Measuring } from './measure.ts'
 import type { TunnelPlan } from './plan.ts'
+import type { TargetSeen, TunnelEnd } from './tunnel-news.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
 export const OPEN_MS = 10_000
@@ -62,23 +63,7 @@ const KIND = { http: TunnelKind.HTTP, tcp: TunnelKind.TCP, udp: TunnelKind.UDP }
 
 export type { Forwarder, TunnelPlan } from './plan.ts'
 
-/** What visitors met at a target last. */
-export interface TargetSeen {
-  readonly isAnswering: boolean
-  /** For so long. */
-  readonly sinceMs: number
-  /** Why it does not answer. */
-  readonly message: string
-}
-
-/** Why the server refused or closed a tunnel; `cure` is '' when there is nothing to do. */
-export interface TunnelEnd {
-  readonly code: ErrorCode
-  readonly message: string
-  readonly cure: string
-  /** The server says that the same may succeed later. */
-  readonly mayPass: boolean
-}
+export type { TargetSeen, TunnelEnd } from './tunnel-news.ts'
 
 /** What the agent hears of a session. Called synchronously from the multiplexer; must not throw. */
 export interface SessionEvents {
