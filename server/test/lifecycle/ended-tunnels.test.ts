@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { TunnelState as State } from '@pbt/proto/admin/v1'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { LiveAgent, planFor } from '../support/live-agent.ts'
-import { BY_HAND, BY_ITSELF, ownerOf, PROMISED_MS } from '../support/owner.ts'
+import { BY_HAND, BY_ITSELF, ownerOf, PROMISED_MS, SEEN_MS } from '../support/owner.ts'
 import {
   CLIENT,
   clientEnv,
@@ -114,7 +114,9 @@ test('G9: a download, a WebSocket, a shell and a flow are cut within a second at
 
   const before = performance.now()
   const killed = await owner.tunnels.killTunnel({ name: 'app' })
+  const answered = performance.now()
   assert.deepEqual([await brokeOff(download), await websocket.over(), killed.cutCount], [true, 'cut', 2])
+  assert.ok(performance.now() - answered < SEEN_MS, `cut ${performance.now() - answered} ms after the answer`)
   assert.ok(performance.now() - before < PROMISED_MS)
   assert.match(await get(t, server), /^HTTP\/1.1 503 [\s\S]*pbt-error: offline/i)
   await owner.tunnels.killTunnel({ name: String(tcp.tunnel) })

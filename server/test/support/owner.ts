@@ -15,3 +15,5 @@ export const BY_ITSELF = { PBT_UNATTENDED: '1' }
 
 /** What is promised to happen within a second; machines that run tests are busy. */
 export const PROMISED_MS = 5_000
+/** From the server's answer on, which comes when it is done: what a busy machine delays is delayed before. */
+export const SEEN_MS = 1_000
