@@ -1,5 +1,5 @@
 // Why somebody was turned away, and what lets them in.
-import type { Refusal, Tunnel } from '@pbt/proto/admin/v1'
+import { type Refusal, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
 import { counted, millis, moment } from './time.ts'
 import { allowedOn } from './tunnel.ts'
 
@@ -15,7 +15,7 @@ export interface RefusalWords {
 export function refusalWords(refusal: Refusal, tunnel: Tunnel | undefined, now = Date.now()): RefusalWords {
   const { rule, count, summary, nearestEntry, looksLikeGuessing } = refusal
   const last = millis(refusal.lastTime)
-  const often = `${counted(count, 'time')}${last === undefined ? '' : `, last ${moment(last, now)}`}`
+  const often = `${count === 1n ? 'once' : counted(count, 'time')}${last === undefined ? '' : `, last ${moment(last, now)}`}`
   const guess = looksLikeGuessing ? ' Looks like guessing.' : ''
   const where = refusal.tunnel || summary || 'no tunnel'
   switch (rule) {
@@ -26,7 +26,9 @@ export function refusalWords(refusal: Refusal, tunnel: Tunnel | undefined, now =
       return { text: `${where}, ${often}. ${list}${near}${guess}`, act: 'allow' }
     }
     case 'paused':
-      return { text: `${where}, ${often}. The tunnel is paused.`, act: 'resume' }
+      return tunnel?.state === TunnelState.PAUSED
+        ? { text: `${where}, ${often}. The tunnel is paused.`, act: 'resume' }
+        : { text: `${where}, ${often}. The tunnel was paused then.`, act: 'log' }
     case 'token-refused':
       return { text: `Asked to connect as a client, ${often}. Wrong token.${guess}`, act: 'security' }
     case 'login-refused':

@@ -154,7 +154,8 @@ test('a refusal names the rule, the list and the nearest entry, and what lets th
     'plex, 3 times, last 14:32. Not on its list of 1. The nearest entry is 203.0.113.0/24. Looks like guessing.',
   )
   assert.equal(act, 'allow')
-  assert.equal(words({ rule: 'paused' }).act, 'resume')
+  assert.equal(words({ rule: 'paused' }, tunnel({ state: TunnelState.PAUSED })).act, 'resume')
+  assert.match(words({ rule: 'paused', count: 1n }).text, /^plex, once, last 14:32\. The tunnel was paused then\./)
   assert.equal(words({ rule: 'login-refused' }).act, 'security')
   assert.match(words({ rule: 'something-new' }).text, /something-new/, 'a rule that is not known is still told')
 })

@@ -134,6 +134,29 @@ test('from the first login to a new token: tunnels, visitors, addresses, machine
     await page.getByText('1 of your 1 machine is connected', { exact: false }).waitFor()
   })
 
+  await t.test(
+    'rows are walked and paused by keys; the scheme is kept; on a phone the other pages are behind More',
+    async () => {
+      await page.goto(`${origin}/`)
+      await row(page, 'app').waitFor()
+      await page.getByRole('button', { name: 'Tunnel', exact: true }).focus()
+      await page.keyboard.press('j')
+      await page.keyboard.press('p')
+      await row(page, 'app').getByText('Paused by you').waitFor()
+      await page.keyboard.press('p')
+      await row(page, 'app').getByText('Online').waitFor()
+      await page.locator('.rail').getByRole('button', { name: 'Dark or light' }).click()
+      await page.reload()
+      assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark')
+      await page.setViewportSize({ width: 390, height: 844 })
+      await page.getByRole('button', { name: 'More' }).click()
+      await page.getByRole('dialog').getByRole('link', { name: 'Security' }).click()
+      await page.waitForURL(`${origin}/security`)
+      await page.getByRole('heading', { name: 'Security' }).waitFor()
+      await page.setViewportSize({ width: 1440, height: 900 })
+    },
+  )
+
   await t.test('a tunnel is killed after it is said what that hits, and its client says why', async () => {
     await page.goto(`${origin}/tunnel?name=app`)
     await page.getByRole('button', { name: 'Kill…' }).click()
