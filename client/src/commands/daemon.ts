@@ -1,7 +1,7 @@
 // `pbt daemon …`: the process that keeps tunnels up, whoever is logged in.
 import { setTimeout as pause } from 'node:timers/promises'
 import { homeOf, readSettings, tunnelsFileOf } from '../config/config.ts'
-import { readTunnels } from '../daemon/file-store.ts'
+import { readTunnels, stampOf } from '../daemon/file-store.ts'
 import { lastLines } from '../daemon/log.ts'
 import { alreadyRuns, findDaemon } from '../daemon/pid-file.ts'
 import { Service } from '../daemon/service.ts'
@@ -138,9 +138,13 @@ export const logs: Command<LogsOptions> = {
     if (follow !== true) return EXIT.stopped
     const stopping = new AbortController()
     const ignoreSignals = context.onStopSignal(() => stopping.abort())
+    let seen = stampOf(path)
     shown = lastLines(path, Number.MAX_SAFE_INTEGER)
     while (!stopping.signal.aborted && !context.stdout.isClosed) {
       await pause(FOLLOW_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {})
+      const stamp = stampOf(path)
+      if (stamp === seen) continue
+      seen = stamp
       const now = lastLines(path, Number.MAX_SAFE_INTEGER)
       const last = shown.at(-1)
       const news = last === undefined ? now : now.slice(now.lastIndexOf(last) + 1)

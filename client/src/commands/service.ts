@@ -1,6 +1,6 @@
 // `pbt daemon install|uninstall`: the daemon as a service that is there from boot on.
 import { setTimeout as pause } from 'node:timers/promises'
-import { homeOf, readSettings, tunnelsFileOf } from '../config/config.ts'
+import { type Environment, homeOf, readSettings, tunnelsFileOf } from '../config/config.ts'
 import { readTunnels } from '../daemon/file-store.ts'
 import { findDaemon } from '../daemon/pid-file.ts'
 import { Service } from '../daemon/service.ts'
@@ -33,11 +33,13 @@ export const install: Command<ServiceOptions> = {
   run: async ({ system, json }, context) => {
     const home = homeOf(context.env)
     const isSystem = system === true
+    const service = new Service(context.env, isSystem)
+    service.checkManaged()
     if (!isSystem) {
-      readSettings(context.env)
+      // The service has none of the variables of this shell.
+      readSettings(withoutServer(context.env))
       readTunnels(tunnelsFileOf(home))
     }
-    const service = new Service(context.env, isSystem)
     // One that was started by hand makes room.
     if (!isSystem && !service.isInstalled) await stopDaemon(home)
     const { path, text, steps } = service.install()
@@ -65,6 +67,12 @@ export const uninstall: Command<ServiceOptions> = {
     tell(json === true, context, { event: 'uninstalled', path, steps }, steps.join('\n'))
     return EXIT.stopped
   },
+}
+
+/** What `pbt init` stored alone counts. */
+function withoutServer(env: Environment): Environment {
+  const others = ['PBT_SERVER', 'PBT_TOKEN', 'PBT_TOKEN_FILE', 'PBT_CA']
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !others.includes(name)))
 }
 
 async function begun(home: string): Promise<number | undefined> {

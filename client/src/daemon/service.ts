@@ -110,7 +110,8 @@ export class Service {
     return this.isSystem ? [] : ['--user']
   }
 
-  private checkManaged(): void {
+  /** Throws Failure `no-service` where this service cannot be. */
+  checkManaged(): void {
     if (this.isSystem && process.getuid?.() !== 0) {
       throw new Failure('no-service', 'only root can install a service of the system', {
         cure: 'run it with sudo, or leave --system out for a service of this user',

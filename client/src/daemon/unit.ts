@@ -31,7 +31,7 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 UMask=0077`
 
-/** Not MemoryDenyWriteExecute: V8 compiles while it runs. Nor PrivateTmp: a target may be a socket there. */
+/** Besides what DynamicUser= brings, a /tmp of its own too. Not MemoryDenyWriteExecute: V8 compiles while it runs. */
 const SYSTEM_GUARDS = `CapabilityBoundingSet=
 PrivateDevices=yes
 ProcSubset=pid
