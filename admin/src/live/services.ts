@@ -3,6 +3,7 @@ import { createClient } from '@connectrpc/connect'
 import {
   AddressService,
   ClientService,
+  DomainService,
   LogService,
   PanelService,
   ServerService,
@@ -13,6 +14,7 @@ import { transport } from './transport'
 
 export const addresses = createClient(AddressService, transport)
 export const clients = createClient(ClientService, transport)
+export const domains = createClient(DomainService, transport)
 export const log = createClient(LogService, transport)
 export const panel = createClient(PanelService, transport)
 export const server = createClient(ServerService, transport)

@@ -2,6 +2,7 @@
 import type {
   Address,
   Client,
+  Domain,
   Event,
   EventNotice,
   GetServerInfoResponse,
@@ -24,6 +25,7 @@ export interface Live {
   readonly tunnels: ReadonlyMap<string, Tunnel>
   readonly clients: ReadonlyMap<string, Client>
   readonly addresses: ReadonlyMap<string, Address>
+  readonly domains: ReadonlyMap<string, Domain>
   readonly tokens: readonly Token[]
   readonly refusals: readonly Refusal[]
   readonly server: GetServerInfoResponse | undefined
@@ -48,23 +50,27 @@ function withClock(live: Live, at: number | undefined, now: number): Live {
 }
 
 function fromSnapshot(live: Live | undefined, snapshot: Snapshot): Live {
-  const { number, tunnels, clients, addresses, tokens, refusals, server, events } = snapshot
+  const { number, tunnels, clients, addresses, domains, tokens, refusals, server, events } = snapshot
   return {
     ...{ number, tokens, refusals, server, events, clockOffMs: live?.clockOffMs ?? 0 },
     tunnels: new Map(tunnels.map(each => [each.name, each])),
     clients: new Map(clients.map(each => [each.id, each])),
     addresses: new Map(addresses.map(each => [each.address, each])),
+    domains: new Map(domains.map(each => [each.domain, each])),
   }
 }
 
 function withNotice(live: Live, notice: EventNotice): Live {
   const { event, gone } = notice
+  // A domain and its address have one name, and the one may go without the other.
+  const isOfDomain = event?.kind.startsWith('domain.') === true
   return {
     ...live,
     number: event?.number ?? live.number,
     tunnels: merged(live.tunnels, notice.tunnels, each => each.name, []),
     clients: merged(live.clients, notice.clients, each => each.id, gone),
-    addresses: merged(live.addresses, notice.addresses, each => each.address, gone),
+    addresses: merged(live.addresses, notice.addresses, each => each.address, isOfDomain ? [] : gone),
+    domains: merged(live.domains, notice.domains, each => each.domain, isOfDomain ? gone : []),
     tokens: notice.tokens.length > 0 ? notice.tokens : live.tokens,
     events: withEvent(live.events, event),
   }

@@ -13,8 +13,8 @@ export interface EventLine {
 }
 
 const GOOD =
-  /^(client\.(connected|resumed)|tunnel\.(online|resumed|started|target-answers)|token\.taken|server\.started)$/
-const BAD = /^(client\.lost|tunnel\.(refused|target-refuses)|server\.(certificate|events-lost))$/
+  /^(client\.(connected|resumed)|tunnel\.(online|resumed|started|target-answers)|token\.taken|server\.started|domain\.(issued|renewed|verified))$/
+const BAD = /^(client\.lost|tunnel\.(refused|target-refuses)|server\.(certificate|events-lost)|domain\.failed)$/
 const AWAY = /^(client\.(gone|disconnected)|tunnel\.offline)$/
 /** More than so many times in an hour, and it is said once. */
 const FLAPS = 5

@@ -1,5 +1,5 @@
-import { PageHead } from '../../../components/page-head'
+import { DomainsPage } from '../../../domains/domains-page'
 
 export default function Page() {
-  return <PageHead title="Domains" />
+  return <DomainsPage />
 }

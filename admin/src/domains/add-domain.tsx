@@ -1,0 +1,112 @@
+'use client'
+// Adds a domain: its name, and whether everything under it is meant too.
+import { Domain_Proof } from '@pbt/proto/admin/v1'
+import { useRouter } from 'next/navigation'
+import { type FormEvent, useState } from 'react'
+import { Button } from '../components/button'
+import { Icon, Mark } from '../components/icon'
+import { Segments } from '../components/segments'
+import { useAct } from '../components/toast'
+import { domains } from '../live/services'
+import { domainHref } from '../words/domain'
+import { sentence } from '../words/sentence'
+
+interface AddProps {
+  readonly isUp: boolean
+  readonly close: () => void
+  /** Why none can be added; '' when they can. */
+  readonly offReason: string
+}
+
+export function AddDomain({ isUp, close, offReason }: AddProps) {
+  const router = useRouter()
+  const { busy, run } = useAct()
+  const [name, setName] = useState('')
+  const [isWild, setWild] = useState(false)
+  const [proof, setProof] = useState<'http' | 'record'>('http')
+  const typed = name.trim().toLowerCase()
+  const isByRecord = isWild || proof === 'record' || typed.startsWith('*.')
+  const add = (event: FormEvent) => {
+    event.preventDefault()
+    if (typed === '') return
+    const also = isWild && !typed.startsWith('*.') ? [`*.${typed}`] : []
+    run(
+      'Adding',
+      () => domains.addDomain({ domain: typed, also, proof: isByRecord ? Domain_Proof.DELEGATED : Domain_Proof.HTTP }),
+      ({ domain }) => {
+        setName('')
+        close()
+        if (domain !== undefined) router.push(domainHref(domain.domain))
+        return { text: `${typed} is added` }
+      },
+    )
+  }
+  return (
+    <section className={`card sheet-on-phone ${isUp ? 'up' : ''}`} aria-labelledby="ad">
+      <div className="card-head">
+        <h2 id="ad">Add a domain</h2>
+        <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
+          <Icon name="cross" />
+        </button>
+      </div>
+      <form className="pad stack-sm" onSubmit={add}>
+        <label className="field">
+          <span className="lab">Domain</span>
+          <span className="input">
+            <input
+              className="mono"
+              placeholder="app.mine.uk"
+              value={name}
+              spellCheck={false}
+              autoComplete="off"
+              onChange={event => setName(event.target.value)}
+            />
+          </span>
+        </label>
+        <Segments
+          label="Which names"
+          className="even"
+          value={isWild ? 'all' : 'one'}
+          onChange={value => setWild(value === 'all')}
+          choices={[
+            { value: 'one', label: 'This name' },
+            { value: 'all', label: 'And all under it' },
+          ]}
+        />
+        {!isWild && (
+          <Segments
+            label="Proof"
+            className="even"
+            value={proof}
+            onChange={setProof}
+            choices={[
+              { value: 'http', label: 'By port 80' },
+              { value: 'record', label: 'By a record' },
+            ]}
+          />
+        )}
+        <p className="small muted">
+          {isByRecord
+            ? 'One CNAME record, created once, proves it at every renewal. No DNS password is kept here.'
+            : 'Its address has to lead here, with port 80 open.'}
+        </p>
+        {offReason !== '' && (
+          <p className="state small">
+            <Mark name="warn" tone="warn" />
+            <span className="muted">{sentence(offReason)}</span>
+          </p>
+        )}
+        <Button
+          type="submit"
+          kind="primary"
+          className="wide flush"
+          busy={busy}
+          isAct
+          because={offReason === '' ? undefined : sentence(offReason)}
+        >
+          {typed === '' ? 'Add the domain' : `Add ${typed}`}
+        </Button>
+      </form>
+    </section>
+  )
+}

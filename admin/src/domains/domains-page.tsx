@@ -1,0 +1,172 @@
+'use client'
+// Domains of the owner: their certificates, and what stands in the way of one.
+import { useQuery } from '@connectrpc/connect-query'
+import { type Domain, DomainService } from '@pbt/proto/admin/v1'
+import Link from 'next/link'
+import { useRouter } from 'next/navigation'
+import { useState } from 'react'
+import { useParam } from '../components/address-bar'
+import { Button } from '../components/button'
+import { useNoContact } from '../components/contact'
+import { Mark } from '../components/icon'
+import { Loading } from '../components/loading'
+import { Menu, type MenuItem } from '../components/menu'
+import { PageHead } from '../components/page-head'
+import { Copy } from '../components/parts'
+import { type Column, Table } from '../components/table'
+import { useLive } from '../live/live'
+import type { Live } from '../live/state'
+import { domainHref, domainStanding, domainsLead, hasTrouble, lifeLeft, nextText, proofText } from '../words/domain'
+import { tunnelHref } from '../words/links'
+import { AddDomain } from './add-domain'
+import { DomainView } from './domain-view'
+import { RemoveDialog } from './remove-dialog'
+import { Trouble, useRetry } from './trouble'
+
+const domainsOf = (live: Live) => live.domains
+
+export function DomainsPage() {
+  const domains = useLive(domainsOf)
+  const [name] = useParam('name')
+  const [removing, setRemoving] = useState<Domain>()
+  if (domains === undefined) return <Loading title="Domains" />
+  const shown = name === '' ? undefined : domains.get(name)
+  return (
+    <>
+      {name === '' ? (
+        <List domains={[...domains.values()]} remove={setRemoving} />
+      ) : (
+        <DomainView name={name} domain={shown} remove={() => setRemoving(shown)} />
+      )}
+      <RemoveDialog domain={removing} close={() => setRemoving(undefined)} />
+    </>
+  )
+}
+
+interface ListProps {
+  readonly domains: readonly Domain[]
+  readonly remove: (domain: Domain) => void
+}
+
+function List({ domains, remove }: ListProps) {
+  const { data } = useQuery(DomainService.method.listDomains, {}, { retry: false })
+  const [isAdding, setAdding] = useState(false)
+  const now = Date.now()
+  const offReason = data?.offReason ?? ''
+  return (
+    <>
+      <PageHead
+        title="Domains"
+        tab={domains.some(hasTrouble) ? 'A domain needs you' : 'Domains'}
+        lead={domainsLead(domains, offReason, now)}
+        acts={
+          <Button kind="primary" icon="plus" className="only-phone" onClick={() => setAdding(true)}>
+            Add a domain
+          </Button>
+        }
+      />
+      <div className="cols">
+        <div className="stack">
+          {domains.filter(hasTrouble).map(domain => (
+            <Trouble domain={domain} now={now} key={domain.domain} />
+          ))}
+          <section className="card" aria-label="All domains">
+            {domains.length === 0 ? (
+              <p className="pad muted small">None yet.</p>
+            ) : (
+              <Rows domains={domains} remove={remove} now={now} />
+            )}
+          </section>
+        </div>
+        <AddDomain isUp={isAdding} close={() => setAdding(false)} offReason={offReason} />
+      </div>
+    </>
+  )
+}
+
+function Rows({ domains, remove, now }: ListProps & { now: number }) {
+  const columns: readonly Column<Domain>[] = [
+    {
+      ...{ key: 'name', title: 'Name', className: 'c-addr', sortBy: ({ domain }) => domain },
+      cell: ({ domain, names }) => (
+        <>
+          <span className="addr">
+            <Link className="plain" href={domainHref(domain)}>
+              {domain}
+            </Link>
+            <Copy text={domain} />
+          </span>
+          {names.length > 1 && <small>and {names.slice(1).join(', ')}</small>}
+        </>
+      ),
+    },
+    {
+      ...{ key: 'state', title: 'State', className: 'full', sortBy: domain => domainStanding(domain).word },
+      cell: domain => {
+        const { mark, tone, word, detail } = domainStanding(domain)
+        return (
+          <div className="state">
+            <Mark name={mark} tone={tone} />
+            <div>
+              <b>{word}</b>
+              <small>{detail}</small>
+            </div>
+          </div>
+        )
+      },
+    },
+    {
+      ...{ key: 'certificate', title: 'Certificate', className: 'cert full' },
+      sortBy: domain => lifeLeft(domain, now)?.days ?? -1,
+      cell: domain => <Days domain={domain} now={now} />,
+    },
+    {
+      ...{ key: 'renews', title: 'Renews', className: 'muted nowrap off' },
+      cell: domain => <span className="faint">{nextText(domain, now)}</span>,
+    },
+    { key: 'proof', title: 'Proof', className: 'muted off', cell: domain => proofText(domain) },
+    {
+      ...{ key: 'tunnel', title: 'Tunnel', className: 'off', sortBy: ({ tunnel }) => tunnel },
+      cell: ({ tunnel, isBase }) =>
+        tunnel === '' ? (
+          <span className="faint">{isBase ? 'pbt itself' : 'no tunnel'}</span>
+        ) : (
+          <Link className="plain" href={tunnelHref(tunnel)}>
+            {tunnel}
+          </Link>
+        ),
+    },
+    {
+      ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-menu', className: 'num c-act' },
+      cell: domain => <Acts domain={domain} remove={remove} />,
+    },
+  ]
+  return <Table label="Domains" rows={domains} columns={columns} keyOf={({ domain }) => domain} firstSort="name" />
+}
+
+function Days({ domain, now }: { domain: Domain; now: number }) {
+  const life = lifeLeft(domain, now)
+  if (life === undefined) return <span className="faint">none</span>
+  return (
+    <div className="days">
+      <span>{life.days === 1 ? '1 day' : `${life.days} days`}</span>
+      <span className="bar">
+        <i style={{ width: `${Math.round(life.share * 100)}%` }} />
+      </span>
+    </div>
+  )
+}
+
+function Acts({ domain, remove }: { domain: Domain; remove: (domain: Domain) => void }) {
+  const router = useRouter()
+  const because = useNoContact()
+  const { retry } = useRetry(domain.domain)
+  const items: MenuItem[] = [
+    { key: 'look', label: 'Records and checks', icon: 'lines', run: () => router.push(domainHref(domain.domain)) },
+    { key: 'retry', label: 'Try now', icon: 'again', run: retry },
+    ...(domain.isBase
+      ? []
+      : [{ key: 'remove', label: 'Remove…', icon: 'cross' as const, run: () => remove(domain), isDanger: true }]),
+  ]
+  return <Menu label={`Acts on ${domain.domain}`} items={items} because={because} />
+}
