@@ -89,6 +89,16 @@ export function verbsOver(options: VerbOptions): Owner {
     changed,
     tell,
   })
+  const domains = new DomainVerbs({
+    records: store.domains,
+    addresses: store.addresses,
+    place: { baseDomain, publicAddress: config.publicAddress },
+    directory: config.acmeDirectory,
+    hasResponder: config.dnsPort !== 0,
+    preflight: options.checks ?? new Checks(restingLooks(settings), config.dnsPort !== 0),
+    changed,
+    tell,
+  })
   return {
     addresses: new AddressVerbs({
       records: store.addresses,
@@ -105,16 +115,7 @@ export function verbsOver(options: VerbOptions): Owner {
       history: (id, before, most) => (running?.events ?? store.events).ofClient(id, before, most),
       tell,
     }),
-    domains: new DomainVerbs({
-      records: store.domains,
-      addresses: store.addresses,
-      place: { baseDomain, publicAddress: config.publicAddress },
-      directory: config.acmeDirectory,
-      hasResponder: config.dnsPort !== 0,
-      preflight: options.checks ?? new Checks(restingLooks(settings), config.dnsPort !== 0),
-      changed,
-      tell,
-    }),
+    domains,
     tunnels,
     tokens: new TokenVerbs({
       records: store.tokens,
@@ -135,10 +136,12 @@ export function verbsOver(options: VerbOptions): Owner {
       tunnel: name => explained(tunnels, name),
       running: running && {
         covers: host => running.keyring.covers(host, host),
+        waitingAt: address => running.relay.waitingAt(address),
         httpsPort: portOf,
         listens: running.listens,
       },
       resolve: host => resolveHost(host, config.dnsResolver),
+      domainSteps: name => domains.check(name),
       publicAddresses: config.publicAddress,
     }),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),

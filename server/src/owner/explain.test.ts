@@ -27,8 +27,9 @@ async function explained({ address = 'app', peer = '', kept = {}, tunnel = {}, o
     baseDomain: BASE,
     addresses: async () => (kept === undefined ? [] : [{ ...KEPT, ...kept }]),
     tunnel: async name => (name === '' ? undefined : { ...TUNNEL, ...tunnel }),
-    running: { covers: () => true, httpsPort: () => 443, listens: () => true },
+    running: { covers: () => true, waitingAt: () => undefined, httpsPort: () => 443, listens: () => true },
     resolve: async () => ['203.0.113.1'],
+    domainSteps: async function* () {},
     publicAddresses: ['203.0.113.1'],
     ...options,
   })
@@ -64,14 +65,20 @@ const FAILURES: readonly (readonly [step: string, each: Case, message: RegExp, c
     {
       address: 'tcp:20022',
       kept: { address: 'tcp:20022' },
-      options: { running: { covers: () => true, httpsPort: () => 443, listens: () => false } },
+      options: {
+        running: { covers: () => true, waitingAt: () => undefined, httpsPort: () => 443, listens: () => false },
+      },
     },
     /does not listen on TCP port 20022/,
     /port-range/,
   ],
   [
     'certificate',
-    { options: { running: { covers: () => false, httpsPort: () => 443, listens: () => true } } },
+    {
+      options: {
+        running: { covers: () => false, waitingAt: () => undefined, httpsPort: () => 443, listens: () => true },
+      },
+    },
     /no certificate covers app\.tunnel/,
     /tls-cert/,
   ],
@@ -118,4 +125,49 @@ test('without a running server what cannot be seen is not checked', async () => 
   const { checks } = await explained({ options: { running: undefined }, tunnel: { state: 'offline' } })
   const unseen = checks.filter(({ state }) => state === 'not-checked').map(({ step }) => step)
   assert.deepEqual(unseen, ['port', 'certificate'])
+})
+
+test('a custom domain without a certificate is explained by what that needs', async () => {
+  const found = [
+    {
+      step: 'address',
+      name: 'app.mine.uk',
+      state: 'waiting',
+      message: 'app.mine.uk has no address at all',
+      cure: 'create it',
+    },
+    { step: 'caa', name: 'app.mine.uk', state: 'ok', message: 'fine', cure: '' },
+  ] as const
+  async function* domainSteps() {
+    yield* found
+  }
+  const running = {
+    covers: () => false,
+    waitingAt: () => ({ reason: 'its DNS is being checked', cure: 'wait' }),
+    httpsPort: () => 443,
+    listens: () => true,
+  }
+  const kept = { address: 'app.mine.uk' }
+  const { checks, verdict } = await explained({ address: 'app.mine.uk', kept, options: { running, domainSteps } })
+  assert.deepEqual(
+    checks.slice(1, 5).map(({ step, state }) => [step, state]),
+    [
+      ['address', 'failed'],
+      ['caa', 'ok'],
+      ['port', 'ok'],
+      ['certificate', 'failed'],
+    ],
+  )
+  assert.match(verdict, /app\.mine\.uk has no address at all/)
+  assert.deepEqual(
+    [checks[4]?.message, checks[4]?.cure],
+    ['no certificate covers app.mine.uk: its DNS is being checked', 'wait'],
+  )
+
+  const covered = { ...running, covers: () => true }
+  const other = await explained({ address: 'app.mine.uk', kept, options: { running: covered, domainSteps } })
+  assert.deepEqual(
+    other.checks.slice(1, 3).map(({ step }) => step),
+    ['dns', 'port'],
+  )
 })

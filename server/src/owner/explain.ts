@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts'
 import { type Address, hostOf, type Protocol, parseAddress } from '../relay/address.ts'
 import type { KeptAddress } from './addresses.ts'
 import { inUsage } from './allowlist.ts'
+import type { DomainCheck } from './domains.ts'
 import type { Check } from './server-info.ts'
 
 /** A tunnel, as far as a visitor's way leads through it. */
@@ -24,6 +25,8 @@ export interface ExplainedTunnel {
 export interface RunningSights {
   /** Whether a certificate is there for a host. */
   covers(host: string): boolean
+  /** Why none is there for an address, and what to do. */
+  waitingAt(address: string): { readonly reason: string; readonly cure: string } | undefined
   /** The port of names. */
   httpsPort(): number
   listens(protocol: Protocol, number: number): boolean
@@ -39,6 +42,8 @@ export interface ExplainOptions {
   readonly running: RunningSights | undefined
   /** Where a name leads by the name service. Rejects when it leads nowhere. */
   readonly resolve: (host: string) => Promise<readonly string[]>
+  /** What the certificate of a custom domain needs, one after the other. Rejects with Failure. */
+  readonly domainSteps: (name: string) => AsyncIterable<DomainCheck>
   /** Under which this machine is reached from outside, as far as that was said. */
   readonly publicAddresses: readonly string[]
 }
@@ -68,7 +73,7 @@ export class ExplainVerb {
     const tunnel = kept === undefined || kept.tunnel === '' ? undefined : await this.options.tunnel(kept.tunnel)
     const checks = [
       nameCheck(address, kept),
-      await this.dnsCheck(address),
+      ...(await this.dnsChecks(address)),
       this.portCheck(address),
       this.certificateCheck(address),
       tunnelCheck(kept, tunnel),
@@ -96,6 +101,17 @@ export class ExplainVerb {
       const wildcard = parseAddress(each.address, baseDomain)
       return address.key.slice(address.key.indexOf('.')) === wildcard.key.slice(1)
     })
+  }
+
+  /** Of a custom domain without a certificate: all that this one needs, which is more than visitors need. */
+  private async dnsChecks(address: Address): Promise<Check[]> {
+    const { running, domainSteps } = this.options
+    const isCustom = !('number' in address) && address.kind === 'domain'
+    if (!isCustom || running === undefined || running.covers(hostOf(address))) return [await this.dnsCheck(address)]
+    const found: Check[] = []
+    for await (const { step, state, message, cure } of domainSteps(address.text))
+      found.push({ step, state: state === 'waiting' ? 'failed' : state, message, cure })
+    return found
   }
 
   private async dnsCheck(address: Address): Promise<Check> {
@@ -152,8 +168,10 @@ export class ExplainVerb {
     const { running } = this.options
     if (running === undefined) return notChecked(step, NOT_RUNNING)
     if (running.covers(host)) return { step, state: 'ok', message: `a certificate covers ${host}`, cure: '' }
-    const cure = `add a certificate for ${address.text} to tls-cert and tls-key`
-    return { step, state: 'failed', message: `no certificate covers ${host}`, cure }
+    const why = running.waitingAt(address.text)
+    const cure = why?.cure || `add a certificate for ${address.text} to tls-cert and tls-key`
+    const message = why === undefined || why.reason === '' ? '' : `: ${why.reason}`
+    return { step, state: 'failed', message: `no certificate covers ${host}${message}`, cure }
   }
 }
 
