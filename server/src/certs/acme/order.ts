@@ -1,6 +1,7 @@
 // One try to get a certificate for a domain: look at what it needs, order, judge what has come, keep it; or say why not.
 import type { Log } from '../../observe/log.ts'
 import { acceptChain } from './accept.ts'
+import { cureForCa } from './ca-cure.ts'
 import type { Challenges } from './challenges.ts'
 import type { KeyFiles, NewKey } from './key-files.ts'
 import { delegationOf } from './names.ts'
@@ -278,14 +279,14 @@ function problemIn({ code, type, message, name, pausedLink }: IssueFailure): Pro
       link: pausedLink,
     }
   }
-  return { type: type || code, message: `${about}${message}`, cure: cureFor(code), link: '' }
+  return { type: type || code, message: `${about}${message}`, cure: cureFor({ code, type, message }), link: '' }
 }
 
-function cureFor(code: IssueFailure['code']): string {
+function cureFor({ code, type, message }: Pick<IssueFailure, 'code' | 'type' | 'message'>): string {
   if (code === 'unreachable')
     return 'it is tried again by itself; look at acme-directory, acme-ca and the network of this machine if it lasts'
   if (code === 'process') return 'it is tried again by itself; the log of pbt-server has more'
-  return '"pbt-server domain check" looks at everything that the CA needs'
+  return cureForCa({ type, message })
 }
 
 function limitProblem({ names }: KeptDomain, freeAt: number): Problem {
