@@ -63,27 +63,31 @@ export function AddDomain({ isUp, close, offReason }: AddProps) {
             />
           </span>
         </label>
-        <Segments
-          label="Which names"
-          className="even"
-          value={isWild ? 'all' : 'one'}
-          onChange={value => setWild(value === 'all')}
-          choices={[
-            { value: 'one', label: 'This name' },
-            { value: 'all', label: 'And all under it' },
-          ]}
-        />
-        {!isWild && (
+        <div>
           <Segments
-            label="Proof"
+            label="Which names"
             className="even"
-            value={proof}
-            onChange={setProof}
+            value={isWild ? 'all' : 'one'}
+            onChange={value => setWild(value === 'all')}
             choices={[
-              { value: 'http', label: 'By port 80' },
-              { value: 'record', label: 'By a record' },
+              { value: 'one', label: 'This name' },
+              { value: 'all', label: 'And all under it' },
             ]}
           />
+        </div>
+        {!isWild && (
+          <div>
+            <Segments
+              label="Proof"
+              className="even"
+              value={proof}
+              onChange={setProof}
+              choices={[
+                { value: 'http', label: 'By port 80' },
+                { value: 'record', label: 'By a record' },
+              ]}
+            />
+          </div>
         )}
         <p className="small muted">
           {isByRecord

@@ -27,7 +27,7 @@ export function Trouble({ domain, now }: { domain: Domain; now: number }) {
   const { problem, failures, isGivenUp, certificate } = domain
   const at = millis(problem?.time)
   const next = millis(domain.nextTryTime)
-  const tried = failures > 1 ? `Refused ${counted(failures, 'time')}` : 'Refused'
+  const tried = failures > 1 ? `It failed ${counted(failures, 'time')}` : 'It failed'
   const again = isGivenUp || next === undefined ? 'It waits for you' : `Next try by itself ${moment(next, now)}`
   return (
     <section className="card trouble" aria-label={`Trouble with ${domain.domain}`}>

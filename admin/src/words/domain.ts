@@ -171,7 +171,7 @@ export function domainsLead(domains: readonly Domain[], offReason: string, now: 
   const next = has
     .flatMap(({ certificate }) => millis(certificate?.renewTime) ?? [])
     .sort((one, other) => one - other)[0]
-  const head = `${has.length} of ${counted(domains.length, 'domain')} ${has.length === 1 ? 'has' : 'have'} a certificate.`
+  const head = `${has.length} of ${counted(domains.length, 'domain')} ${domains.length === 1 ? 'has' : 'have'} a certificate.`
   return next === undefined ? head : `${head} They renew by themselves, the next one on ${day(next, now)}.`
 }
 
