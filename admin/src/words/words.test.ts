@@ -53,7 +53,15 @@ function client(more: MessageInitShape<typeof ClientSchema> = {}) {
 }
 
 function live(more: Partial<Live> = {}): Live {
-  const empty = { tunnels: new Map(), clients: new Map(), addresses: new Map(), tokens: [], refusals: [], events: [] }
+  const empty = {
+    tunnels: new Map(),
+    clients: new Map(),
+    addresses: new Map(),
+    domains: new Map(),
+    tokens: [],
+    refusals: [],
+    events: [],
+  }
   return { number: 0n, server: undefined, clockOffMs: 0, ...empty, ...more }
 }
 
