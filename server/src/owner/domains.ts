@@ -6,7 +6,7 @@ import { certificatesOf } from '../certs/acme/source.ts'
 import { MAX_SAME_NAMES, SAME_NAMES_MS, sameNamesFreeAt } from '../certs/acme/spent.ts'
 import type { Check, DnsRecord, Preflight, ProofKind } from '../certs/acme/types.ts'
 import { Failure } from '../failure.ts'
-import { parseHost } from '../relay/address.ts'
+import { keptAddress, parseHost } from '../relay/address.ts'
 import type { KeptAddress } from './addresses.ts'
 import { inUsage } from './allowlist.ts'
 import type { Tell } from './event.ts'
@@ -78,9 +78,12 @@ export class DomainVerbs {
 
   /** Every domain, the server's own first. */
   async list(): Promise<DomainView[]> {
-    const { records, addresses } = this.options
+    const { records, addresses, place } = this.options
     const [domains, certificates] = [await records.domains(), await records.certificates()]
-    const tunnels = new Map((await addresses.list()).map(({ address, tunnel }) => [address, tunnel]))
+    const { baseDomain } = place
+    const tunnels = new Map(
+      (await addresses.list()).map(kept => [keptAddress(kept.address, baseDomain).key, kept.tunnel]),
+    )
     return domains.map(domain => this.view(domain, certificates, tunnels.get(domain.name) ?? ''))
   }
 
@@ -100,7 +103,7 @@ export class DomainVerbs {
     const other = kept.find(each => each.name === domain.name)
     if (other !== undefined || !(await records.addDomain(domain))) throw taken(domain.name)
     // One that a tunnel has already stays as it is.
-    for (const name of domain.names) await addresses.add([name], '')
+    for (const name of domain.names) await addresses.add([parseHost(name, place.baseDomain).text], '')
     tell(domainAdded(domain.name))
     await changed()
     return await this.get(domain.name)
@@ -193,7 +196,7 @@ export class DomainVerbs {
     const { place } = this.options
     const ascii = text.trim().toLowerCase().replace(/\.$/, '')
     if ((await this.options.records.domain(ascii)) !== undefined) return ascii
-    return inUsage(() => parseHost(text, place.baseDomain)).text
+    return inUsage(() => parseHost(text, place.baseDomain)).key
   }
 }
 

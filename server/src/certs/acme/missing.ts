@@ -27,13 +27,13 @@ export class Missing {
   }
 
   /** Whether a certificate is to come for it. */
-  has({ text }: Address): boolean {
-    return this.byName.has(text)
+  has({ key }: Address): boolean {
+    return this.byName.has(key)
   }
 
   of(address: Address): { reason: string; cure: string } {
     if (!needsOwnCertificate(address)) return this.ofBase()
-    const domain = this.byName.get(address.text)
+    const domain = this.byName.get(address.key)
     return domain === undefined ? { reason: `${NONE}: it will be ordered`, cure: '' } : standing(domain)
   }
 

@@ -28,10 +28,10 @@ export function zoneOf(baseDomain: string): string {
 
 /** Whether the address gets a certificate of its own: the others have that of the base domain. */
 export function needsOwnCertificate({ kind, text }: Address): boolean {
-  return kind === 'domain' || (kind === 'name' && text.replace(/^\*\./, '').includes('.'))
+  return kind === 'domain' || (kind === 'name' && text.includes('.'))
 }
 
-/** A domain as the owner asks for it. Throws Failure `usage`, and PbtError for what is no name. */
+/** A domain as the owner asks for it; its names are full, as certificates have them. Throws Failure `usage`, and PbtError for what is no name. */
 export function newDomain(
   texts: readonly string[],
   proof: ProofKind | undefined,
@@ -110,7 +110,7 @@ function ownName(text: string, baseDomain: string): string {
       cure: 'add a domain that you own, such as app.mine.uk',
     })
   }
-  if (needsOwnCertificate(address)) return address.text
+  if (needsOwnCertificate(address)) return address.key
   throw new Failure('usage', `"${address.text}" lies below the base domain, whose own certificate covers it`, {
     cure: `nothing is to be done for ${address.key}; add a custom domain such as app.mine.uk, or *.app.${baseDomain}`,
   })

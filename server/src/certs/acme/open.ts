@@ -101,7 +101,7 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
     load,
     missing: address => missing.of(address),
     wanted: address => {
-      if (!needsOwnCertificate(address) || missing.has(address) || options.hasOwn(address.text)) return
+      if (!needsOwnCertificate(address) || missing.has(address) || options.hasOwn(address.key)) return
       add(address, options).catch((error: unknown) => {
         log.error('cannot save that a domain needs a certificate', { name: address.text, error: String(error) })
       })
