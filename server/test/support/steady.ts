@@ -45,6 +45,7 @@ function visit(port: number): void {
     process.exit(0)
   }
   socket.on('data', (chunk: Buffer) => {
+    const isFirst = heard === 0
     rest = Buffer.concat([rest, chunk])
     for (; rest.length >= PIECE; rest = rest.subarray(PIECE)) {
       if (!rest.subarray(0, PIECE).equals(piece(heard))) end('wrong', { piece: heard })
@@ -53,7 +54,7 @@ function visit(port: number): void {
     const now = performance.now()
     if (now - lastAt > 1_000) tell('gap', { ms: Math.round(now - lastAt) })
     lastAt = now
-    if (heard === 1) tell('begun')
+    if (isFirst && heard > 0) tell('begun')
     if (isEnding && heard === sent) end('done', { pieces: heard })
   })
   socket.on('error', ({ message }) => end('cut', { message, heard }))
