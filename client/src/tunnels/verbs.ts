@@ -1,10 +1,10 @@
 // What may be asked of a process that holds tunnels, whoever keeps its list: a file, or nobody.
 import { Failure } from '../failure.ts'
-import type { Request, Verb, Verbs } from './control.ts'
+import type { Request, Verbs } from './control.ts'
 import type { ClientEvent, ProcessSnapshot } from './events.ts'
 import { specIn } from './spec-reader.ts'
 import { nameOf, type TunnelSpec } from './specs.ts'
-import type { Draining, Entry, TunnelList } from './tunnel-list.ts'
+import type { Entry, Item, TunnelList } from './tunnel-list.ts'
 
 /** How long a tunnel that was opened is followed until it is online; the server answers in that time, or is not there. */
 const FOLLOW_MS = 15_000
@@ -53,28 +53,80 @@ export function changed(entries: readonly Entry[], change: Change): readonly Ent
 
 /** The verbs that change the list, and those that tell. */
 export function verbsOf(options: VerbsOptions): Verbs {
-  const { list, store, snapshot, follow, stop, onAsked } = options
-  /** Puts the change into effect: the place of what a person asks for is `asked`. */
-  const apply = (change: Change, asked = -1): Map<number, Draining> => list.set(store.keep(change), asked)
-  const indexOf = (request: Request): number => {
+  const steering = new Steering(options)
+  const { snapshot, follow, stop } = options
+  return {
+    status: (_request, tell) => tell({ event: 'process', ...snapshot() }),
+    logs: async (_request, tell, gone) => {
+      const stopFollowing = follow(tell)
+      await new Promise<void>(resolve => gone.addEventListener('abort', () => resolve(), { once: true }))
+      stopFollowing()
+    },
+    add: (request, tell, gone) => steering.put(request, tell, gone),
+    change: (request, tell, gone) => steering.put(request, tell, gone),
+    start: (request, tell, gone) => steering.start(request, tell, gone),
+    stop: (request, tell) => (request.tunnel === undefined ? stop() : steering.stop(request, tell)),
+    remove: (request, tell) => steering.remove(request, tell),
+  }
+}
+
+type Tell = (event: object) => void
+
+/** Changes one tunnel of the list, and tells what comes of it. */
+class Steering {
+  private readonly options: VerbsOptions
+
+  constructor(options: VerbsOptions) {
+    this.options = options
+  }
+
+  /** A tunnel that is new, or takes the place of another. */
+  async put(request: Request, tell: Tell, gone: AbortSignal): Promise<void> {
+    const { list, store } = this.options
+    const spec = specIn(request.tunnel)
     store.refresh()
-    const index = list.find(String(request.tunnel))
-    if (index >= 0) return index
-    const known = list.items.map(item => list.nameAt(item)).filter(Boolean)
-    throw new Failure('usage', `there is no tunnel "${String(request.tunnel)}"`, {
+    const named = request.request === 'change' ? this.find(request.name).at : placeFor(list, spec)
+    const entry = { spec, isStopped: false }
+    if (named >= 0) await this.open({ kind: 'replace', at: named, entry }, named, tell, gone)
+    else await this.open({ kind: 'add', entry }, list.items.length, tell, gone)
+  }
+
+  async start(request: Request, tell: Tell, gone: AbortSignal): Promise<void> {
+    const { at, item } = this.find(request.tunnel)
+    await this.open({ kind: 'replace', at, entry: { spec: item.spec, isStopped: false } }, at, tell, gone)
+  }
+
+  async stop(request: Request, tell: Tell): Promise<void> {
+    const { at, item, name } = this.find(request.tunnel)
+    const { spec } = item
+    // So that it is still known by that name when it does not run.
+    const options = nameOf(spec) === '' && name !== '' ? { ...spec.options, name } : spec.options
+    await this.close({ kind: 'replace', at, entry: { spec: { ...spec, options }, isStopped: true } }, name, tell)
+    tell({ event: 'stopped', tunnel: name })
+  }
+
+  async remove(request: Request, tell: Tell): Promise<void> {
+    const { at, item, name } = this.find(request.tunnel)
+    await this.close({ kind: 'remove', at }, name, tell)
+    tell({ event: 'removed', number: item.number, tunnel: name })
+  }
+
+  /** Throws Failure `usage` when there is none of this name. */
+  private find(name: unknown): { at: number; item: Item; name: string } {
+    const { list, store } = this.options
+    store.refresh()
+    const at = list.find(String(name))
+    const item = list.items[at]
+    if (item !== undefined) return { at, item, name: list.nameAt(item) }
+    const known = list.items.map(each => list.nameAt(each)).filter(Boolean)
+    throw new Failure('usage', `there is no tunnel "${String(name)}"`, {
       cure: known.length === 0 ? 'there are no tunnels here yet' : `give one of ${known.join(', ')}`,
     })
   }
-  const put: Verb = async (request, tell, gone) => {
-    const spec = specIn(request.tunnel)
-    store.refresh()
-    const named = request.request === 'change' ? indexOf({ tunnel: request.name }) : placeFor(list, spec)
-    const entry = { spec, isStopped: false }
-    const at = named < 0 ? list.items.length : named
-    const change: Change = named < 0 ? { kind: 'add', entry } : { kind: 'replace', at, entry }
-    await opening(() => apply(change, at), at, tell, gone)
-  }
-  const opening = async (open: () => void, at: number, tell: (event: object) => void, gone: AbortSignal) => {
+
+  /** Follows the tunnel at this place until it is online, or it is said why not. */
+  private async open(change: Change, at: number, tell: Tell, gone: AbortSignal): Promise<void> {
+    const { list, store, snapshot, follow, onAsked } = this.options
     const over = Promise.withResolvers<void>()
     let number: number | undefined
     const stopFollowing = follow(told => {
@@ -87,7 +139,7 @@ export function verbsOf(options: VerbsOptions): Verbs {
     const timer = setTimeout(over.resolve, FOLLOW_MS)
     gone.addEventListener('abort', () => over.resolve(), { once: true })
     try {
-      open()
+      list.set(store.keep(change), at)
       onAsked()
       const item = list.items[at]
       number = item?.number
@@ -101,56 +153,14 @@ export function verbsOf(options: VerbsOptions): Verbs {
       stopFollowing()
     }
   }
-  const ending = async (drained: Map<number, Draining>, tunnel: string, tell: (event: object) => void) => {
-    for (const { open, limitMs, over } of drained.values()) {
+
+  /** Resolves when what was under way is over. */
+  private async close(change: Change, tunnel: string, tell: Tell): Promise<void> {
+    const { list, store } = this.options
+    for (const { open, limitMs, over } of list.set(store.keep(change)).values()) {
       if (open > 0) tell({ event: 'draining', tunnel, open, limitMs })
       await over
     }
-  }
-  return {
-    status: (_request, tell) => tell({ event: 'process', ...snapshot() }),
-    logs: async (_request, tell, gone) => {
-      const stopFollowing = follow(tell)
-      await new Promise<void>(resolve => gone.addEventListener('abort', () => resolve(), { once: true }))
-      stopFollowing()
-    },
-    add: put,
-    change: put,
-    start: async (request, tell, gone) => {
-      const at = indexOf(request)
-      const item = list.items[at]
-      if (item === undefined) return
-      await opening(
-        () => apply({ kind: 'replace', at, entry: { spec: item.spec, isStopped: false } }, at),
-        at,
-        tell,
-        gone,
-      )
-    },
-    stop: async (request, tell) => {
-      if (request.tunnel === undefined) {
-        stop()
-        return
-      }
-      const at = indexOf(request)
-      const item = list.items[at]
-      if (item === undefined) return
-      const tunnel = list.nameAt(item)
-      // So that it is still known by that name when it does not run.
-      const options =
-        nameOf(item.spec) === '' && tunnel !== '' ? { ...item.spec.options, name: tunnel } : item.spec.options
-      const entry = { spec: { ...item.spec, options }, isStopped: true }
-      await ending(apply({ kind: 'replace', at, entry }), tunnel, tell)
-      tell({ event: 'stopped', tunnel })
-    },
-    remove: async (request, tell) => {
-      const at = indexOf(request)
-      const item = list.items[at]
-      if (item === undefined) return
-      const tunnel = list.nameAt(item)
-      await ending(apply({ kind: 'remove', at }), tunnel, tell)
-      tell({ event: 'removed', number: item.number, tunnel })
-    },
   }
 }
 
