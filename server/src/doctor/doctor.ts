@@ -56,7 +56,7 @@ function openings({ httpsPort, httpPort, dnsPort, portRange }: Config): Opening[
   const single = (protocol: 'tcp' | 'udp', port: number): Opening[] =>
     port === 0 ? [] : [{ protocol, first: port, last: port }]
   const tunnels = (['tcp', 'udp'] as const).map(protocol => ({ protocol, ...portRange }))
-  return [...single('tcp', httpsPort), ...single('tcp', httpPort), ...single('udp', dnsPort), ...tunnels]
+  return [...single('tcp', httpsPort), ...single('tcp', httpPort), ...single('udp', dnsPort), ...single('tcp', dnsPort), ...tunnels]
 }
 
 /** Neither files, nor a CA, nor the authority for localhost. */

@@ -1,0 +1,188 @@
+#!/bin/sh
+# Installs pbt-server on Debian 12 or 13 (Ubuntu 24.04 works alike, and is untested), and takes it away again:
+#
+#   sudo sh install.sh [--dry-run] [--base-domain NAME] [--email ADDRESS] pbt-server-VERSION.tgz
+#   sudo sh install.sh [--dry-run] --uninstall
+#
+# It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over.
+set -eu
+
+BASE_DOMAIN='' EMAIL='' TARBALL='' DRY_RUN='' UNINSTALL=''
+PREFIX=/usr/local
+PACKAGE=@pbt-tunnel/server
+SHIPPED=$PREFIX/lib/node_modules/$PACKAGE/deploy
+UNITS='pbt-server.service pbt-server.socket'
+SETTINGS=/etc/pbt-server/server.yaml
+SYSCTL=/etc/sysctl.d/60-pbt-server.conf
+NFTABLES=/etc/nftables.d/pbt-server.nft
+PORTS=20000-40000
+
+say() { echo "install: $*"; }
+fail() { echo "install: $1" >&2; echo "  $2" >&2; exit 1; }
+# Says what it runs, and runs it.
+run() {
+  echo "  + $*"
+  [ -n "$DRY_RUN" ] || "$@"
+}
+# Writes a file from what it is given, with this mode and group, and shows it.
+write() {
+  echo "  + write $1 ($2, group $3):"
+  content=$(cat)
+  echo "$content" | sed 's/^/      /'
+  [ -n "$DRY_RUN" ] && return
+  mkdir -p "$(dirname "$1")"
+  echo "$content" | install -m "$2" -g "$3" /dev/stdin "$1"
+}
+has() { command -v "$1" > /dev/null 2>&1; }
+has_systemd() { [ -d /run/systemd/system ]; }
+
+read_arguments() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --dry-run) DRY_RUN=yes ;;
+      --uninstall) UNINSTALL=yes ;;
+      --base-domain) BASE_DOMAIN=${2:?"--base-domain needs a name"}; shift ;;
+      --email) EMAIL=${2:?"--email needs an address"}; shift ;;
+      -*) fail "there is no option $1" "see the first lines of this file" ;;
+      *) TARBALL=$1 ;;
+    esac
+    shift
+  done
+}
+
+check_machine() {
+  [ "$(id -u)" = 0 ] || fail 'only root can install a service' "run it with sudo: sudo sh $0 ..."
+  [ -r /etc/os-release ] || fail 'this is not Debian' 'install by hand: deploy/README.md says what is needed'
+  # shellcheck disable=SC1091
+  case $(. /etc/os-release; echo "$ID-${VERSION_ID:-}") in
+    debian-12 | debian-13) ;;
+    ubuntu-24.04) say 'Ubuntu: it should work, and is untested' ;;
+    *) fail 'this is neither Debian 12 or 13 nor Ubuntu 24.04' 'install by hand: deploy/README.md says what is needed' ;;
+  esac
+}
+
+check_tarball() {
+  [ -n "$TARBALL" ] || fail 'which tarball?' "for example: sudo sh $0 pbt-server-0.1.0.tgz"
+  tar -tzf "$TARBALL" package/server/bin/pbt-server > /dev/null 2>&1 ||
+    fail "$TARBALL is not a tarball of pbt-server" '"npm run pack" in a checkout makes one in dist/'
+}
+
+ask() {
+  [ -f "$SETTINGS" ] && return
+  if [ -z "$BASE_DOMAIN" ]; then
+    printf 'Base domain, below which tunnels appear (for example tunnel.example.com): '
+    read -r BASE_DOMAIN
+  fi
+  echo "$BASE_DOMAIN" | grep -Eq '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$' ||
+    fail "\"$BASE_DOMAIN\" is not a domain" 'name one that is yours, in lower case, such as tunnel.example.com'
+  if [ -z "$EMAIL" ]; then
+    printf 'Your email address, for the account at the certificate authority (empty: none): '
+    read -r EMAIL || true
+  fi
+}
+
+install_program() {
+  say "the program, in $PREFIX"
+  if ! has npm; then
+    run apt-get update -q
+    run apt-get install -y -q --no-install-recommends npm ca-certificates
+  fi
+  run npm install --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$TARBALL"
+}
+
+make_user() {
+  say 'a user of its own, and its directories'
+  if id pbt-server > /dev/null 2>&1; then echo '  = the user pbt-server is there'
+  else run useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pbt-server; fi
+  run install -d -m 0750 -o root -g pbt-server /etc/pbt-server
+  run install -d -m 0700 -o pbt-server -g pbt-server /var/lib/pbt-server
+}
+
+# Those of this machine that are reached from everywhere, one on a line.
+public_addresses() {
+  has ip || return 0
+  ip -o addr show scope global | awk '{ sub("/.*", "", $4); print $4 }' |
+    grep -Ev '^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|f[cd])' || true
+}
+
+write_settings() {
+  say 'settings'
+  if [ -f "$SETTINGS" ]; then echo "  = $SETTINGS is there, and stays as it is"; return; fi
+  {
+    echo "base-domain: $BASE_DOMAIN"
+    echo 'https-port: 443'
+    echo 'http-port: 80'
+    addresses=$(public_addresses | sed 's/.*/"&"/' | paste -sd, -)
+    # The responder for wildcard certificates listens on them, not on 127.0.0.53, which is the system's.
+    [ -n "$addresses" ] && printf 'public-address: [%s]\ndns-port: 53\n' "$addresses"
+    [ -z "$EMAIL" ] || echo "acme-email: $EMAIL"
+  } | write "$SETTINGS" 0640 pbt-server
+}
+
+write_sysctl() {
+  say 'the kernel: ports of tunnels are not for outgoing connections, and UDP has room'
+  write "$SYSCTL" 0644 root << EOF
+net.ipv4.ip_local_reserved_ports = $PORTS
+net.core.rmem_max = 4194304
+net.core.wmem_max = 4194304
+EOF
+  run sysctl -q -p "$SYSCTL" || say 'the kernel did not take all of it (a container?): "pbt-server doctor" tells what is missing'
+}
+
+open_firewall() {
+  say 'firewall'
+  if has ufw && ufw status | grep -q '^Status: active'; then
+    for rule in 80,443/tcp 53 "$(echo $PORTS | tr - :)/tcp" "$(echo $PORTS | tr - :)/udp"; do run ufw allow "$rule"; done
+  elif has nft && nft list chain inet filter input 2> /dev/null | grep -q .; then
+    if [ -f "$NFTABLES" ]; then echo "  = $NFTABLES is there"; return; fi
+    write "$NFTABLES" 0644 root << EOF
+insert rule inet filter input tcp dport { 53, 80, 443, $PORTS } accept comment "pbt-server"
+insert rule inet filter input udp dport { 53, $PORTS } accept comment "pbt-server"
+EOF
+    run nft -f "$NFTABLES"
+    grep -qs '/etc/nftables.d/' /etc/nftables.conf || run sh -c 'echo "include \"/etc/nftables.d/*.nft\"" >> /etc/nftables.conf'
+  else
+    echo '  = neither ufw nor a chain "inet filter input" of nftables: nothing is closed, nothing to open'
+  fi
+}
+
+install_units() {
+  say 'units'
+  for unit in $UNITS; do run install -m 0644 "$SHIPPED/$unit" "/etc/systemd/system/$unit"; done
+  if has_systemd; then run systemctl daemon-reload
+  else say 'no systemd runs here: nothing starts pbt-server by itself'; fi
+}
+
+uninstall() {
+  say 'units'
+  # shellcheck disable=SC2086
+  if has_systemd; then run systemctl disable --now $UNITS || true; fi
+  for unit in $UNITS; do run rm -f "/etc/systemd/system/$unit"; done
+  if has_systemd; then run systemctl daemon-reload; fi
+  say 'kernel and firewall'
+  run rm -f "$SYSCTL"
+  if has ufw && ufw status | grep -q '^Status: active'; then
+    for rule in 80,443/tcp 53 "$(echo $PORTS | tr - :)/tcp" "$(echo $PORTS | tr - :)/udp"; do run ufw delete allow "$rule"; done
+  fi
+  [ ! -f "$NFTABLES" ] || { run rm -f "$NFTABLES"; say 'the rules of nftables go with the next reboot, or "systemctl restart nftables"'; }
+  say 'the program'
+  if [ -d "$SHIPPED" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
+  say 'kept: /etc/pbt-server, /var/lib/pbt-server and the user. To remove them too:'
+  say '  rm -r /etc/pbt-server /var/lib/pbt-server; userdel pbt-server'
+}
+
+read_arguments "$@"
+check_machine
+if [ -n "$UNINSTALL" ]; then uninstall; exit; fi
+check_tarball
+ask
+install_program
+make_user
+write_settings
+write_sysctl
+open_firewall
+install_units
+say 'done. Next, for the token, and to start it now and at each boot:'
+say '  sudo pbt-server init'
+say '  sudo systemctl enable --now pbt-server.socket pbt-server'
+say '  sudo pbt-server doctor'
