@@ -56,7 +56,7 @@ export async function launch(entry, flags = []) {
     isNewEnough() && has(flags) ? process.execPath : (packaged ?? (isNewEnough() ? process.execPath : undefined))
   if (node === undefined) {
     process.stderr.write(
-      `pbt: Node ${process.versions.node} is too old and the packaged one is not installed: run "npm ci" in the checkout\n`,
+      `pbt: Node ${process.versions.node} is too old and the packaged one is not installed: run "npm ci" in the checkout, or install the package again without --omit=optional\n`,
     )
     process.exit(1)
   }
@@ -76,8 +76,13 @@ function isKnown(node, flag) {
 
 /** Another program in place of this one; where that cannot be, this one stands for it until it ends. */
 function become(node, args) {
-  if (process.execve !== undefined && process.platform !== 'win32') process.execve(node, [node, ...args], process.env)
-  const child = spawn(node, args, { stdio: 'inherit' })
+  // Node closes what it was handed beside the standard streams when it is replaced: listening sockets of a supervisor (LISTEN_FDS) would be lost.
+  const handed = /^\d{1,3}$/.test(process.env.LISTEN_FDS ?? '') ? Number(process.env.LISTEN_FDS) : 0
+  if (handed === 0 && process.execve !== undefined && process.platform !== 'win32') {
+    process.execve(node, [node, ...args], process.env)
+  }
+  const { LISTEN_PID: _, ...env } = process.env
+  const child = spawn(node, args, { stdio: Array(3 + handed).fill('inherit'), env })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', error => {
     process.stderr.write(`pbt: ${node} does not start: ${error.message}\n`)

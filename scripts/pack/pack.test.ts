@@ -4,15 +4,25 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, syml
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packagedNode } from '../../launch/launch.js'
+import { canHaveMachine } from '../../server/test/support/machine.ts'
 import { clientEnv, program, ROOT, type RunningServer, scratch } from '../../server/test/support/programs.ts'
 import { httpTarget } from '../../server/test/support/targets.ts'
 import { rawRequest } from '../../server/test/support/visitors.ts'
 import { pack } from './pack.ts'
+import { walkRunbook } from './runbook.ts'
 
 /** Of what is installed, without Node. */
 const MOST_SERVER_MB = 200
 const MOST_CLIENT_MB = 40
 const STEP_MS = 240_000
+
+let made: ReturnType<typeof pack> | undefined
+
+/** Once for both tests. */
+function packed(): ReturnType<typeof pack> {
+  made ??= pack({ panel: 'as it is' })
+  return made
+}
 
 function megabytesIn(folder: string): number {
   const sizes = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => lstatSync(join(folder, name)))
@@ -46,7 +56,7 @@ async function startInstalled(t: TestContext, file: string, dataDir: string): Pr
 }
 
 test('packages: the tarballs and the one file open tunnels, are small enough, and bring no tests and no types', async t => {
-  const [server = '', client = '', bundle = ''] = await pack()
+  const [server = '', client = '', bundle = ''] = await packed()
   assert.equal(readdirSync(join(ROOT, 'dist')).filter(name => name.endsWith('.tgz')).length, 2)
   const prefix = scratch(t)
   install(prefix, [server, client])
@@ -83,4 +93,11 @@ test('packages: the tarballs and the one file open tunnels, are small enough, an
   assert.ok(log.visitEvents.length + log.events.length >= 2, `${JSON.stringify(log.events)} ${log.stderr}`)
   assert.equal(readFileSync(running.program.child.spawnfile, 'utf8').slice(0, 2), '#!')
   assert.deepEqual(await running.program.end(), { code: 0, signal: null })
+})
+
+const skip = canHaveMachine ? false : 'overlays and networks of its own are not to be had here'
+
+test('runbook: its commands install, serve, back up, upgrade, restore, move and uninstall', { skip }, async t => {
+  await packed()
+  await walkRunbook(t)
 })

@@ -50,11 +50,11 @@ const PRODUCTS: readonly Product[] = [
   },
 ]
 
-/** Makes everything in dist/, and returns the files. */
-export async function pack(): Promise<readonly string[]> {
+/** Makes everything in dist/, and returns the files. `panel`: build it, or take it as it is. */
+export async function pack({ panel }: { panel: 'build' | 'as it is' }): Promise<readonly string[]> {
   rmSync(DIST, { recursive: true, force: true })
   mkdirSync(STAGE, { recursive: true })
-  buildPanel()
+  if (panel === 'build') step('panel', 'npm', ['run', '--silent', 'panel'])
   step('compile', join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(ROOT, 'scripts/pack/tsconfig.json')])
   nameCompiledFiles()
   const tarballs = PRODUCTS.map(makeTarball)
@@ -62,11 +62,6 @@ export async function pack(): Promise<readonly string[]> {
   await bundleClient(ROOT, bundle)
   rmSync(STAGE, { recursive: true, force: true })
   return [...tarballs, bundle]
-}
-
-/** Where there is a panel to be built. */
-function buildPanel(): void {
-  if (manifestOf('.').scripts?.panel !== undefined) step('panel', 'npm', ['run', '--silent', 'panel'])
 }
 
 /** The compiler renames what is imported, and not what is started: workers and processes. */
@@ -200,4 +195,4 @@ function step(what: string, command: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${what} failed: ${error?.message ?? `${stdout}${stderr}`}`)
 }
 
-if (import.meta.main) for (const file of await pack()) process.stdout.write(`${file}\n`)
+if (import.meta.main) for (const file of await pack({ panel: 'build' })) process.stdout.write(`${file}\n`)

@@ -1,7 +1,11 @@
 // `pbt-server doctor`: what is wrong with this server and around it, each with its cure.
+import { setTimeout as pause } from 'node:timers/promises'
 import { Failure } from '../failure.ts'
 import { VERSION } from '../process/version.ts'
 import type { Command } from './command.ts'
+
+/** How long a server may take to start, and how often it is looked for, milliseconds. */
+const [STARTING_MS, LOOK_MS] = [15_000, 250]
 
 /** Fails with `unhealthy` when a step has failed, after all were shown. */
 export const doctor: Command = {
@@ -10,8 +14,15 @@ export const doctor: Command = {
   // As root: it sees whose ports and firewall these are.
   keepsUser: true,
   run: async ({ config, settings }, output) => {
-    const [{ examine }, { runningServer }] = await Promise.all([import('../doctor/doctor.ts'), import('../reach.ts')])
-    const found = await examine({ config, version: VERSION, running: await runningServer(settings) })
+    const [{ examine, isServiceActive }, { runningServer }] = await Promise.all([
+      import('../doctor/doctor.ts'),
+      import('../reach.ts'),
+    ])
+    const found = await examine({
+      config,
+      version: VERSION,
+      running: await started(() => runningServer(settings), isServiceActive),
+    })
     const bad = found.filter(({ state }) => state === 'failed')
     const open = found.filter(({ state }) => state === 'not-checked').length
     const beside = open === 0 ? '' : `, ${open} cannot be checked from here`
@@ -19,4 +30,17 @@ export const doctor: Command = {
     output({ list: 'check', items: found, verdict })
     if (bad.length > 0) throw new Failure('unhealthy', verdict, { cure: bad[0]?.cure ?? '' })
   },
+}
+
+/** systemd calls a service active as soon as its process is there. */
+async function started<T>(find: () => Promise<T | undefined>, isActive: () => boolean): Promise<T | undefined> {
+  let found = await find()
+  for (
+    const until = performance.now() + STARTING_MS;
+    found === undefined && performance.now() < until && isActive();
+  ) {
+    await pause(LOOK_MS)
+    found = await find()
+  }
+  return found
 }

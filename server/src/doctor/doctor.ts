@@ -1,5 +1,6 @@
 // What is wrong with this server and around it, step by step, whether it runs or not. Only looks; changes nothing.
-import { type Config, isServiceData } from '../config/config.ts'
+import { spawnSync } from 'node:child_process'
+import { type Config, isServiceData, isServiceInstalled } from '../config/config.ts'
 import { resolveHost } from '../process/resolve.ts'
 import { checkCertificates } from './certificates.ts'
 import { checkData } from './data.ts'
@@ -9,6 +10,8 @@ import { checkInstallation } from './installation.ts'
 import { checkMachine } from './machine.ts'
 import { checkNames } from './names.ts'
 import { checkPorts } from './ports.ts'
+
+const ASK = { stdio: 'ignore', timeout: 5_000 } as const
 
 /** The server that runs on the data directory. */
 export interface RunningServer {
@@ -22,6 +25,11 @@ export interface Patient {
   /** Of this program. */
   readonly version: string
   readonly running: RunningServer | undefined
+}
+
+/** Whether systemd has the service of this machine running, or starting. */
+export function isServiceActive(): boolean {
+  return isServiceInstalled() && spawnSync('systemctl', ['--quiet', 'is-active', 'pbt-server'], ASK).status === 0
 }
 
 /** Every finding, in the order in which to mend. Rejects only when this program is at fault. */
@@ -56,7 +64,13 @@ function openings({ httpsPort, httpPort, dnsPort, portRange }: Config): Opening[
   const single = (protocol: 'tcp' | 'udp', port: number): Opening[] =>
     port === 0 ? [] : [{ protocol, first: port, last: port }]
   const tunnels = (['tcp', 'udp'] as const).map(protocol => ({ protocol, ...portRange }))
-  return [...single('tcp', httpsPort), ...single('tcp', httpPort), ...single('udp', dnsPort), ...single('tcp', dnsPort), ...tunnels]
+  return [
+    ...single('tcp', httpsPort),
+    ...single('tcp', httpPort),
+    ...single('udp', dnsPort),
+    ...single('tcp', dnsPort),
+    ...tunnels,
+  ]
 }
 
 /** Neither files, nor a CA, nor the authority for localhost. */

@@ -12,6 +12,8 @@ export interface Listener {
 
 const LISTENING = '0A'
 const UNCONNECTED = '07'
+/** How this program calls its process. */
+const SERVER = 'pbt-server'
 
 /** Undefined where the system has no /proc. `root`: where the file system begins. */
 export function listeners(ports: readonly number[], root = '/'): readonly Listener[] | undefined {
@@ -34,7 +36,7 @@ export function listeners(ports: readonly number[], root = '/'): readonly Listen
   return found.map(({ protocol, port, inode }) => ({ protocol, port, process: owners.get(inode) }))
 }
 
-/** A socket may have several; systemd keeps those that it hands on, and the one that serves counts more. */
+/** A socket may have several: systemd, and whoever started the server, keep those that they hand on. The one that serves counts. */
 function ownersOf(inodes: ReadonlySet<string>, root: string): Map<string, { name: string; pid: number }> {
   const owners = new Map<string, { name: string; pid: number }>()
   if (inodes.size === 0) return owners
@@ -43,7 +45,7 @@ function ownersOf(inodes: ReadonlySet<string>, root: string): Map<string, { name
       const inode = /^socket:\[(\d+)\]$/.exec(targetOf(join(root, 'proc', pid, 'fd', descriptor)))?.[1]
       if (inode === undefined || !inodes.has(inode)) continue
       const known = owners.get(inode)
-      if (known !== undefined && known.pid !== 1) continue
+      if (known?.name === SERVER) continue
       owners.set(inode, { name: textOf(join(root, 'proc', pid, 'comm'))?.trim() ?? '?', pid: Number(pid) })
     }
   }

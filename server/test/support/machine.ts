@@ -1,18 +1,20 @@
 // A machine to install on: this one's files below an overlay, so that nothing of it is changed, with a network and processes of its own.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Cleaner, scratch } from './programs.ts'
 
 /** Of the machine, in a network where there is nothing else. */
 export const ADDRESS = '203.0.113.7'
 const COMMAND_MS = 240_000
 
-/** `$1`: a directory for it. Tells when it is there, and stays until its input ends. */
+/** `$1`: a directory for it; `$2`: that of the Node to be seen in /opt/node. Tells when it is there, and stays until its input ends. */
 const MAKE = `set -e
 mount -t tmpfs -o mode=0755 tmpfs "$1" && mkdir "$1/up" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
 mount -t proc proc "$1/root/proc" && mount --rbind /dev "$1/root/dev" && mount -t tmpfs tmpfs "$1/root/run" && mount -t tmpfs tmpfs "$1/root/tmp"
+mkdir -p "$1/root/opt/node" && mount --bind "$2" "$1/root/opt/node"
 ip link set lo up && ip addr add ${ADDRESS}/32 dev lo
 echo ready && cat > /dev/null`
 
@@ -42,7 +44,8 @@ export class Machine {
   /** There until the test is over. */
   static async start(t: Cleaner): Promise<Machine> {
     const directory = scratch(t)
-    const args = ['--mount', '--net', '--pid', '--fork', '--kill-child', 'sh', '-c', MAKE, 'sh', directory]
+    const node = dirname(realpathSync(process.execPath))
+    const args = ['--mount', '--net', '--pid', '--fork', '--kill-child', 'sh', '-c', MAKE, 'sh', directory, node]
     const holder = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] })
     t.after(async () => {
       const over = once(holder, 'exit')
@@ -70,9 +73,12 @@ export class Machine {
 
   /** Writes a file of the machine. */
   write(path: string, text: string | Buffer, mode = 0o644): void {
-    const ran = spawnSync(...this.through(`mkdir -p "$(dirname ${path})" && cat > ${path} && chmod ${mode.toString(8)} ${path}`), {
-      input: text,
-    })
+    const ran = spawnSync(
+      ...this.through(`mkdir -p "$(dirname ${path})" && cat > ${path} && chmod ${mode.toString(8)} ${path}`),
+      {
+        input: text,
+      },
+    )
     if (ran.status !== 0) throw new Error(`${path}: ${ran.stderr}`)
   }
 
