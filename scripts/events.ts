@@ -85,6 +85,7 @@ const CLIENT: Readonly<
     '`tunnel`, `blocks`, `addresses`, `everybody`, `until`',
     '`allow` let `blocks` in at `addresses`, until then or for good; `everybody`: addresses without a list, which let everybody in',
   ],
+  outdated: ['`message`, `cure`', 'one of both ends is older than the other; `cure`: the command to run'],
   connected: ['`server`', 'a session with the server has begun'],
   online: [
     '`number`, `tunnel`, `kind`, `urls`, `target`, `allowlists`',

@@ -18,6 +18,8 @@ export function sentence(event: ClientEvent): string {
       return safe(allowedText(event))
     case 'connected':
       return safe(`connected to ${event.server}`)
+    case 'outdated':
+      return safe(event.message) + cureLine(event.cure)
     case 'online':
       return safe(
         `online: ${event.urls.join(' ')} -> ${event.target}${event.allowlists?.length ? `, for ${visitorsText(event.allowlists)}` : ''}`,

@@ -2,6 +2,7 @@
 import { Allowance, type ErrorCode, PbtError, type Timer } from '@pbt/proto'
 import type { Welcome } from '@pbt/proto/tunnel/v1'
 import { EXIT, type ExitCode, exitCodeOf, Failure, failureOf, isWorthRetrying } from '../failure.ts'
+import { AGENT } from '../process/version.ts'
 import type { Line } from '../session/dial.ts'
 import { NOT_LOOKED } from '../session/look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
@@ -15,6 +16,7 @@ import { Listeners } from './listeners.ts'
 import { TargetHealths } from './target-health.ts'
 import { openOf, TrafficSums } from './traffic-sums.ts'
 import { TunnelSet } from './tunnel-set.ts'
+import { versionNotice } from './versions.ts'
 
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
@@ -39,6 +41,7 @@ export class Agent {
   /** Settles, never with an error, when there is nothing left to keep alive. */
   readonly finished: Promise<ExitCode>
 
+  private serverAgent = ''
   private readonly options: AgentOptions
   private readonly backoff: Backoff
   private readonly tunnels: TunnelSet
@@ -221,6 +224,14 @@ export class Agent {
     this.enter({ name: 'dialling', kept, line })
   }
 
+  /** Told once for each version of the server. */
+  private compareVersions(serverAgent: string): void {
+    if (serverAgent === this.serverAgent) return
+    this.serverAgent = serverAgent
+    const notice = versionNotice(AGENT, serverAgent)
+    if (notice !== undefined) this.options.onEvent({ event: 'outdated', ...notice })
+  }
+
   /** The session that goes on over the line; undefined when the line is of no use. */
   private attach(welcome: Welcome, line: Line, kept: Session | undefined): Session | undefined {
     if (!welcome.resumed) {
@@ -230,6 +241,7 @@ export class Agent {
       for (const plan of this.tunnels.plans) session.ask(plan, this.tunnels.isAskedByOwner(plan))
       this.isOffline = false
       this.options.onEvent({ event: 'connected', server: this.options.server })
+      this.compareVersions(welcome.agent)
       return session
     }
     try {

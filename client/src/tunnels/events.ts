@@ -17,6 +17,8 @@ export type ClientEvent =
       until?: string | undefined
     }
   | { event: 'connected'; server: string }
+  /** One of both ends is older than the other. */
+  | { event: 'outdated'; message: string; cure: string }
   | {
       event: 'online'
       number: number
