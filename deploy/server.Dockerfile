@@ -1,5 +1,5 @@
 # pbt-server in a container: docker build -f deploy/server.Dockerfile -t pbt-server .
-# It needs no root, writes nothing but /data, and is told everything by PBT_SERVER_* (deploy/server.compose.yaml).
+# It needs no root, writes nothing but /data, and is told everything by variables (deploy/server.compose.yaml).
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY . .

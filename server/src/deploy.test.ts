@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { SETTING_NAMES, variableOf } from './config/config.ts'
 
 const UNIT = fileURLToPath(new URL('../../deploy/pbt-server.service', import.meta.url))
 const unit = readFileSync(UNIT, 'utf8')
@@ -138,4 +139,31 @@ test('H50: the runbook names files in full, also after a change of directory', (
 test('the unit starts the program that "npm install -g" puts there, which brings Node and its flags', () => {
   assert.equal(settingOf('ExecStart'), '/usr/local/bin/pbt-server start --json')
   assert.match(readFileSync(new URL('../bin/pbt-server', import.meta.url), 'utf8'), /^#!\/bin\/sh\n.*\nexec /m)
+})
+
+test('the install script is one that a shell and its checker take, and only says what it would do', t => {
+  const script = new URL('../../deploy/install.sh', import.meta.url)
+  assert.ok(readFileSync(script, 'utf8').split('\n').length < 220, 'it is to be read in one sitting')
+  assert.equal(spawnSync('sh', ['-n', fileURLToPath(script)]).status, 0)
+  const checked = spawnSync('shellcheck', [fileURLToPath(script)], { encoding: 'utf8' })
+  if (checked.error === undefined) assert.equal(checked.stdout, '')
+  else t.diagnostic('shellcheck is not there')
+})
+
+test('what the compose files set are settings of the programs', () => {
+  const known = new Set(SETTING_NAMES.map(variableOf))
+  const client = ['PBT_SERVER', 'PBT_TOKEN_FILE', 'PBT_HOME', 'PBT_UNATTENDED']
+  for (const name of ['server.compose.yaml', 'server.Dockerfile', 'client.compose.yaml', 'client.Dockerfile']) {
+    const text = readFileSync(new URL(`../../deploy/${name}`, import.meta.url), 'utf8')
+    const variables = [...text.matchAll(/\bPBT_[A-Z_]*[A-Z]/g)].map(([variable]) => variable)
+    assert.ok(variables.length > 0, name)
+    for (const variable of variables) {
+      assert.ok(name.startsWith('server') ? known.has(variable) : client.includes(variable), `${variable} in ${name}`)
+    }
+    if (name.endsWith('.yaml'))
+      for (const rule of ['read_only: true', 'cap_drop: [ ALL ]']) assert.ok(text.includes(rule), name)
+    else
+      for (const line of [/^USER 10001:10001$/m, /^VOLUME \/data$/m, /^HEALTHCHECK /m, /^ENTRYPOINT \["tini"/m])
+        assert.match(text, line)
+  }
 })
