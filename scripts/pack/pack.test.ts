@@ -6,10 +6,10 @@ import { type TestContext, test } from 'node:test'
 import { packagedNode } from '../../launch/launch.js'
 import { canHaveMachine } from '../../server/test/support/machine.ts'
 import { clientEnv, program, ROOT, type RunningServer, scratch } from '../../server/test/support/programs.ts'
+import { walkRunbook } from '../../server/test/support/runbook.ts'
 import { httpTarget } from '../../server/test/support/targets.ts'
 import { rawRequest } from '../../server/test/support/visitors.ts'
 import { pack } from './pack.ts'
-import { walkRunbook } from './runbook.ts'
 
 /** Of what is installed, without Node. */
 const MOST_SERVER_MB = 200

@@ -11,10 +11,10 @@ const COMMAND_MS = 240_000
 
 /** `$1`: a directory for it; `$2`: that of the Node to be seen in /opt/node. Tells when it is there, and stays until its input ends. */
 const MAKE = `set -e
-mount -t tmpfs -o mode=0755 tmpfs "$1" && mkdir "$1/up" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
-mount -t proc proc "$1/root/proc" && mount --rbind /dev "$1/root/dev" && mount -t tmpfs tmpfs "$1/root/run" && mount -t tmpfs tmpfs "$1/root/tmp"
-mkdir -p "$1/root/opt/node" && mount --bind "$2" "$1/root/opt/node"
+mount -t tmpfs -o mode=0755 tmpfs "$1" && mkdir "$1/up" "$1/work" "$1/whole"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/whole"
+mount -t proc proc "$1/whole/proc" && mount --rbind /dev "$1/whole/dev" && mount -t tmpfs tmpfs "$1/whole/run" && mount -t tmpfs tmpfs "$1/whole/tmp"
+mkdir -p "$1/whole/opt/node" && mount --bind "$2" "$1/whole/opt/node"
 ip link set lo up && ip addr add ${ADDRESS}/32 dev lo
 echo ready && cat > /dev/null`
 
@@ -53,7 +53,7 @@ export class Machine {
       await over
     })
     await once(holder.stdout, 'data')
-    return new Machine(holder, join(directory, 'root'))
+    return new Machine(holder, join(directory, 'whole'))
   }
 
   /** A line of a shell, in the machine, as root unless it says otherwise. */
@@ -95,6 +95,6 @@ export class Machine {
 
   private environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-    return { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...env }
+    return { PATH: path, HOME: '/srv', LANG: 'C.UTF-8', ...env }
   }
 }

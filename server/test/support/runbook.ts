@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { Machine } from '../../server/test/support/machine.ts'
-import { ROOT, scratch } from '../../server/test/support/programs.ts'
+import { Machine } from './machine.ts'
+import { ROOT, scratch } from './programs.ts'
 
 const DIST = join(ROOT, 'dist')
 const BLOCK = /<!-- (\w+): ([\w ;]+) -->\n```sh\n([\s\S]*?)```/g
@@ -49,9 +49,9 @@ export async function walkRunbook(t: TestContext): Promise<void> {
 
   const prepare = async () => {
     const machine = await Machine.start(t)
-    for (const name of readdirSync(DIST)) machine.write(`/root/${name}`, readFileSync(join(DIST, name)))
+    for (const name of readdirSync(DIST)) machine.write(`/srv/${name}`, readFileSync(join(DIST, name)))
     for (const name of ['fullchain.pem', 'privkey.pem'])
-      machine.write(`/root/${name}`, readFileSync(join(folder, name)))
+      machine.write(`/etc/ssl/pbt/${name}`, readFileSync(join(folder, name)))
     const supervisor = readFileSync(join(ROOT, 'server/test/support/supervisor.mjs'), 'utf8')
     machine.write('/usr/local/sbin/systemctl', `#!/opt/node/node\n${supervisor}`, 0o755)
     machine.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755)
@@ -68,26 +68,26 @@ export async function walkRunbook(t: TestContext): Promise<void> {
   }
   const command = (machine: Machine, line: string, input = '') => {
     const { status, text } = machine.run(
-      line.includes('install.sh') ? `cd /root; printf '${input}' | ${line}` : `cd /root; ${line}`,
+      line.includes('install.sh') ? `cd /srv; printf '${input}' | ${line}` : `cd /srv; ${line}`,
       {
         ...OFFLINE,
-        PBT_CA: '/root/fullchain.pem',
+        PBT_CA: '/etc/ssl/pbt/fullchain.pem',
       },
     )
     return { status, text }
   }
   const answer = (machine: Machine) => {
     const curl =
-      'curl -sS --retry 30 --retry-delay 1 --retry-all-errors -f --cacert /root/fullchain.pem https://app.tunnel.example.com/ 2>/dev/null'
+      'curl -sS --retry 30 --retry-delay 1 --retry-all-errors -f --cacert /etc/ssl/pbt/fullchain.pem https://app.tunnel.example.com/ 2>/dev/null'
     return machine.run(curl).text
   }
 
   const vps = await prepare()
   vps.write(
-    '/root/site.mjs',
+    '/srv/site.mjs',
     `import http from 'node:http'; http.createServer((_, r) => r.end('from home')).listen(3000, '127.0.0.1')`,
   )
-  vps.start(t, 'exec /opt/node/node /root/site.mjs')
+  vps.start(t, 'exec /opt/node/node /srv/site.mjs')
   const all = blocks()
   const certificates = all.find(({ where }) => where === 'certificates')
   assert.ok(certificates)
@@ -119,7 +119,7 @@ export async function walkRunbook(t: TestContext): Promise<void> {
   for (const { how, where, text } of all) {
     if (how === 'skip' || where === 'certificates' || where === 'last' || isMoved(where)) continue
     if (how === 'start') {
-      vps.start(t, `cd /root; export PBT_CA=/root/fullchain.pem; exec ${text.trim()}`)
+      vps.start(t, `cd /srv; export PBT_CA=/etc/ssl/pbt/fullchain.pem; exec ${text.trim()}`)
       assert.equal(answer(vps), 'from home')
     } else runBlock(vps, text)
   }
@@ -128,8 +128,8 @@ export async function walkRunbook(t: TestContext): Promise<void> {
   t.diagnostic('the first VPS is walked')
 
   const other = await prepare()
-  const backup = vps.run('base64 -w0 /root/pbt-backup.tar.gz').text
-  other.write('/root/pbt-backup.tar.gz', Buffer.from(backup, 'base64'))
+  const backup = vps.run('base64 -w0 /var/backups/pbt.tar.gz').text
+  other.write('/var/backups/pbt.tar.gz', Buffer.from(backup, 'base64'))
   for (const { where, text } of all.filter(
     ({ where, text }) => isMoved(where) || text.includes('install.sh pbt-server'),
   )) {
