@@ -127,15 +127,10 @@ export async function walkRunbook(t: TestContext): Promise<void> {
   assert.equal(answer(vps), 'from home')
   t.diagnostic('the first VPS is walked')
 
-  const other = await prepare()
-  const backup = vps.run('base64 -w0 /var/backups/pbt.tar.gz').text
-  other.write('/var/backups/pbt.tar.gz', Buffer.from(backup, 'base64'))
-  for (const { where, text } of all.filter(
-    ({ where, text }) => isMoved(where) || text.includes('install.sh pbt-server'),
-  )) {
-    runBlock(other, text)
-    if (isMoved(where)) assert.match(other.run('pbt-server address list').text, /^app +app/m)
-  }
+  // Another VPS is one where nothing is but what was installed: installing it once more would show nothing new.
+  vps.run('systemctl disable --now pbt-server.socket pbt-server; rm -rf /var/lib/pbt-server/*')
+  for (const { text } of all.filter(({ where }) => isMoved(where))) runBlock(vps, text)
+  assert.equal(answer(vps), 'from home')
   for (const { text } of all.filter(({ where }) => where === 'last')) runBlock(vps, text)
   assert.equal(
     vps.run('ls -d /etc/pbt-server /etc/systemd/system/pbt-server* /usr/local/bin/pbt-server 2>/dev/null').text,
