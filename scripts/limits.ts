@@ -99,6 +99,7 @@ const PARTS: readonly (readonly [title: string, files: readonly string[]])[] = [
     ],
   ],
   ['Wrong tokens', ['server/src/access/limiter.ts']],
+  ['The API and the panel', ['server/src/api/api.ts', 'server/src/api/panel/files.ts']],
   [
     'Events',
     [

@@ -30,6 +30,7 @@ const MAX_PAGES = 256
 const PAGE_MS = 60_000
 /** Streams of one connection. */
 const MAX_STREAMS_PER_CONNECTION = 128
+/** The head of a request, bytes. */
 const MAX_HEADER_BYTES = 16_384
 
 type Handler = ConnectRouter['handlers'][number]

@@ -74,6 +74,18 @@ test('the log shows a request within a second, filters, holds, explains one reco
   await page.keyboard.press('Escape')
   await sheet.waitFor({ state: 'detached' })
 
+  // By keys alone: rows one after the other, each in full, and held by space.
+  await page.locator('.vlog-frame').focus()
+  await page.keyboard.press('j')
+  await sheet.getByText('GET /while-held').first().waitFor()
+  await page.keyboard.press('j')
+  await sheet.getByText('GET /missing').first().waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Space')
+  await page.getByText('Held at', { exact: false }).waitFor()
+  await page.keyboard.press('Space')
+  await page.getByText('Held at', { exact: false }).waitFor({ state: 'detached' })
+
   const [download] = await Promise.all([
     page.waitForEvent('download'),
     page.getByRole('button', { name: 'Export JSONL' }).click(),

@@ -5,8 +5,9 @@ import { extname, join, relative, sep } from 'node:path'
 import { Failure } from '../../failure.ts'
 import { pagePolicy } from './policy.ts'
 
-/** The panel is about 3 MB with its compressed twins; more is not the panel. */
+/** What is held of the panel, bytes: it is about 3 MB with its compressed twins, and more is not the panel. */
 const MAX_BYTES = 64 * 1_048_576
+/** Its files; it has about 400. */
 const MAX_FILES = 4_000
 /** Written last by the build: what the export was made of. */
 const STAMP = '.sources'
