@@ -228,8 +228,6 @@ const at =
   (stage: string, fault: ReturnType<Rule>): Rule =>
   request =>
     request.stage === stage ? fault : undefined
-const UNPAUSE = 'https://portal.example.test/sfe/v1/unpause?jwt=abc.def'
-const PAUSED = `Your account is temporarily prevented from requesting certificates for a.example.test and possibly others. Please visit: ${UNPAUSE}`
 
 const CASES: readonly Case[] = [
   [
@@ -249,20 +247,6 @@ const CASES: readonly Case[] = [
     ),
     { code: 'ca', type: 'rateLimited', stage: 'newOrder', retryAfterMs: 3_600_000, pausedLink: '' },
     /^too many certificates \(5\)/,
-    1,
-  ],
-  [
-    'a paused name',
-    at('newOrder', problem(429, 'rateLimited', PAUSED)),
-    { code: 'ca', type: 'rateLimited', pausedLink: UNPAUSE },
-    /Please visit/,
-    1,
-  ],
-  [
-    '500 at newOrder',
-    at('newOrder', problem(500, 'serverInternal', 'Error creating new order')),
-    { code: 'ca', type: 'serverInternal', stage: 'newOrder' },
-    /^Error creating/,
     1,
   ],
   [
@@ -287,13 +271,6 @@ const CASES: readonly Case[] = [
     ),
     { code: 'unreachable' },
     /"http:\/\/127.0.0.1\/" for an https address/,
-    1,
-  ],
-  [
-    'nonsense for an order',
-    at('newOrder', answerWith(201, '[1,2]')),
-    { code: 'unreachable', stage: 'newOrder' },
-    /nothing that can be read/,
     1,
   ],
   [
@@ -367,13 +344,6 @@ const CASES: readonly Case[] = [
     /no certificate where it is to be/,
     1,
   ],
-  [
-    'CAA at finalize',
-    at('finalize', problem(403, 'caa', 'CAA record for example.test prevents issuance')),
-    { code: 'ca', type: 'caa', stage: 'finalize' },
-    /prevents issuance/,
-    1,
-  ],
 ]
 
 async function tellsFailures(t: TestContext, place: Place): Promise<void> {
@@ -411,7 +381,7 @@ async function tellsFailures(t: TestContext, place: Place): Promise<void> {
   })
   await t.test('no answer in time', async () => {
     proxy.rule = at('newOrder', { kind: 'hang' })
-    const failure = failureOf(await issue(place, ['x.example.test'], {}, { deadlineMs: 1_500 }))
+    const failure = failureOf(await issue(place, ['x.example.test'], {}, { deadlineMs: 5_000 }))
     assert.deepEqual([failure.code, failure.stage], ['timeout', 'newOrder'])
     proxy.rule = () => ({ kind: 'slow', ms: 50 })
     chainOf(await issue(place, ['slow.example.test']))
@@ -444,7 +414,7 @@ async function survivesLibrary(place: Place): Promise<void> {
     prints: /^process: the issuing process ended early \(code 0\): \{"pbt":true/,
     floods: /^process: the issuing process printed more than 1024 KiB/,
     'floods-errors': /^process: the issuing process printed more than 1024 KiB/,
-    asks: /^process: the issuing process asked for too much|^unreachable: /,
+    asks: /^process: the issuing process asked for too much/,
     strays: /^process: the issuing process asked for what there is not/,
     finishes: /^process: the issuing process ended without a certificate/,
     curious: /^process: the issuing process failed: (ERR_ACCESS_DENIED, ){4}environment 0, network ERR_ACCESS_DENIED$/,

@@ -17,4 +17,14 @@ dns.lookup = (host, ...rest) => {
     all ? call(found, address === undefined ? [] : [{ address, family }]) : call(found, address, family),
   )
 }
+const { lookup: lookUp } = dns.promises
+dns.promises.lookup = (host, options) =>
+  host.endsWith('.test')
+    ? new Promise((resolve, reject) => {
+        dns.lookup(host, { ...options, all: true }, (error, found) => {
+          if (error) reject(error)
+          else resolve(options?.all ? found : found[0])
+        })
+      })
+    : lookUp(host, options)
 syncBuiltinESMExports()

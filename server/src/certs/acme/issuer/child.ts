@@ -8,7 +8,7 @@ import { dirname, extname, join, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { cleanWords, Failed } from './failed.ts'
-import { type FromRunner, type Job, type ToRunner, VERBS } from './runner/messages.ts'
+import { type FromRunner, type Job, type ToRunner, VERBS, type Verb } from './runner/messages.ts'
 
 /** The program that the process runs; `.js` where the sources have been compiled. */
 const RUNNER = fileURLToPath(new URL(`./runner/main${extname(import.meta.url)}`, import.meta.url))
@@ -19,6 +19,8 @@ const MAX_OUTPUT = 1024 * 1024
 const MAX_LINE = 64 * 1024
 /** An order for 25 names with minutes of polling needs 300. */
 const MAX_ASKED = 2_000
+/** What it asks for at once: it goes step by step, but removes answers beside that. */
+const MAX_UNDER_WAY = 30
 const MAX_ARGUMENT = 2_000
 /** What is kept of its last words. */
 const MAX_WORDS = 300
@@ -26,7 +28,7 @@ const MAX_WORDS = 300
 export interface LibraryRun {
   readonly job: Job
   /** Does what the library asks for; what it rejects with is what the run fails with when the library gives up. */
-  handle(verb: (typeof VERBS)[number], argument: string): Promise<unknown>
+  handle(verb: Verb, argument: string): Promise<unknown>
   /** Kills the process. */
   readonly signal: AbortSignal
   /** Another program than the library's, with the same messages. */
@@ -84,72 +86,105 @@ function flagsFor(runner: string): string[] {
 }
 
 /** Until the library has finished, has failed, or broke a rule. */
-function converse(child: ChildProcess, run: LibraryRun): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  let words = ''
-  let cause: unknown
-  const broke = (what: string) =>
-    reject(new Failed({ code: 'process', stage: '', message: `the issuing process ${what}` }))
-  const tell = (message: ToRunner) => child.stdin?.write(`${JSON.stringify(message)}\n`)
-  const meet = async (message: FromRunner) => {
-    if (message.kind === 'finished') return resolve()
-    if (message.kind === 'failed')
-      return cause === undefined
-        ? broke(`failed: ${cleanWords(String(message.message)).slice(0, MAX_WORDS)}`)
-        : reject(cause)
-    const { id, verb, argument } = message
-    if (!VERBS.includes(verb) || typeof argument !== 'string' || argument.length > MAX_ARGUMENT) {
-      return broke('asked for what there is not')
-    }
-    try {
-      tell({ kind: 'done', id, value: await run.handle(verb, argument) })
-    } catch (error) {
-      cause ??= error
-      tell({ kind: 'failed', id, message: error instanceof Failed ? error.message : 'the server could not' })
-    }
+async function converse(child: ChildProcess, run: LibraryRun): Promise<void> {
+  const talk = new Talk(child, run)
+  const stop = () => talk.fail(run.signal.reason)
+  if (run.signal.aborted) stop()
+  run.signal.addEventListener('abort', stop, { once: true })
+  try {
+    await talk.over
+  } finally {
+    run.signal.removeEventListener('abort', stop)
   }
-  let asked = 0
-  child.stdin?.on('error', () => {})
-  if (child.stdout !== null) {
-    readLines(child.stdout, broke, line => {
-      const message = messageIn(line)
-      if (message === undefined) return
-      asked += 1
-      if (asked > MAX_ASKED) broke('asked for too much')
-      else void meet(message)
-    })
-  }
-  if (child.stderr !== null)
-    readLines(child.stderr, broke, line => {
-      words = cleanWords(`${words} ${line}`).slice(0, MAX_WORDS)
-    })
-  child.once('error', error => broke(`does not start: ${error.message}`))
-  child.once('close', (code, signal) =>
-    broke(`ended early (${signal ?? `code ${code}`})${words === '' ? '' : `: ${words}`}`),
-  )
-  const stopped = () => reject(run.signal.reason)
-  if (run.signal.aborted) stopped()
-  run.signal.addEventListener('abort', stopped, { once: true })
-  tell({ kind: 'job', job: run.job })
-  return promise.finally(() => run.signal.removeEventListener('abort', stopped))
 }
 
-/** Each line of a stream whose writer may say anything, for ever, without an end of the line. */
-function readLines(stream: Readable, broke: (what: string) => void, take: (line: string) => void): void {
-  let rest = ''
-  let size = 0
-  stream.setEncoding('utf8')
-  stream.on('error', () => {})
-  stream.on('data', (text: string) => {
-    size += text.length
-    if (size > MAX_OUTPUT) {
-      stream.destroy()
-      return broke(`printed more than ${MAX_OUTPUT / 1024} KiB`)
+/** What is said between the server and one process. */
+class Talk {
+  /** Resolves when the library has finished; rejects when it has failed, or was made to. */
+  readonly over: Promise<void>
+  private readonly end = Promise.withResolvers<void>()
+  private readonly child: ChildProcess
+  private readonly run: LibraryRun
+  private words = ''
+  private cause: unknown
+  private asked = 0
+  private underWay = 0
+  private isOver = false
+
+  constructor(child: ChildProcess, run: LibraryRun) {
+    this.child = child
+    this.run = run
+    this.over = this.end.promise
+    child.stdin?.on('error', () => {})
+    this.read(child.stdout, line => this.hear(line))
+    this.read(child.stderr, line => {
+      if (this.words.length < MAX_WORDS) this.words = cleanWords(`${this.words} ${line.slice(0, MAX_WORDS)}`)
+    })
+    child.once('error', error => this.broke(`does not start: ${error.message}`))
+    child.once('close', (code, signal) => {
+      this.broke(`ended early (${signal ?? `code ${code}`})${this.words === '' ? '' : `: ${this.words}`}`)
+    })
+    this.tell({ kind: 'job', job: run.job })
+  }
+
+  fail(error: unknown): void {
+    this.isOver = true
+    this.child.kill('SIGKILL')
+    this.end.reject(error)
+  }
+
+  private broke(what: string): void {
+    if (this.isOver) return
+    this.fail(new Failed({ code: 'process', stage: '', message: `the issuing process ${what}` }))
+  }
+
+  private tell(message: ToRunner): void {
+    this.child.stdin?.write(`${JSON.stringify(message)}\n`)
+  }
+
+  /** Each line of a stream whose writer may say anything, for ever, without an end of the line. */
+  private read(stream: Readable | null, take: (line: string) => void): void {
+    let rest = ''
+    let size = 0
+    stream?.setEncoding('utf8')
+    stream?.on('error', () => {})
+    stream?.on('data', (text: string) => {
+      size += text.length
+      if (size > MAX_OUTPUT) this.broke(`printed more than ${MAX_OUTPUT / 1024} KiB`)
+      if (this.isOver) return
+      const lines = (rest + text).split('\n')
+      rest = (lines.pop() ?? '').slice(0, MAX_LINE)
+      for (const line of lines) take(line)
+    })
+  }
+
+  private hear(line: string): void {
+    const message = this.isOver ? undefined : messageIn(line)
+    if (message === undefined) return
+    if (message.kind === 'finished') {
+      this.isOver = true
+      this.end.resolve()
+    } else if (message.kind === 'ask') void this.answer(message.id, message.verb, message.argument)
+    else if (this.cause === undefined) this.broke(`failed: ${cleanWords(String(message.message)).slice(0, MAX_WORDS)}`)
+    else this.fail(this.cause)
+  }
+
+  private async answer(id: number, verb: Verb, argument: string): Promise<void> {
+    this.asked += 1
+    if (!VERBS.includes(verb) || typeof argument !== 'string' || argument.length > MAX_ARGUMENT) {
+      return this.broke('asked for what there is not')
     }
-    const lines = (rest + text).split('\n')
-    rest = (lines.pop() ?? '').slice(0, MAX_LINE)
-    for (const line of lines) take(line)
-  })
+    if (this.asked > MAX_ASKED || this.underWay >= MAX_UNDER_WAY) return this.broke('asked for too much')
+    this.underWay += 1
+    try {
+      this.tell({ kind: 'done', id, value: await this.run.handle(verb, argument) })
+    } catch (error) {
+      this.cause ??= error
+      this.tell({ kind: 'failed', id, message: error instanceof Failed ? error.message : 'the server could not' })
+    } finally {
+      this.underWay -= 1
+    }
+  }
 }
 
 function messageIn(line: string): FromRunner | undefined {
