@@ -106,7 +106,7 @@ type AskRow = (row: AddressRow, what: 'release' | 'note') => void
 function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; now: number }) {
   const columns: readonly Column<AddressRow>[] = [
     {
-      ...{ key: 'address', title: 'Address', className: 'c-addr', sortBy: ({ address }) => address },
+      ...{ key: 'address', title: 'Address', head: 'w-addr', className: 'c-addr', sortBy: ({ address }) => address },
       cell: ({ url, kindWord, note }) => (
         <>
           <Address url={url} />
@@ -115,11 +115,17 @@ function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; no
       ),
     },
     {
-      ...{ key: 'tunnel', title: 'Used by', className: 'c-use', sortBy: ({ tunnels }) => tunnels[0] ?? '~' },
+      ...{
+        key: 'tunnel',
+        title: 'Used by',
+        head: 'w-use',
+        className: 'c-use',
+        sortBy: ({ tunnels }) => tunnels[0] ?? '~',
+      },
       cell: row => <UsedBy row={row} />,
     },
     {
-      ...{ key: 'used', title: 'Last used', className: 'nowrap c-last' },
+      ...{ key: 'used', title: 'Last used', head: 'w-last', className: 'nowrap c-last' },
       sortBy: ({ isInUse, lastUsed }) => (isInUse ? Number.MAX_SAFE_INTEGER : (lastUsed ?? 0)),
       cell: ({ isInUse, lastUsed }) =>
         isInUse ? (
@@ -148,11 +154,20 @@ function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; no
         ),
     },
     {
-      ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-menu', className: 'num c-act' },
+      ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-act', className: 'num c-act' },
       cell: row => <Acts row={row} ask={ask} now={now} />,
     },
   ]
-  return <Table label="Addresses" rows={rows} columns={columns} keyOf={({ address }) => address} firstSort="used" />
+  return (
+    <Table
+      className="adr"
+      label="Addresses"
+      rows={rows}
+      columns={columns}
+      keyOf={({ address }) => address}
+      firstSort="used"
+    />
+  )
 }
 
 function UsedBy({ row }: { row: AddressRow }) {

@@ -87,6 +87,7 @@ function Rail({ find }: { find: () => void }) {
     <header className="rail">
       <Link className="brand" href="/">
         <Brand domain={domain} />
+        <em className="sr">Dashboard</em>
       </Link>
       <button className="find" type="button" title="Go to or do" onClick={find}>
         <Icon name="search" small />
@@ -170,6 +171,7 @@ function PhoneBar({ find }: { find: () => void }) {
     <header className="phonebar">
       <Link className="brand" href="/">
         <Brand domain={domain} />
+        <em className="sr">Dashboard</em>
       </Link>
       <ThemeButton />
       <button type="button" className="btn quiet square" aria-label="Go to or do" onClick={find}>
