@@ -1,6 +1,7 @@
 // An outage of an hour, in virtual time: what a log has of it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FakeClock } from '@pbt/proto/testing'
 import { opened, start } from '../tunnels/testing/agent-run.ts'
 import { Lines } from './lines.ts'
 
@@ -45,4 +46,22 @@ test('H3: a server that cannot be reached for the hour after a boot is one line 
   run.call(-1).end('link-lost', 'gone')
   tell()
   assert.match(text, /gone; trying again now/)
+})
+
+test('while a server is tried again and again, what to do is told once', () => {
+  const clock = new FakeClock()
+  let text = ''
+  const lines = new Lines(
+    clock,
+    () => clock.now(),
+    part => {
+      text += part
+    },
+  )
+  for (let minute = 0; minute < 5; minute++) {
+    lines.event({ event: 'reconnecting', reason: 'nobody there', cure: 'check the port', retryInMs: 30_000 })
+    clock.advance(60_000)
+  }
+  assert.equal(text.split('nobody there').length, 6)
+  assert.equal(text.split('to do: check the port').length, 2)
 })
