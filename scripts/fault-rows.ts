@@ -78,6 +78,12 @@ export const SECTIONS: readonly (readonly [title: string, rows: readonly Fault[]
         'framing and sniffing of the panel',
         'fields that forbid it, at this host alone and never on tunnels',
       ),
+      row(
+        'A13',
+        'P1',
+        'the control socket of a client',
+        'a unix socket of its owner alone (0600), bounded requests, no TCP',
+      ),
       row('A15', 'P1', 'what health, metrics and logs tell', 'nothing without the token'),
     ],
   ],
