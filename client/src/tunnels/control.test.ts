@@ -35,7 +35,7 @@ async function asked(home: string, request: Told) {
   return { end, lines }
 }
 
-test('the socket is its owner’s alone, answers one request with events, and is gone at the end', async t => {
+test('A13: the socket is its owner’s alone, answers one request with events, and is gone at the end', async t => {
   const { home, path, close } = serve(t, {
     status: ({ more }, tell) => {
       tell({ event: 'process', more })
@@ -71,7 +71,7 @@ test('the socket is its owner’s alone, answers one request with events, and is
   assert.equal((await asked(home, { request: 'status' })).end, 'gone')
 })
 
-test('what is no request, or is too long, is refused, and the next one is served', async t => {
+test('A13: what is no request, or is too long, is refused, and the next one is served', async t => {
   const { home, path } = serve(t, { status: (_request, tell) => tell({ event: 'process' }) })
   for (const junk of ['\n', 'GET / HTTP/1.1\r\n\r\n', '[]\n', 'null\n', '"status"\n', '{"request":\n', '\0\xff\n']) {
     const { event, code } = JSON.parse(await send(path, junk)) as Told
