@@ -30,6 +30,13 @@ test('a leaf is issued by the authority, for one name, and may not sign', () => 
   assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1'])
 })
 
+test('a name that is longer than a common name may be stands in the alternative names alone', () => {
+  const name = `${'a'.repeat(63)}.localhost`
+  const certificate = leaf(name)
+  assert.equal(certificate.checkHost(name), name)
+  assert.equal(certificate.subject, undefined)
+})
+
 test('the certificate for localhost holds for loopback addresses', () => {
   const certificate = leaf('localhost')
   assert.equal(certificate.subjectAltName, 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1')

@@ -14,6 +14,9 @@ const ECDSA_WITH_SHA256 = sequence(oid('1.2.840.10045.4.3.2'))
 const COMMON_NAME = oid('2.5.4.3')
 const SERVER_AUTHENTICATION = oid('1.3.6.1.5.5.7.3.1')
 
+/** ub-common-name (RFC 5280, appendix A). A name that is longer stands in the subject's alternative names alone. */
+const MAX_COMMON_NAME = 64
+
 const VERSION_3 = explicit(0, integer(Buffer.of(2)))
 const SERIAL_BYTES = 16
 
@@ -46,15 +49,17 @@ export function authorityCertificate(authority: Authority, notAfter: Date): stri
 
 /** A certificate for one name, in PEM; for `localhost` it holds for the loopback addresses too. */
 export function leafCertificate(authority: Authority, name: string, publicKey: KeyObject, notAfter: Date): string {
+  const isNamed = name.length <= MAX_COMMON_NAME
   const addresses = name === 'localhost' ? [ipAddress(...LOOPBACK_V4), ipAddress(...LOOPBACK_V6)] : []
-  return issue(authority, name, publicKey, notAfter, [
+  return issue(authority, isNamed ? name : '', publicKey, notAfter, [
     extension('2.5.29.19', true, sequence()),
     // digitalSignature: bit 0.
     extension('2.5.29.15', true, bits(Buffer.of(0b1000_0000), 7)),
     extension('2.5.29.37', false, sequence(SERVER_AUTHENTICATION)),
     extension('2.5.29.14', false, octets(keyId(publicKey))),
     extension('2.5.29.35', false, sequence(implicit(0, keyId(authority.publicKey)))),
-    extension('2.5.29.17', false, sequence(dnsName(name), ...addresses)),
+    // The only one that names an empty subject is critical (RFC 5280, 4.1.2.6).
+    extension('2.5.29.17', !isNamed, sequence(dnsName(name), ...addresses)),
   ])
 }
 
@@ -81,7 +86,7 @@ function issue(
 }
 
 function distinguishedName(commonName: string): Der {
-  return sequence(set(sequence(COMMON_NAME, utf8(commonName))))
+  return commonName === '' ? sequence() : sequence(set(sequence(COMMON_NAME, utf8(commonName))))
 }
 
 function extension(id: string, isCritical: boolean, value: Der): Der {

@@ -16,9 +16,9 @@ const DAY_MS = 24 * 3_600_000
 const LEAF_MS = 397 * DAY_MS
 const RENEW_MS = 30 * DAY_MS
 
-/** A name below localhost, at most as long as a common name may be (RFC 5280, appendix A). */
+/** A name below localhost, at most as long as a name may be (RFC 1035, section 2.3.4). */
 const NAME = /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*localhost$/
-const MAX_NAME = 64
+const MAX_NAME = 253
 
 interface Kept {
   readonly pair: CertificatePair
