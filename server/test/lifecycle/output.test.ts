@@ -223,7 +223,9 @@ test('H43: a reader that takes its time gets all that a command has to say, and 
   const tunnels = Array.from({ length: 2_000 }, (_, number) => ({ number, ...tunnel }))
   const traffic = { bytesIn: 0, bytesOut: 0, open: 0, roundTripMs: 0 }
   const holder = createServer(socket =>
-    socket.end(JSON.stringify({ pid: 1, server: 's', state: 'online', reason: '', tunnels, traffic })),
+    socket.end(
+      `${JSON.stringify({ event: 'process', pid: 1, server: 's', state: 'online', reason: '', tunnels, traffic })}\n`,
+    ),
   )
   await new Promise<void>(resolve => holder.listen(join(home, 'run', '1.sock'), resolve))
   t.after(() => holder.close())
