@@ -197,7 +197,7 @@ test('I6: one certificate of several that cannot be used stops none of the other
   const errors = server.program.stderr.match(/"level":"error"[^\n]*certificate cannot be used/g)
   assert.equal(errors?.length, 2)
   const dataDir = join(scratch(t), 'data')
-  const base = ['--base-domain', 'tunnel.example.com', '--data-dir', dataDir, '--json']
+  const base = ['--base-domain', 'tunnel.example.com', '--acme-directory', 'off', '--data-dir', dataDir, '--json']
   await program(t, SERVER, ['init', ...base, ...pairs]).exited
   const refused = program(t, SERVER, ['start', ...base, ...pairs, '--https-port', '0', '--http-port', '0'])
   assert.equal((await refused.exited).code, 1)

@@ -39,7 +39,8 @@ for (const [where, args, env, yaml] of [
 test('H41: pbt-server: ~ in lists of certificates and in XDG_CONFIG_HOME, and that of another user is refused', async t => {
   const home = scratch(t)
   mkdirSync(join(home, 'xdg', 'pbt-server'), { recursive: true })
-  const lines = 'base-domain: example.com\ntls-cert: [~/no.pem]\ntls-key: [~/no-key.pem]\ndata-dir: ~/data\n'
+  const lines =
+    'base-domain: example.com\nacme-directory: off\ntls-cert: [~/no.pem]\ntls-key: [~/no-key.pem]\ndata-dir: ~/data\n'
   writeFileSync(join(home, 'xdg', 'pbt-server', 'server.yaml'), lines)
   const env = bare(home, { XDG_CONFIG_HOME: '~/xdg' })
   assert.equal((await run(t, SERVER, ['init'], env)).code, 0)
