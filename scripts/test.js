@@ -8,12 +8,13 @@ import { bootstrap, ROOT } from './bootstrap.js'
 
 /** Longer than the longest: a link that is a black hole for 20 s, and 1 GiB both ways. */
 const TEST_MS = 300_000
-const FOLDERS = ['launch', 'proto/src', 'server/src', 'client/src', 'admin/src', 'server/test', 'scripts', 'bench']
+/** System tests first: they take longest, and what is short fills the end. */
+const FOLDERS = ['server/test', 'scripts', 'launch', 'client/src', 'server/src', 'proto/src', 'admin/src', 'bench']
 /** They judge times and memory of real programs, which others beside them would spoil. */
 const ALONE =
   /^(proto\/src\/mux(-bounds)?|server\/test\/\w+\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/
 /** Most of what the others do is to wait for programs to start, and for time to pass. More would be too many programs. */
-const BESIDE = Math.min(8, availableParallelism() + 1)
+const BESIDE = Math.min(8, availableParallelism() + 2)
 
 await bootstrap()
 const node = packagedNode() ?? (isNewEnough() ? process.execPath : undefined)
