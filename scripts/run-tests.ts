@@ -3,7 +3,7 @@
 // machine and not alone is told, and is no fault. Ends with 1 when a test failed alone.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
@@ -74,17 +74,18 @@ function told(message: string): TestEvent {
   return { type: 'test:diagnostic', data: { nesting: 0, message, level: 'info' } } as TestEvent
 }
 
-/** A data directory as `init` makes it, and its token, as JSON. */
-function initialise(directory: string): string {
-  const said = execFileSync('server/bin/pbt-server', ['init', '--json', '--data-dir', directory], { encoding: 'utf8' })
-  const { token } = JSON.parse(said) as { token: string }
-  return JSON.stringify({ directory, token })
+/** `data` below this directory as `init` makes it, and its token in `token`. */
+function initialise(parent: string): void {
+  const args = ['init', '--json', '--data-dir', join(parent, 'data')]
+  const { token } = JSON.parse(execFileSync('server/bin/pbt-server', args, { encoding: 'utf8' })) as { token: string }
+  writeFileSync(join(parent, 'token'), token, { mode: 0o600 })
 }
 
 // Each test's server gets a copy of it (server/test/support/programs.ts): that is half of a server's start.
 const parent = mkdtempSync(join(tmpdir(), 'pbt-test-'))
 process.once('exit', () => rmSync(parent, { recursive: true, force: true }))
-process.env.PBT_TEST_INITIALISED = initialise(join(parent, 'data'))
+initialise(parent)
+process.env.TEST_INITIALISED = parent
 const report = Readable.from(events()).pipe(new Spec())
 report.pipe(process.stdout)
 await once(report, 'end')

@@ -25,6 +25,9 @@ const PAGES = [
 /** What the first load of a page may bring, bytes as gzip. */
 const FIRST_LOAD_BYTES = 250_000
 
+/** A chart follows its place a moment after that has changed. */
+const SETTLE_MS = 2_000
+
 /** How wide the page is that can be scrolled to. */
 async function widthOf(page: Page): Promise<number> {
   return Number(await page.evaluate('document.documentElement.scrollWidth'))
@@ -51,7 +54,9 @@ test('each page opens by its link, with all that it asks for, readable in both w
       [390, WIDTHS[390]],
     ] as const) {
       await page.setViewportSize({ width, height })
-      const found = await widthOf(page)
+      const deadline = performance.now() + SETTLE_MS
+      let found = await widthOf(page)
+      while (found !== width && performance.now() < deadline) found = await widthOf(page)
       if (found !== width) wrong.push(`${name} at ${width} is ${found} wide`)
       if (width === 820) {
         await picture(page, `${name.toLowerCase()}-820`)

@@ -1,7 +1,7 @@
 // The real programs as child processes, watched through their JSON events; whoever starts them here ends them here.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -211,8 +211,8 @@ let initialised: Promise<Initialised> | undefined
 
 /** What `init` makes, once for all servers of this process, or of a run of many files: half of a server's start. Each gets a copy. */
 async function initialise(): Promise<Initialised> {
-  const given = process.env.PBT_TEST_INITIALISED
-  if (given !== undefined) return JSON.parse(given) as Initialised
+  const made = process.env.TEST_INITIALISED
+  if (made !== undefined) return { directory: join(made, 'data'), token: readFileSync(join(made, 'token'), 'utf8') }
   const parent = mkdtempSync(join(tmpdir(), 'pbt-test-'))
   process.once('exit', () => rmSync(parent, { recursive: true, force: true }))
   const directory = join(parent, 'data')
@@ -222,10 +222,14 @@ async function initialise(): Promise<Initialised> {
   return { directory, token: String(token) }
 }
 
+/** Ports that were given out: what asked for them may not listen yet. */
+const given = new Set<number>()
+
 /** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
 export async function lastingPort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 10_000)
+    if (given.has(port)) continue
     const probe = createServer()
     const isFree = await new Promise<boolean>(resolve => {
       probe.once('error', () => resolve(false))
@@ -233,6 +237,7 @@ export async function lastingPort(): Promise<number> {
     })
     if (!isFree) continue
     await new Promise(resolve => probe.close(resolve))
+    given.add(port)
     return port
   }
 }
