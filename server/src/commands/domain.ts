@@ -39,7 +39,13 @@ const add: Command = {
     ['<domain>', DOMAIN_DOC],
     ['[also..]', 'more names for the same certificate'],
   ],
-  options: [{ name: 'proof', doc: '"http", or "delegated" to prove it by DNS; wildcards always are' }],
+  options: [
+    {
+      name: 'proof',
+      doc: '"http", or "delegated" to prove it by DNS; wildcards always are',
+      choices: ['http', 'delegated'],
+    },
+  ],
   run: async ({ settings, values }, output) => {
     const request = { domain: String(values.domain), also: textsIn(values.also), proof: proofIn(values.proof) }
     const { domain } = await withApi(settings, api => api.domains.addDomain(request))
