@@ -85,6 +85,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['client/src/main.ts', ['tunnel', '--help']],
   ['client/src/main.ts', ['daemon', '--help']],
   ['client/src/main.ts', ['daemon', 'install', '--help']],
+  ['client/src/main.ts', ['completion', '--help']],
   ['server/src/main.ts', ['--help']],
   ['server/src/main.ts', ['init', '--help']],
   ['server/src/main.ts', ['start', '--help']],
@@ -95,6 +96,7 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['doctor', '--help']],
   ['server/src/main.ts', ['backup', '--help']],
   ['server/src/main.ts', ['restore', '--help']],
+  ['server/src/main.ts', ['completion', '--help']],
 ]
 
 function commands(): string {
@@ -109,7 +111,7 @@ function commands(): string {
   })
   return `# Commands
 
-The output of \`--help\`. With \`--json\` every command writes one JSON object per line to stdout, each
+The output of \`--help\`. With \`--json\` every command but \`completion\` writes one JSON object per line to stdout, each
 with \`event\` and \`time\`, and text for people to stderr.
 
 ${texts.join('\n')}

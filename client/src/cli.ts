@@ -3,6 +3,7 @@ import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
 import { allow } from './commands/allow.ts'
 import type { Command, Context } from './commands/command.ts'
+import { completionOf } from './commands/completion.ts'
 import * as daemon from './commands/daemon.ts'
 import { run as daemonRun } from './commands/daemon-run.ts'
 import { doctor } from './commands/doctor.ts'
@@ -45,6 +46,8 @@ Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 n
 /** Besides `_`, which holds the commands. */
 const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec', 'who'])
 
+const completion = completionOf(() => COMMANDS)
+
 const COMMANDS: Commands = new Map([
   ['init', commandWords(init)],
   ['http', commandWords(http)],
@@ -66,6 +69,7 @@ const COMMANDS: Commands = new Map([
   ['daemon install', commandWords(service.install)],
   ['daemon uninstall', commandWords(service.uninstall)],
   ['doctor', commandWords(doctor)],
+  ['completion', commandWords(completion)],
 ])
 
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
@@ -115,7 +119,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     const all = add(add(more, service.install), service.uninstall)
     return all.demandCommand(1, 'which command of the daemon? Try "pbt daemon status"')
   })
-  add(add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow), doctor)
+  add(add(add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow), doctor), completion)
   await parser
     .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
     .example('$0 3000', 'short for "pbt http 3000": a public https address reaches port 3000')

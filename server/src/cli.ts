@@ -4,6 +4,7 @@ import yargs, { type Argv } from 'yargs'
 import { ADDRESS_COMMANDS } from './commands/address.ts'
 import { BACKUP_COMMANDS } from './commands/backup.ts'
 import type { Command, CommandOptions, Context, OddVariable } from './commands/command.ts'
+import { COMPLETION, completionText } from './commands/completion.ts'
 import { doctor } from './commands/doctor.ts'
 import { DOMAIN_COMMANDS } from './commands/domain.ts'
 import { explain } from './commands/explain.ts'
@@ -24,6 +25,7 @@ import {
   loadSettings,
   SETTING_NAMES,
   SETTINGS,
+  type SettingName,
   variableOf,
 } from './config/config.ts'
 import { Failure, type FailureCode } from './failure.ts'
@@ -58,7 +60,7 @@ const GROUPS: Readonly<Record<string, string>> = {
 }
 
 /** Settings that the help of "start" explains; all others are behind --help-settings. */
-const USUAL: readonly string[] = [
+const USUAL: readonly SettingName[] = [
   'baseDomain',
   'dataDir',
   'httpsPort',
@@ -70,7 +72,7 @@ const USUAL: readonly string[] = [
   'logLevel',
 ]
 /** What the help of every other command explains. */
-const WHERE: readonly string[] = ['dataDir']
+const WHERE: readonly SettingName[] = ['dataDir']
 
 const WIDTH_COLUMNS = 110
 
@@ -107,6 +109,14 @@ async function parse(args: readonly string[], output: Output, context: Context):
       return parser.demandCommand(1, `which one? "pbt-server ${group} --help" lists them`)
     })
   }
+  parser.command(
+    COMPLETION.usage,
+    COMPLETION.summary,
+    parser => parser.positional('shell', COMPLETION.shell).epilogue(COMPLETION.epilogue),
+    ({ shell }) => {
+      running = complete(shell, context)
+    },
+  )
   await parser
     .demandCommand(1, 'which command? "pbt-server --help" lists them')
     .strict()
@@ -127,6 +137,12 @@ async function parse(args: readonly string[], output: Output, context: Context):
     })
     .parseAsync([...args])
   await running
+}
+
+/** Reads no settings: a shell that starts must not depend on them. */
+async function complete(shell: string, { stdout }: Context): Promise<void> {
+  const settingsOf = ({ isStart }: Command) => (isStart ? SETTING_NAMES : WHERE)
+  stdout.write(completionText(shell, { commands: COMMANDS, groups: Object.keys(GROUPS), settingsOf }))
 }
 
 function add(parser: Argv, command: Command, run: (command: Command, options: Record<string, unknown>) => void): void {
@@ -157,7 +173,7 @@ function withPositionals(parser: Argv, positionals: NonNullable<Command['positio
   return parser
 }
 
-function withSettings(parser: Argv, shown: readonly string[]): Argv {
+function withSettings(parser: Argv, shown: readonly SettingName[]): Argv {
   for (const name of SETTING_NAMES) {
     parser.option(keyOf(name), {
       type: 'string',

@@ -1,5 +1,6 @@
 // Wrong usage in words: what the parser of options says, as a sentence with what was probably meant.
 import type { Argv } from 'yargs'
+import type { CompletedOption } from '../../../launch/completion.ts'
 import { Failure } from '../failure.ts'
 import { suggestionFor } from '../tunnels/suggestion.ts'
 import type { Command } from './command.ts'
@@ -7,17 +8,20 @@ import type { Command } from './command.ts'
 /** The commands, whatever their options are. */
 export type Commands = ReadonlyMap<string, CommandWords>
 
-/** A command, as far as wrong usage is about it. */
+/** A command, as far as wrong usage and completion are about it. */
 export interface CommandWords {
   readonly needs: string
-  readonly options: readonly string[]
+  readonly options: readonly CompletedOption[]
+  /** Choices of what stands behind it without a name. */
+  readonly words: readonly string[]
 }
 
 /** Commands that make a tunnel, which may stand behind `tunnel`. */
-const KINDS = ['http', 'tcp', 'udp']
+export const KINDS = ['http', 'tcp', 'udp']
 /** Words before other commands, and what those are called. */
 export const GROUPS: Readonly<Record<string, string>> = { tunnel: 'kind of tunnel', daemon: 'command of the daemon' }
-const OF_ALL = ['help', 'version']
+/** Options of every command. */
+export const OF_ALL = ['help', 'version']
 
 /** What an option without its value is told. */
 const VALUES: Readonly<Record<string, string>> = {
@@ -32,21 +36,27 @@ const VALUES: Readonly<Record<string, string>> = {
 
 /** Reduces a command to its needs and the names of its options. */
 export function commandWords<Options>(command: Command<Options>): CommandWords {
-  return { needs: command.needs, options: optionNamesOf(command) }
-}
-
-function optionNamesOf<Options>(command: Command<Options>): string[] {
-  const names: string[] = []
+  const options: CompletedOption[] = []
+  const words: string[] = []
   const recorder = {
-    option: (name: string) => {
-      names.push(name)
+    option: (name: string, { type, choices = [] }: Defined) => {
+      options.push({ name, takesValue: type !== 'boolean', choices })
       return recorder
     },
-    positional: () => recorder,
+    positional: (_name: string, { choices = [] }: Defined) => {
+      words.push(...choices)
+      return recorder
+    },
     example: () => recorder,
   }
   command.build(asParser(recorder))
-  return names
+  return { needs: command.needs, options, words }
+}
+
+/** How the parser has an option or an argument. */
+interface Defined {
+  readonly type?: string
+  readonly choices?: readonly string[]
 }
 
 /** Commands build their options with these three calls alone; another one would throw at the first start. */
@@ -104,7 +114,8 @@ function messageFor(said: string, line: Line): string {
   const invalid = /Argument: ([\w-]+), Given: (.*), Choices: (.*)$/s.exec(said)
   if (invalid !== null) {
     const [, option = '', given = '', choices = ''] = invalid
-    return `--${option} ${given} cannot be used: it is one of ${choices.trim().replaceAll('"', '')}`
+    const isOption = command?.options.some(({ name }) => name === option)
+    return `${isOption ? `--${option} ` : ''}${given} cannot be used: it is one of ${choices.trim().replaceAll('"', '')}`
   }
   return (said.charAt(0).toLowerCase() + said.slice(1)).replace(/\s+/g, ' ')
 }
@@ -132,7 +143,7 @@ function unexpected(unknown: string, { args, name }: Line, { options }: CommandW
   }
   return wrongOptions
     .map(option => {
-      const meant = suggestionFor(option.replace(/^--?/, ''), [...options, ...OF_ALL])
+      const meant = suggestionFor(option.replace(/^--?/, ''), [...options.map(({ name }) => name), ...OF_ALL])
       return `unknown option ${option}${meant === undefined ? '' : `; did you mean --${meant}?`}`
     })
     .join('; ')

@@ -37,6 +37,8 @@ export interface CommandOption {
   readonly doc: string
   /** It has no value. */
   readonly isFlag?: boolean
+  /** Offered by completion; the command itself checks what is given. */
+  readonly choices?: readonly string[]
 }
 
 /** A command as a value. Throws Failure and ConfigError for what the user can mend. */

@@ -39,7 +39,13 @@ const add: Command = {
     ['<domain>', DOMAIN_DOC],
     ['[also..]', 'more names for the same certificate'],
   ],
-  options: [{ name: 'proof', doc: '"http", or "delegated" to prove it by DNS; wildcards always are' }],
+  options: [
+    {
+      name: 'proof',
+      doc: '"http", or "delegated" to prove it by DNS; wildcards always are',
+      choices: ['http', 'delegated'],
+    },
+  ],
   run: async ({ settings, values }, output) => {
     const request = { domain: String(values.domain), also: textsIn(values.also), proof: proofIn(values.proof) }
     const { domain } = await withApi(settings, api => api.domains.addDomain(request))
@@ -47,21 +53,24 @@ const add: Command = {
   },
 }
 
-/** Fails with `not-reachable` when a check has failed, after all were shown. */
+/** Tells each as soon as it is known; fails with `not-reachable` when one has failed, after all were told. */
 const check: Command = {
   name: 'domain check',
   summary: 'check everything that the certificate of a domain needs, one by one',
   positionals: [['<domain>', `${DOMAIN_DOC}; it need not be added`]],
   run: async ({ settings, values }, output) => {
     const domain = String(values.domain)
-    const items = await withApi(settings, async api => {
-      const found: CheckItem[] = []
-      for await (const response of api.domains.checkDomain({ domain })) found.push(checkOf(response))
-      return found
+    const failed = await withApi(settings, async api => {
+      let first: CheckItem | undefined
+      for await (const response of api.domains.checkDomain({ domain })) {
+        const item = checkOf(response)
+        if (item.state === 'failed') first ??= item
+        output({ event: 'check', ...item })
+      }
+      return first
     })
-    const failed = items.find(({ state }) => state === 'failed')
-    const verdict = failed === undefined ? `nothing stands in the way of ${domain}` : failed.message
-    output({ list: 'check', items, verdict })
+    const verdict = failed?.message ?? `nothing stands in the way of ${domain}`
+    output({ list: 'check', items: [], verdict })
     if (failed !== undefined) throw new Failure('not-reachable', verdict, { cure: failed.cure ?? '' })
   },
 }

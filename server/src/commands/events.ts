@@ -26,6 +26,7 @@ export type ServerEvent =
   | ({ readonly event: 'started' /** A client opens it now, or has it. */; readonly isOpening: boolean } & TunnelItem)
   | ({ readonly event: 'paused' | 'unpaused' } & TunnelItem)
   | ({ readonly event: 'domain-added' | 'domain-retried' | 'domain-removed' } & DomainItem)
+  | ({ readonly event: 'check' } & CheckItem)
   | { readonly event: 'login'; readonly url: string; readonly endsAt: Date }
   /** So many records came too fast to be told. */
   | { readonly event: 'skipped'; readonly records: number }
@@ -185,6 +186,7 @@ export type ServerList =
   | { readonly list: 'address' | 'allowlist'; readonly items: readonly AddressItem[] }
   | { readonly list: 'token'; readonly items: readonly TokenItem[] }
   | { readonly list: 'tunnel'; readonly items: readonly TunnelItem[] }
+  /** No items: each has been told by an event when it was known. */
   | { readonly list: 'check'; readonly items: readonly CheckItem[]; readonly verdict: string }
   | { readonly list: 'domain'; readonly items: readonly DomainItem[]; readonly offReason: string }
   | { readonly list: 'record'; readonly items: readonly RecordItem[] }

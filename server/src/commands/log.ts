@@ -31,7 +31,11 @@ export const log: Command = {
     { name: 'tunnel', doc: 'only this tunnel' },
     { name: 'status', doc: 'only answers with this status, such as 404, or of this class, such as 5xx' },
     { name: 'from', doc: 'only visitors from this address, or this CIDR block' },
-    { name: 'kind', doc: 'only http, websocket, upgrade, tcp or udp' },
+    {
+      name: 'kind',
+      doc: 'only http, websocket, upgrade, tcp or udp',
+      choices: ['http', 'websocket', 'upgrade', 'tcp', 'udp'],
+    },
     { name: 'text', doc: 'only records with this text in method, host or path' },
     { name: 'since', doc: 'only since then, for example 15m, 8h or 2d ago' },
     { name: 'limit', doc: `the number of records [default: ${USUAL_LINES}; with --since all]` },

@@ -74,6 +74,8 @@ ${rotatedText(event)}`
       return `${event.domain} is tried again now: "pbt-server domain list" shows what comes of it`
     case 'domain-removed':
       return `${event.domain} is removed: its certificate is no longer served or renewed`
+    case 'check':
+      return checkText(event)
     case 'login':
       return `Open this within a minute, in a browser; it works once:\n  ${event.url}`
     case 'skipped':
@@ -177,9 +179,20 @@ function tokensText(tokens: readonly TokenItem[]): string {
   return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE', 'IN USE BY'], ...rows])
 }
 
+const MARKS = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' } as const
+/** Of checks that come one by one: as wide as the longest name of theirs. */
+const STEP_COLUMNS = 10
+
+/** One that is told as it comes, with its cure below it. */
+function checkText({ step, state, message, cure }: CheckItem): string {
+  const mark = MARKS[state].padEnd(MARKS.failed.length)
+  const text = `${mark}  ${step.padEnd(STEP_COLUMNS)}  ${message}`
+  return cure === undefined ? text : `${text}\n${' '.repeat(MARKS.failed.length)}  to do: ${cure}`
+}
+
 function checksText(checks: readonly CheckItem[], verdict: string): string {
-  const marks = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' }
-  const rows = checks.map(({ step, state, message }) => [marks[state], step, message])
+  if (checks.length === 0) return `\n${verdict}`
+  const rows = checks.map(({ step, state, message }) => [MARKS[state], step, message])
   const told = checks.filter(({ cure }) => cure !== undefined)
   const cures = told.map(({ step, cure }) => (told.length === 1 ? `  ${cure}` : `  ${step}: ${cure}`))
   return [table(rows), '', verdict, ...cures].join('\n')

@@ -9,6 +9,8 @@ import { expandHome, PATH_EXPECTED } from '../../../launch/home-path.ts'
 export interface Kind<T> {
   /** Ends the sentence "must be …". */
   readonly expected: string
+  /** All texts that are right, where there are few. */
+  readonly choices?: readonly string[]
   /** The value, or undefined when it is not right. Takes text (environment, flags) and whatever YAML holds; `home`: the user's. */
   read(value: unknown, home: string): T | undefined
   /** The value as YAML. */
@@ -241,6 +243,7 @@ export const proxyField: Kind<string> = {
 /** A YAML boolean, or the text `true` or `false`. */
 export const yesOrNo: Kind<boolean> = {
   expected: 'true or false',
+  choices: ['true', 'false'],
   read: value => {
     const text = typeof value === 'boolean' ? String(value) : textOf(value)
     return text === 'true' ? true : text === 'false' ? false : undefined
@@ -252,6 +255,7 @@ export const yesOrNo: Kind<boolean> = {
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return {
     expected: `one of ${values.join(', ')}`,
+    choices: values,
     read: value => values.find(known => known === textOf(value)),
     show: String,
   }

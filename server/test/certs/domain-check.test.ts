@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { INSTALL_MS } from '../support/browser.ts'
 import { run } from '../support/commands.ts'
 import { inaccessible, openPanel, picture } from '../support/panel.ts'
-import { type RunningServer, SERVER, startServer } from '../support/programs.ts'
+import { program, type RunningServer, SERVER, startServer } from '../support/programs.ts'
 import { TestDns } from './support/test-dns.ts'
 
 const NAME = 'app.mine.test'
@@ -52,6 +52,17 @@ test('I5: a domain is checked step by step, in the command and in the panel, unt
     assert.equal(after.code, 0, JSON.stringify(after.checks))
     assert.equal(after.checks.find(({ step }) => step === 'address')?.state, 'ok')
     assert.equal(after.checks.find(({ step }) => step === 'caa')?.state, 'not-checked', 'whose names are not known')
+    dns.zones = { records: RIGHT.slice(0, 1) }
+  })
+
+  await t.test('each check is told when it is known, while another still waits for its answer', async t => {
+    dns.zones = { records: RIGHT, faults: { [`${NAME} CAA`]: 'silent' } }
+    const checking = program(t, SERVER, ['domain', 'check', NAME, '--data-dir', server.dataDir])
+    await checking.until(() => /^ok +address +\S/m.test(checking.said) || undefined, 'the check of the address')
+    assert.doesNotMatch(checking.said, /^\S+ +caa /m)
+    dns.zones = { records: RIGHT }
+    assert.equal((await checking.exited).code, 0, checking.stderr)
+    assert.match(checking.said, new RegExp(`^\\S+ +caa [^]*\\n\\nnothing stands in the way of ${NAME}\\n$`, 'm'))
     dns.zones = { records: RIGHT.slice(0, 1) }
   })
 
