@@ -9,7 +9,7 @@ const LIMIT = 1_000 * MIB
 
 function watched({ canCollect = true } = {}) {
   const clock = new FakeClock()
-  const memory = { rss: 150 * MIB, heapUsed: 30 * MIB, external: 20 * MIB, garbage: 0, connections: 0, collections: 0 }
+  const memory = { rss: 150 * MIB, heapUsed: 30 * MIB, external: 20 * MIB, garbage: 0, connections: 1, collections: 0 }
   const changes: boolean[] = []
   const watch = new MemoryWatch({
     limitBytes: LIMIT,
@@ -44,6 +44,22 @@ test('memory is short from four fifths of the limit on, and enough below seven t
   // What the allocator keeps does not count.
   memory.rss = 900 * MIB
   clock.advance(300)
+  assert.deepEqual(changes, [true, false])
+  watch.close()
+})
+
+test('what is resident before the first visitor is the program, and what the allocator keeps after that is not', () => {
+  const { clock, memory, changes, watch } = watched()
+  memory.connections = 0
+  memory.rss = 850 * MIB
+  clock.advance(300)
+  assert.deepEqual(changes, [true], '800 MiB are no memory of V8, which is a program that leaves no room')
+  memory.rss = 150 * MIB
+  clock.advance(5_000)
+  memory.connections = 1
+  clock.advance(300)
+  memory.rss = 950 * MIB
+  clock.advance(5_000)
   assert.deepEqual(changes, [true, false])
   watch.close()
 })

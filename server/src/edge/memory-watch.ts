@@ -44,21 +44,26 @@ export interface MemoryWatchOptions {
 /** Reports when memory becomes short, and when it no longer is. */
 export class MemoryWatch {
   private readonly options: MemoryWatchOptions
-  /** Code, threads, libraries: resident from the beginning and not V8's. */
-  private readonly baseBytes: number
+  /** Code, threads, libraries: resident before the first visitor and not V8's. */
+  private baseBytes: number
+  private hadVisitors = false
   private timer: Timer
   private isShort = false
   private collectedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MemoryWatchOptions) {
     this.options = options
-    const { rss, heapUsed, external } = options.usage()
-    this.baseBytes = Math.max(0, rss - heapUsed - external)
+    this.baseBytes = this.unknownBytes
     this.timer = options.clock.after(LOOK_MS, this.look)
   }
 
   close(): void {
     this.timer.clear()
+  }
+
+  private get unknownBytes(): number {
+    const { rss, heapUsed, external } = this.options.usage()
+    return Math.max(0, rss - heapUsed - external)
   }
 
   /**
@@ -77,6 +82,9 @@ export class MemoryWatch {
   private readonly look = (): void => {
     const { limitBytes, collect, clock } = this.options
     this.timer = clock.after(LOOK_MS, this.look)
+    // The rest of the server is made after the edge.
+    this.hadVisitors ||= this.options.connections() > 0
+    if (!this.hadVisitors) this.baseBytes = this.unknownBytes
     const mostBytes = limitBytes * (this.isShort ? ENOUGH_SHARE : SHORT_SHARE)
     let used = this.usedBytes
     if (used >= mostBytes && collect !== undefined && clock.now() - this.collectedAt >= COLLECT_MS) {
