@@ -32,7 +32,14 @@ export function socketsOf({ dnsPort }: Config, sockets: readonly number[], log: 
 }
 
 /** The responder, where the settings want one. Returns what ends it. Rejects when it cannot listen. */
-export async function openDns({ config, forDns, acme, isShared, clock, log }: DnsOptions): Promise<() => Promise<void>> {
+export async function openDns({
+  config,
+  forDns,
+  acme,
+  isShared,
+  clock,
+  log,
+}: DnsOptions): Promise<() => Promise<void>> {
   const responder = await openResponder({
     config,
     texts: acme?.txt ?? NO_TEXTS,
