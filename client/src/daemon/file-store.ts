@@ -10,8 +10,9 @@ import { editTunnels, mistakeLines, parseTunnels } from './tunnels-file.ts'
 /** What tells a file that was changed from the one before; '' when there is none. */
 export function stampOf(path: string): string {
   try {
-    const { mtimeNs, size, ino } = statSync(path, { bigint: true })
-    return `${mtimeNs}.${size}.${ino}`
+    // Looked at each second: an error would cost more than the look.
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found === undefined ? '' : `${found.mtimeMs}.${found.size}.${found.ino}`
   } catch {
     return ''
   }

@@ -6,11 +6,11 @@ import { isListening, type Listening } from './listening.ts'
 
 /**
  * A service that is being started is there in a moment; the longer one is not, the less often it is looked for: the next look is
- * after a quarter of the time that has passed. A look takes milliseconds, since Linux goes through its whole table of connections for it.
+ * after half of the time that has passed. A look takes milliseconds, since Linux goes through its whole table of connections for it.
  */
 const SOONEST_MS = 2_000
 const LATEST_MS = 15_000
-const PART_OF_PASSED = 1 / 4
+const PART_OF_PASSED = 1 / 2
 
 /** The clock, what is looked at, and who is told. */
 export interface ListenersOptions {
