@@ -6,11 +6,10 @@ import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
 import { type OpenApi, openApi } from './api/open.ts'
 import { type AutomaticOptions, openAutomatic } from './certificates.ts'
-import { openResponder } from './certs/acme/dns/open.ts'
 import type { Acme } from './certs/acme/open.ts'
-import type { TxtSource } from './certs/acme/types.ts'
 import { openCertificates } from './certs/open.ts'
 import type { Config, Settings } from './config/config.ts'
+import { openDns, socketsOf } from './dns.ts'
 import type { Edge } from './edge/edge.ts'
 import { type Arrivals, makeEdge, openArrivals, openEdge } from './edge/open.ts'
 import { ephemeralRange } from './edge/ports/ports.ts'
@@ -27,7 +26,7 @@ import { lettingIn } from './owner/let-in.ts'
 import { openEvents, tellingFaults } from './owner/open.ts'
 import type { Owner } from './owner/owner.ts'
 import { bindFailure } from './process/bind-failure.ts'
-import { type InheritedSocket, inheritedEndpoints, socketIds } from './process/inherited.ts'
+import { socketIds } from './process/inherited.ts'
 import { type Succession, serve } from './process/successor.ts'
 import { usableAddresses } from './process/usable-addresses.ts'
 import { AGENT, VERSION } from './process/version.ts'
@@ -128,7 +127,7 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   onEnd(await startTelemetry(telemetryOf({ ...parts, relay, edge }, options)))
   // The ports last: everything behind them is there.
   const { forDns, others } = socketsOf(config, sockets, log)
-  await openDns({ config, forDns, acme, isShared: sockets.length > 0, clock, log }, onEnd)
+  onEnd(await openDns({ config, forDns, acme, isShared: sockets.length > 0, clock, log }))
   await openEdge(edge, config, others)
   const succession = serve(dataDir)
   late.succession = succession
@@ -151,42 +150,6 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
     await endAll()
   }
   return { ports, authorityFile, owner, reload: () => keyring.reload(), stop }
-}
-
-/** Which of the sockets that were handed over are the DNS responder's; those of UDP can be nobody else's. */
-function socketsOf({ dnsPort }: Config, sockets: readonly number[], log: Log) {
-  const found = inheritedEndpoints(sockets)
-  const forDns = found.filter(({ port }) => dnsPort !== 0 && port === dnsPort)
-  const unused = found.filter(each => each.protocol === 'udp' && !forDns.includes(each))
-  for (const { port } of unused) log.error('an inherited UDP socket is not for dns-port', { port, dnsPort })
-  const taken = [...forDns, ...unused].map(({ fd }) => fd)
-  return { forDns, others: sockets.filter(fd => !taken.includes(fd)) }
-}
-
-interface DnsParts {
-  readonly config: Config
-  readonly forDns: readonly InheritedSocket[]
-  /** undefined: there are no automatic certificates. */
-  readonly acme: Acme | undefined
-  readonly isShared: boolean
-  readonly clock: Clock
-  readonly log: Log
-}
-
-/** Without automatic certificates no name below the zone's own has a text. */
-const NO_TEXTS: TxtSource = { txt: () => Promise.resolve(undefined) }
-
-async function openDns({ config, forDns, acme, isShared, clock, log }: DnsParts, onEnd: OnEnd): Promise<void> {
-  const room = log.child({ room: 'dns' })
-  const responder = await openResponder({
-    config,
-    texts: acme?.txt ?? NO_TEXTS,
-    kept: forDns,
-    isShared,
-    clock,
-    log: room,
-  })
-  onEnd(() => responder?.close())
 }
 
 /** What is there only once others are. */

@@ -184,7 +184,7 @@ async function startAndTell(home: string, isJson: boolean, context: Context): Pr
 /** A person should see at once what the daemon would only write into its log. Throws Failure; tells how many tunnels there are. */
 function check(home: string, { env }: Context): number {
   readSettings(env)
-  return readTunnels(tunnelsFileOf(home)).entries.length
+  return readTunnels(tunnelsFileOf(home)).length
 }
 
 /** The number of the one that was stopped. */

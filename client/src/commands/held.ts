@@ -31,7 +31,7 @@ export const list: Command<ListOptions> = {
       output.close()
       return EXIT.stopped
     }
-    const { entries } = readTunnels(tunnelsFileOf(home))
+    const entries = readTunnels(tunnelsFileOf(home))
     const reason = 'the daemon does not run'
     for (const { spec, isStopped } of entries) {
       const { kind, target } = spec

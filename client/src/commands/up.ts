@@ -53,7 +53,7 @@ export const up: Command<UpOptions> = {
         throw new Failure('usage', 'tunnels are given here and in a file', { cure: 'give the ones or the others' })
       }
       if (options.detach !== true) return await runFile(options.file, isJson, context)
-      const { entries } = readTunnels(resolve(options.file))
+      const entries = readTunnels(resolve(options.file))
       specs.push(...entries.filter(({ isStopped }) => !isStopped).map(({ spec }) => spec))
     } else if (specs.length === 0)
       throw new Failure('usage', `pbt up needs ${up.needs}`, { cure: 'see "pbt up --help"' })

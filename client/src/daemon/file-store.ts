@@ -10,20 +10,25 @@ import { editTunnels, mistakeLines, parseTunnels } from './tunnels-file.ts'
 /** What tells a file that was changed from the one before; '' when there is none. */
 export function stampOf(path: string): string {
   try {
-    const { mtimeNs, size, ino } = statSync(path, { bigint: true })
-    return `${mtimeNs}.${size}.${ino}`
+    // Looked at each second: an error would cost more than the look.
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found === undefined ? '' : `${found.mtimeMs}.${found.size}.${found.ino}`
   } catch {
     return ''
   }
 }
 
 /** The tunnels in a file; none when there is no file. Throws Failure `usage` that names every mistake with its line. */
-export function readTunnels(path: string): { text: string; entries: readonly Entry[] } {
-  const text = textOf(path)
-  const parsed = parseTunnels(text, dirname(path))
-  if ('entries' in parsed) return { text, entries: parsed.entries }
-  const lines = mistakeLines(path, parsed.mistakes)
-  throw new Failure('usage', lines.join('\n'), { cure: `mend ${path}; it is read again when it changes` })
+export function readTunnels(path: string): readonly Entry[] {
+  const { entries, faults } = readRight(path)
+  if (faults.length === 0) return entries
+  throw new Failure('usage', faults.join('\n'), { cure: `mend ${path}; it is read again when it changes` })
+}
+
+/** Those that are right, and a line for each mistake. Throws Failure `usage` when the file cannot be read. */
+function readRight(path: string): { entries: readonly Entry[]; faults: readonly string[] } {
+  const { entries, mistakes } = parseTunnels(textOf(path), dirname(path))
+  return { entries, faults: mistakeLines(path, mistakes) }
 }
 
 /** Of one process. */
@@ -43,11 +48,13 @@ export class FileStore implements Store {
     this.list = list
   }
 
-  /** What to begin with. With mistakes nothing: they are in `faults`. */
+  /** What to begin with: the tunnels without mistakes, which are in `faults`. */
   first(): readonly Entry[] {
     this.seen = this.stamp = stampOf(this.path)
     try {
-      return readTunnels(this.path).entries
+      const { entries, faults } = readRight(this.path)
+      this.faults = faults
+      return entries
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       this.faults = error.message.split('\n')
@@ -81,7 +88,7 @@ export class FileStore implements Store {
       return
     }
     try {
-      const { entries } = readTunnels(this.path)
+      const entries = readTunnels(this.path)
       this.faults = []
       this.list().set(entries)
     } catch (error) {
@@ -96,7 +103,7 @@ export class FileStore implements Store {
     writeWhole(realPath(this.path), text)
     this.seen = this.stamp = stampOf(this.path)
     this.faults = []
-    return readTunnels(this.path).entries
+    return readTunnels(this.path)
   }
 
   private mistaken(): Failure {

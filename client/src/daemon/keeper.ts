@@ -67,7 +67,7 @@ export class Keeper {
     })
   }
 
-  /** Reads the file. Mistakes in it are told, and leave the list empty until they are mended. */
+  /** Reads the file. Mistakes in it are told; the tunnels that have none are opened. */
   prepare(): Running {
     const running = this.holder.prepare(this.store.first())
     this.tellFaults()

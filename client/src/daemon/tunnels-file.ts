@@ -24,22 +24,24 @@ export interface FileMistake {
   readonly cure: string
 }
 
-/** The tunnels, or every mistake. */
-export type Parsed = { readonly entries: readonly Entry[] } | { readonly mistakes: readonly FileMistake[] }
+/** The tunnels that are right, and every mistake. */
+export interface Parsed {
+  readonly entries: readonly Entry[]
+  readonly mistakes: readonly FileMistake[]
+}
 
 /** More is no list that somebody wrote. */
 const MAX_CHARS = 1 << 20
 const STOPPED = 'stopped'
 const FORM = 'write a list, each tunnel as "- http: 3000" with its options below'
 const HEADER = ` Tunnels that "pbt daemon" keeps up. A list: kind and target, then options as on the command line, without dashes.
- May be edited: it is read again when it changes, and a file with mistakes changes nothing ("pbt status" shows them).`
+ May be edited: it is read again when it changes, and a file with mistakes changes nothing ("pbt status" shows them). A daemon that
+ begins with such a file opens the tunnels that have none.`
 
 /** Reads the text. `directory`: that of the file, which relative paths in it begin at. */
 export function parseTunnels(text: string, directory: string): Parsed {
   if (text.length > MAX_CHARS) {
-    return {
-      mistakes: [{ line: 1, message: `the file is longer than ${MAX_CHARS} characters`, cure: 'make it shorter' }],
-    }
+    return none({ line: 1, message: `the file is longer than ${MAX_CHARS} characters`, cure: 'make it shorter' })
   }
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: false })
@@ -48,24 +50,33 @@ export function parseTunnels(text: string, directory: string): Parsed {
     message: inWords(error.message),
     cure: 'see https://yaml.org, or docs/tunnels.example.yaml',
   }))
-  if (mistakes.length > 0) return { mistakes }
+  // Where the text ends in a mistake, what stands before it may be another thing than was meant.
+  if (mistakes.length > 0) return none(...mistakes)
   const { contents } = document
-  if (contents === null || (isScalar(contents) && contents.value === null)) return { entries: [] }
-  if (!isSeq(contents))
-    return { mistakes: [{ line: lineOf(contents, lines), message: 'the file is not a list', cure: FORM }] }
+  if (contents === null || (isScalar(contents) && contents.value === null)) return none()
+  if (!isSeq(contents)) return none({ line: lineOf(contents, lines), message: 'the file is not a list', cure: FORM })
   const entries: { entry: Entry; node: Node }[] = []
+  const seen = new Map<string, number>()
   for (const node of contents.items as Node[]) {
     const read = readEntry(node, document, directory, lines)
     if (Array.isArray(read)) mistakes.push(...read)
     else entries.push({ entry: read as Entry, node })
   }
-  mistakes.push(...repeated(entries, lines))
+  const right = entries.filter(each => {
+    const claims = repeated(each, lines, seen)
+    mistakes.push(...claims)
+    return claims.length === 0
+  })
   if (contents.items.length > MAX_TUNNELS) {
     const message = `${contents.items.length} tunnels are more than the ${MAX_TUNNELS} that one process may have`
     mistakes.push({ line: lineOf(contents.items[MAX_TUNNELS] as Node, lines), message, cure: 'take some of them out' })
   }
   mistakes.sort((left, right) => left.line - right.line)
-  return mistakes.length > 0 ? { mistakes } : { entries: entries.map(({ entry }) => entry) }
+  return { entries: right.slice(0, MAX_TUNNELS).map(({ entry }) => entry), mistakes }
+}
+
+function none(...mistakes: FileMistake[]): Parsed {
+  return { entries: [], mistakes }
 }
 
 /** The text after the change, with comments and order kept. The text has no mistakes. */
@@ -111,26 +122,22 @@ function readEntry(node: Node, document: Document, directory: string, lines: Lin
   return [...mistakes, ...read.map(({ key, message, cure }) => ({ line: keyLine(node, key, lines), message, cure }))]
 }
 
-/** A tunnel is its name, and an address is one tunnel's. */
-function repeated(all: readonly { entry: Entry; node: Node }[], lines: LineCounter): FileMistake[] {
-  const seen = new Map<string, number>()
-  const found: FileMistake[] = []
-  for (const { entry, node } of all) {
-    const line = lineOf(node, lines)
-    for (const { what, key } of claimsOf(entry.spec)) {
-      const before = seen.get(what)
-      if (before === undefined) seen.set(what, line)
-      else {
-        const where = isMap(node) ? keyLine(node, key, lines) : line
-        found.push({
-          line: where,
-          message: `${what} is given twice, before on line ${before}`,
-          cure: 'change one of them',
-        })
-      }
+/** A tunnel is its name, and an address is one tunnel's. `seen`: those of the tunnels before, with their lines. */
+function repeated(
+  { entry, node }: { entry: Entry; node: Node },
+  lines: LineCounter,
+  seen: Map<string, number>,
+): FileMistake[] {
+  const line = lineOf(node, lines)
+  return claimsOf(entry.spec).flatMap(({ what, key }) => {
+    const before = seen.get(what)
+    if (before === undefined) {
+      seen.set(what, line)
+      return []
     }
-  }
-  return found
+    const message = `${what} is given twice, before on line ${before}`
+    return [{ line: isMap(node) ? keyLine(node, key, lines) : line, message, cure: 'change one of them' }]
+  })
 }
 
 function claimsOf(spec: TunnelSpec): { what: string; key: string }[] {

@@ -16,8 +16,8 @@ export function networkNow(): string {
 }
 
 function defaultRoutes(): string[] {
-  const ipv4 = rows(ROUTES).filter(([, destination, , , , , , mask]) => isZero(destination) && isZero(mask))
-  const ipv6 = rows(ROUTES_IPV6).filter(row => isZero(row[0]) && isZero(row[1]) && row[9] !== 'lo')
+  const ipv4 = rows(ROUTES, /^\S+\t0+\t/).filter(([, , , , , , , mask]) => isZero(mask))
+  const ipv6 = rows(ROUTES_IPV6, /^0+ 00 /).filter(row => row[9] !== 'lo')
   return [
     ...ipv4.map(([device, , gateway, , , , metric]) => `${device} ${gateway} ${metric}`),
     ...ipv6.map(([, , , , gateway, metric, , , , device]) => `${device} ${gateway} ${metric}`),
@@ -28,11 +28,12 @@ function isZero(field: string | undefined): boolean {
   return field !== undefined && /^0+$/.test(field)
 }
 
-/** None where there is no such file. */
-function rows(path: string): string[][] {
+/** Those that begin so; none where there is no such file. */
+function rows(path: string, beginning: RegExp): string[][] {
   try {
     return readFileSync(path, 'utf8')
       .split('\n')
+      .filter(line => beginning.test(line))
       .map(line => line.trim().split(/\s+/))
   } catch {
     return []

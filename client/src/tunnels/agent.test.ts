@@ -333,21 +333,21 @@ test('payload is counted by tunnel over sessions, and nothing that the link adds
     channel.write(Buffer.alloc(1_000))
     run.clock.advance(10)
   }
-  assert.deepEqual([...run.agent.byTunnel()], [])
+  assert.deepEqual([...run.agent.carried.byTunnel()], [])
   visit(0)
-  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 1_000, bytesOut: 0 }]])
+  assert.deepEqual([...run.agent.carried.byTunnel()], [[1, { open: 1, bytesIn: 1_000, bytesOut: 0 }]])
   visitors[0]?.reset('cancelled', 'went away')
   run.clock.advance(10)
   visit(0)
-  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 2_000, bytesOut: 0 }]])
+  assert.deepEqual([...run.agent.carried.byTunnel()], [[1, { open: 1, bytesIn: 2_000, bytesOut: 0 }]])
   run.call(0).end('link-lost')
   run.clock.advance(600)
   run.call(1).welcome()
   run.clock.advance(10)
   opened(run.call(1))
   visit(1)
-  assert.deepEqual([...run.agent.byTunnel()], [[1, { open: 1, bytesIn: 3_000, bytesOut: 0 }]])
-  assert.deepEqual(run.agent.openOf(1, 10), [
+  assert.deepEqual([...run.agent.carried.byTunnel()], [[1, { open: 1, bytesIn: 3_000, bytesOut: 0 }]])
+  assert.deepEqual(run.agent.carried.openOf(1, 10), [
     { visitor: HEAD.visitor, ageMs: 10 - DELAY_MS, bytesIn: 1_000, bytesOut: 0 },
   ])
 })

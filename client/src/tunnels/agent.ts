@@ -8,13 +8,12 @@ import { NOT_LOOKED } from '../session/look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
 import type { AgentOptions } from './agent-options.ts'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
+import { Carried } from './carried.ts'
 import { Drains } from './drains.ts'
-import type { OpenChannel, Traffic, TunnelTraffic } from './events.ts'
 import { helloOf } from './identity.ts'
 import { STOP_MS, whenIdle } from './idle.ts'
 import { Listeners } from './listeners.ts'
 import { TargetHealths } from './target-health.ts'
-import { openOf, TrafficSums } from './traffic-sums.ts'
 import { TunnelSet } from './tunnel-set.ts'
 import { versionNotice } from './versions.ts'
 
@@ -40,13 +39,13 @@ type State =
 export class Agent {
   /** Settles, never with an error, when there is nothing left to keep alive. */
   readonly finished: Promise<ExitCode>
+  readonly carried: Carried
 
   private serverAgent = ''
   private readonly options: AgentOptions
   private readonly backoff: Backoff
   private readonly tunnels: TunnelSet
   private readonly drains: Drains
-  private readonly sums = new TrafficSums()
   private readonly healths: TargetHealths
   private readonly hurries: Allowance
   private readonly listeners: Listeners
@@ -59,6 +58,7 @@ export class Agent {
     this.options = options
     this.backoff = new Backoff(options.random)
     const { clock, keepsEnded = false } = options
+    this.carried = new Carried({ clock, session: () => this.session, sessions: () => this.sessions() })
     this.hurries = new Allowance(clock, MAX_HURRIES, HURRIES_A_SECOND)
     this.tunnels = new TunnelSet({ ...options, keepsEnded })
     this.healths = new TargetHealths({
@@ -87,14 +87,14 @@ export class Agent {
   stop(): void {
     const { state } = this
     const leave = () => this.leave('stopped by its user', EXIT.stopped)
-    if (state.name !== 'linked' || this.underWay === 0) {
+    if (state.name !== 'linked' || this.carried.underWay === 0) {
       leave()
       return
     }
     const { session, line } = state
     session.closeTunnels()
-    this.options.onEvent({ event: 'stopping', open: this.underWay, limitMs: STOP_MS })
-    const timer = whenIdle(this.options.clock, () => this.underWay === 0, STOP_MS, leave)
+    this.options.onEvent({ event: 'stopping', open: this.carried.underWay, limitMs: STOP_MS })
+    const timer = whenIdle(this.options.clock, () => this.carried.underWay === 0, STOP_MS, leave)
     this.enter({ name: 'stopping', session, line, timer })
   }
 
@@ -141,39 +141,9 @@ export class Agent {
     for (const session of this.sessions()) session.closeTunnel(number)
   }
 
-  /** What of a tunnel can end by itself and has not, also once it was taken away. */
-  underWayOf(number: number): number {
-    let sum = 0
-    for (const session of this.sessions()) sum += session.openOf(number).filter(({ kind }) => kind !== 'udp').length
-    return sum
-  }
-
   /** Cuts what is open of a tunnel, flows too, at both ends. */
   cut(number: number, message: string): void {
     for (const session of this.sessions()) session.cut(number, new PbtError('tunnel-closed', message))
-  }
-
-  get traffic(): Traffic {
-    let open = 0
-    for (const { stats } of this.sessions()) open += stats.channels
-    return { open, roundTripMs: this.session?.stats.roundTripMs ?? 0 }
-  }
-
-  /** By the number of the tunnel, of those that have had visitors. */
-  byTunnel(): ReadonlyMap<number, TunnelTraffic> {
-    return this.sums.byTunnel(this.sessions())
-  }
-
-  /** The newest of what is open of a tunnel, the newest first, `most` at most. */
-  openOf(number: number, most: number): readonly OpenChannel[] {
-    return openOf(this.sessions(), number, most, this.options.clock.now())
-  }
-
-  /** What can end by itself: flows of datagrams never do. */
-  private get underWay(): number {
-    let sum = 0
-    for (const { underWay } of this.sessions()) sum += underWay
-    return sum
   }
 
   private get isEnding(): boolean {
@@ -274,7 +244,7 @@ export class Agent {
   /** The link of the session is gone; it can be resumed. */
   private suspend(session: Session, failure: Failure): void {
     session.wait(() => {
-      this.sums.ended(session)
+      this.carried.ended(session)
       this.offline(`${failure.message}; what was open is lost`)
     })
     this.retry(failure, session)
@@ -344,7 +314,7 @@ export class Agent {
       } else this.drains.drained(session)
     },
     onBroken: (session, error) => {
-      this.sums.ended(session)
+      this.carried.ended(session)
       if (this.isCurrent(session)) this.breakSession(failureOf(error))
       else this.drains.drained(session)
     },
@@ -376,7 +346,7 @@ export class Agent {
   private endSession(session: Session | undefined, code: ErrorCode, message: string): void {
     if (session === undefined || session.isOver) return
     session.end(code, message)
-    this.sums.ended(session)
+    this.carried.ended(session)
   }
 
   private fail(failure: Failure): void {

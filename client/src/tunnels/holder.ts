@@ -98,9 +98,9 @@ export class Holder {
     const running: Running = {
       server: this.server,
       tunnels: this.prepared,
-      traffic: () => this.agent?.traffic ?? NO_TRAFFIC,
-      byTunnel: () => this.agent?.byTunnel() ?? NOTHING_YET,
-      openOf: (tunnel, most) => this.agent?.openOf(tunnel, most) ?? [],
+      traffic: () => this.agent?.carried.traffic ?? NO_TRAFFIC,
+      byTunnel: () => this.agent?.carried.byTunnel() ?? NOTHING_YET,
+      openOf: (tunnel, most) => this.agent?.carried.openOf(tunnel, most) ?? [],
     }
     this.observed = new Observed(systemClock, running)
     return running

@@ -70,6 +70,24 @@ test('a missing target is told at once, and again only when it is there; one tha
   assert.equal(state.looks, looks, 'nothing is left to look for')
 })
 
+test('a target is looked for often at first, and seldom when it stays away', () => {
+  const { clock, seen, state, listeners } = watched(plan(1, '127.0.0.1:3000'))
+  assert.equal(state.looks, 1)
+  clock.advance(6_000)
+  assert.equal(state.looks, 4)
+  state.looks = 0
+  clock.advance(60_000)
+  assert.ok(state.looks <= 6, `${state.looks} looks in a minute`)
+  state.looks = 0
+  clock.advance(600_000)
+  assert.equal(state.looks, 40)
+  seen.length = 0
+  state.listening = { ...NOBODY, tcp: new Set(['0100007F:0BB8']) }
+  clock.advance(15_000)
+  assert.deepEqual(seen, [[1, '']])
+  listeners.end()
+})
+
 test('a system that tells nothing is asked once, and a tunnel that is over is not looked for', () => {
   const { clock, seen, state, listeners } = watched()
   state.listening = undefined

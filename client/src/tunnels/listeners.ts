@@ -4,10 +4,13 @@ import type { Clock, Timer } from '@pbt/proto'
 import type { TunnelPlan } from '../session/session.ts'
 import { isListening, type Listening } from './listening.ts'
 
-/** A service that is being started is there in a moment; one that is not there for so many looks is looked for less often. */
-const LOOK_EVERY_MS = 2_000
-const MOST_LOOKS = 30
-const LATER_MS = 15_000
+/**
+ * A service that is being started is there in a moment; the longer one is not, the less often it is looked for: the next look is
+ * after half of the time that has passed. A look takes milliseconds, since Linux goes through its whole table of connections for it.
+ */
+const SOONEST_MS = 2_000
+const LATEST_MS = 15_000
+const PART_OF_PASSED = 1 / 2
 
 /** The clock, what is looked at, and who is told. */
 export interface ListenersOptions {
@@ -23,7 +26,7 @@ export class Listeners {
   /** By the number of the tunnel. */
   private readonly missing = new Map<number, TunnelPlan>()
   private timer: Timer | undefined
-  private looks = 0
+  private begunAt = 0
   /** Those of them that were told of. */
   private readonly told = new Set<number>()
 
@@ -35,7 +38,7 @@ export class Listeners {
   watch(plan: TunnelPlan): void {
     if (plan.endpoint === undefined || this.options.readListening === undefined) return
     this.missing.set(plan.number, plan)
-    this.looks = 0
+    this.begunAt = this.options.clock.now()
     this.plan(0)
   }
 
@@ -71,6 +74,8 @@ export class Listeners {
       this.missing.delete(number)
       if (this.told.delete(number)) this.options.onSeen(number, '')
     }
-    if (this.missing.size > 0) this.plan(++this.looks < MOST_LOOKS ? LOOK_EVERY_MS : LATER_MS)
+    if (this.missing.size === 0) return
+    const passedMs = this.options.clock.now() - this.begunAt
+    this.plan(Math.min(LATEST_MS, Math.max(SOONEST_MS, passedMs * PART_OF_PASSED)))
   }
 }

@@ -123,7 +123,7 @@ export class TunnelList {
   private close(number: number): Draining {
     const { clock } = this.options
     const agent = this.options.agent()
-    const open = agent?.underWayOf(number) ?? 0
+    const open = agent?.carried.underWayOf(number) ?? 0
     if (agent === undefined) {
       this.options.onGone(number)
       return { open, limitMs: 0, over: Promise.resolve() }
@@ -135,7 +135,7 @@ export class TunnelList {
       agent.cut(number, 'the tunnel was stopped')
       resolve()
     }
-    const timer = whenIdle(clock, () => agent.underWayOf(number) === 0, STOP_MS, cut)
+    const timer = whenIdle(clock, () => agent.carried.underWayOf(number) === 0, STOP_MS, cut)
     this.drains.set(number, { timer, over: resolve })
     return { open, limitMs: STOP_MS, over: promise }
   }

@@ -1,9 +1,9 @@
 // The client's daemon and the commands that steer it, as a user runs them; and a small supervisor that does what a unit says.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CLIENT, type Cleaner, type ProgramEvent, program } from './programs.ts'
+import { CLIENT, type Cleaner, others, type ProgramEvent, program } from './programs.ts'
 
 /** What a command said and how it ended. */
 export interface Said {
@@ -17,7 +17,7 @@ export interface Said {
 const WAIT_MS = 40_000
 const LOOK_EVERY_MS = 50
 
-/** Commands of a home; its daemon is ended after the test. */
+/** Commands of a home; whatever runs for it is ended after the test, and when the tests are ended from outside. */
 export class Home {
   readonly home: string
   readonly env: NodeJS.ProcessEnv
@@ -27,7 +27,12 @@ export class Home {
     this.t = t
     this.env = env
     this.home = String(env.PBT_HOME)
-    t.after(() => this.kill())
+    const kill = () => this.kill()
+    others.add(kill)
+    t.after(() => {
+      kill()
+      others.delete(kill)
+    })
   }
 
   get file(): string {
@@ -60,14 +65,18 @@ export class Home {
     return Number(textOf(join(this.home, 'run/daemon.pid')).trim() || 0)
   }
 
-  /** As a power cut does; nothing when there is none. */
+  /**
+   * As a power cut does, to every process of this home; nothing when there is none. A test's directory may be gone by then, and a daemon
+   * that is starting has written nothing yet: they are known by their environment.
+   */
   kill(): void {
-    const { pid } = this
     rmSync(join(this.home, 'run/daemon.pid'), { force: true })
-    try {
-      if (pid > 0) process.kill(pid, 'SIGKILL')
-    } catch {
-      // It has ended.
+    for (const pid of processesOf(this.home)) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It has ended.
+      }
     }
   }
 
@@ -84,6 +93,14 @@ export class Home {
       () => `${pattern} in the log: ${this.log.slice(skip)}`,
     )
   }
+}
+
+/** Those of pbt whose PBT_HOME it is, as Linux tells it. */
+function processesOf(home: string): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  // The first is its title, once it has one.
+  const pbts = pids.filter(pid => /^pbt\0|client\/src\/main\.ts\0/.test(`${textOf(`/proc/${pid}/cmdline`)}\0`))
+  return pbts.filter(pid => textOf(`/proc/${pid}/environ`).split('\0').includes(`PBT_HOME=${home}`)).map(Number)
 }
 
 /** Waits until it is so. */

@@ -38,10 +38,13 @@ const VISIT = /^\{"event":"(?:request|connection|flow)"/
 const MAX_VISITS = 1_000
 
 const running = new Set<ChildProcess>()
+/** What ends programs that were started and are no children of this process. */
+export const others = new Set<() => void>()
 
 // A run of tests that is ended from outside ends its files with SIGTERM, and nobody else would end their programs.
 process.once('SIGTERM', () => {
   for (const child of running) child.kill('SIGKILL')
+  for (const end of others) end()
   process.kill(process.pid, 'SIGTERM')
 })
 
