@@ -114,8 +114,8 @@ async function open(options: ServerOptions, onEnd: OnEnd, endAll: () => Promise<
   const figures = openFigures(kept, relay, clock, onEnd)
   const acceptLink = (socket: TLSSocket) => relay.links.accept(socket)
   const acceptAdmin = (socket: TLSSocket) => admin.api.accept(socket)
-  const challenge = acme && ((token: string) => acme.answerTo(token))
-  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink, acceptAdmin, ...(challenge && { challenge }) })
+  const challenge = (token: string) => acme?.answerTo(token)
+  const edge = makeEdge({ ...visiting, keyring, arrivals, acceptLink, acceptAdmin, challenge })
   onEnd(() => edge.close())
   const { owner, admin, changes } = await openOwner(
     { ...parts, settings: options.settings, relay, figures, edge, standIn: late },

@@ -34,10 +34,10 @@ export class DomainTable implements OrderRecords {
     return row === null ? undefined : domainOf(row)
   }
 
-  async addDomain({ name, names, proof, isBase, label }: NewDomain): Promise<boolean> {
+  async addDomain({ name, names, proof, isBase }: NewDomain): Promise<boolean> {
     return await this.prisma.$transaction(async prisma => {
       if ((await prisma.domain.count({ where: { name } })) > 0) return false
-      await prisma.domain.create({ data: { name, names: names.join(' '), proof, isBase, label } })
+      await prisma.domain.create({ data: { name, names: names.join(' '), proof, isBase } })
       return true
     })
   }
@@ -51,13 +51,7 @@ export class DomainTable implements OrderRecords {
   }
 
   async removeDomain(name: string): Promise<boolean> {
-    return await this.prisma.$transaction(async prisma => {
-      const row = await prisma.domain.findUnique({ where: { name } })
-      if (row === null) return false
-      await prisma.acmeChallenge.deleteMany({ where: { label: row.label } })
-      await prisma.domain.delete({ where: { name } })
-      return true
-    })
+    return (await this.prisma.domain.deleteMany({ where: { name } })).count === 1
   }
 
   async certificates(): Promise<KeptCertificate[]> {
@@ -170,10 +164,10 @@ export class DomainTable implements OrderRecords {
 const STATES: readonly string[] = ['pending', 'verified', 'issuing', 'issued', 'renewing', 'error']
 
 function domainOf(row: Domain): KeptDomain {
-  const { name, names, isBase, label, failures, looks, nextAt, isGivenUp, createdAt, problemAt } = row
+  const { name, names, isBase, failures, looks, nextAt, isGivenUp, createdAt, problemAt } = row
   const { problemType: type, problem: message, problemCure: cure, problemLink: link } = row
   return {
-    ...{ name, names: names.split(' '), proof: proofOf(row.proof), isBase, label, failures, looks, isGivenUp },
+    ...{ name, names: names.split(' '), proof: proofOf(row.proof), isBase, failures, looks, isGivenUp },
     ...{ createdAt, nextAt: nextAt ?? undefined },
     state: STATES.includes(row.state) ? (row.state as DomainState) : 'pending',
     problem: problemAt === null ? undefined : { type, message, cure, link, at: problemAt },

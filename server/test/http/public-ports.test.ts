@@ -4,8 +4,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { ConnectProxy } from '../../../client/src/session/testing/connect-proxy.ts'
 import { leafCertificate } from '../../src/certs/certificate.ts'
 import { run } from '../support/commands.ts'
+import { OWN_DOMAIN, ownDomain } from '../support/own-domain.ts'
 import { CLIENT, clientEnv, program, SERVER, scratch, startServer, startTunnel } from '../support/programs.ts'
 import { Relay } from '../support/relay.ts'
 import { httpTarget } from '../support/targets.ts'
@@ -71,6 +73,24 @@ test('B12: visitors without TLS are sent to the port that they can dial, with no
     serverArgs: [...domain, '--public-https-port', '443', '--public-http-port', '80'],
   })
   assert.match(await rawRequest(t, usual, asked), location(''))
+})
+
+test('I8: over plain HTTP the token of a service that has certificates of its own goes to its tunnel, all else to https', async t => {
+  const target = await httpTarget(t, (request, response) => response.end(`the service has ${request.url}`))
+  const { serverArgs, ca } = ownDomain(t)
+  // With automatic certificates, of which it needs none.
+  const server = await startServer(t, { serverArgs: [...serverArgs, '--acme-directory', 'https://127.0.0.1:1/none'] })
+  const proxy = await new ConnectProxy(server.https).start(t)
+  const env = { PBT_SERVER: `${OWN_DOMAIN}:${server.https}`, PBT_CA: ca, HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` }
+  const client = program(t, CLIENT, ['http', String(target), '--domain', 'app', '--json'], {
+    ...{ PBT_HOME: scratch(t), PBT_TOKEN: server.token },
+    ...env,
+  })
+  await client.event('online')
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: app.${OWN_DOMAIN}\r\nConnection: close\r\n\r\n`
+  const token = '/.well-known/acme-challenge/of-the-service'
+  assert.match(await rawRequest(t, server, get(token)), new RegExp(`^HTTP/1\\.1 200 [\\s\\S]*the service has ${token}`))
+  assert.match(await rawRequest(t, server, get('/')), /^HTTP\/1\.1 308 /)
 })
 
 test('B12: people are told to dial the port that is dialled, and no tunnel gets one that leads to the server itself', async t => {

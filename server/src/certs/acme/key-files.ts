@@ -2,6 +2,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -54,6 +55,10 @@ export class KeyFiles {
   read(file: string): string {
     if (!NAME.test(file)) throw new Error(`"${file.slice(0, 50)}" is not the name of a key file`)
     return readFileSync(join(this.directory, file), 'utf8')
+  }
+
+  has(file: string): boolean {
+    return NAME.test(file) && existsSync(join(this.directory, file))
   }
 
   /** Of an order that came to nothing. */

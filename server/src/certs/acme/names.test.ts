@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseHost } from '../../relay/address.ts'
-import { baseDomains, MAX_NAMES, needsOwnCertificate, newDomain, recordsOf } from './names.ts'
+import { baseDomains, delegationOf, labelOf, MAX_NAMES, needsOwnCertificate, newDomain, recordsOf } from './names.ts'
 
 const PLACE = { baseDomain: 'tunnel.example.com', publicAddress: ['203.0.113.7', '2001:db8::7'] }
 
@@ -30,16 +30,23 @@ test('what cannot be had is refused with the reason', () => {
 
 test('records: CNAME below, addresses at an apex, delegation for wildcards', () => {
   const texts = (names: string[]) =>
-    recordsOf({ ...newDomain(names, undefined, PLACE), label: 'k3f' }, PLACE).map(
-      ({ name, type, value }) => `${name} ${type} ${value}`,
-    )
+    recordsOf(newDomain(names, undefined, PLACE), PLACE).map(({ name, type, value }) => `${name} ${type} ${value}`)
   assert.deepEqual(texts(['app.mine.uk']), ['app.mine.uk CNAME tunnel.example.com'])
   assert.deepEqual(texts(['mine.uk']), ['mine.uk A 203.0.113.7', 'mine.uk AAAA 2001:db8::7'])
   assert.deepEqual(texts(['*.mine.uk']), [
     '*.mine.uk CNAME tunnel.example.com',
     'acme.tunnel.example.com NS tunnel.example.com',
-    '_acme-challenge.mine.uk CNAME k3f.acme.tunnel.example.com',
+    `_acme-challenge.mine.uk CNAME ${labelOf('mine.uk')}.acme.tunnel.example.com`,
   ])
+})
+
+test('a name and its wildcard are proved at one place, whichever domain asks: there can be one CNAME only', () => {
+  const of = (...names: string[]) => [...delegationOf({ names }, PLACE.baseDomain)]
+  const [[name = '', target = ''] = []] = of('*.mine.uk')
+  assert.equal(name, 'mine.uk')
+  assert.match(target, /^[0-9a-f]{20}\.acme\.tunnel\.example\.com$/)
+  assert.deepEqual(of('mine.uk', '*.mine.uk'), [[name, target]])
+  assert.notEqual(of('*.app.mine.uk')[0]?.[1], target)
 })
 
 test('the server itself needs base, link and admin, and the wildcard with a responder', () => {

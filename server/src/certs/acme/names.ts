@@ -1,5 +1,5 @@
 // Which names can have a certificate automatically, how they are proved, and which DNS records that needs.
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { Failure } from '../../failure.ts'
 import { type Address, parseHost } from '../../relay/address.ts'
 import type { NewDomain } from './records.ts'
@@ -11,8 +11,8 @@ export const MAX_NAMES = 25
 /** Domains of one server: one person's. */
 export const MAX_DOMAINS = 1_000
 
-/** A label that nobody guesses and that is the same in DNS and here. */
-const LABEL_BYTES = 10
+/** Digits of a label: 80 bits, in which no two names meet. */
+const LABEL_DIGITS = 20
 
 /** What the names of this server are, and where it is. */
 export interface Place {
@@ -59,21 +59,20 @@ export function newDomain(
     names,
     proof: proof ?? (wildcard === undefined ? 'http' : 'delegated'),
     isBase: false,
-    label: newLabel(),
   }
 }
 
 /** What the server itself needs: for a start what can be had over HTTP, and the wildcard once there is a responder. */
 export function baseDomains(baseDomain: string, hasResponder: boolean): NewDomain[] {
   const own = [baseDomain, `link.${baseDomain}`, `admin.${baseDomain}`]
-  const first = { name: baseDomain, names: own, proof: 'http', isBase: true, label: newLabel() } as const
+  const first = { name: baseDomain, names: own, proof: 'http', isBase: true } as const
   if (!hasResponder) return [first]
   const names = [`*.${baseDomain}`, baseDomain]
-  return [first, { name: `*.${baseDomain}`, names, proof: 'delegated', isBase: true, label: newLabel() }]
+  return [first, { name: `*.${baseDomain}`, names, proof: 'delegated', isBase: true }]
 }
 
 /** Every record that the domain needs, the first ones first. */
-export function recordsOf(domain: Pick<NewDomain, 'names' | 'proof' | 'isBase' | 'label'>, place: Place): DnsRecord[] {
+export function recordsOf(domain: Pick<NewDomain, 'names' | 'proof' | 'isBase'>, place: Place): DnsRecord[] {
   const { baseDomain } = place
   const records = domain.names
     .filter(name => !(domain.isBase && !isOutermost(name, baseDomain)))
@@ -87,12 +86,20 @@ export function recordsOf(domain: Pick<NewDomain, 'names' | 'proof' | 'isBase' |
 }
 
 /** Where `_acme-challenge.<name>` has to lead, for each name without `*.`. */
-export function delegationOf(
-  { names, label }: Pick<NewDomain, 'names' | 'label'>,
-  baseDomain: string,
-): Map<string, string> {
-  const target = `${label}.${zoneOf(baseDomain)}`
-  return new Map(names.map(name => [name.replace(/^\*\./, ''), target]))
+export function delegationOf({ names }: Pick<NewDomain, 'names'>, baseDomain: string): Map<string, string> {
+  return new Map(names.map(name => [withoutStar(name), `${labelOf(name)}.${zoneOf(baseDomain)}`]))
+}
+
+/**
+ * Where the proofs of a name are answered, below `acme.<base>`: the same for the name and its wildcard, whichever domains they belong to,
+ * because `_acme-challenge.<name>` can have one CNAME only.
+ */
+export function labelOf(name: string): string {
+  return createHash('sha256').update(withoutStar(name)).digest('hex').slice(0, LABEL_DIGITS)
+}
+
+function withoutStar(name: string): string {
+  return name.replace(/^\*\./, '')
 }
 
 function isWildcard(name: string): boolean {
@@ -124,8 +131,4 @@ function addressRecords(name: string, { baseDomain, publicAddress }: Place): Dns
     return [{ name, type: 'CNAME', value: baseDomain }]
   }
   return publicAddress.map(value => ({ name, type: value.includes(':') ? 'AAAA' : 'A', value }))
-}
-
-function newLabel(): string {
-  return randomBytes(LABEL_BYTES).toString('hex')
 }

@@ -10,7 +10,7 @@ import { Checks } from './checks.ts'
 import { ThisProcess } from './holder.ts'
 import type { KeyFiles } from './key-files.ts'
 import { Missing } from './missing.ts'
-import { baseDomains, MAX_DOMAINS, needsOwnCertificate, newDomain, zoneOf } from './names.ts'
+import { baseDomains, labelOf, MAX_DOMAINS, needsOwnCertificate, newDomain, zoneOf } from './names.ts'
 import type { DomainNews } from './news.ts'
 import { Orders } from './orders.ts'
 import type { KeptCertificate, KeptDomain, OrderRecords } from './records.ts'
@@ -85,7 +85,7 @@ export async function openAcme(options: AcmeOptions): Promise<Acme> {
   await keepBase(options)
   const load = async () => {
     const [domains, certificates] = [await records.domains(), await records.certificates()]
-    const labels = domains.map(({ label }) => label)
+    const labels = domains.flatMap(({ names }) => names.map(labelOf))
     challenges.load(await records.challenges(), labels)
     missing.load(domains)
     accountUrl = (await records.account(config.acmeDirectory))?.url ?? ''

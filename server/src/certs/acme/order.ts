@@ -1,4 +1,5 @@
 // One try to get a certificate for a domain: look at what it needs, order, judge what has come, keep it; or say why not.
+import type { Clock, Timer } from '@pbt/proto'
 import type { Log } from '../../observe/log.ts'
 import { acceptChain } from './accept.ts'
 import { cureForCa } from './ca-cure.ts'
@@ -6,17 +7,18 @@ import type { Challenges } from './challenges.ts'
 import type { KeyFiles, NewKey } from './key-files.ts'
 import { delegationOf } from './names.ts'
 import type { DomainNews } from './news.ts'
-import type { KeptCertificate, KeptDomain, OrderRecords, Problem } from './records.ts'
-import { looksAt, MAX_FAILURES, type Random, renewsAt, triesAt } from './renewal.ts'
+import type { DomainChange, KeptCertificate, KeptDomain, OrderRecords, Problem } from './records.ts'
+import { keptTime, looksAt, type Random, renewalWithin, renewsAt, triesAt } from './renewal.ts'
 import { keyOf } from './source.ts'
-import { SAME_NAMES_MS, sameNamesFreeAt } from './spent.ts'
+import { mayBeIssued, SAME_NAMES_MS, sameNamesFreeAt } from './spent.ts'
 import type { Authority, Check, DnsRecord, Issued, IssueFailure, Issuer, Preflight } from './types.ts'
 
 /** The looks before an order, together. */
 const LOOKS_MS = 60_000
 
-/** Problems that pass by themselves and cost the CA nothing: they are no reason to give up. */
-const PASSES = new Set<IssueFailure['code']>(['unreachable', 'timeout', 'process'])
+/** An issuer has a deadline of its own; one that keeps none, or does not stop, is waited for no longer than this. */
+const ISSUE_MS = 10 * 60_000
+const STOP_MS = 10_000
 
 /** What a try is made with. */
 export interface OrderOptions {
@@ -24,7 +26,7 @@ export interface OrderOptions {
   readonly issuer: Issuer
   readonly preflight: Preflight
   readonly keys: KeyFiles
-  readonly challenges: Pick<Challenges, 'storeFor'>
+  readonly challenges: Pick<Challenges, 'store'>
   /** Read anew for each order: its file of roots may have changed. Throws. */
   readonly authority: () => Authority
   /** The identifier of a certificate for its renewal (RFC 9773, 4.1). */
@@ -38,6 +40,7 @@ export interface OrderOptions {
   readonly news: DomainNews
   /** Waits for a turn; what it resolves with ends it. */
   readonly slot: () => Promise<() => void>
+  readonly clock: Clock
   /** Unix time in ms. */
   readonly now: () => number
   readonly random: Random
@@ -61,7 +64,7 @@ export class Order {
       await this.wait(domain, served.length > 0, obstacle)
       return
     }
-    const freeAt = await this.limitOf(domain, served)
+    const { freeAt, replaced } = await this.limitOf(domain, served)
     if (freeAt !== undefined) {
       await this.tell(domain, { state: 'error', problem: limitProblem(domain, freeAt), nextAt: new Date(freeAt) })
       return
@@ -69,16 +72,18 @@ export class Order {
     await this.verified(domain, served.length > 0)
     const leave = await this.options.slot()
     try {
-      if (!this.options.signal.aborted) await this.order(domain, served)
+      // The CA may have asked to be left alone while this order waited for its turn.
+      if (this.options.signal.aborted || (await this.isHeld())) return
+      await this.order(domain, served.length > 0, replaced)
     } finally {
       leave()
     }
   }
 
   /** The first check that forbids an order: a definite contrary answer before something that is only missing. */
-  private async obstacleOf({ names, proof, label }: KeptDomain): Promise<Check | undefined> {
+  private async obstacleOf({ names, proof }: KeptDomain): Promise<Check | undefined> {
     const { preflight, baseDomain, signal } = this.options
-    const checked = { names, proof, delegation: delegationOf({ names, label }, baseDomain) }
+    const checked = { names, proof, delegation: delegationOf({ names }, baseDomain) }
     let found: Check | undefined
     for await (const check of preflight.check(checked, AbortSignal.any([signal, AbortSignal.timeout(LOOKS_MS)]))) {
       if (check.state === 'failed') return check
@@ -95,18 +100,27 @@ export class Order {
     await this.tell(domain, { state: hasCertificate ? 'error' : 'pending', problem, looks, nextAt })
   }
 
-  private async limitOf(domain: KeptDomain, served: readonly KeptCertificate[]): Promise<number | undefined> {
+  /** When an order may be made, undefined for now, and the certificate that it replaces at the CA. */
+  private async limitOf(
+    domain: KeptDomain,
+    served: readonly KeptCertificate[],
+  ): Promise<{ freeAt: number | undefined; replaced: KeptCertificate | undefined }> {
     const { records, directory, now } = this.options
     const current = served.find(each => each.directory === directory)
-    if (current?.window !== undefined) return undefined // a renewal with ARI is outside of the limits
-    const names = [...domain.names].sort()
-    const orders = await records.ordersOf(names, new Date(now() - SAME_NAMES_MS))
+    const all = await records.ordersOf([...domain.names].sort(), new Date(now() - SAME_NAMES_MS))
+    const orders = all.filter(order => order.directory === directory)
+    // A renewal with ARI is outside of the limits, once for each certificate.
+    const came = orders.findIndex(({ outcome }) => outcome === 'issued')
+    const since = came < 0 ? orders : orders.slice(0, came)
+    const isReplaced = since.some(order => order.isRenewal && mayBeIssued(order))
+    if (current?.window !== undefined && !isReplaced) return { freeAt: undefined, replaced: current }
     const life = current && current.notAfter.getTime() - current.notBefore.getTime()
-    return sameNamesFreeAt(
-      orders.filter(order => order.directory === directory),
-      now(),
-      life,
-    )
+    return { freeAt: sameNamesFreeAt(orders, now(), life), replaced: undefined }
+  }
+
+  private async isHeld(): Promise<boolean> {
+    const { records, directory, now } = this.options
+    return keptTime((await records.account(directory))?.heldUntil, now()) > now()
   }
 
   private async verified(domain: KeptDomain, hasCertificate: boolean): Promise<void> {
@@ -119,19 +133,22 @@ export class Order {
     await changed()
   }
 
-  private async order(domain: KeptDomain, served: readonly KeptCertificate[]): Promise<void> {
+  private async order(
+    domain: KeptDomain,
+    hasCertificate: boolean,
+    replaced: KeptCertificate | undefined,
+  ): Promise<void> {
     const { records, directory, keys, now, changed } = this.options
-    const current = served.find(each => each.directory === directory)
     const accountKey = await this.accountKey()
     const key = keys.make()
     const names = [...domain.names].sort()
-    const isRenewal = current?.window !== undefined
-    await records.changeDomain(domain.name, { state: served.length > 0 ? 'renewing' : 'issuing', looks: 0 })
+    const isRenewal = replaced !== undefined
+    await records.changeDomain(domain.name, { state: hasCertificate ? 'renewing' : 'issuing', looks: 0 })
     const order = await records.addOrder({ names, directory, isRenewal, startedAt: new Date(now()) })
     await changed()
-    const result = await this.issue(domain, key, accountKey, order, isRenewal ? current : undefined)
-    if (result.isIssued) await this.keep(domain, key, order, result, served.length > 0)
-    else await this.fail(domain, key, order, result, served.length > 0)
+    const result = await this.issue(domain, key, accountKey, order, replaced)
+    if (result.isIssued) await this.keep(domain, key, order, result, hasCertificate)
+    else await this.fail(domain, key, order, result, hasCertificate)
   }
 
   private async accountKey(): Promise<string> {
@@ -149,13 +166,13 @@ export class Order {
   }
 
   private async issue(
-    { names, proof, label, name }: KeptDomain,
+    { names, proof, name }: KeptDomain,
     key: NewKey,
     accountKey: string,
     order: number,
     replaced: KeptCertificate | undefined,
   ): Promise<Issued | IssueFailure> {
-    const { issuer, records, challenges, email, profile, ariIdOf, signal, news, log } = this.options
+    const { issuer, records, challenges, email, profile, ariIdOf, news, log } = this.options
     log.info('a certificate is ordered', { names, replaces: replaced !== undefined })
     news.ordered(name)
     let authority: Authority
@@ -164,19 +181,56 @@ export class Order {
     } catch (error) {
       return unreadable(error)
     }
-    return await issuer.issue({
+    let current = 'directory'
+    const onStage = (stage: string) => {
+      current = stage
+      log.debug('an order has come further', { name, stage })
+      records
+        .orderStage(order, stage)
+        .catch((error: unknown) => log.warn('could not save how far an order is', { error }))
+    }
+    const wish = {
       ...authority,
       account: { key: accountKey, email },
-      ...{ names, proof, key: key.pem, challenges: challenges.storeFor(label), signal },
+      ...{ names, proof, key: key.pem, challenges: challenges.store, onStage },
       ...(profile === '' ? {} : { profile }),
       ...(replaced === undefined ? {} : { replaces: ariIdOf(replaced.chain) }),
-      onStage: stage => {
-        log.debug('an order has come further', { name, stage })
-        records
-          .orderStage(order, stage)
-          .catch((error: unknown) => log.warn('could not save how far an order is', { error }))
-      },
+    }
+    return await this.inTime(
+      signal => issuer.issue({ ...wish, signal }),
+      () => current,
+    )
+  }
+
+  /** What comes of it, also when it throws, does not end, or does not stop. */
+  private async inTime(
+    work: (signal: AbortSignal) => Promise<Issued | IssueFailure>,
+    stage: () => string,
+  ): Promise<Issued | IssueFailure> {
+    const { clock, signal, log } = this.options
+    const end = new AbortController()
+    const over = Promise.withResolvers<IssueFailure>()
+    const late = clock.after(ISSUE_MS, () => {
+      over.resolve(unfinished('timeout', 'nothing was decided in time', stage()))
+      end.abort()
     })
+    let left: Timer | undefined
+    const stop = () => {
+      left = clock.after(STOP_MS, () => over.resolve(unfinished('stopped', 'stopped before it was done', stage())))
+      end.abort()
+    }
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    try {
+      return await Promise.race([work(end.signal), over.promise])
+    } catch (error) {
+      log.error('issuance broke', { error, stage: stage() })
+      return unfinished('process', error instanceof Error ? error.message : String(error), stage())
+    } finally {
+      signal.removeEventListener('abort', stop)
+      late.clear()
+      left?.clear()
+    }
   }
 
   private async keep(
@@ -202,15 +256,15 @@ export class Order {
       )
       return
     }
-    const renews = renewsAt(life.notBefore.getTime(), life.notAfter.getTime(), random)
+    const renews = renewalWithin(renewsAt(life.notBefore.getTime(), life.notAfter.getTime(), random), life, now())
     const names = [...domain.names].sort()
     const kept = { names, chain: issued.chain, keyFile: key.file, directory, ...life }
     await records.issued(order, { ...kept, renewsAt: new Date(renews), askAt: new Date(now()) })
-    await records.changeAccount(directory, { url: issued.accountUrl, heldUntil: null })
-    const done = { failures: 0, looks: 0, nextAt: null, isGivenUp: false }
-    await records.changeDomain(domain.name, { state: 'issued', problem: null, ...done })
+    await records.changeAccount(directory, { url: issued.accountUrl })
+    const isThere = await records.changeDomain(domain.name, ISSUED)
     await changed()
     log.info('a certificate has come', { names: domain.names, notAfter: life.notAfter })
+    if (!isThere) return // it was removed meanwhile
     if (isRenewal) news.renewed(domain.name, life.notAfter)
     else news.issued(domain.name, life.notAfter)
   }
@@ -222,32 +276,37 @@ export class Order {
     failure: IssueFailure,
     hasCertificate: boolean,
   ): Promise<void> {
-    const { records, keys, directory, now, random, changed } = this.options
-    keys.remove(key.file)
-    await records.endOrder(order, 'failed')
+    const { records, keys, now, random, changed } = this.options
+    if (isDecided(failure)) await records.endOrder(order, 'failed')
     if (failure.code === 'stopped') {
       await records.changeDomain(domain.name, { state: hasCertificate ? 'issued' : 'verified' })
       await changed()
-      return
+    } else {
+      await this.hold(failure)
+      const failures = domain.failures + 1
+      // What the CA has paused only the owner can lift.
+      const isGivenUp = failure.pausedLink !== ''
+      const nextAt = isGivenUp ? null : new Date(triesAt(failures, failure.retryAfterMs, now(), random))
+      await this.tell(domain, { state: 'error', problem: problemIn(failure), failures, nextAt, isGivenUp })
     }
-    const { retryAfterMs, code } = failure
-    if (retryAfterMs !== undefined && isAboutAll(failure)) {
-      await records.changeAccount(directory, { heldUntil: new Date(now() + retryAfterMs) })
-    }
-    const failures = domain.failures + 1
-    const isGivenUp = failures >= MAX_FAILURES && !PASSES.has(code)
-    const nextAt = isGivenUp ? null : new Date(triesAt(failures, retryAfterMs, now(), random))
-    await this.tell(domain, { state: 'error', problem: problemIn(failure), failures, nextAt, isGivenUp })
+    keys.remove(key.file)
+  }
+
+  /** No order of any name before the CA wants to be asked again. */
+  private async hold(failure: IssueFailure): Promise<void> {
+    const { records, directory, now } = this.options
+    if (failure.retryAfterMs === undefined || !isAboutAll(failure)) return
+    const until = now() + failure.retryAfterMs
+    const before = keptTime((await records.account(directory))?.heldUntil, now())
+    if (until > before) await records.changeAccount(directory, { heldUntil: new Date(until) })
   }
 
   /** Writes what has become of it, and tells what is new. */
-  private async tell(
-    domain: KeptDomain,
-    change: Parameters<OrderRecords['changeDomain']>[1] & { readonly problem: Problem },
-  ): Promise<void> {
+  private async tell(domain: KeptDomain, change: DomainChange & { readonly problem: Problem }): Promise<void> {
     const { records, news, changed, log } = this.options
-    await records.changeDomain(domain.name, change)
+    const isThere = await records.changeDomain(domain.name, change)
     await changed()
+    if (!isThere) return // it was removed meanwhile
     const { type, message } = change.problem
     // Waiting for the owner is told once, whatever DNS says each time.
     if (domain.problem?.message === message) return
@@ -263,9 +322,28 @@ function unreadable(error: unknown): IssueFailure {
   return { isIssued: false, ...failure, retryAfterMs: undefined, pausedLink: '' }
 }
 
-/** The whole CA wants to be left alone, not only about these names. */
-function isAboutAll({ stage, type }: IssueFailure): boolean {
-  return type === '' || type === 'serverInternal' || /^(directory|newNonce|newAccount)$/.test(stage)
+/** What a domain is once its certificate is there. */
+export const ISSUED: DomainChange = {
+  ...{ problem: null, failures: 0, looks: 0, nextAt: null, isGivenUp: false },
+  state: 'issued',
+}
+
+function unfinished(code: 'timeout' | 'process' | 'stopped', message: string, stage: string): IssueFailure {
+  const none = { isIssued: false, type: '', name: '', retryAfterMs: undefined, pausedLink: '' } as const
+  return { ...none, code, message: message.slice(0, 1_000), stage }
+}
+
+/** Whether the CA has certainly issued nothing. */
+function isDecided({ code, stage, type }: IssueFailure): boolean {
+  if (stage === 'certificate') return false
+  return stage !== 'finalize' || (code === 'ca' && !['', 'serverInternal', 'rateLimited'].includes(type))
+}
+
+/** The whole CA wants to be left alone, not only about these names: the words of Boulder tell its limits apart. */
+function isAboutAll({ stage, type, message, pausedLink }: IssueFailure): boolean {
+  if (pausedLink !== '') return false
+  if (type === '' || type === 'serverInternal' || /^(directory|newAccount)$/.test(stage)) return true
+  return type === 'rateLimited' && !/exact set|already issued|failed authorizations/i.test(message)
 }
 
 function problemIn({ code, type, message, name, pausedLink }: IssueFailure): Problem {

@@ -23,8 +23,6 @@ export interface KeptDomain {
   readonly proof: ProofKind
   /** The server's own: there as long as the server needs it. */
   readonly isBase: boolean
-  /** Proofs by delegation are answered at this label below `acme.<base>`. */
-  readonly label: string
   readonly state: DomainState
   /** The last one, until a certificate comes. */
   readonly problem: (Problem & { readonly at: Date }) | undefined
@@ -40,7 +38,7 @@ export interface KeptDomain {
 }
 
 /** A domain that is to be kept. */
-export type NewDomain = Pick<KeptDomain, 'name' | 'names' | 'proof' | 'isBase' | 'label'>
+export type NewDomain = Pick<KeptDomain, 'name' | 'names' | 'proof' | 'isBase'>
 
 /** What changes as a domain goes its way; `problem` null: none any more. */
 export interface DomainChange {
@@ -102,7 +100,7 @@ export interface KeptChallenge {
   readonly name: string
   readonly token: string
   readonly value: string
-  /** Of the domain. */
+  /** Of the name: where it is answered below `acme.<base>`. */
   readonly label: string
 }
 
@@ -114,7 +112,7 @@ export interface DomainRecords {
   addDomain(domain: NewDomain): Promise<boolean>
   /** False when there is no such domain. */
   changeDomain(name: string, change: DomainChange): Promise<boolean>
-  /** Its open challenges go with it. False when there is no such domain. */
+  /** False when there is no such domain. */
   removeDomain(name: string): Promise<boolean>
   /** Those that have not ended, the newest first. */
   certificates(): Promise<KeptCertificate[]>
@@ -126,6 +124,7 @@ export interface DomainRecords {
 export interface OrderRecords extends DomainRecords {
   addOrder(order: Pick<KeptOrder, 'names' | 'directory' | 'isRenewal' | 'startedAt'>): Promise<number>
   orderStage(id: number, stage: string): Promise<void>
+  /** It has ended, and the CA has certainly issued nothing. */
   endOrder(id: number, outcome: 'failed'): Promise<void>
   /** The order has ended and the certificate is kept: both or none. */
   issued(orderId: number, certificate: NewCertificate): Promise<void>

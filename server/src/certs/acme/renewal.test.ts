@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KeptOrder } from './records.ts'
-import { asksAt, looksAt, momentIn, renewsAt, triesAt } from './renewal.ts'
+import { asksAt, keptTime, looksAt, momentIn, renewalWithin, renewsAt, triesAt } from './renewal.ts'
 import { orderFreeAt, SAME_NAMES_MS, sameNamesFreeAt } from './spent.ts'
 
 const MINUTE = 60_000
@@ -27,6 +27,17 @@ test("a moment of the CA's window; one that has passed is now", () => {
   assert.equal(asksAt(0, NOW, never), NOW + MINUTE)
 })
 
+test("I4: a CA that says 'now' each time, or 'later' than the end, does no harm; nor does a clock that was wrong", () => {
+  const life = { notBefore: new Date(NOW), notAfter: new Date(NOW + 90 * DAY) }
+  assert.equal(renewalWithin(NOW, life, NOW), NOW + 60 * MINUTE)
+  assert.equal(renewalWithin(NOW + 60 * DAY, life, NOW), NOW + 60 * DAY)
+  assert.equal(renewalWithin(NOW + 900 * DAY, life, NOW), NOW + 81 * DAY)
+  assert.equal(renewalWithin(NOW, life, NOW + 89 * DAY), NOW + 89 * DAY + 60 * MINUTE)
+  assert.equal(keptTime(undefined, NOW), 0)
+  assert.equal(keptTime(new Date(NOW + 31 * DAY), NOW), NOW + 31 * DAY)
+  assert.equal(keptTime(new Date(NOW + 365 * DAY), NOW), 0)
+})
+
 test('I4: after refusals 1, 10 and 100 minutes, then daily, and never before Retry-After', () => {
   const after = (failures: number, retryAfterMs?: number) => triesAt(failures, retryAfterMs, NOW, never) - NOW
   assert.deepEqual([after(1), after(2), after(3), after(4), after(9)], [MINUTE, 10 * MINUTE, 100 * MINUTE, DAY, DAY])
@@ -49,6 +60,7 @@ test('I4: five orders for exactly the same names in seven days, ten of all in te
     { isRenewal: true },
     { outcome: 'failed' },
     { outcome: '', stage: 'challenge' },
+    { outcome: '', stage: '' },
   ]
   for (const change of uncounted) {
     assert.equal(sameNamesFreeAt([...five.slice(1), order(change, DAY)], NOW, undefined), undefined)

@@ -13,8 +13,8 @@ const SPREAD = 0.02
 const BACK_OFF_MS = [MINUTE_MS, 10 * MINUTE_MS, 100 * MINUTE_MS]
 /** At most this much longer, so that servers that failed together do not come back together. */
 const JITTER = 0.1
-/** After so many refusals in a row nothing is tried before the owner says so: the CA counts them too. */
-export const MAX_FAILURES = 12
+/** Nothing is put off for longer, Retry-After included: what lies further ahead was written while the clock was wrong. */
+const FAR_MS = 40 * DAY_MS
 
 /** Looks at DNS cost the CA nothing: quick while the owner is likely to be at it, then seldom. */
 const LOOKS: readonly (readonly [count: number, ms: number])[] = [
@@ -38,6 +38,21 @@ export function renewsAt(notBefore: number, notAfter: number, random: Random): n
   const life = notAfter - notBefore
   const left = life < SHORT_LIFE_MS ? life / 2 : life / 3
   return Math.round(notAfter - left - life * SPREAD * random())
+}
+
+/**
+ * A time for a renewal that does no harm, whatever the CA says: not at once again and again, and not when the certificate has all but ended.
+ */
+export function renewalWithin(at: number, life: { readonly notBefore: Date; readonly notAfter: Date }, now: number) {
+  const [from, until] = [life.notBefore.getTime(), life.notAfter.getTime()]
+  const soonest = now + Math.min(60 * MINUTE_MS, (until - from) / 1_000)
+  return Math.round(Math.max(soonest, Math.min(at, until - (until - from) / 10)))
+}
+
+/** A time that was kept, in Unix ms; 0 when there is none, or none that can be right. */
+export function keptTime(at: Date | undefined, now: number): number {
+  const time = at?.getTime() ?? 0
+  return time > now + FAR_MS ? 0 : time
 }
 
 /** A moment of the window that the CA suggests; one that has passed is now. */

@@ -44,7 +44,7 @@ test('I6: a key that is lost or broken harms only its own names, and the one bef
     ...{ baseDomain: 'b.test', log, now: Date.now },
   })
   const domain = (name: string): KeptDomain => ({
-    ...{ name, names: [name], isBase: false, label: name, problem: undefined, failures: 0, looks: 0 },
+    ...{ name, names: [name], isBase: false, problem: undefined, failures: 0, looks: 0 },
     ...{ nextAt: undefined, isGivenUp: false, createdAt: new Date() },
     proof: 'http',
     state: 'issued',

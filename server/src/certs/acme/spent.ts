@@ -11,8 +11,11 @@ const LEAST_LIFE_MS = SAME_NAMES_MS / MAX_SAME_NAMES
 const MAX_ORDERS = 10
 const ORDERS_MS = 10_000
 
-/** An order that was cut off before this point has cost nothing that the CA counts. */
-const BEFORE_FINALIZE = new Set(['directory', 'newNonce', 'newAccount', 'newOrder', 'authz', 'challenge', 'answer'])
+/**
+ * An order that was cut off here has cost nothing that the CA counts. `order` is none of them: it comes right before `finalize`, and what is
+ * written of an order may be one behind.
+ */
+const BEFORE_FINALIZE = new Set(['', 'directory', 'newAccount', 'newOrder', 'authorization', 'challenge'])
 
 /**
  * When the next order for exactly these names may be made; undefined: now. `orders`: of these names at this CA, the newest first. `lifeMs`: of
@@ -24,7 +27,9 @@ export function sameNamesFreeAt(
   lifeMs: number | undefined,
 ): number | undefined {
   if (lifeMs !== undefined && lifeMs < LEAST_LIFE_MS) return undefined
-  const counted = orders.filter(order => counts(order) && order.startedAt.getTime() > now - SAME_NAMES_MS)
+  const counted = orders.filter(
+    order => !order.isRenewal && mayBeIssued(order) && order.startedAt.getTime() > now - SAME_NAMES_MS,
+  )
   const oldest = counted[MAX_SAME_NAMES - 1]
   return oldest === undefined ? undefined : oldest.startedAt.getTime() + SAME_NAMES_MS
 }
@@ -36,8 +41,7 @@ export function orderFreeAt(orders: readonly Pick<KeptOrder, 'startedAt'>[], now
   return oldest === undefined ? undefined : oldest.startedAt.getTime() + ORDERS_MS
 }
 
-/** What nobody knows the end of may have been issued. */
-function counts({ outcome, stage, isRenewal }: KeptOrder): boolean {
-  if (isRenewal || outcome === 'failed') return false
-  return outcome === 'issued' || !BEFORE_FINALIZE.has(stage)
+/** Whether the CA has issued for it, or may have: nobody knows the end of an order that was cut off late. */
+export function mayBeIssued({ outcome, stage }: Pick<KeptOrder, 'outcome' | 'stage'>): boolean {
+  return outcome === 'issued' || (outcome !== 'failed' && !BEFORE_FINALIZE.has(stage))
 }

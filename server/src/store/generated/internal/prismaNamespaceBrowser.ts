@@ -188,7 +188,6 @@ export const DomainScalarFieldEnum = {
   names: 'names',
   proof: 'proof',
   isBase: 'isBase',
-  label: 'label',
   state: 'state',
   problemType: 'problemType',
   problem: 'problem',

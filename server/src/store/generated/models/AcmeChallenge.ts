@@ -457,7 +457,7 @@ export type $AcmeChallengePayload<ExtArgs extends runtime.Types.Extensions.Inter
     token: string
     value: string
     /**
-     * Of the domain.
+     * Where the name's proofs by delegation are answered: this label below acme.<base>.
      */
     label: string
     createdAt: Date

@@ -44,7 +44,6 @@ export type DomainMinAggregateOutputType = {
   names: string | null
   proof: string | null
   isBase: boolean | null
-  label: string | null
   state: string | null
   problemType: string | null
   problem: string | null
@@ -64,7 +63,6 @@ export type DomainMaxAggregateOutputType = {
   names: string | null
   proof: string | null
   isBase: boolean | null
-  label: string | null
   state: string | null
   problemType: string | null
   problem: string | null
@@ -84,7 +82,6 @@ export type DomainCountAggregateOutputType = {
   names: number
   proof: number
   isBase: number
-  label: number
   state: number
   problemType: number
   problem: number
@@ -118,7 +115,6 @@ export type DomainMinAggregateInputType = {
   names?: true
   proof?: true
   isBase?: true
-  label?: true
   state?: true
   problemType?: true
   problem?: true
@@ -138,7 +134,6 @@ export type DomainMaxAggregateInputType = {
   names?: true
   proof?: true
   isBase?: true
-  label?: true
   state?: true
   problemType?: true
   problem?: true
@@ -158,7 +153,6 @@ export type DomainCountAggregateInputType = {
   names?: true
   proof?: true
   isBase?: true
-  label?: true
   state?: true
   problemType?: true
   problem?: true
@@ -265,7 +259,6 @@ export type DomainGroupByOutputType = {
   names: string
   proof: string
   isBase: boolean
-  label: string
   state: string
   problemType: string
   problem: string
@@ -308,7 +301,6 @@ export type DomainWhereInput = {
   names?: Prisma.StringFilter<"Domain"> | string
   proof?: Prisma.StringFilter<"Domain"> | string
   isBase?: Prisma.BoolFilter<"Domain"> | boolean
-  label?: Prisma.StringFilter<"Domain"> | string
   state?: Prisma.StringFilter<"Domain"> | string
   problemType?: Prisma.StringFilter<"Domain"> | string
   problem?: Prisma.StringFilter<"Domain"> | string
@@ -328,7 +320,6 @@ export type DomainOrderByWithRelationInput = {
   names?: Prisma.SortOrder
   proof?: Prisma.SortOrder
   isBase?: Prisma.SortOrder
-  label?: Prisma.SortOrder
   state?: Prisma.SortOrder
   problemType?: Prisma.SortOrder
   problem?: Prisma.SortOrder
@@ -345,7 +336,6 @@ export type DomainOrderByWithRelationInput = {
 export type DomainWhereUniqueInput = Prisma.AtLeast<{
   id?: number
   name?: string
-  label?: string
   AND?: Prisma.DomainWhereInput | Prisma.DomainWhereInput[]
   OR?: Prisma.DomainWhereInput[]
   NOT?: Prisma.DomainWhereInput | Prisma.DomainWhereInput[]
@@ -363,7 +353,7 @@ export type DomainWhereUniqueInput = Prisma.AtLeast<{
   nextAt?: Prisma.DateTimeNullableFilter<"Domain"> | Date | string | null
   isGivenUp?: Prisma.BoolFilter<"Domain"> | boolean
   createdAt?: Prisma.DateTimeFilter<"Domain"> | Date | string
-}, "id" | "name" | "label">
+}, "id" | "name">
 
 export type DomainOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
@@ -371,7 +361,6 @@ export type DomainOrderByWithAggregationInput = {
   names?: Prisma.SortOrder
   proof?: Prisma.SortOrder
   isBase?: Prisma.SortOrder
-  label?: Prisma.SortOrder
   state?: Prisma.SortOrder
   problemType?: Prisma.SortOrder
   problem?: Prisma.SortOrder
@@ -399,7 +388,6 @@ export type DomainScalarWhereWithAggregatesInput = {
   names?: Prisma.StringWithAggregatesFilter<"Domain"> | string
   proof?: Prisma.StringWithAggregatesFilter<"Domain"> | string
   isBase?: Prisma.BoolWithAggregatesFilter<"Domain"> | boolean
-  label?: Prisma.StringWithAggregatesFilter<"Domain"> | string
   state?: Prisma.StringWithAggregatesFilter<"Domain"> | string
   problemType?: Prisma.StringWithAggregatesFilter<"Domain"> | string
   problem?: Prisma.StringWithAggregatesFilter<"Domain"> | string
@@ -418,7 +406,6 @@ export type DomainCreateInput = {
   names: string
   proof: string
   isBase?: boolean
-  label: string
   state?: string
   problemType?: string
   problem?: string
@@ -438,7 +425,6 @@ export type DomainUncheckedCreateInput = {
   names: string
   proof: string
   isBase?: boolean
-  label: string
   state?: string
   problemType?: string
   problem?: string
@@ -457,7 +443,6 @@ export type DomainUpdateInput = {
   names?: Prisma.StringFieldUpdateOperationsInput | string
   proof?: Prisma.StringFieldUpdateOperationsInput | string
   isBase?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  label?: Prisma.StringFieldUpdateOperationsInput | string
   state?: Prisma.StringFieldUpdateOperationsInput | string
   problemType?: Prisma.StringFieldUpdateOperationsInput | string
   problem?: Prisma.StringFieldUpdateOperationsInput | string
@@ -477,7 +462,6 @@ export type DomainUncheckedUpdateInput = {
   names?: Prisma.StringFieldUpdateOperationsInput | string
   proof?: Prisma.StringFieldUpdateOperationsInput | string
   isBase?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  label?: Prisma.StringFieldUpdateOperationsInput | string
   state?: Prisma.StringFieldUpdateOperationsInput | string
   problemType?: Prisma.StringFieldUpdateOperationsInput | string
   problem?: Prisma.StringFieldUpdateOperationsInput | string
@@ -497,7 +481,6 @@ export type DomainCreateManyInput = {
   names: string
   proof: string
   isBase?: boolean
-  label: string
   state?: string
   problemType?: string
   problem?: string
@@ -516,7 +499,6 @@ export type DomainUpdateManyMutationInput = {
   names?: Prisma.StringFieldUpdateOperationsInput | string
   proof?: Prisma.StringFieldUpdateOperationsInput | string
   isBase?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  label?: Prisma.StringFieldUpdateOperationsInput | string
   state?: Prisma.StringFieldUpdateOperationsInput | string
   problemType?: Prisma.StringFieldUpdateOperationsInput | string
   problem?: Prisma.StringFieldUpdateOperationsInput | string
@@ -536,7 +518,6 @@ export type DomainUncheckedUpdateManyInput = {
   names?: Prisma.StringFieldUpdateOperationsInput | string
   proof?: Prisma.StringFieldUpdateOperationsInput | string
   isBase?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  label?: Prisma.StringFieldUpdateOperationsInput | string
   state?: Prisma.StringFieldUpdateOperationsInput | string
   problemType?: Prisma.StringFieldUpdateOperationsInput | string
   problem?: Prisma.StringFieldUpdateOperationsInput | string
@@ -556,7 +537,6 @@ export type DomainCountOrderByAggregateInput = {
   names?: Prisma.SortOrder
   proof?: Prisma.SortOrder
   isBase?: Prisma.SortOrder
-  label?: Prisma.SortOrder
   state?: Prisma.SortOrder
   problemType?: Prisma.SortOrder
   problem?: Prisma.SortOrder
@@ -582,7 +562,6 @@ export type DomainMaxOrderByAggregateInput = {
   names?: Prisma.SortOrder
   proof?: Prisma.SortOrder
   isBase?: Prisma.SortOrder
-  label?: Prisma.SortOrder
   state?: Prisma.SortOrder
   problemType?: Prisma.SortOrder
   problem?: Prisma.SortOrder
@@ -602,7 +581,6 @@ export type DomainMinOrderByAggregateInput = {
   names?: Prisma.SortOrder
   proof?: Prisma.SortOrder
   isBase?: Prisma.SortOrder
-  label?: Prisma.SortOrder
   state?: Prisma.SortOrder
   problemType?: Prisma.SortOrder
   problem?: Prisma.SortOrder
@@ -630,7 +608,6 @@ export type DomainSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   names?: boolean
   proof?: boolean
   isBase?: boolean
-  label?: boolean
   state?: boolean
   problemType?: boolean
   problem?: boolean
@@ -650,7 +627,6 @@ export type DomainSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   names?: boolean
   proof?: boolean
   isBase?: boolean
-  label?: boolean
   state?: boolean
   problemType?: boolean
   problem?: boolean
@@ -670,7 +646,6 @@ export type DomainSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   names?: boolean
   proof?: boolean
   isBase?: boolean
-  label?: boolean
   state?: boolean
   problemType?: boolean
   problem?: boolean
@@ -690,7 +665,6 @@ export type DomainSelectScalar = {
   names?: boolean
   proof?: boolean
   isBase?: boolean
-  label?: boolean
   state?: boolean
   problemType?: boolean
   problem?: boolean
@@ -704,7 +678,7 @@ export type DomainSelectScalar = {
   createdAt?: boolean
 }
 
-export type DomainOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "names" | "proof" | "isBase" | "label" | "state" | "problemType" | "problem" | "problemCure" | "problemLink" | "problemAt" | "failures" | "looks" | "nextAt" | "isGivenUp" | "createdAt", ExtArgs["result"]["domain"]>
+export type DomainOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "names" | "proof" | "isBase" | "state" | "problemType" | "problem" | "problemCure" | "problemLink" | "problemAt" | "failures" | "looks" | "nextAt" | "isGivenUp" | "createdAt", ExtArgs["result"]["domain"]>
 
 export type $DomainPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Domain"
@@ -727,10 +701,6 @@ export type $DomainPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
      * The server's own: it is there as long as the server needs it.
      */
     isBase: boolean
-    /**
-     * Where proofs by delegation are answered: this label below acme.<base>.
-     */
-    label: string
     /**
      * pending, verified, issuing, issued, renewing or error.
      */
@@ -1188,7 +1158,6 @@ export interface DomainFieldRefs {
   readonly names: Prisma.FieldRef<"Domain", 'String'>
   readonly proof: Prisma.FieldRef<"Domain", 'String'>
   readonly isBase: Prisma.FieldRef<"Domain", 'Boolean'>
-  readonly label: Prisma.FieldRef<"Domain", 'String'>
   readonly state: Prisma.FieldRef<"Domain", 'String'>
   readonly problemType: Prisma.FieldRef<"Domain", 'String'>
   readonly problem: Prisma.FieldRef<"Domain", 'String'>
