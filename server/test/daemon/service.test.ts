@@ -175,13 +175,15 @@ test('the service: installed once, killed with or without its server and back at
   // A reboot, with the server away for its first moments, and a mistake in the list, which takes no other tunnel with it.
   await server.program.end('SIGKILL')
   await supervisor.stop()
-  writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}- http: 3000\n  domian: more\n`)
+  const list = readFileSync(home.file, 'utf8')
+  writeFileSync(home.file, `${list}- http: 3000\n  domian: more\n`)
   supervisor.start()
   await home.logged(/cannot be reached/)
   await restart()
   await until(isUp, () => home.log)
   assert.deepEqual(await addresses(), expected)
   assert.match((await home.run('daemon', 'status')).text, /tunnels\.yaml:\d+: http has no option "domian"/)
+  writeFileSync(home.file, list)
 
   // Stopped by command it is not started again; a refused token does not end it, so that nothing is to be prevented.
   assert.equal((await home.json('daemon', 'stop')).code, 0)
