@@ -227,12 +227,15 @@ async function initialise(): Promise<Initialised> {
 
 /** Ports that were given out: what asked for them may not listen yet. */
 const given = new Set<number>()
+/** Each file of tests that runs beside others looks in a part of the ports of its own. */
+const [PARTS, PART_PORTS] = [20, 500]
 
 /** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
 export async function lastingPort(): Promise<number> {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 10_000)
+    const port = 10_000 + (process.pid % PARTS) * PART_PORTS + Math.floor(Math.random() * PART_PORTS)
     if (given.has(port)) continue
+    if (given.size > PART_PORTS / 2) given.clear()
     const probe = createServer()
     const isFree = await new Promise<boolean>(resolve => {
       probe.once('error', () => resolve(false))
