@@ -123,7 +123,7 @@ test('everything that is wrong with a request is told at once', async t => {
 
 test('a tail tells what comes and fits, two at once, and ends when the server does', async t => {
   const target = await httpTarget(t, (request, response) => {
-    response.writeHead(request.url === '/bad' ? 500 : 200).end()
+    response.writeHead(request.url === '/bad' || request.url === '/worst' ? 500 : 200).end()
   })
   const { server } = await startPbt(t, target)
   await startTunnel(t, server, target, { domain: 'other' })
@@ -133,9 +133,10 @@ test('a tail tells what comes and fits, two at once, and ends when the server do
     await rawRequest(t, server, get(path))
     await rawRequest(t, server, get(path, 'other.localhost'))
   }
+  await rawRequest(t, server, get('/worst', 'other.localhost'))
   await rawRequest(t, server, get('/last'))
   assert.deepEqual(await mine.record('GET /last'), ['GET /1', 'GET /bad', 'GET /2', 'GET /last'])
-  assert.deepEqual(await bad.record('GET /bad'), ['GET /bad', 'GET /bad'])
+  assert.deepEqual(await bad.record('GET /worst'), ['GET /bad', 'GET /bad', 'GET /worst'])
   const rest = mine.next()
   const ended = server.program.end()
   assert.equal((await rest).done, true)
