@@ -12,7 +12,12 @@ type Program = keyof typeof MAINS
 /** Only what hangs is slower. */
 const LIMIT_MS = 30_000
 /** Nothing is set, and nothing of a home is read. */
-const BARE = { PATH: process.env.PATH, HOME: '/nowhere', LANG: 'C.UTF-8' }
+const BARE = {
+  PATH: process.env.PATH,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+  HOME: '/nowhere',
+  LANG: 'C.UTF-8',
+}
 
 function outputOf(program: Program, ...args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAINS[program], ...args], {

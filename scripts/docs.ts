@@ -119,7 +119,14 @@ ${eventsSection()}`
 }
 
 function plainEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, HOME: '/home/you', COLUMNS: '100', NO_COLOR: '1', LANG: 'C.UTF-8' }
+  return {
+    PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+    HOME: '/home/you',
+    COLUMNS: '100',
+    NO_COLOR: '1',
+    LANG: 'C.UTF-8',
+  }
 }
 
 function errors(): string {

@@ -14,7 +14,7 @@ const FOLDERS = ['server/test', 'scripts', 'launch', 'client/src', 'server/src',
 const ALONE =
   /^(proto\/src\/mux(-bounds)?|server\/test\/\w+\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/
 /** Most of what the others do is to wait for programs to start, and for time to pass. More would be too many programs. */
-const BESIDE = Math.min(8, availableParallelism() + 2)
+const BESIDE = Math.min(8, availableParallelism() + 1)
 
 await bootstrap()
 const node = packagedNode() ?? (isNewEnough() ? process.execPath : undefined)

@@ -25,7 +25,13 @@ function makeHome(t: TestContext): string {
 
 function begin(t: TestContext, home: string, args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH, HOME: home, PBT_HOME: join(home, 'pbt'), ...env },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      HOME: home,
+      PBT_HOME: join(home, 'pbt'),
+      ...env,
+    },
     timeout: LIMIT_MS,
   })
   t.after(() => child.kill('SIGKILL'))

@@ -38,7 +38,7 @@ function home(t: TestContext): string {
 /** Runs pbt-server in a home of its own, without the surroundings' settings. */
 function run(t: TestContext, directory: string, args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH, HOME: directory, ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, HOME: directory, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: TIME_LIMIT_MS,
   })
