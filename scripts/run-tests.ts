@@ -1,6 +1,5 @@
 // Runs groups of test files one after the other, each with so many files at a time, and reports them as one run: its argument
-// is the list of groups as JSON. A file in which a test failed runs once more, alone: what fails beside other programs on a busy
-// machine and not alone is told, and is no fault. Ends with 1 when a test failed alone.
+// is the list of groups as JSON. Ends with 1 when a test failed.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -30,8 +29,6 @@ const FIGURES = [
 const FIGURE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
 /** A file that could not even say what was in it. */
 const BROKEN: Counts = { tests: 1, failed: 1 }
-/** More than so many failed files are no matter of a busy machine. */
-const MOST_AGAIN = 12
 
 const began = performance.now()
 const groups = JSON.parse(process.argv[2] ?? '[]') as Group[]
@@ -41,26 +38,14 @@ const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
 async function* events(): AsyncGenerator<TestEvent> {
-  const failed: string[] = []
-  for (const group of groups) {
-    for await (const event of pass(group)) {
-      if (event.type === 'test:fail') {
-        const { file = '', details } = event.data
-        if (!failed.includes(file)) failed.push(file)
-        const skip = `failed, and runs again alone: ${details.error.cause ?? details.error}`
-        yield { ...event, type: 'test:pass', data: { ...event.data, skip } } as TestEvent
-      } else yield event
-    }
-  }
-  const again = failed.length <= MOST_AGAIN ? { files: failed, atOnce: 1 } : { files: failed, atOnce: 2 }
-  if (failed.length > 0 && !interrupted.signal.aborted) yield* pass(again)
+  for (const group of groups) yield* pass(group)
   for (const [line, name] of FIGURES) {
     yield told(`${line} ${[...counts.values()].reduce((sum, each) => sum + (each[name] ?? 0), 0)}`)
   }
   yield told(`duration_ms ${Math.round(performance.now() - began)}`)
 }
 
-/** The events of one run of these files, without its summary; each file's counts are those of its last run. */
+/** The events of one run of these files, without its summary: the figures of all runs are told at the end. */
 async function* pass({ files, atOnce }: Group): AsyncGenerator<TestEvent> {
   for (const file of files) counts.set(resolve(file), BROKEN)
   for await (const event of run({ files: [...files], concurrency: atOnce, timeout, signal: interrupted.signal })) {
