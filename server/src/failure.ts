@@ -23,6 +23,7 @@ export const FAILURE_CODES = [
   'unknown-address',
   'unknown-domain',
   'domain-taken',
+  'domain-in-use',
   'certificates-off',
   'address-taken',
   'client-gone',

@@ -5,6 +5,7 @@ import type { TokenBook } from './access/tokens.ts'
 import { Checks } from './certs/acme/checks.ts'
 import { preflightOver } from './certs/acme/preflight/open.ts'
 import type { Preflight } from './certs/acme/types.ts'
+import type { CertificateEnd } from './certs/source.ts'
 import { describeSettings, type Settings, showPortRange } from './config/config.ts'
 import type { AccessLog } from './observe/access-log.ts'
 import type { TunnelFigures } from './observe/tunnel-figures.ts'
@@ -40,7 +41,7 @@ export interface RunningParts {
   readonly events: Events
   readonly keyring: Keyring & {
     readonly faults: readonly string[]
-    readonly ends: readonly { readonly name: string; readonly at: number }[]
+    readonly ends: readonly CertificateEnd[]
   }
   /** The ports that are bound. */
   readonly ports: () => { readonly https: number; readonly http: number }
@@ -93,6 +94,10 @@ export function verbsOver(options: VerbOptions): Owner {
     records: store.domains,
     addresses: store.addresses,
     place: { baseDomain, publicAddress: config.publicAddress },
+    isAskedFor: ({ address, tunnel, isExpected }) =>
+      running === undefined
+        ? isExpected
+        : running.relay.live.tunnels().has(tunnel) || running.relay.live.isAwaited(address),
     directory: config.acmeDirectory,
     hasResponder: config.dnsPort !== 0,
     preflight: options.checks ?? new Checks(restingLooks(settings), config.dnsPort !== 0),

@@ -15,6 +15,7 @@ const CODES: Partial<Record<FailureCode, Code>> = {
   'unknown-address': Code.NotFound,
   'unknown-domain': Code.NotFound,
   'domain-taken': Code.AlreadyExists,
+  'domain-in-use': Code.FailedPrecondition,
   'certificates-off': Code.FailedPrecondition,
   'unknown-token': Code.NotFound,
   'address-taken': Code.AlreadyExists,

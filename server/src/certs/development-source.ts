@@ -62,7 +62,9 @@ export class DevelopmentSource implements Source {
   /** Of those in use the one that ends first stands for all. */
   get ends() {
     const [first] = [...this.kept].sort(([, left], [, right]) => left.endsAt - right.endsAt)
-    return first === undefined ? [] : [{ name: first[0], at: first[1].endsAt }]
+    return first === undefined
+      ? []
+      : [{ name: first[0], at: first[1].endsAt, lateAt: first[1].endsAt, isAutomatic: true }]
   }
 
   readonly faults: readonly string[] = []

@@ -78,10 +78,11 @@ export class FileSource implements Source {
   }
 
   get ends(): CertificateEnd[] {
-    return this.pairs.map(({ certificate }) => ({
-      name: FIRST_NAME.exec(certificate.subjectAltName ?? '')?.[1] ?? '',
-      at: certificate.validToDate.getTime(),
-    }))
+    return this.pairs.map(({ certificate }) => {
+      const at = certificate.validToDate.getTime()
+      const name = FIRST_NAME.exec(certificate.subjectAltName ?? '')?.[1] ?? ''
+      return { name, at, lateAt: at - WARN_BEFORE_MS, isAutomatic: false }
+    })
   }
 
   /** The names of each certificate that is served. */

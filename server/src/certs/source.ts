@@ -6,6 +6,10 @@ export interface CertificateEnd {
   readonly name: string
   /** Unix time in ms. */
   readonly at: number
+  /** From then on people are told that it ends, Unix time in ms: another one should have come. */
+  readonly lateAt: number
+  /** It comes and is renewed by itself. */
+  readonly isAutomatic: boolean
 }
 
 /** Certificates of one origin, which can be read again while they are in use. */

@@ -20,7 +20,7 @@ const CHECK_MS = 60_000
 
 /** A domain as it is now. */
 export interface DomainView extends KeptDomain {
-  /** What is served, or was last as long as it is valid. */
+  /** The newest one that is valid. */
   readonly certificate: CertificateFacts | undefined
   /** All that it needs. */
   readonly records: readonly DnsRecord[]
@@ -45,6 +45,8 @@ export interface DomainVerbsOptions {
     add(addresses: readonly string[], note: string): Promise<boolean>
   }
   readonly place: Place
+  /** Whether the tunnel of an address is open, or its client is expected back: it asks for the address again. */
+  readonly isAskedFor: (address: KeptAddress) => boolean
   /** The CA's directory; '' when no certificate comes automatically. */
   readonly directory: string
   readonly hasResponder: boolean
@@ -134,7 +136,7 @@ export class DomainVerbs {
     return await this.get(name)
   }
 
-  /** Its certificate is no longer served or renewed; its address stays reserved. */
+  /** Its certificate is no longer served or renewed; its address stays reserved. Refused while a client asks for it. */
   async remove(text: string): Promise<DomainView> {
     const { records, changed, tell } = this.options
     const before = await this.get(await this.nameOf(text))
@@ -143,10 +145,19 @@ export class DomainVerbs {
         cure: 'certificates of your own, by tls-cert and tls-key, take its place',
       })
     }
+    const holder = await this.holderOf(before)
+    if (holder !== undefined) throw inUse(before.name, holder)
     if (!(await records.removeDomain(before.name))) throw unknown(before.name)
     tell(domainRemoved(before.name))
     await changed()
     return before
+  }
+
+  /** The address of a client that would bring the domain back. */
+  private async holderOf({ names }: KeptDomain): Promise<KeptAddress | undefined> {
+    const { addresses, place, isAskedFor } = this.options
+    const kept = await addresses.list()
+    return kept.find(each => names.includes(keptAddress(each.address, place.baseDomain).key) && isAskedFor(each))
   }
 
   private checkPossible({ name, proof }: NewDomain): void {
@@ -180,7 +191,7 @@ export class DomainVerbs {
   }
 
   private view(domain: KeptDomain, certificates: readonly KeptCertificate[], tunnel: string): DomainView {
-    const [newest] = certificatesOf(domain, certificates)
+    const newest = certificatesOf(domain, certificates).find(({ notAfter }) => notAfter.getTime() > Date.now())
     const records = recordsOf(domain, this.options.place)
     return { ...domain, certificate: newest && factsOf(newest), records, tunnel }
   }
@@ -231,6 +242,13 @@ function unknown(name: string): Failure {
 function taken(name: string): Failure {
   return new Failure('domain-taken', `the domain "${name}" is there already`, {
     cure: `"pbt-server domain check ${name}" shows what it needs; "pbt-server domain retry ${name}" tries again`,
+  })
+}
+
+function inUse(name: string, { tunnel, target }: KeptAddress): Failure {
+  const who = `the tunnel "${tunnel}"${target === '' ? '' : ` (target ${target})`}`
+  return new Failure('domain-in-use', `${who} asks for "${name}" and would bring it back`, {
+    cure: `stop its client, or end it with "pbt-server tunnel kill ${tunnel}"; then remove the domain`,
   })
 }
 

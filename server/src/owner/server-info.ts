@@ -41,6 +41,16 @@ export interface ServerInfo {
   readonly checks: readonly Check[]
 }
 
+/** A certificate that is served, by its first name; times in milliseconds since 1970. */
+export interface CertificateEnd {
+  readonly name: string
+  readonly at: number
+  /** From then on the owner is told. */
+  readonly lateAt: number
+  /** It is renewed by itself. */
+  readonly isAutomatic: boolean
+}
+
 /** What does not change while the server runs, and functions for what does. */
 export interface ServerVerbsOptions {
   readonly fixed: Omit<ServerInfo, 'httpsPort' | 'httpPort' | 'hasStandIn' | 'panelBuild' | 'checks'>
@@ -50,13 +60,11 @@ export interface ServerVerbsOptions {
   readonly panelBuild: () => string
   /** What is wrong with certificates, a sentence each. */
   readonly certificateFaults: () => readonly string[]
-  /** When each certificate ends, milliseconds since 1970. */
-  readonly certificateEnds: () => readonly { readonly name: string; readonly at: number }[]
+  /** When each certificate ends. */
+  readonly certificateEnds: () => readonly CertificateEnd[]
   /** Records of the access log that could not be written. */
   readonly lostRecords: () => number
 }
-
-const SOON_MS = 14 * 24 * 3_600_000
 
 /** Reads only, and waits for nothing. */
 export class ServerVerbs {
@@ -85,11 +93,14 @@ export class ServerVerbs {
         ),
       )
     }
-    const soon = Date.now() + SOON_MS
-    for (const { name, at } of certificateEnds()) {
-      if (at >= soon) continue
-      const message = `the certificate of ${name} expires on ${new Date(at).toISOString().slice(0, 10)}`
-      checks.push(failed('certificate', message, 'replace its files with a newer certificate'))
+    const now = Date.now()
+    for (const { name, at, lateAt, isAutomatic } of certificateEnds()) {
+      if (now < lateAt) continue
+      const message = `the certificate of ${name} ${at < now ? 'expired' : 'expires'} on ${new Date(at).toISOString().slice(0, 10)}`
+      const cure = isAutomatic
+        ? '"pbt-server domain list" says why no newer one has come'
+        : 'replace its files with a newer certificate'
+      checks.push(failed('certificate', message, cure))
     }
     const lost = lostRecords()
     if (lost > 0) {

@@ -55,8 +55,7 @@ export class DomainTable implements OrderRecords {
   }
 
   async certificates(): Promise<KeptCertificate[]> {
-    const where = { notAfter: { gt: new Date() } }
-    return (await this.prisma.certificate.findMany({ where, orderBy: { id: 'desc' } })).map(certificateOf)
+    return (await this.prisma.certificate.findMany({ orderBy: { id: 'desc' } })).map(certificateOf)
   }
 
   async ordersOf(names: readonly string[], since: Date): Promise<KeptOrder[]> {

@@ -8,10 +8,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
+import { ownerOf } from '../support/owner.ts'
 import {
   CLIENT,
   clientEnv,
   lastingPort,
+  type Program,
   program,
   type RunningServer,
   restartServer,
@@ -34,6 +36,7 @@ interface Place {
   server: RunningServer
   readonly root: string
   readonly target: Awaited<ReturnType<typeof startTarget>>
+  client?: Program
   /** The certificates for the name that the CA was asked to renew. */
   renewals: number
 }
@@ -46,9 +49,11 @@ test('I1, I2, I3, I4: one command gives a custom domain a certificate, which ren
   await t.test('the CA asks to be left alone, and is, over restarts', () => leavesAlone(t, place))
   await t.test('the CA is gone: what is there serves on, and a start needs no CA', () => outlives(t, place))
   await t.test('keys are for the server alone', () => keepsKeys(place))
+  await t.test('it is not removed while its client would bring it back', () => removes(t, place))
 })
 
-async function comes(t: TestContext, { server, root, target }: Place): Promise<void> {
+async function comes(t: TestContext, place: Place): Promise<void> {
+  const { server, root, target } = place
   const args = ['tunnel', 'http', String(target.port), '--domain', NAME, '--json']
   const client = program(t, CLIENT, args, clientEnv(t, server))
   const waiting = await client.event('waiting')
@@ -56,6 +61,7 @@ async function comes(t: TestContext, { server, root, target }: Place): Promise<v
   const online = await client.event('online')
   assert.deepEqual(online.urls, [`https://${NAME}:${server.https}`])
   assert.equal(await get(server.https, root), 'hello')
+  place.client = client
 }
 
 /** The CA says "now" for each certificate until it has renewed enough: new connections all the time, and one that is open all along. */
@@ -68,12 +74,14 @@ async function renews(place: Place): Promise<void> {
   open.on('data', (chunk: Buffer) => {
     streamed += chunk.length
   })
+  // Of different certificates: an order whose nonce was refused is made again.
+  const replaced = () => new Set(proxy.of('newOrder').flatMap(({ payload = '' }) => JSON.parse(payload).replaces ?? []))
   const errors: unknown[] = []
   let answered = 0
   const serials = new Set<string>()
   open.on('error', error => errors.push(error))
   const loads = Array.from({ length: 4 }, async () => {
-    while (place.renewals < RENEWALS && errors.length === 0) {
+    while (replaced().size < RENEWALS && errors.length === 0) {
       const [socket] = await Promise.all([opened(server.https, root), wait(40)])
       serials.add(socket.getPeerCertificate().serialNumber)
       assert.equal(await answerOf(socket), 'hello')
@@ -90,8 +98,6 @@ async function renews(place: Place): Promise<void> {
     serials.size >= RENEWALS / 2,
     `${serials.size} certificates were seen, ${proxy.of('certificate').length - before} came`,
   )
-  const replaced = proxy.of('newOrder').filter(({ payload = '' }) => 'replaces' in JSON.parse(payload))
-  assert.ok(replaced.length >= RENEWALS)
   open.destroy()
 }
 
@@ -122,6 +128,21 @@ async function outlives(t: TestContext, place: Place): Promise<void> {
   const socket = await opened(place.server.https, root)
   assert.equal(socket.authorized, true)
   socket.destroy()
+}
+
+async function removes(t: TestContext, { server, client, root }: Place): Promise<void> {
+  await server.program.until(() => logged(server, /"message":"tunnel online"/), 'the client of before')
+  const owner = ownerOf(server)
+  const [refused] = await domain(t, server, ['remove', NAME])
+  assert.equal(refused?.code, 'domain-in-use')
+  assert.match(String(refused?.message), new RegExp(`asks for "${NAME}" and would bring it back`))
+  const [, tunnel = ''] = /"pbt-server tunnel kill ([^"]+)"/.exec(String(refused?.cure)) ?? []
+  await owner.tunnels.killTunnel({ name: tunnel })
+  await client?.exited
+  await owner.domains.removeDomain({ domain: NAME })
+  const { domains } = await owner.domains.listDomains({})
+  assert.ok(domains.every(item => item.domain !== NAME))
+  await assert.rejects(opened(server.https, root))
 }
 
 function keepsKeys({ server }: Place): void {

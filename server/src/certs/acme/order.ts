@@ -2,16 +2,16 @@
 import type { Clock, Timer } from '@pbt/proto'
 import type { Log } from '../../observe/log.ts'
 import { acceptChain } from './accept.ts'
-import { cureForCa } from './ca-cure.ts'
 import type { Challenges } from './challenges.ts'
 import type { KeyFiles, NewKey } from './key-files.ts'
 import { delegationOf } from './names.ts'
 import type { DomainNews } from './news.ts'
+import { cureOf, isAboutAll, isDecided, limitProblem, problemIn, unfinished, unreadable } from './order-problem.ts'
 import type { DomainChange, KeptCertificate, KeptDomain, OrderRecords, Problem } from './records.ts'
 import { keptTime, looksAt, type Random, renewalWithin, renewsAt, triesAt } from './renewal.ts'
 import { keyOf } from './source.ts'
 import { mayBeIssued, SAME_NAMES_MS, sameNamesFreeAt } from './spent.ts'
-import type { Authority, Check, DnsRecord, Issued, IssueFailure, Issuer, Preflight } from './types.ts'
+import type { Authority, Check, Issued, IssueFailure, Issuer, Preflight } from './types.ts'
 
 /** The looks before an order, together. */
 const LOOKS_MS = 60_000
@@ -56,12 +56,13 @@ export class Order {
     this.options = options
   }
 
-  /** `served`: the certificates that the domain has, the newest first. Rejects when the database does. */
+  /** `served`: the certificates that the domain has, the newest first, ended ones too. Rejects when the database does. */
   async run(domain: KeptDomain, served: readonly KeptCertificate[]): Promise<void> {
+    const hasCertificate = served.some(({ notAfter }) => notAfter.getTime() > this.options.now())
     const obstacle = await this.obstacleOf(domain)
     if (this.options.signal.aborted) return
     if (obstacle !== undefined) {
-      await this.wait(domain, served.length > 0, obstacle)
+      await this.wait(domain, hasCertificate, obstacle)
       return
     }
     const { freeAt, replaced } = await this.limitOf(domain, served)
@@ -69,12 +70,12 @@ export class Order {
       await this.tell(domain, { state: 'error', problem: limitProblem(domain, freeAt), nextAt: new Date(freeAt) })
       return
     }
-    await this.verified(domain, served.length > 0)
+    await this.verified(domain, hasCertificate)
     const leave = await this.options.slot()
     try {
       // The CA may have asked to be left alone while this order waited for its turn.
       if (this.options.signal.aborted || (await this.isHeld())) return
-      await this.order(domain, served.length > 0, replaced)
+      await this.order(domain, hasCertificate, replaced)
     } finally {
       leave()
     }
@@ -315,74 +316,8 @@ export class Order {
   }
 }
 
-/** What the CA is cannot be read. */
-function unreadable(error: unknown): IssueFailure {
-  const message = `acme-ca cannot be read: ${error instanceof Error ? error.message : String(error)}`
-  const failure = { code: 'unreachable', type: '', message, stage: 'directory', name: '' } as const
-  return { isIssued: false, ...failure, retryAfterMs: undefined, pausedLink: '' }
-}
-
 /** What a domain is once its certificate is there. */
 export const ISSUED: DomainChange = {
   ...{ problem: null, failures: 0, looks: 0, nextAt: null, isGivenUp: false },
   state: 'issued',
-}
-
-function unfinished(code: 'timeout' | 'process' | 'stopped', message: string, stage: string): IssueFailure {
-  const none = { isIssued: false, type: '', name: '', retryAfterMs: undefined, pausedLink: '' } as const
-  return { ...none, code, message: message.slice(0, 1_000), stage }
-}
-
-/** Whether the CA has certainly issued nothing. */
-function isDecided({ code, stage, type }: IssueFailure): boolean {
-  if (stage === 'certificate') return false
-  return stage !== 'finalize' || (code === 'ca' && !['', 'serverInternal', 'rateLimited'].includes(type))
-}
-
-/** The whole CA wants to be left alone, not only about these names: the words of Boulder tell its limits apart. */
-function isAboutAll({ stage, type, message, pausedLink }: IssueFailure): boolean {
-  if (pausedLink !== '') return false
-  if (type === '' || type === 'serverInternal' || /^(directory|newAccount)$/.test(stage)) return true
-  return type === 'rateLimited' && !/exact set|already issued|failed authorizations/i.test(message)
-}
-
-function problemIn({ code, type, message, name, pausedLink }: IssueFailure): Problem {
-  const about = name === '' || message.includes(name) ? '' : `${name}: `
-  if (pausedLink !== '') {
-    const cure = 'open the link once, then try again with "pbt-server domain retry"'
-    return {
-      type: type || 'paused',
-      message: `the CA has paused ${name || 'these names'} after many failures: ${message}`,
-      cure,
-      link: pausedLink,
-    }
-  }
-  return { type: type || code, message: `${about}${message}`, cure: cureFor({ code, type, message }), link: '' }
-}
-
-function cureFor({ code, type, message }: Pick<IssueFailure, 'code' | 'type' | 'message'>): string {
-  if (code === 'unreachable')
-    return 'it is tried again by itself; look at acme-directory, acme-ca and the network of this machine if it lasts'
-  if (code === 'process') return 'it is tried again by itself; the log of pbt-server has more'
-  return cureForCa({ type, message })
-}
-
-function limitProblem({ names }: KeptDomain, freeAt: number): Problem {
-  const when = new Date(freeAt).toISOString()
-  return {
-    type: 'limits',
-    message: `5 certificates for exactly these names (${names.join(', ')}) in 7 days, the most that the CA issues; the next try is ${when}`,
-    cure: 'if the data directory was lost, restore a backup instead of starting anew',
-    link: '',
-  }
-}
-
-function cureOf({ cure, record }: Check): string {
-  if (record === undefined || cure.includes(recordText(record))) return cure
-  return `create ${recordText(record)}${cure === '' ? '' : ` (${cure})`}`
-}
-
-/** As zone files have it. */
-export function recordText({ name, type, value }: DnsRecord): string {
-  return `${name} ${type} ${value}`
 }

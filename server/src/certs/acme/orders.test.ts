@@ -177,6 +177,22 @@ test('I1: a renewal by life alone: when a third is left, half below ten days', a
   assert.ok(it.told.includes('renewed short.test'))
 })
 
+test('certificates of minutes that end before another comes: the limit for the same names cannot be meant', async t => {
+  const it = await place(t)
+  it.skewMs = -40 * MINUTE // so that they end for the database too
+  it.issue = request => issued(request, request.at + MINUTE)
+  const orders = await started(it, NAME)
+  for (let count = 1; count <= 8; count++) {
+    assert.equal(it.asked.length, count)
+    const [newest] = await it.store.domains.certificates()
+    assert.ok(newest !== undefined && newest.notAfter.getTime() < Date.now())
+    await it.store.domains.setRenewal(newest.id, { ...newest, renewsAt: new Date(it.now() + 2 * MINUTE) })
+    orders.look()
+    await it.quiet()
+    await it.passTo(it.now() + 2 * MINUTE)
+  }
+})
+
 test('I1: the CA is asked twice a day when to renew, and told what is replaced, once', async t => {
   const it = await place(t)
   const far = { start: it.now() + 50 * DAY, end: it.now() + 60 * DAY }

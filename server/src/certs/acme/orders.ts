@@ -266,7 +266,7 @@ export class Orders {
   private askAll(domains: readonly KeptDomain[], certificates: readonly KeptCertificate[]): number {
     const { directory, now } = this.options
     const served = domains.flatMap(domain => certificatesOf(domain, certificates).slice(0, 1))
-    const ours = served.filter(each => each.directory === directory)
+    const ours = served.filter(each => each.directory === directory && each.notAfter.getTime() > now())
     const due = ours.filter(({ askAt }) => keptTime(askAt, now()) <= now())
     const isResting = this.restsUntil(ASK) > now()
     if (due.length > 0 && !isResting && !this.running.has(ASK)) this.run(ASK, signal => this.ask(due, signal))

@@ -114,7 +114,7 @@ export interface DomainRecords {
   changeDomain(name: string, change: DomainChange): Promise<boolean>
   /** False when there is no such domain. */
   removeDomain(name: string): Promise<boolean>
-  /** Those that have not ended, the newest first. */
+  /** The newest first; those that have ended too, for a while. */
   certificates(): Promise<KeptCertificate[]>
   /** Orders of exactly these names since a time, the newest first. */
   ordersOf(names: readonly string[], since: Date): Promise<KeptOrder[]>

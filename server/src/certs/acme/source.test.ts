@@ -19,14 +19,15 @@ function made(name: string, days = 5) {
   return { chain: leaf + root, key: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
 }
 
-test('I6: a key that is lost or broken harms only its own names, and the one before stands in', () => {
+test('I3, I6: a key that is lost or broken harms only its own names, the one before stands in, what has ended serves on', () => {
   const keys = new Map<string, string>()
   let id = 0
   const kept = (name: string, key: string | undefined, days = 5): KeptCertificate => {
     const { chain, key: own } = made(name, days)
     id += 1
     keys.set(`${id}`, key ?? own)
-    const times = { notBefore: new Date(), notAfter: new Date(Date.now() + days * DAY), renewsAt: new Date() }
+    const notBefore = new Date(Date.now() - 2 * DAY)
+    const times = { notBefore, notAfter: new Date(Date.now() + days * DAY), renewsAt: new Date() }
     return {
       id,
       names: [name],
@@ -53,16 +54,21 @@ test('I6: a key that is lost or broken harms only its own names, and the one bef
   const wild = kept('*.wild.test', undefined)
   const broken = kept('broken.test', 'no key')
   const ended = kept('ended.test', undefined, -1)
+  const renewed = kept('ended.wild.test', undefined, -1)
   const before = kept('twice.test', undefined)
   const after = kept('twice.test', 'no key')
-  const names = ['good.test', '*.wild.test', 'broken.test', 'ended.test', 'twice.test']
-  source.load(names.map(domain), [after, before, ended, broken, wild, good])
+  const names = ['good.test', '*.wild.test', 'broken.test', 'ended.test', 'ended.wild.test', 'twice.test']
+  source.load(names.map(domain), [after, before, renewed, ended, broken, wild, good])
   const has = (name: string) => source.contextFor(name) !== undefined
   assert.deepEqual(
     [has('good.test'), has('a.wild.test'), has('a.b.wild.test'), has('wild.test')],
     [true, true, false, false],
   )
-  assert.deepEqual([has('broken.test'), has('ended.test'), has('twice.test')], [false, false, true])
+  assert.deepEqual([has('broken.test'), has('twice.test')], [false, true])
+  assert.equal(has('ended.test'), true, 'what has ended serves on where nothing else is there')
+  assert.equal(source.contextFor('ended.wild.test'), source.contextFor('a.wild.test'), 'what is valid comes before')
+  const late = source.ends.filter(({ lateAt }) => lateAt < Date.now()).map(({ name }) => name)
+  assert.deepEqual(late.sort(), ['ended.test', 'ended.wild.test'])
   assert.equal(source.faults.length, 2)
   assert.equal(source.covers('good.test', 'good.test'), true)
   assert.equal(source.covers('good.test', 'a.wild.test'), false)

@@ -10,6 +10,9 @@ import type { KeptCertificate, KeptDomain } from './records.ts'
 /** Contexts kept at once; the one not used for longest makes room. One is about 100 KiB. */
 const MAX_CONTEXTS = 500
 
+/** A renewal has failed for long, and people are told, when less than this part of its life is left. */
+const LATE_PART = 1 / 6
+
 interface Entry {
   readonly kept: KeptCertificate
   ready: { readonly pair: CertificatePair; readonly context: SecureContext } | undefined
@@ -77,7 +80,10 @@ export class AcmeSource implements Source {
 
   get ends(): CertificateEnd[] {
     const served = new Set([...this.byName.values()].flatMap(([newest]) => newest ?? []))
-    return [...served].map(({ kept }) => ({ name: kept.names[0] ?? '', at: kept.notAfter.getTime() }))
+    return [...served].map(({ kept: { names, notBefore, notAfter } }) => {
+      const at = notAfter.getTime()
+      return { name: names[0] ?? '', at, lateAt: at - (at - notBefore.getTime()) * LATE_PART, isAutomatic: true }
+    })
   }
 
   get faults(): string[] {
@@ -95,17 +101,23 @@ export class AcmeSource implements Source {
     this.byName.clear()
   }
 
-  /** The newest that can be used: of the name itself, else of the wildcard above it. */
+  /**
+   * The newest that is valid: of the name itself, else of the wildcard above it. Where each has ended the newest serves on until another comes:
+   * visitors are told that it has ended, not that there is nobody here.
+   */
   private entryFor(name: string): Entry | undefined {
-    const { byName } = this
-    const candidates = byName.get(name) ?? byName.get(wildcardFor(name))
-    const found = candidates?.find(entry => this.isUsable(entry))
-    if (found !== undefined || !byName.has(name)) return found
-    return byName.get(wildcardFor(name))?.find(entry => this.isUsable(entry))
+    const own = this.byName.get(name)
+    const above = this.byName.get(wildcardFor(name))
+    return this.usable(own, true) ?? this.usable(above, true) ?? this.usable(own, false) ?? this.usable(above, false)
+  }
+
+  private usable(entries: readonly Entry[] | undefined, isValid: boolean): Entry | undefined {
+    const now = this.options.now()
+    return entries?.find(entry => entry.kept.notAfter.getTime() > now === isValid && this.isUsable(entry))
   }
 
   private isUsable(entry: Entry): boolean {
-    if (entry.kept.notAfter.getTime() <= this.options.now() || entry.fault !== '') return false
+    if (entry.fault !== '') return false
     if (entry.ready === undefined) this.makeReady(entry)
     if (entry.ready === undefined) return false
     if (this.used.size > 1) {
