@@ -192,8 +192,45 @@ test('a port that takes connections and says nothing is given up', async t => {
   const { over } = dialTo(t, address.port, { clock })
   const [socket] = await once(server, 'connection')
   clock.advance(6_001)
+  socket.resume()
+  const closed = once(socket, 'close', { signal: AbortSignal.timeout(10_000) })
   assert.match((await over).message, /did not connect within 6 s/)
-  socket.destroy()
+  await closed
+})
+
+test('a dial that has failed connects never again by itself', async t => {
+  const { port } = await serve(t, () => assert.fail('reached the server'))
+  const seen: string[] = []
+  let isCutting = true
+  const relay = createServer(near => {
+    seen.push(isCutting ? 'cut' : 'passed')
+    near.on('error', () => {})
+    if (isCutting) {
+      near.resetAndDestroy()
+      return
+    }
+    const far = connect(port, '127.0.0.1')
+    far.on('error', () => {})
+    near.pipe(far).pipe(near)
+    t.after(() => far.destroy())
+  }).listen(0, '127.0.0.1')
+  t.after(() => relay.close())
+  await once(relay, 'listening')
+  const address = relay.address()
+  assert(address !== null && typeof address === 'object')
+  // Those of grpc-js, which tries again after a second.
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { over } = dialTo(t, address.port)
+  assert.equal((await over).code, 'unreachable')
+  const before = seen.length
+  isCutting = false
+  t.mock.timers.tick(10_000)
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  // Connections are taken in the order in which they were made.
+  const other = connect(address.port, '127.0.0.1')
+  t.after(() => other.destroy())
+  await once(relay, 'connection')
+  assert.deepEqual(seen.slice(before), ['passed'])
 })
 
 test('a certificate of an unknown authority is not trusted, and the cure is named', async t => {

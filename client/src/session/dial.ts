@@ -32,6 +32,7 @@ import { formatProxy, type HttpProxy } from '../config/proxy.ts'
 import { linkName, loopbackTargets, type ServerAddress } from '../config/server-address.ts'
 import { Failure, failureOf } from '../failure.ts'
 import { targetOf } from './address-list.ts'
+import { Connections } from './connections.ts'
 import { whyEnded, whyNotFound } from './ended.ts'
 import { widenFrames } from './frame-size.ts'
 import type { Lookup } from './lookup.ts'
@@ -92,6 +93,8 @@ export function dial(options: DialOptions, hello: HelloInit, events: LineEvents)
   return new Call(options, encodeLinkFrame({ case: 'hello', value: create(HelloSchema, hello) }), events)
 }
 
+type Phase = 'connecting' | 'greeting' | 'open' | 'over'
+
 class Call implements Line {
   private readonly options: DialOptions
   private readonly hello: Buffer
@@ -101,8 +104,11 @@ class Call implements Line {
   /** Those of the target under way. */
   private addresses: readonly string[] = []
   private client: Client | undefined
+  private connections = new Connections()
   private stream: ClientDuplexStream<Buffer, Buffer> | undefined
-  private phase: 'connecting' | 'greeting' | 'open' | 'over' = 'connecting'
+  private phase: Phase = 'connecting'
+  /** grpc-js has told how the call ended. */
+  private hasEnded = false
   private timer: Timer | undefined
   /** Of an address that refused the connection; the next one was tried. */
   private refusal: Failure | undefined
@@ -151,8 +157,9 @@ class Call implements Line {
 
   hangUp(): void {
     if (this.phase === 'over') return
+    const was = this.phase
     this.phase = 'over'
-    this.release()
+    this.release(was)
   }
 
   private connect(): void {
@@ -161,7 +168,8 @@ class Call implements Line {
     const metadata = new Metadata()
     metadata.set('authorization', `Bearer ${token}`)
     this.stopWidening = widenFrames(LINK_PATH, `Bearer ${token}`, FRAME_BYTES, () => this.connected())
-    const client = new Client(target, this.credentials(), channelOptions(linkName(server)))
+    this.connections = new Connections()
+    const client = new Client(target, this.connections.with(this.credentials()), channelOptions(linkName(server)))
     const stream = client.makeBidiStreamRequest(LINK_PATH, asIs, asIs, metadata)
     this.client = client
     this.stream = stream
@@ -219,13 +227,16 @@ class Call implements Line {
 
   private ended(stream: ClientDuplexStream<Buffer, Buffer>, ended: StatusObject): void {
     if (stream !== this.stream || this.phase === 'over') return
+    this.hasEnded = true
     const how = { status: status[ended.code], details: ended.details }
     const seen = whyEnded(this.options.server, this.phase !== 'open', how, this.options.proxy)
     const failure = this.phase === 'connecting' ? (this.proxyFailure ?? seen) : seen
     // Nobody listens there: the other loopback address may be the one.
     if (ended.details.includes('ECONNREFUSED') && this.targets.length > 0) {
       this.refusal = failure
+      this.hasEnded = false
       this.stopWidening()
+      this.connections.cut()
       this.client?.close()
       this.connect()
       // Without IPv6 here, `::1` says nothing of the server.
@@ -243,19 +254,27 @@ class Call implements Line {
 
   private finish(failure: Failure): void {
     if (this.phase === 'over') return
+    const was = this.phase
     this.phase = 'over'
-    this.release()
+    this.release(was)
     this.events.onOver(failure)
   }
 
-  private release(): void {
+  private release(was: Phase): void {
     this.timer?.clear()
     this.stopWidening()
-    const { client, stream } = this
+    const { client, stream, connections } = this
     if (client === undefined || stream === undefined) return
+    connections.end()
     const cut = () => {
       stream.cancel()
       client.close()
+      connections.cut()
+    }
+    // Only a server that has the call can end it as well.
+    if (was === 'connecting' || this.hasEnded) {
+      cut()
+      return
     }
     const linger = this.options.clock.after(LINGER_MS, cut)
     stream.once('status', () => {
