@@ -17,6 +17,15 @@ export interface Clock {
   afterIo(call: () => void): void
 }
 
+/**
+ * Milliseconds until the next look of something that is looked at every `everyMs`: on whole multiples of the clock, so that all that
+ * is looked at as often wakes the process once. Half of `everyMs` at least, and one and a half at most.
+ */
+export function untilLook(clock: Clock, everyMs: number): number {
+  const now = clock.now()
+  return Math.ceil((Math.round(now / everyMs) + 1) * everyMs - now)
+}
+
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),

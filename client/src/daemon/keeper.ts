@@ -1,6 +1,6 @@
 // Keeps the tunnels of a file up, for ever: the file and the settings are read again when they change, and what ends a command
 // leaves this one idle until its owner has done something about it.
-import { type Clock, systemClock, type Timer } from '@pbt/proto'
+import { type Clock, systemClock, type Timer, untilLook } from '@pbt/proto'
 import { type Environment, readSettings, type Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { storedFileOf } from '../config/stored.ts'
@@ -132,7 +132,7 @@ export class Keeper {
   }
 
   private plan(): void {
-    this.timer = this.clock.after(LOOK_EVERY_MS, () => {
+    this.timer = this.clock.after(untilLook(this.clock, LOOK_EVERY_MS), () => {
       this.plan()
       if (this.store.look()) this.tellFaults()
       this.lookAtSettings()

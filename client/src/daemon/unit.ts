@@ -79,7 +79,7 @@ EnvironmentFile=-${specifiers(home)}/environment
 KillSignal=SIGTERM
 TimeoutStopSec=15
 Restart=on-failure
-RestartSec=1
+RestartSec=0.5
 # 3: the token was refused, 5: the owner ended it. A restart does not help.
 RestartPreventExitStatus=3 5
 

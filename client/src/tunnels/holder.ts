@@ -5,7 +5,7 @@ import type { Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { networkNow } from '../process/network.ts'
+import { networkReader } from '../process/network.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { lookOutside } from '../session/look-outside.ts'
@@ -150,7 +150,7 @@ export class Holder {
     })
     this.agent = agent
     const onChange = () => agent.networkChanged()
-    const watch = new NetworkWatch({ clock: systemClock, wallTime: Date.now, network: networkNow, onChange })
+    const watch = new NetworkWatch({ clock: systemClock, wallTime: Date.now, network: networkReader(), onChange })
     agent.start()
     const exitCode = await agent.finished
     watch.end()

@@ -1,5 +1,5 @@
 // Notices that the machine has slept or stood still, or that its network has changed. Node has no event for either.
-import type { Clock, Timer } from '@pbt/proto'
+import { type Clock, type Timer, untilLook } from '@pbt/proto'
 
 /** How often it is looked: with a probe and a dial after it, a link is back within two seconds. */
 export const LOOK_EVERY_MS = 1_000
@@ -40,7 +40,7 @@ export class NetworkWatch {
   }
 
   private plan(): Timer {
-    return this.options.clock.after(LOOK_EVERY_MS, () => this.look())
+    return this.options.clock.after(untilLook(this.options.clock, LOOK_EVERY_MS), () => this.look())
   }
 
   private look(): void {
