@@ -222,6 +222,24 @@ test('H12: a name that is not its own is refused to a tunnel when nothing can be
   assert.deepEqual(said, [])
 })
 
+test('a visitor who comes while a tunnel is changed waits for the next one, and is told when that cannot be', async () => {
+  const { addresses, state, disk } = house({})
+  const wish = { name: '', domains: ['app'], port: 0 }
+  const before = holderOf('http', 'before')
+  const { addresses: held } = await addresses.claim(before, undefined, wish)
+  for (const error of [undefined, new Error('the disk is full')]) {
+    disk.error = error
+    const next = holderOf('http', `after ${error}`)
+    await addresses.close(before, held, false)
+    assert.equal(state('app.localhost'), 'offline')
+    const claim = addresses.claim(next, undefined, wish).catch(() => {})
+    assert.equal(state('app.localhost'), 'awaited')
+    await claim
+    assert.equal(state('app.localhost'), error === undefined ? 'online' : 'offline')
+    await addresses.close(next, held, false)
+  }
+})
+
 test('custom domains are awaited after a restart as names are, and are not given to tunnels that ask for none', async () => {
   const { addresses, claimNames, state } = house({ stored: [storedName(HTTP, 'one'), storedName(HTTP, 'app.mine.uk')] })
   await addresses.load(1_000)

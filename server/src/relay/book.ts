@@ -183,7 +183,7 @@ export class Book {
   }
 
   /**
-   * The tunnel has the name, and holds the addresses; those that held them lose them. Visitors are told by `online`. Tunnels that have
+   * The tunnel has the name, and holds the addresses; those that held them lose them. Visitors wait until `online`. Tunnels that have
    * another name from now on are returned. `given`: those that it has only because the owner gave them.
    */
   take(addresses: readonly Address[], name: TunnelName, holder: Holder, given: readonly Address[] = []): Holder[] {
@@ -192,10 +192,10 @@ export class Book {
       namesake !== undefined && namesake !== holder && this.isGivingUpName(namesake, addresses) ? [namesake] : []
     for (const address of addresses) {
       const current = this.holders.get(address.key)
-      if (current !== undefined && current !== holder) {
-        // No visitor may reach by this address a tunnel that no longer goes by its allowlist.
+      if (current !== holder) {
+        // No visitor may reach by this address a tunnel that no longer goes by its allowlist; who comes now waits for the next one.
         this.registry.setAwaited(address.key, GRACE_MS)
-        current.lose(address, replaced(`the address ${address.text}`))
+        current?.lose(address, replaced(`the address ${address.text}`))
       }
       this.holders.set(address.key, holder)
       if (given.includes(address)) this.given.add(address.key)

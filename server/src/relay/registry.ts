@@ -62,6 +62,8 @@ const MAX_WAITERS = 1_000
 
 interface Entry {
   lookup: Lookup
+  /** While it is awaited: until when. */
+  timer: Timer | undefined
   waiters: Set<(lookup: Lookup) => void>
 }
 
@@ -70,7 +72,6 @@ export class Registry {
   private readonly clock: Clock
   private readonly hosts = new Map<string, Entry>()
   private waiting = 0
-  private readonly timers = new Set<Timer>()
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -93,14 +94,9 @@ export class Registry {
     this.set(host, OFFLINE)
   }
 
-  /** The name's client was online when the server stopped: it is awaited for `ms`, then offline. */
+  /** The name's client was online when the server stopped, or a tunnel is about to have it: it is awaited for `ms`, then offline. */
   setAwaited(host: string, ms: number): void {
-    this.set(host, AWAITED)
-    const timer = this.clock.after(ms, () => {
-      this.timers.delete(timer)
-      if (this.hosts.get(host)?.lookup === AWAITED) this.setOffline(host)
-    })
-    this.timers.add(timer)
+    this.set(host, AWAITED).timer = this.clock.after(ms, () => this.setOffline(host))
   }
 
   /** No tunnel has or had the address. */
@@ -125,8 +121,6 @@ export class Registry {
 
   /** Ends all waiting. */
   close(): void {
-    for (const timer of this.timers) timer.clear()
-    this.timers.clear()
     for (const host of [...this.hosts.keys()]) if (this.lookup(host) === AWAITED) this.setOffline(host)
   }
 
@@ -134,14 +128,17 @@ export class Registry {
     return this.hosts.get(host) ?? this.hosts.get(wildcardFor(host))
   }
 
-  private set(host: string, lookup: Lookup): void {
-    const entry = this.hosts.get(host) ?? { lookup, waiters: new Set() }
+  private set(host: string, lookup: Lookup): Entry {
+    const entry = this.hosts.get(host) ?? { lookup, timer: undefined, waiters: new Set() }
     entry.lookup = lookup
+    entry.timer?.clear()
+    entry.timer = undefined
     this.hosts.set(host, entry)
-    if (lookup === AWAITED) return
+    if (lookup === AWAITED) return entry
     const waiters = [...entry.waiters]
     entry.waiters.clear()
     this.waiting -= waiters.length
     for (const call of waiters) call(lookup)
+    return entry
   }
 }

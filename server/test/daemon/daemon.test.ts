@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { Busy } from '../support/busy.ts'
+import { Busy, visits } from '../support/busy.ts'
 import { Home, until } from '../support/daemon.ts'
 import { udpTarget } from '../support/datagrams.ts'
 import { ownerOf } from '../support/owner.ts'
@@ -66,10 +66,17 @@ test('ten tunnels of all kinds in one daemon: adding, changing, stopping and han
   assert.match(await get(t, server, 'off'), /404|503/)
   await others.goOn()
 
-  // Changed: the same address leads elsewhere. Stopped, started, removed.
+  // Changed: the same address leads elsewhere, by command and by hand, and no visitor of it is turned away meanwhile.
   const there = await httpTarget(t, (_request, response) => response.end('there'))
+  const visitors = visits(t, server, 'one')
   const changed = await home.json('http', String(there), '--domain', 'one', '--detach')
   assert.equal(changed.events.at(-1)?.event, 'online', JSON.stringify(changed.events))
+  const { length } = home.log
+  writeFileSync(home.file, readFileSync(home.file, 'utf8').replace('domain: one\n', 'domain: one\n  name: first\n'))
+  await home.logged(/online: https:\/\/one\./, length)
+  await visitors.count(20)
+  for (const { status, text } of await visitors.ended()) assert.ok(status === 200 && /t?here$/.test(text), text)
+  // Stopped, started, removed.
   assert.match(await get(t, server, 'one'), /200[\s\S]*there/)
   assert.equal((await home.json('tunnel', 'stop', 'two')).events.at(-1)?.event, 'stopped')
   assert.match(await get(t, server, 'two'), /503/)
@@ -80,7 +87,7 @@ test('ten tunnels of all kinds in one daemon: adding, changing, stopping and han
   await others.goOn()
   const text = readFileSync(home.file, 'utf8')
   assert.match(text, /# by hand\n/)
-  assert.match(text, new RegExp(`http: ${there}\n {2}domain: one\n`))
+  assert.match(text, new RegExp(`http: ${there}\n {2}domain: one\n {2}name: first\n`))
   assert.match(text, /domain: two\n {2}stopped: true\n/)
   assert.ok(!text.includes('three') && text.match(/stopped/g)?.length === 1, text)
   assert.equal(statSync(home.file).mode & 0o777, 0o600)

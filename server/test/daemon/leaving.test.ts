@@ -1,17 +1,18 @@
 // Leaving is the same for the daemon, its unit and one tunnel of it: nobody who was let in loses anything, others do not notice, and
 // what has to be said by the exit code is said to the supervisor.
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { unitText } from '../../../client/src/daemon/unit.ts'
-import { Busy } from '../support/busy.ts'
+import { Busy, visits } from '../support/busy.ts'
 import { Home, Supervisor, until } from '../support/daemon.ts'
 import { udpTarget } from '../support/datagrams.ts'
 import { ownerOf } from '../support/owner.ts'
-import { CLIENT, clientEnv, type RunningServer, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, startServer } from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 
-const RATE_MS = 10
+/** Far below what a visitor waits for a client that is expected back. */
+const AT_ONCE_MS = 2_000
 
 /** The unit of a client with these arguments. */
 function unitOf(env: NodeJS.ProcessEnv, ...args: string[]): string {
@@ -25,21 +26,7 @@ function unitOf(env: NodeJS.ProcessEnv, ...args: string[]): string {
   return args.length === 0 ? text : text.replace(/daemon run$/m, args.join(' '))
 }
 
-/** 100 visitors a second of a tunnel, until told to stop: how each was answered that came before that. */
-function visits(t: TestContext, server: RunningServer, name: string) {
-  const all: Promise<string>[] = []
-  const timer = setInterval(() => {
-    const request = `GET / HTTP/1.1\r\nHost: ${name}.localhost\r\nConnection: close\r\n\r\n`
-    all.push(rawRequest(t, server, request).catch(error => String(error)))
-  }, RATE_MS)
-  t.after(() => clearInterval(timer))
-  return async () => {
-    clearInterval(timer)
-    return (await Promise.all(all)).map(answer => /^HTTP\/1.1 (\d+)/.exec(answer)?.[1] ?? answer)
-  }
-}
-
-test('H44: under 100 requests a second, one tunnel is stopped, then the unit: whole downloads, and nobody fails who came before', async t => {
+test('H44: under 100 requests a second, one tunnel is stopped, then the unit: whole downloads, nobody fails who came before, and others are told at once', async t => {
   const server = await startServer(t)
   const home = new Home(t, clientEnv(t, server))
   const busy = await Busy.start(t)
@@ -69,26 +56,36 @@ test('H44: under 100 requests a second, one tunnel is stopped, then the unit: wh
 
   const first = await busy.open(server, ports)
   const others = visits(t, server, 'quick')
+  await others.count(20)
   const stopping = home.json('tunnel', 'stop', 'busy')
   assert.deepEqual(await first.ended(), { download: 'whole' })
   const { events } = await stopping
   assert.deepEqual([events[0]?.event, events.at(-1)?.event], ['draining', 'stopped'], JSON.stringify(events))
-  const answers = await others()
-  assert.ok(answers.length > 20 && answers.every(answer => answer === '200'), answers.join(' '))
+  for (const { status, text } of await others.ended()) assert.ok(status === 200 && text.endsWith('quick'), text)
 
   assert.equal((await home.json('tunnel', 'start', 'busy')).events.at(-1)?.event, 'online')
   const second = await busy.open(server, ports)
-  const before = visits(t, server, 'quick')
+  const visitors = visits(t, server, 'quick')
+  await visitors.count(20)
+  const stoppedAt = performance.now()
   const stopped = supervisor.stop()
   await home.logged(/stopping: /)
-  const came = await before()
+  await visitors.count(20)
   assert.deepEqual(await second.ended(), { download: 'whole' })
   await stopped
-  // Those who came later are told that nobody is there, and by whom.
-  assert.ok(
-    came.every(answer => answer === '200' || answer === '503'),
-    came.join(' '),
-  )
+  const all = await visitors.ended()
+  const turnedAway = all.filter(({ status }) => status !== 200)
+  const closedAt = Math.min(...turnedAway.map(({ endedAt }) => endedAt))
+  for (const { begunAt, endedAt, status, text } of all) {
+    // Nobody fails who came before; who comes later is told at once that nobody is there, by the edge, and when to come again.
+    if (status === 200) assert.ok(text.endsWith('quick') && begunAt < closedAt, text)
+    else {
+      assert.match(text, /^HTTP\/1.1 503 [\s\S]*^pbt-error: offline\r$/m)
+      assert.match(text, /^retry-after: \d+\r$/im)
+      assert.ok(begunAt > stoppedAt && endedAt - begunAt < AT_ONCE_MS, `${endedAt - begunAt} ms, ${text}`)
+    }
+  }
+  assert.ok(turnedAway.length > 0)
   assert.equal(supervisor.restarts, 0)
 })
 

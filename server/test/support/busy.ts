@@ -7,11 +7,12 @@ import { ask, udpSocket } from './datagrams.ts'
 import type { RunningServer } from './programs.ts'
 import { httpTarget } from './targets.ts'
 import { visit } from './tcp-visitors.ts'
-import { RawVisitor, rawVisitor } from './visitors.ts'
+import { RawVisitor, rawRequest, rawVisitor } from './visitors.ts'
 import { acceptUpgrade, upgradeRequest } from './websocket.ts'
 
 const HOST = 'busy.localhost'
 const PIECE_EVERY_MS = 40
+const VISIT_EVERY_MS = 10
 
 /** The public ports of the tunnels whose targets echo. */
 export interface EchoPorts {
@@ -97,6 +98,42 @@ export interface UnderWay {
   goOn(): Promise<void>
   /** The target finishes the download; tells whether all of it came. */
   ended(): Promise<{ download: string }>
+}
+
+/** How one of many visitors fared; times as `performance.now` has them. */
+export interface Visit {
+  readonly begunAt: number
+  readonly endedAt: number
+  /** 0: no answer. */
+  readonly status: number
+  /** The whole answer, or why there is none. */
+  readonly text: string
+}
+
+/** 100 visitors a second of the tunnel with this name, each on a connection of their own, until told to end. */
+export function visits(t: TestContext, server: RunningServer, name: string) {
+  const request = `GET / HTTP/1.1\r\nHost: ${name}.localhost\r\nConnection: close\r\n\r\n`
+  const all: Promise<Visit>[] = []
+  const visitOnce = async () => {
+    const begunAt = performance.now()
+    const text = await rawRequest(t, server, request).catch(error => String(error))
+    return { begunAt, endedAt: performance.now(), status: Number(/^HTTP\/1.1 (\d+)/.exec(text)?.[1] ?? 0), text }
+  }
+  const timer = setInterval(() => all.push(visitOnce()), VISIT_EVERY_MS)
+  t.after(() => clearInterval(timer))
+  return {
+    /** So many more have come, and have their answers. */
+    count: async (more: number) => {
+      const enough = all.length + more
+      while (all.length < enough)
+        await Promise.all([...all, new Promise(resolve => setTimeout(resolve, VISIT_EVERY_MS))])
+      await Promise.all(all)
+    },
+    ended: async () => {
+      clearInterval(timer)
+      return await Promise.all(all)
+    },
+  }
 }
 
 function piecesIn(text: string): number[] {
