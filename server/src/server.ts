@@ -338,9 +338,8 @@ async function watchChanges({ kept, tokens, relay, acme, clock, log }: OwnerPart
   return await Changes.watch({
     version: () => store.version(),
     read: async () => {
-      tokens.replace(await store.tokens.live())
-      relay.sessions.keepTokens(tokens)
       await owner.panel.load()
+      relay.sessions.keepTokens(tokens)
       await relay.reload()
       await acme?.load()
       for (const { address, block } of await store.addresses.takeEnded()) events.tell(allowlistEnded(address, block))

@@ -5,7 +5,6 @@ import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
 import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { LiveProvider, useContact, useLive } from '../live/live'
-import { isStaying } from '../live/stay'
 import { howLong, millis } from '../words/time'
 import { useIsLost } from './contact'
 import { Brand, Icon, Mark } from './icon'
@@ -69,7 +68,7 @@ function ToLogin() {
   const { state } = useContact()
   const router = useRouter()
   useEffect(() => {
-    if (state !== 'logged-out' || isStaying()) return
+    if (state !== 'logged-out') return
     const here = location.pathname + location.search
     router.replace(here === '/' ? '/login' : `/login?to=${encodeURIComponent(here)}`)
   }, [state, router])

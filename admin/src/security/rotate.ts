@@ -1,10 +1,8 @@
 'use client'
-// A new token, and this browser logged in by it before its old session ends.
+// A new token; this browser stays logged in.
 import { useState } from 'react'
 import { useAct } from '../components/toast'
-import { useTryNow } from '../live/live'
-import { panel, tokens } from '../live/services'
-import { setStaying } from '../live/stay'
+import { tokens } from '../live/services'
 
 export interface Rotation {
   readonly busy: string | false
@@ -17,23 +15,14 @@ export interface Rotation {
 export function useRotation(): Rotation {
   const [secret, setSecret] = useState('')
   const { busy, run } = useAct()
-  const tryNow = useTryNow()
   const rotate = (graceSeconds: number, done: () => void) =>
     run(
       'Rotating',
       async () => {
-        setStaying(true)
-        try {
-          const before = await panel.listSessions({})
-          const grace = graceSeconds > 0 ? { grace: { seconds: BigInt(graceSeconds) } } : {}
-          const answer = await tokens.rotateToken(grace)
-          setSecret(answer.secret)
-          await loginAgain(answer.secret, before.sessions.find(({ isYou }) => isYou)?.id)
-          return answer.toldClients.length
-        } finally {
-          setStaying(false)
-          tryNow()
-        }
+        const grace = graceSeconds > 0 ? { grace: { seconds: BigInt(graceSeconds) } } : {}
+        const answer = await tokens.rotateToken(grace)
+        setSecret(answer.secret)
+        return answer.toldClients.length
       },
       told => {
         done()
@@ -46,14 +35,4 @@ export function useRotation(): Rotation {
       },
     )
   return { busy, secret, rotate, forget: () => setSecret('') }
-}
-
-/** The session of the old token would end with it. A failure is no harm: the login page asks. */
-async function loginAgain(token: string, old: string | undefined): Promise<void> {
-  try {
-    await panel.login({ proof: { case: 'token', value: token } })
-    if (old !== undefined) await panel.endSessions({ ids: [old] })
-  } catch {
-    // The new token is shown; it logs in.
-  }
 }

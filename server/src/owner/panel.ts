@@ -1,7 +1,7 @@
 // Who is logged in to the panel: by the token, or by a link that works once. A session is known by a cookie; only its digest is kept.
 import { randomBytes } from 'node:crypto'
 import type { TokenCheck } from '../access/token-check.ts'
-import { hashToken, type TokenBook } from '../access/tokens.ts'
+import { hashToken, type KnownToken, type TokenBook } from '../access/tokens.ts'
 import { Failure } from '../failure.ts'
 import type { Tell } from './event.ts'
 import { panelEnded, panelLogin } from './happenings.ts'
@@ -31,6 +31,8 @@ export interface StoredSession extends KeptSession {
 export interface SessionRecords {
   /** Those that have not ended, the newest first. */
   live(): Promise<StoredSession[]>
+  /** The same, and the tokens that are valid, as they were at one moment. */
+  withTokens(): Promise<{ sessions: StoredSession[]; tokens: KnownToken[] }>
   add(session: Omit<StoredSession, 'id'>): Promise<StoredSession>
   /** Ends them; ones that are not there are as good. Tells how many there were. */
   remove(ids: readonly number[]): Promise<number>
@@ -82,6 +84,8 @@ export class PanelVerbs {
   private readonly options: PanelVerbsOptions
   /** By digest. */
   private sessions = new Map<string, StoredSession>()
+  /** Changes of `sessions` that were kept here: what was read before is out of date. */
+  private changes = 0
   /** When each ends, on the clock, by digest. */
   private readonly links = new Map<string, number>()
 
@@ -89,9 +93,17 @@ export class PanelVerbs {
     this.options = options
   }
 
-  /** Reads again who is logged in. */
+  /** Reads again who is logged in, and which tokens are valid: both at once, since a session may have been given the new one. */
   async load(): Promise<void> {
-    this.sessions = new Map((await this.options.records.live()).map(session => [session.hash, session]))
+    const { records, tokens } = this.options
+    for (;;) {
+      const { changes } = this
+      const kept = await records.withTokens()
+      if (changes !== this.changes) continue
+      tokens.replace(kept.tokens)
+      this.sessions = new Map(kept.sessions.map(session => [session.hash, session]))
+      return
+    }
   }
 
   /** The session of this cookie, without a question to the database. */
@@ -115,6 +127,7 @@ export class PanelVerbs {
       ...{ createdAt: now, lastSeenAt: now, endsAt: new Date(now.getTime() + SESSION_MS) },
     })
     this.sessions.set(session.hash, session)
+    this.changes++
     this.options.tell(panelLogin(visitor.address, session.isByToken ? 'with the token' : 'by a link'))
     return { session, secret }
   }
@@ -150,6 +163,7 @@ export class PanelVerbs {
     const ended = await this.options.records.remove(wanted)
     const gone = new Set(wanted)
     for (const [hash, { id }] of this.sessions) if (gone.has(id)) this.sessions.delete(hash)
+    this.changes++
     if (ended > 0) this.options.tell(panelEnded(ended))
     return ended
   }

@@ -20,8 +20,11 @@ export interface KeptToken {
 /** What is kept of tokens. */
 export interface TokenRecords {
   list(): Promise<KeptToken[]>
-  /** The new one, whose id this tells, is the only one without an end; all others end at this time at the latest. */
-  replace(hash: Buffer, label: string, endsAt: Date): Promise<number>
+  /**
+   * The new one, whose id this tells, is the only one without an end; all others end at this time at the latest. The panel's session of
+   * this id, 0 for none, goes with the new one.
+   */
+  replace(hash: Buffer, label: string, endsAt: Date, session: number): Promise<number>
   /** Ends one that has an end; false when there is none such. */
   end(id: number): Promise<boolean>
 }
@@ -76,13 +79,14 @@ export class TokenVerbs {
 
   /**
    * A new token in place of the one that is valid, which is good for `graceMs` still: clients that are connected, or come meanwhile, are sent
-   * the new one over the link. Without grace those before it end at once, and with them the sessions of their clients.
+   * the new one over the link. Without grace those before it end at once, and with them the sessions of their clients, and of the panel but
+   * `session`: that of who asks, 0 for none.
    */
-  async rotate(label = '', graceMs = 0): Promise<Rotated> {
+  async rotate(label = '', graceMs = 0, session = 0): Promise<Rotated> {
     const { records, live, tell, changed } = this.options
     const token = newToken()
     const name = label.slice(0, MAX_LABEL_CHARS) || 'rotated'
-    const id = await records.replace(hashToken(token), name, new Date(Date.now() + graceMs))
+    const id = await records.replace(hashToken(token), name, new Date(Date.now() + graceMs), session)
     tell(tokenRotated(id, graceMs))
     await changed()
     // In force, so that a client that takes it can use it at once.

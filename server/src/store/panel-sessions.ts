@@ -1,6 +1,7 @@
 // Who is logged in to the panel, as it is remembered: digests of cookies, never the cookies.
 import type { SessionRecords, StoredSession } from '../owner/panel.ts'
 import type { PrismaClient } from './generated/client.ts'
+import { liveTokens, type StoredToken, storedToken } from './tokens.ts'
 
 /** All methods reject with what the database says; nothing is kept in memory. */
 export class PanelSessions implements SessionRecords {
@@ -17,6 +18,14 @@ export class PanelSessions implements SessionRecords {
     if (rows.some(({ endsAt }) => endsAt <= now))
       await this.prisma.panelSession.deleteMany({ where: { endsAt: { lte: now } } })
     return rows.filter(({ endsAt }) => endsAt > now)
+  }
+
+  async withTokens(): Promise<{ sessions: StoredSession[]; tokens: StoredToken[] }> {
+    const [sessions, tokens] = await this.prisma.$transaction([
+      this.prisma.panelSession.findMany({ where: { endsAt: { gt: new Date() } } }),
+      liveTokens(this.prisma),
+    ])
+    return { sessions, tokens: tokens.map(storedToken) }
   }
 
   async add(session: Omit<StoredSession, 'id'>): Promise<StoredSession> {

@@ -22,8 +22,7 @@ export class Tokens implements TokenRecords {
 
   /** Every token that has not ended. */
   async live(): Promise<StoredToken[]> {
-    const rows = await this.prisma.token.findMany({ where: isLive(new Date()), orderBy: { id: 'asc' } })
-    return rows.map(({ id, hash }) => ({ id, hash: Buffer.from(hash, 'hex') }))
+    return (await liveTokens(this.prisma)).map(storedToken)
   }
 
   /** A client connected with it: to the minute. */
@@ -66,12 +65,18 @@ export class Tokens implements TokenRecords {
     return row?.endsAt ?? undefined
   }
 
-  /** Keeps a new token, the only one without an end from then on; all others end then at the latest. All or nothing; tells its id. */
-  async replace(hash: Buffer, label: string, endsAt = new Date()): Promise<number> {
+  /**
+   * Keeps a new token, the only one without an end from then on; all others end then at the latest. The panel's session of this id, 0 for
+   * none, goes with the new one. All or nothing; tells the token's id.
+   */
+  async replace(hash: Buffer, label: string, endsAt = new Date(), session = 0): Promise<number> {
     const where = { OR: [{ endsAt: null }, { endsAt: { gt: endsAt } }] }
+    const hex = hash.toString('hex')
     const [, { id }] = await this.prisma.$transaction([
       this.prisma.token.updateMany({ where, data: { endsAt } }),
-      this.prisma.token.create({ data: { hash: hash.toString('hex'), label } }),
+      this.prisma.token.create({ data: { hash: hex, label } }),
+      this.prisma.$executeRaw`
+        UPDATE panel_sessions SET tokenId = (SELECT id FROM tokens WHERE hash = ${hex}) WHERE id = ${session}`,
     ])
     return id
   }
@@ -83,6 +88,15 @@ export class Tokens implements TokenRecords {
       (await this.prisma.token.updateMany({ where: { id, endsAt: { gt: now } }, data: { endsAt: now } })).count === 1
     )
   }
+}
+
+/** Every token that has not ended, as rows. */
+export function liveTokens(prisma: PrismaClient) {
+  return prisma.token.findMany({ where: isLive(new Date()), orderBy: { id: 'asc' } })
+}
+
+export function storedToken({ id, hash }: { readonly id: number; readonly hash: string }): StoredToken {
+  return { id, hash: Buffer.from(hash, 'hex') }
 }
 
 function isLive(now: Date) {

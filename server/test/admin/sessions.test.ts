@@ -84,9 +84,21 @@ test('A8: a link logs in once, within its minute; sessions end one by one, all o
     1,
   )
   assert.deepEqual([await statusOf(first), await statusOf(third)], [200, 401])
-  const rotated = await callApi(t, server, 'TokenService/RotateToken', {}, { token })
+  // The session that rotates goes with the new token, and is never without one meanwhile.
+  const other = cookieOf(await enter({ token }))
+  const headers = { ...page, cookie: first }
+  let isRotated = false
+  const rotating = callApi(t, server, 'TokenService/RotateToken', {}, { headers }).finally(() => {
+    isRotated = true
+  })
+  const asking = Array.from({ length: 4 }, async () => {
+    while (!isRotated) assert.equal(await statusOf(first), 200)
+  })
+  const [rotated] = await Promise.all([rotating, ...asking])
+  assert.deepEqual([await statusOf(first), await statusOf(other)], [200, 401])
+  const last = await callApi(t, server, 'TokenService/RotateToken', {}, { token: String(rotated.json.secret) })
   assert.equal(await statusOf(first), 401)
   const old = await enter({ token })
   assert.equal(old.json.message, 'the token has been replaced')
-  assert.equal((await enter({ token: String(rotated.json.secret) })).status, 200)
+  assert.equal((await enter({ token: String(last.json.secret) })).status, 200)
 })

@@ -5,6 +5,7 @@ import type { ServiceImpl } from '@connectrpc/connect'
 import { Token_State as State, type TokenSchema, type TokenService } from '@pbt/proto/admin/v1'
 import type { Owner } from '../../owner/owner.ts'
 import type { TokenView } from '../../owner/tokens.ts'
+import { callerOf } from '../caller.ts'
 import { millisecondsOf, timeField } from '../values.ts'
 import { clientMessage } from './client.ts'
 
@@ -17,9 +18,9 @@ export function tokenService({ tokens }: Pick<Owner, 'tokens'>): ServiceImpl<typ
     async listTokens() {
       return { tokens: (await tokens.list()).map(tokenMessage) }
     },
-    async rotateToken({ label, grace }) {
+    async rotateToken({ label, grace }, context) {
       const graceMs = millisecondsOf('grace', grace, 0, MAX_GRACE_MS)
-      const { token: secret, kept, told } = await tokens.rotate(label, graceMs)
+      const { token: secret, kept, told } = await tokens.rotate(label, graceMs, Number(callerOf(context).sessionId))
       return { secret, token: tokenMessage(kept), toldClients: told.map(clientMessage) }
     },
     async revokeToken({ id }) {

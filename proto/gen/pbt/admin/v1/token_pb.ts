@@ -239,7 +239,8 @@ export const TokenService: GenService<{
     output: typeof ListTokensResponseSchema;
   },
   /**
-   * Makes a new token in place of the one that is valid, which ends after the grace, or at once.
+   * Makes a new token in place of the one that is valid, which ends after the grace, or at once. The session of the panel that asks goes
+   * with the new one.
    *
    * @generated from rpc pbt.admin.v1.TokenService.RotateToken
    */

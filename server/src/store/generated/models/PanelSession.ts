@@ -502,7 +502,7 @@ export type $PanelSessionPayload<ExtArgs extends runtime.Types.Extensions.Intern
      */
     hash: string
     /**
-     * It ends with the token that was valid when it began.
+     * It ends with this one: that which was valid when it began, or with which it was replaced from here.
      */
     tokenId: number
     userAgent: string
