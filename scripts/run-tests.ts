@@ -1,5 +1,5 @@
-// Runs groups of test files one after the other, each with so many files at a time, and reports them as one run: its argument
-// is the list of groups as JSON. Ends with 1 when a test failed.
+// Runs groups of test files one after the other, each with so many files at a time, and reports them as one run, with all that
+// failed at its end: its argument is the list of groups as JSON. Ends with 1 when a test failed.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { run } from 'node:test'
 import { spec as Spec, type TestEvent } from 'node:test/reporters'
+import { Failures } from './failures.ts'
 
 interface Group {
   readonly files: readonly string[]
@@ -34,11 +35,13 @@ const began = performance.now()
 const groups = JSON.parse(process.argv[2] ?? '[]') as Group[]
 const timeout = Number(process.argv[3])
 const counts = new Map<string, Counts>()
+const failures = new Failures()
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
 async function* events(): AsyncGenerator<TestEvent> {
   for (const group of groups) yield* pass(group)
+  for (const line of failures.lines) yield told(line)
   for (const [line, name] of FIGURES) {
     yield told(`${line} ${[...counts.values()].reduce((sum, each) => sum + (each[name] ?? 0), 0)}`)
   }
@@ -51,6 +54,7 @@ async function* pass({ files, atOnce }: Group): AsyncGenerator<TestEvent> {
   for await (const event of run({ files: [...files], concurrency: atOnce, timeout, signal: interrupted.signal })) {
     if (event.type === 'test:summary' && event.data.file !== undefined) counts.set(event.data.file, event.data.counts)
     if (event.type === 'test:diagnostic' && event.data.nesting === 0 && FIGURE.test(event.data.message)) continue
+    failures.note(event as TestEvent)
     yield event as TestEvent
   }
 }
