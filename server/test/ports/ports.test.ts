@@ -1,4 +1,4 @@
-// Ports over restarts, with real programs: several tunnels to one target, ports outside of the range, ports that others have.
+// Ports over restarts, with real programs: ports outside of the range, ports that others have.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -7,7 +7,6 @@ import { test } from 'node:test'
 import {
   CLIENT,
   clientEnv,
-  type Program,
   program,
   type RunningServer,
   restartServer,
@@ -16,35 +15,10 @@ import {
   startServer,
 } from '../support/programs.ts'
 
-/** The ports that the client's tunnels have got, sorted; an error is one too few, and says itself. */
-async function portsOf(client: Program, count: number, skip = 0): Promise<number[]> {
-  const answers = () => client.events.slice(skip).filter(({ event }) => event === 'online' || event === 'error')
-  const all = await client.until(() => (answers().length === count ? answers() : undefined), `${count} tunnels`)
-  assert.ok(!all.some(({ event }) => event === 'error'), JSON.stringify(all))
-  return all.map(({ urls }) => Number(new URL(String((urls as unknown[])[0])).port)).sort()
-}
-
 async function restarted(t: Parameters<typeof startServer>[0], server: RunningServer, serverArgs: string[] = []) {
   await server.program.end()
   return await restartServer(t, server, { ports: server, serverArgs })
 }
-
-test('tunnels to one target keep a port each over restarts of server and client', async t => {
-  let server = await startServer(t)
-  const home = join(scratch(t), 'client')
-  const start = () => program(t, CLIENT, ['up', 'tcp:22', 'tcp:22', '--json'], clientEnv(t, server, { home }))
-  let client = start()
-  const ports = await portsOf(client, 2)
-  assert.notEqual(ports[0], ports[1])
-  for (let round = 0; round < 2; round++) {
-    const seen = client.events.length
-    server = await restarted(t, server)
-    assert.deepEqual(await portsOf(client, 2, seen), ports, `after restart ${round} of the server`)
-    await client.end()
-    client = start()
-    assert.deepEqual(await portsOf(client, 2), ports, `after restart ${round} of the client`)
-  }
-})
 
 test('F6: ports that are reserved outside of the range are kept and not listened on, and the server says so', async t => {
   const first = await startServer(t)

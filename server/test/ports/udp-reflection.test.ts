@@ -5,7 +5,8 @@ import { createSocket } from 'node:dgram'
 import { type TestContext, test } from 'node:test'
 import { quicPackets, someId, wireguardMessages } from '../../src/edge/testing/handshakes.ts'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { type Program, scratch, startClient, startServer } from '../support/programs.ts'
+import { type Cleaner, scratch, startClient, startServer } from '../support/programs.ts'
+import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024
 const FACTOR = 60
@@ -13,7 +14,7 @@ const REPLY = Buffer.alloc(1_000, 1)
 const MARK = Buffer.from('mark')
 
 /** Answers a datagram of `n` bytes with `n` times as many of 1,000, and a mark with itself. */
-async function amplifier(t: TestContext, times = 2.8) {
+async function amplifier(t: Cleaner, times = 2.8) {
   return await udpTarget(t, datagram =>
     datagram.equals(MARK) ? [MARK] : Array.from({ length: Math.round(datagram.length * times) }, () => REPLY),
   )
@@ -35,74 +36,14 @@ function assertBounded(...accounts: readonly Account[]): void {
   assert.ok(received > 0.9 * EXTRA_BYTES, `${received} bytes`)
 }
 
-/** The ports of a client's tunnels, in the order of its specs. */
-async function portsOf(client: Program, count: number): Promise<number[]> {
-  const online = await client.until(() => {
-    const events = client.events.filter(({ event }) => event === 'online')
-    return events.length < count ? undefined : events
-  }, 'all tunnels online')
-  return online.map(({ urls }) => Number(new URL(String((urls as string[])[0])).port))
-}
-
-test('F11: a source that sends on and on is not believed: 64 KiB and 60 times what it sent, and the rest is counted', async t => {
-  const target = await amplifier(t)
-  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
-  const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
-  const { port } = await startClient(t, server, ['udp', String(target.port)])
-  const forged = new Account(await udpSocket(t))
-  // 420 bytes for 1,176,000.
-  for (let count = 0; count < 42; count++) {
-    forged.send(Buffer.alloc(10), port)
-    await settle(t, port)
-  }
-  assert.equal(forged.sent, 420)
-  assertBounded(forged)
-  assert.ok(forged.received > 80_000, `${forged.received} bytes`)
-  assert.equal((await droppedDatagrams(metrics)) + forged.datagrams, 1_176)
-  assert.match(server.program.stderr, /--reply-factor.*"UDP replies were dropped/)
-  // What it sends later earns it as much as ever.
-  const before = forged.received
-  forged.send(Buffer.alloc(100), port)
-  await settle(t, port)
-  assert.ok(forged.received > before)
-  assertBounded(forged)
-})
-
-test('F11: flows from other ports of the source, and new flows after the last has ended, bring no more', async t => {
-  const target = await amplifier(t, 30)
-  const server = await startServer(t)
-  const home = scratch(t)
-  const accounts: Account[] = []
-  for (let round = 0; round < 3; round++) {
-    const { client, port } = await startClient(t, server, ['udp', String(target.port)], { home })
-    for (let visitor = 0; visitor < 4; visitor++) {
-      const account = new Account(await udpSocket(t))
-      accounts.push(account)
-      account.send(Buffer.alloc(10), port)
-      await settle(t, port)
-    }
-    await client.end() // and with it all flows
-  }
-  assertBounded(...accounts)
-})
-
-test('F11: many tunnels of one server are no more to a source than one', async t => {
-  const targets = await Promise.all([1, 2, 3, 4].map(() => amplifier(t, 30)))
-  const server = await startServer(t)
-  const { client } = await startClient(t, server, ['up', ...targets.map(({ port }) => `udp:${port}`)])
-  const ports = await portsOf(client, targets.length)
-  const forged = new Account(await udpSocket(t))
-  for (const port of ports) forged.send(Buffer.alloc(10), port)
-  await settle(t, ...ports)
-  assertBounded(forged)
-})
-
 const { initiation, response, transport } = wireguardMessages
 const { initial, serverInitial, short } = quicPackets
 const INDEX_AT = 4
+/** What a visitor of QUIC says first, and its own. */
+const QUIC = { first: someId(8), own: someId(8) }
 
 /** A target that shakes hands as WireGuard does, with the index that `indexFor` makes of the visitor's, and pours for all else. */
-async function wireguardAmplifier(t: TestContext, indexFor: (theirs: Buffer) => Buffer) {
+async function wireguardAmplifier(t: Cleaner, indexFor: (theirs: Buffer) => Buffer) {
   return await udpTarget(t, datagram => {
     if (datagram.equals(MARK)) return [MARK]
     const theirs = datagram.subarray(INDEX_AT, INDEX_AT + 4)
@@ -121,12 +62,104 @@ async function pour(visitor: Account, t: TestContext, port: number, guess?: Buff
   return index
 }
 
+/** A target that answers the first packet of QUIC as a server of it, or with something like it, and pours for all later ones. */
+async function quicAmplifier(t: Cleaner, isGenuine: boolean) {
+  return await udpTarget(t, datagram => {
+    if (datagram.equals(MARK)) return [MARK]
+    const ids = { to: QUIC.own, from: someId(8) }
+    const isFirst = datagram.length > 1_000 && datagram.subarray(6, 14).equals(QUIC.first)
+    if (isFirst) return [isGenuine ? serverInitial(QUIC.first, ids) : initial(ids)]
+    return datagram.length > 1_000 ? [] : new Array<Buffer>(300).fill(REPLY)
+  })
+}
+
+/** What a source has had is remembered for all of the server's ports, so each test has sources of its own. */
+const house = shared(async t => {
+  const always = someId()
+  const specs: Record<string, string> = {}
+  const add = (name: string, { port }: { port: number }, options = '') => {
+    specs[name] = `udp:${port}${options}`
+  }
+  add('sends', await amplifier(t))
+  for (const name of ['one', 'two', 'three', 'four']) add(name, await amplifier(t, 30))
+  add('random', await wireguardAmplifier(t, () => someId()))
+  add('same', await wireguardAmplifier(t, () => always))
+  add('echo', await wireguardAmplifier(t, theirs => theirs))
+  for (const name of ['quicSeen', 'quicOther']) add(name, await quicAmplifier(t, true))
+  add('quicLike', await quicAmplifier(t, false))
+  const factored = await amplifier(t, 30)
+  for (const factor of ['1', '10000', 'off']) add(`factor ${factor}`, factored, `,reply-factor=${factor}`)
+  const echo = await udpTarget(t, datagram => [datagram])
+  add('marks', echo)
+  add('shut', echo, ',allow=192.0.2.1')
+  const silent = await udpSocket(t)
+  add('mute', silent.address())
+  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const addresses = '127.0.0.1,127.0.0.2,::1'
+  const server = await startServer(t, {
+    serverArgs: ['--metrics-port', String(metrics), '--bind-address', addresses],
+  })
+  const { ports } = await startTunnels(t, server, Object.values(specs))
+  const names = Object.keys(specs)
+  const portOf = (name: string) => ports[names.indexOf(name)] ?? assert.fail(name)
+  return { server, metrics, portOf, always, factored: factored.port, echo: echo.port }
+})
+
+test('F11: a source that sends on and on is not believed: 64 KiB and 60 times what it sent, and the rest is counted', async t => {
+  const { server, metrics, portOf } = await house()
+  const port = portOf('sends')
+  const forged = new Account(await udpSocket(t, '127.0.10.1'))
+  // 420 bytes for 1,176,000.
+  for (let count = 0; count < 42; count++) {
+    forged.send(Buffer.alloc(10), port)
+    await settle(t, port)
+  }
+  assert.equal(forged.sent, 420)
+  assertBounded(forged)
+  assert.ok(forged.received > 80_000, `${forged.received} bytes`)
+  assert.equal((await droppedDatagrams(metrics, port)) + forged.datagrams, 1_176)
+  assert.match(server.program.stderr, /--reply-factor.*"UDP replies were dropped/)
+  // What it sends later earns it as much as ever.
+  const before = forged.received
+  forged.send(Buffer.alloc(100), port)
+  await settle(t, port)
+  assert.ok(forged.received > before)
+  assertBounded(forged)
+})
+
+test('F11: flows from other ports of the source, and new flows after the last has ended, bring no more', async t => {
+  const target = await amplifier(t, 30)
+  const { server } = await house()
+  const home = scratch(t)
+  const accounts: Account[] = []
+  for (let round = 0; round < 3; round++) {
+    const { client, port } = await startClient(t, server, ['udp', String(target.port)], { home })
+    for (let visitor = 0; visitor < 4; visitor++) {
+      const account = new Account(await udpSocket(t, '127.0.10.2'))
+      accounts.push(account)
+      account.send(Buffer.alloc(10), port)
+      await settle(t, port)
+    }
+    await client.end() // and with it all flows
+  }
+  assertBounded(...accounts)
+})
+
+test('F11: many tunnels of one server are no more to a source than one', async t => {
+  const { portOf } = await house()
+  const ports = ['one', 'two', 'three', 'four'].map(portOf)
+  const forged = new Account(await udpSocket(t, '127.0.10.3'))
+  for (const port of ports) forged.send(Buffer.alloc(10), port)
+  await settle(t, ...ports)
+  assertBounded(forged)
+})
+
 test('F11: a visitor whose handshake shows that it gets what is sent has no bound, also from another port and when pbt has come back', async t => {
   const target = await wireguardAmplifier(t, () => someId())
-  const server = await startServer(t)
+  const { server } = await house()
   const home = scratch(t)
   const { client, port } = await startClient(t, server, ['udp', String(target.port)], { home })
-  const visitor = new Account(await udpSocket(t))
+  const visitor = new Account(await udpSocket(t, '127.0.14.1'))
   const index = await pour(visitor, t, port)
   assert.ok(visitor.received > 300_000, `${visitor.received} bytes`)
   const sayingFrom = async (address: string, to: number) => {
@@ -135,27 +168,20 @@ test('F11: a visitor whose handshake shows that it gets what is sent has no boun
     await settle(t, to)
     return account
   }
-  assert.equal((await sayingFrom('127.0.0.1', port)).received, 300_000)
+  assert.equal((await sayingFrom('127.0.14.1', port)).received, 300_000)
   // Whoever was given it can say it with another's address.
-  assertBounded(await sayingFrom('127.0.0.2', port))
+  assertBounded(await sayingFrom('127.0.14.2', port))
   await client.end()
-  const again = await startClient(t, server, ['udp', String(target.port)], { home })
-  assert.equal(again.port, port)
-  assert.equal((await sayingFrom('127.0.0.1', port)).received, 300_000)
-  const other = await startClient(t, server, ['udp', String((await amplifier(t, 10)).port)], { home })
-  assertBounded(await sayingFrom('127.0.0.3', other.port))
+  const specs = [target, await amplifier(t, 10)].map(each => `udp:${each.port}`)
+  const { ports } = await startTunnels(t, server, specs, { home })
+  assert.equal(ports[0], port)
+  assert.equal((await sayingFrom('127.0.14.1', port)).received, 300_000)
+  assertBounded(await sayingFrom('127.0.14.3', ports[1] ?? 0))
 })
 
 test('F11: who guesses, or knows what a target always answers, is sent no more for a handshake', async t => {
-  const always = someId()
-  const [random, same, echo] = [
-    await wireguardAmplifier(t, () => someId()),
-    await wireguardAmplifier(t, () => always),
-    await wireguardAmplifier(t, theirs => theirs),
-  ]
-  const server = await startServer(t)
-  const { client } = await startClient(t, server, ['up', ...[random, same, echo].map(({ port }) => `udp:${port}`)])
-  const [randomPort = 0, samePort = 0, echoPort = 0] = await portsOf(client, 3)
+  const { portOf, always } = await house()
+  const [randomPort, samePort, echoPort] = [portOf('random'), portOf('same'), portOf('echo')]
   const looking = new Account(await udpSocket(t, '127.0.4.1'))
   await pour(looking, t, samePort)
   for (const [address, port, guess] of [
@@ -170,28 +196,19 @@ test('F11: who guesses, or knows what a target always answers, is sent no more f
 })
 
 test('F11: a visitor of QUIC has no bound once it says the id that the target chose, or another one; one of something like it has', async t => {
-  const first = someId(8)
-  const own = someId(8)
-  for (const [isGenuine, isSeen] of [
-    [true, true],
-    [true, false],
-    [false, true],
+  const { portOf } = await house()
+  for (const [name, isGenuine, isSeen, address] of [
+    ['quicSeen', true, true, '127.0.16.1'],
+    ['quicOther', true, false, '127.0.16.2'],
+    ['quicLike', false, true, '127.0.16.3'],
   ] as const) {
-    const target = await udpTarget(t, datagram => {
-      if (datagram.equals(MARK)) return [MARK]
-      const ids = { to: own, from: someId(8) }
-      const isFirst = datagram.length > 1_000 && datagram.subarray(6, 14).equals(first)
-      if (isFirst) return [isGenuine ? serverInitial(first, ids) : initial(ids)]
-      return datagram.length > 1_000 ? [] : new Array<Buffer>(300).fill(REPLY)
-    })
-    const server = await startServer(t)
-    const { port } = await startClient(t, server, ['udp', String(target.port)])
-    const visitor = new Account(await udpSocket(t))
-    const answered = ask(visitor.socket, port, initial({ to: first, from: own }))
+    const port = portOf(name)
+    const visitor = new Account(await udpSocket(t, address))
+    const answered = ask(visitor.socket, port, initial({ to: QUIC.first, from: QUIC.own }))
     visitor.sent += 1_252
     const answer = await answered
     const id = isSeen ? answer.subarray(15, 23) : someId(8)
-    visitor.send(initial({ to: id, from: own }), port)
+    visitor.send(initial({ to: id, from: QUIC.own }), port)
     visitor.send(short(id, 40), port)
     await settle(t, port)
     visitor.send(short(id, 40), port)
@@ -202,17 +219,15 @@ test('F11: a visitor of QUIC has no bound once it says the id that the target ch
 })
 
 test('F11: --reply-factor and reply-factor= say how many times, or that there is no bound, for that tunnel', async t => {
-  const target = await amplifier(t, 30)
-  const server = await startServer(t)
+  const { server, portOf, factored } = await house()
   for (const [factor, least, most] of [
     ['1', EXTRA_BYTES - 1_000, EXTRA_BYTES + 10],
     ['10000', EXTRA_BYTES + 99_000, EXTRA_BYTES + 100_000],
     ['off', 300_000, 300_000],
   ] as const) {
-    const command = await startClient(t, server, ['udp', String(target.port), '--reply-factor', factor])
-    const spec = await startClient(t, server, ['up', `udp:${target.port},reply-factor=${factor}`])
-    for (const [index, { port }] of [command, spec].entries()) {
-      const visitor = new Account(await udpSocket(t, `127.0.${factor.length}.${index + 1}`))
+    const command = await startClient(t, server, ['udp', String(factored), '--reply-factor', factor])
+    for (const [index, port] of [command.port, portOf(`factor ${factor}`)].entries()) {
+      const visitor = new Account(await udpSocket(t, `127.0.${20 + factor.length}.${index + 1}`))
       visitor.send(Buffer.alloc(10), port)
       await settle(t, port)
       assert.ok(visitor.received >= least && visitor.received <= most, `${factor}: ${visitor.received} bytes`)
@@ -221,27 +236,21 @@ test('F11: --reply-factor and reply-factor= say how many times, or that there is
 })
 
 test('F11: nothing is sent to a visitor that is not allowed, or where there is no tunnel', async t => {
-  const target = await udpTarget(t, datagram => [datagram])
-  const server = await startServer(t)
-  const { port: marks } = await startClient(t, server, ['udp', String(target.port)])
-  const gone = await startClient(t, server, ['udp', String(target.port)])
+  const { server, portOf, echo } = await house()
+  const [gone, lost] = await Promise.all([1, 2].map(() => startClient(t, server, ['udp', String(echo)])))
+  assert.ok(gone !== undefined && lost !== undefined)
   await gone.client.end()
-  const lost = await startClient(t, server, ['udp', String(target.port)])
   await lost.client.end('SIGKILL')
-  const shut = await startClient(t, server, ['udp', String(target.port), '--allow', '192.0.2.1'])
-  const silent = await udpSocket(t)
-  const mute = await startClient(t, server, ['udp', String(silent.address().port)])
   const forged = new Account(await udpSocket(t))
-  for (const { port } of [gone, lost, shut, mute])
+  for (const port of [gone.port, lost.port, portOf('shut'), portOf('mute')])
     for (let count = 0; count < 10; count++) forged.send(Buffer.alloc(100), port)
-  await settle(t, marks)
+  await settle(t, portOf('marks'))
   assert.equal(forged.datagrams, 0)
 })
 
 test('F10: the flows of one source are counted for a port, not for each address that the server listens on', async t => {
-  const target = await udpTarget(t, datagram => [datagram])
-  const server = await startServer(t, { serverArgs: ['--bind-address', '127.0.0.1,127.0.0.2,::1'] })
-  const { port } = await startClient(t, server, ['udp', String(target.port)])
+  const { portOf } = await house()
+  const port = portOf('marks')
   const sockets = await Promise.all(Array.from({ length: 256 }, () => udpSocket(t, '127.0.3.1')))
   for (const [index, socket] of sockets.entries()) await ask(socket, port, MARK, `127.0.0.${1 + (index % 2)}`)
   for (const host of ['127.0.0.1', '127.0.0.2']) {

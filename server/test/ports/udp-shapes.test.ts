@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { numberOf, type Protocol, plain, quic, wireguard } from '../support/handshaking.ts'
-import { startClient, startServer } from '../support/programs.ts'
+import { startServer } from '../support/programs.ts'
+import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024
 const FACTOR = 60
@@ -107,32 +108,46 @@ function answersOf(shape: Shape): (index: number) => number {
   }
 }
 
-for (const shape of SHAPES) {
+/** A target for each shape, with a tunnel that has its factor and, for those that need one, another that has not. */
+const house = shared(async t => {
+  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
+  const protocols = SHAPES.map(shape => shape.protocol?.() ?? plain)
+  const targets = await Promise.all(
+    SHAPES.map(async (shape, at) => {
+      const protocol = protocols[at] ?? plain
+      const countOf = answersOf(shape)
+      return await udpTarget(t, datagram => {
+        if (datagram.equals(MARK)) return [MARK]
+        const index = numberOf(datagram)
+        if (index === 0 && shape.protocol !== undefined) return [protocol.answer(datagram)]
+        return new Array<Buffer>(countOf(index)).fill(protocol.data(shape.answer))
+      })
+    }),
+  )
+  const specs = targets.map(({ port }) => `udp:${port}`)
+  const fitting = SHAPES.map(({ factor }, at) => `${specs[at]}${factor === undefined ? '' : `,reply-factor=${factor}`}`)
+  const { ports } = await startTunnels(t, server, [...fitting, ...specs])
+  return { metrics, protocols, fitting: ports, byDefault: ports.slice(SHAPES.length) }
+})
+
+for (const [at, shape] of SHAPES.entries()) {
   const needs = shape.factor === undefined ? '' : `, with --reply-factor ${shape.factor}`
   test(`F11: ${shape.what}: nothing is dropped${needs}`, async t => {
-    const protocol = shape.protocol?.() ?? plain
-    const countOf = answersOf(shape)
-    const target = await udpTarget(t, datagram => {
-      if (datagram.equals(MARK)) return [MARK]
-      const index = numberOf(datagram)
-      if (index === 0 && shape.protocol !== undefined) return [protocol.answer(datagram)]
-      return new Array<Buffer>(countOf(index)).fill(protocol.data(shape.answer))
-    })
-    const metrics = 10_000 + Math.floor(Math.random() * 10_000)
-    const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
-    const tunnel = async (factor?: number) => {
-      const option = factor === undefined ? [] : ['--reply-factor', String(factor)]
-      return (await startClient(t, server, ['udp', String(target.port), ...option])).port
-    }
-    const visitor = new Account(await udpSocket(t, '127.0.1.1'))
-    await whole(shape, protocol, visitor, await tunnel(shape.factor))
-    assert.equal(await droppedDatagrams(metrics), 0)
+    const { metrics, protocols, fitting, byDefault } = await house()
+    const protocol = protocols[at] ?? plain
+    // What one source has had is remembered for all of the server's ports.
+    const sourceOf = (number: number) => udpSocket(t, `127.0.${10 + at}.${number}`)
+    const [port = 0, bounding = 0] = [fitting[at], byDefault[at]]
+    const visitor = new Account(await sourceOf(1))
+    await whole(shape, protocol, visitor, port)
+    assert.equal(await droppedDatagrams(metrics, port), 0)
     if (shape.factor !== undefined) {
-      const bounded = new Account(await udpSocket(t, '127.0.1.2'))
-      const mark = async (port: number) => await ask(await udpSocket(t, '127.0.1.3'), port, MARK)
-      await asFarAsItMay(shape, protocol, bounded, await tunnel(), mark)
+      const bounded = new Account(await sourceOf(2))
+      const mark = async (port: number) => await ask(await sourceOf(3), port, MARK)
+      await asFarAsItMay(shape, protocol, bounded, bounding, mark)
       assert.ok(bounded.received <= EXTRA_BYTES + FACTOR * bounded.sent)
-      assert.ok((await droppedDatagrams(metrics)) > 0)
+      assert.ok((await droppedDatagrams(metrics, bounding)) > 0)
     } else if (shape.protocol === undefined) assert.ok(visitor.received <= EXTRA_BYTES + FACTOR * visitor.sent)
     else if (shape.answers > 2) assert.ok(visitor.received > 2 * FACTOR * visitor.sent)
   })

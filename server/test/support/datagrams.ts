@@ -1,13 +1,13 @@
 // Datagrams of visitors and targets.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import type { TestContext } from 'node:test'
+import type { Cleaner } from './programs.ts'
 
 /** Waits this long only when a datagram was lost. */
 export const LOST_MS = 20_000
 
 /** A socket on a free port. */
-export async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<Socket> {
+export async function udpSocket(t: Cleaner, address = '127.0.0.1'): Promise<Socket> {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 })
   t.after(() => socket.close())
   socket.on('error', () => {})
@@ -17,7 +17,7 @@ export async function udpSocket(t: TestContext, address = '127.0.0.1'): Promise<
 }
 
 /** Answers every datagram with what `answer` makes of it; tells who asked. */
-export async function udpTarget(t: TestContext, answer: (datagram: Buffer) => readonly Buffer[]) {
+export async function udpTarget(t: Cleaner, answer: (datagram: Buffer) => readonly Buffer[]) {
   const socket = await udpSocket(t)
   const askers = new Set<number>()
   socket.on('message', (datagram, { port, address }) => {
@@ -55,9 +55,12 @@ export class Account {
   }
 }
 
-/** The figure of all UDP tunnels in what `--metrics-port` shows. */
-export async function droppedDatagrams(metricsPort: number): Promise<number> {
+/** What `--metrics-port` shows of the link and of all UDP tunnels, or of the one with this port. */
+export async function droppedDatagrams(metricsPort: number, port?: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
-  const counts = [...text.matchAll(/^pbt_(?:udp|link)_dropped_total.* (\d+)/gm)]
+  const tunnel = port === undefined ? '' : `tunnel="udp-${port}"`
+  const counts = [
+    ...text.matchAll(new RegExp(`^pbt_(?:udp_dropped_total.*${tunnel}|link_dropped_total).* (\\d+)`, 'gm')),
+  ]
   return counts.reduce((sum, [, count]) => sum + Number(count), 0)
 }

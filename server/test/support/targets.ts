@@ -2,10 +2,10 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
+import type { Cleaner } from './programs.ts'
 
 /** An HTTP service on a free port; ended after the test. */
-export async function httpTarget(t: TestContext, listener: RequestListener, prepare?: (server: HttpServer) => void) {
+export async function httpTarget(t: Cleaner, listener: RequestListener, prepare?: (server: HttpServer) => void) {
   const server = createHttpServer(listener)
   prepare?.(server)
   const port = await listen(t, server)
@@ -14,7 +14,7 @@ export async function httpTarget(t: TestContext, listener: RequestListener, prep
 }
 
 /** A service that is handed every connection, with the bytes that came so far on `socket.text()`. */
-export async function rawTarget(t: TestContext, serve: (socket: Socket) => void): Promise<number> {
+export async function rawTarget(t: Cleaner, serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createTcpServer({ allowHalfOpen: true }, socket => {
     sockets.add(socket)
@@ -29,7 +29,7 @@ export async function rawTarget(t: TestContext, serve: (socket: Socket) => void)
 }
 
 /** A raw service that answers each request head with these bytes; `end`: what it does then. */
-export async function scriptedTarget(t: TestContext, answer: string, end?: (socket: Socket) => void): Promise<number> {
+export async function scriptedTarget(t: Cleaner, answer: string, end?: (socket: Socket) => void): Promise<number> {
   return await rawTarget(t, socket => {
     let text = ''
     socket.on('data', chunk => {
@@ -41,7 +41,7 @@ export async function scriptedTarget(t: TestContext, answer: string, end?: (sock
   })
 }
 
-async function listen(t: TestContext, server: Server): Promise<number> {
+async function listen(t: Cleaner, server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => server.close())
