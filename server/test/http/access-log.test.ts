@@ -8,16 +8,12 @@ import { type TestContext, test } from 'node:test'
 import type { AccessRecord } from '../../src/observe/access-record.ts'
 import { type ReadLog, readLog } from '../support/access-log.ts'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
-import {
-  type RunningServer,
-  restartServer,
-  startClient,
-  startPbt,
-  startServer,
-  startTunnel,
-} from '../support/programs.ts'
+import { type RunningServer, restartServer, startClient, startServer, startTunnel } from '../support/programs.ts'
+import { openTunnel, sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
+
+const { house, pbt } = sharedPbt()
 
 /** Only a failure waits for it. */
 const WAIT_MS = 30_000
@@ -48,8 +44,8 @@ function get(path: string, host = 'app.localhost'): string {
   return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
 }
 
-async function requests(t: TestContext, server: RunningServer, count: number): Promise<void> {
-  for (let index = 0; index < count; index++) await rawRequest(t, server, get(`/${index}`))
+async function requests(t: TestContext, server: RunningServer, count: number, host: string): Promise<void> {
+  for (let index = 0; index < count; index++) await rawRequest(t, server, get(`/${index}`, host))
 }
 
 test('requests are recorded with what they were, and never with their query', async t => {
@@ -57,7 +53,7 @@ test('requests are recorded with what they were, and never with their query', as
     request.resume()
     response.writeHead(request.url === '/teapot' ? 418 : 200).end('hello')
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const log = readLog(t, server.dataDir)
   const before = Date.now()
   await rawRequest(t, server, get('/path?secret=1'))
@@ -98,7 +94,7 @@ test('an answer that breaks off, a visitor who leaves, and a dead target have th
     response.writeHead(200, { 'content-length': '100' }).write('part')
     if (request.url === '/broken') setImmediate(() => response.destroy())
   })
-  const { server } = await startPbt(t, target)
+  const { server, home, client } = await pbt(target)
   const log = readLog(t, server.dataDir)
   await rawRequest(t, server, get('/broken'))
   await record(log, { summary: 'GET /broken', status: 200, reason: 'target-broke' })
@@ -107,7 +103,7 @@ test('an answer that breaks off, a visitor who leaves, and a dead target have th
   await visitor.until(/part/)
   visitor.socket.destroy()
   await record(log, { summary: 'GET /left', status: 200, reason: 'visitor-gone' })
-  await startTunnel(t, server, 1, { domain: 'dead' })
+  await openTunnel(home, client, { http: 1, domain: 'dead' })
   await rawRequest(t, server, get('/', 'dead.localhost'))
   await record(log, { tunnel: 'dead', status: 502, reason: 'target-unreachable' })
 })
@@ -123,7 +119,7 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
         socket.on('error', () => {})
       }),
   )
-  const { server } = await startPbt(t, target)
+  const { server, home, client } = await pbt(target)
   const log = readLog(t, server.dataDir)
   const visitor = await rawVisitor(t, server)
   visitor.send('GET /ws?t=1 HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
@@ -134,13 +130,13 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
   await record(log, { kind: 'websocket', tunnel: 'app', summary: 'GET /ws', status: 101, bytesIn: 5, bytesOut: 5 })
 
   const echo = await rawTarget(t, socket => socket.pipe(socket))
-  const tcp = await startClient(t, server, ['tcp', String(echo)])
-  const socket = connect({ port: tcp.port, host: '127.0.0.1' })
+  const { port } = await openTunnel(home, client, { tcp: echo })
+  const socket = connect({ port: Number(port), host: '127.0.0.1' })
   socket.end('1234567')
   socket.resume()
   await once(socket, 'close')
-  await record(log, { kind: 'tcp', tunnel: `tcp-${tcp.port}`, bytesIn: 7, bytesOut: 7, reason: '' })
-  const reset = connect({ port: tcp.port, host: '127.0.0.1' })
+  await record(log, { kind: 'tcp', tunnel: `tcp-${port}`, bytesIn: 7, bytesOut: 7, reason: '' })
+  const reset = connect({ port: Number(port), host: '127.0.0.1' })
   reset.write('1')
   await once(reset, 'data')
   reset.resetAndDestroy()
@@ -150,30 +146,6 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
   const udp = await startClient(t, server, ['udp', String(service.port), '--idle-timeout', '1s'])
   await ask(await udpSocket(t), udp.port, Buffer.from('123'))
   await record(log, { kind: 'udp', tunnel: `udp-${udp.port}`, bytesIn: 3, bytesOut: 3, reason: '' })
-})
-
-test('records and figures survive kill -9, and figures go on from there', async t => {
-  const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const { server } = await startPbt(t, target)
-  const log = readLog(t, server.dataDir)
-  await requests(t, server, 20)
-  await until(() => (log.records({ tunnel: 'app', limit: 100 }).length === 20 ? true : undefined), '20 records')
-  await server.program.end('SIGKILL')
-  const again = await restartServer(t, server)
-  await startTunnel(t, again, target, { domain: 'other' })
-  await rawRequest(t, again, get('/', 'other.localhost'))
-  await record(log, { tunnel: 'other' })
-  assert.equal(log.records({ tunnel: 'app', limit: 100 }).length, 20)
-  assert.equal(log.totals().find(({ tunnel }) => tunnel === 'app')?.requests, 20)
-})
-
-test('an orderly stop writes what waits', async t => {
-  const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const { server, client } = await startPbt(t, target)
-  await requests(t, server, 5)
-  await client.end()
-  await server.program.end()
-  assert.equal(readLog(t, server.dataDir).records({ tunnel: 'app', limit: 100 }).length, 5)
 })
 
 test('a log that cannot be written loses records, never requests, and goes on by itself', async t => {
@@ -202,17 +174,44 @@ test('a log that cannot be written loses records, never requests, and goes on by
 })
 
 test('E8, E9: floods of unknown hosts are counted, and only some recorded', async t => {
-  const server = await startServer(t)
+  const { server } = await house()
   const log = readLog(t, server.dataDir)
+  const tunnels = () => log.totals().map(({ tunnel }) => tunnel)
+  const refused = () => log.totals().find(({ tunnel }) => tunnel === '')?.refused ?? 0
+  const [known, before] = [tunnels(), refused()]
   const visitor = await rawVisitor(t, server)
   const count = 3_000
   for (let index = 0; index < count; index++) visitor.send(`GET / HTTP/1.1\r\nHost: n${index}.localhost\r\n\r\n`)
   await visitor.until(() => (visitor.text.match(/HTTP\/1\.1 404/g)?.length ?? 0) === count)
-  await until(() => (log.totals()[0]?.refused === count ? true : undefined), `${count} refusals counted`)
-  const recorded = log.records({ limit: 1_000 }).length
+  await until(() => (refused() === before + count ? true : undefined), `${count} refusals counted`)
+  const recorded = log.records({ limit: 1_000 }).filter(({ summary }) => /^GET n\d+\.localhost/.test(summary)).length
   assert.ok(recorded > 0 && recorded < count / 2, `${recorded} recorded`)
-  assert.deepEqual(
-    log.totals().map(({ tunnel }) => tunnel),
-    [''],
+  assert.deepEqual(tunnels(), known)
+})
+
+// The last one: the server that all share is killed.
+test('records and figures survive kill -9, and figures go on from there; an orderly stop writes what waits', async t => {
+  const target = await httpTarget(t, (_request, response) => response.end('ok'))
+  const { server, client, home } = await house()
+  for (const domain of ['kept', 'other', 'last']) await openTunnel(home, client, { http: target, domain })
+  const log = readLog(t, server.dataDir)
+  const written = (tunnel: string) => log.records({ tunnel, limit: 100 }).length
+  await requests(t, server, 20, 'kept.localhost')
+  await until(() => (written('kept') === 20 ? true : undefined), '20 records')
+  await server.program.end('SIGKILL')
+  const seen = client.events.length
+  const again = await restartServer(t, server, { ports: server })
+  await client.until(
+    () => client.events.slice(seen).find(({ event, tunnel }) => event === 'online' && tunnel === 'last'),
+    'the tunnel again',
   )
+  await rawRequest(t, again, get('/', 'other.localhost'))
+  await record(log, { tunnel: 'other' })
+  assert.equal(written('kept'), 20)
+  assert.equal(log.totals().find(({ tunnel }) => tunnel === 'kept')?.requests, 20)
+
+  await requests(t, again, 5, 'last.localhost')
+  await client.end()
+  await again.program.end()
+  assert.equal(written('last'), 5)
 })

@@ -4,9 +4,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type RunningServer, startPbt } from '../support/programs.ts'
+import { sharedPbt, untilIdle } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
 import { acceptUpgrade, upgradeRequest } from '../support/websocket.ts'
+
+const { pbt } = sharedPbt()
 
 /** Who a connection was authenticated for; `''`: it was sent a challenge. */
 const users = new WeakMap<Socket, string>()
@@ -75,7 +78,7 @@ async function isNobody(server: RunningServer, t: TestContext): Promise<void> {
 // A scheme that nobody knows may be one of these.
 for (const scheme of ['NTLM', 'Negotiate', 'Kerberos', 'Unheard-Of']) {
   test(`C10: a connection that ${scheme} has authenticated for a visitor is never another's, and stays the visitor's`, async t => {
-    const { server } = await startPbt(t, await intranet(t))
+    const { server } = await pbt(await intranet(t))
     const alice = await rawTlsVisitor(t, server)
     const carol = await rawVisitor(t, server)
     await isNobody(server, t)
@@ -95,7 +98,7 @@ for (const scheme of ['NTLM', 'Negotiate', 'Kerberos', 'Unheard-Of']) {
 }
 
 test('C10: streams of one HTTP/2 connection are one visitor, those of another are not', async t => {
-  const { server } = await startPbt(t, await intranet(t))
+  const { server } = await pbt(await intranet(t))
   const [alice, bob] = [await http2Visitor(t, server), await http2Visitor(t, server)]
   assert.equal((await http2Request(alice, { authorization: 'NTLM hello' })).status, 401)
   assert.equal((await http2Request(alice, { authorization: 'NTLM alice' })).status, 200)
@@ -124,9 +127,10 @@ test('C10: credentials that go with each request leave nothing, and connections 
       .writeHead(401, { 'Content-Length': 6 })
       .end('nobody')
   })
-  const { server } = await startPbt(t, target)
+  const { server, client, home } = await pbt(target)
   for (const authorization of ['', 'Basic YTpi', 'Bearer abc', 'Digest username="a"', 'Token 1']) {
     await ask(await rawVisitor(t, server), get(authorization))
+    await untilIdle(home, client)
   }
   assert.equal(seen.size, 1)
 })
@@ -144,7 +148,7 @@ test('C8: after an answer that came before its request was whole, the connection
       socket.once('data', () => socket.write(`of n${index}.`))
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const visitor = await rawVisitor(t, server)
   const post = 'POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 10\r\n\r\n'
   for (let count = 0; count < 3; count++) {

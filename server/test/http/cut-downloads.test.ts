@@ -9,9 +9,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { frameVisitor } from '../support/frame-visitor.ts'
 import { DATA, END_STREAM, type Fields, HEADERS, RST_STREAM } from '../support/http2-frames.ts'
-import { type RunningServer, scratch, startPbt, startServer, startTunnel } from '../support/programs.ts'
+import { type RunningServer, scratch, startServer, startTunnel } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { http2Visitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 /** How a visitor saw the end: curl's exit code, or Node's error; 0 and `whole` are a clean one. `begun`: some of the body came. */
 type Visit = (t: TestContext, server: RunningServer, path: string, begun: () => void) => Promise<string>
@@ -122,7 +125,7 @@ async function breakingTarget(t: TestContext) {
 const withoutCurl = hasCurl ? {} : { todo: 'curl with HTTP/2 is not installed: only Node was asked' }
 
 test('C7: curl and Node see an error when the target dies within its answer', withoutCurl, async t => {
-  const { server } = await startPbt(t, await breakingTarget(t))
+  const { server } = await pbt(await breakingTarget(t))
   for (const [index, [name, , , isWhole = false]] of ENDINGS.entries()) {
     for (const [who, visit, expected] of VISITS) {
       const seen = await visit(t, server, `/${index}`, () => {})
@@ -134,7 +137,7 @@ test('C7: curl and Node see an error when the target dies within its answer', wi
 })
 
 test('C7: over HTTP/2 an answer that breaks off is reset and never ends, for visitors too who do not count its length', async t => {
-  const { server } = await startPbt(t, await breakingTarget(t))
+  const { server } = await pbt(await breakingTarget(t))
   for (const [index, [name, , , isWhole = false]] of ENDINGS.entries()) {
     for (const hasEnded of [true, false]) {
       const visitor = await frameVisitor(t, server)

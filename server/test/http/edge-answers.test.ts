@@ -1,16 +1,18 @@
 // The edge's own answers, each by its code, for browsers and for programs.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startClient, startPbt, startServer } from '../support/programs.ts'
+import { openTunnel, sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget, scriptedTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawTlsVisitor } from '../support/visitors.ts'
 import { upgradeRequest } from '../support/websocket.ts'
+
+const { house, pbt } = sharedPbt()
 
 const get = (host: string, more = '') => `GET / HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`
 
 test('B11: unknown names, in the form the visitor reads', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const plain = await rawRequest(t, server, get('nobody.localhost'))
   assert.match(plain, /^HTTP\/1\.1 404 [\s\S]*content-type: text\/plain[\s\S]*pbt-error: unknown-host/i)
   assert.match(await rawRequest(t, server, get('nobody.localhost', 'Accept: text/html\r\n')), /<!doctype html>/)
@@ -23,10 +25,10 @@ test('B11: unknown names, in the form the visitor reads', async t => {
 })
 
 test('a target that is not there, or closes without an answer', async t => {
-  const unreachable = await startPbt(t, 1)
+  const unreachable = await pbt(1)
   const answer = await rawRequest(t, unreachable.server, get('app.localhost'))
   assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*pbt-error: target-unreachable/)
-  const closes = await startPbt(t, await rawTarget(t, socket => socket.once('data', () => socket.destroy())))
+  const closes = await pbt(await rawTarget(t, socket => socket.once('data', () => socket.destroy())))
   assert.match(await rawRequest(t, closes.server, get('app.localhost')), /502 [\s\S]*pbt-error: target-broke/)
 })
 
@@ -35,7 +37,7 @@ test('B7: a target can never send pbt-error, nor keep a hop-by-hop field', async
     t,
     'HTTP/1.1 200 OK\r\nPBT-Error: offline\r\nKeep-Alive: timeout=9\r\nConnection: X-Gone\r\nX-Gone: 1\r\nX-Stays: 1\r\nContent-Length: 2\r\n\r\nok',
   )
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const answer = await rawRequest(t, server, get('app.localhost'))
   assert.doesNotMatch(answer, /pbt-error|x-gone|timeout=9/i)
   assert.match(answer, /X-Stays: 1/)
@@ -43,7 +45,7 @@ test('B7: a target can never send pbt-error, nor keep a hop-by-hop field', async
 
 test('B4: a connection is shared by names that its certificate stands for, and by no others', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const session = await http2Visitor(t, server, 'other.localhost')
   assert.equal((await http2Request(session, { ':authority': `app.localhost:${server.https}` })).status, 200)
   for (const authority of ['app.example.com', 'admin.localhost']) {
@@ -55,12 +57,10 @@ test('B4: a connection is shared by names that its certificate stands for, and b
 
 test('B4, B5: the allowlist of the tunnel that a request is for decides, whatever name its connection was made for', async t => {
   const target = await httpTarget(t, (request, response) => response.end(`for ${request.headers.host}`))
-  const server = await startServer(t)
-  const { client } = await startClient(t, server, [
-    ...['up', `http:${target},domain=everybody`, `http:${target},domain=nobody,allow=192.0.2.0/24`],
-    `http:${target},domain=friends,allow=127.0.9.1`,
-  ])
-  await client.until(() => client.events.filter(({ event }) => event === 'online')[2], 'three tunnels')
+  const { server, home, client } = await house()
+  await openTunnel(home, client, { http: target, domain: 'everybody' })
+  await openTunnel(home, client, { http: target, domain: 'nobody', allow: '192.0.2.0/24' })
+  await openTunnel(home, client, { http: target, domain: 'friends', allow: '127.0.9.1' })
   const expected = (from: string): Record<string, number> => {
     return { everybody: 200, nobody: 403, friends: from === '127.0.9.1' ? 200 : 403 }
   }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { INSTALL_MS, openBrowser } from '../support/browser.ts'
-import { type RunningServer, scratch, startClient, startServer, startTalkingClient } from '../support/programs.ts'
+import { scratch, startClient, startServer, startTalkingClient } from '../support/programs.ts'
+import { shared, startTunnels } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest } from '../support/visitors.ts'
 import { upgradeRequest } from '../support/websocket.ts'
@@ -23,7 +24,8 @@ async function closedPort(): Promise<number> {
 }
 
 /** Tunnels whose requests all fail on the owner's side, by name, with words that only its network has. */
-async function failing(t: TestContext, server: RunningServer) {
+const house = shared(async t => {
+  const server = await startServer(t)
   const closed = await closedPort()
   const breaks = await rawTarget(t, socket => socket.once('data', () => socket.destroy()))
   const odd = await rawTarget(t, socket => socket.once('data', () => socket.end('SSH-2.0-secret_9.9\r\n')))
@@ -31,21 +33,16 @@ async function failing(t: TestContext, server: RunningServer) {
   const missing = 'http:unix:/run/nas/secret.sock,domain=missing'
   const unknown = 'http:nas.invalid:5001,domain=unknown-name'
   const all = [...specs, missing, unknown]
-  const { client } = await startClient(t, server, ['up', ...all])
-  await client.until(
-    () => client.events.filter(({ event }) => event === 'online')[all.length - 1],
-    'all tunnels are online',
-  )
+  await startTunnels(t, server, all)
   const secrets = new RegExp(
     `127\\.0\\.0\\.1|::1\\b|:${closed}\\b|:${breaks}\\b|:${odd}\\b|nas|secret|ECONN|ENO|refused`,
     'i',
   )
-  return { names: ['closed', 'breaks', 'odd', 'missing', 'unknown-name'], secrets, closed }
-}
+  return { server, names: ['closed', 'breaks', 'odd', 'missing', 'unknown-name'], secrets, closed }
+})
 
 test('H46: no answer names an address or a path of the owner’s network, over any protocol and in any form', async t => {
-  const server = await startServer(t)
-  const { names, secrets } = await failing(t, server)
+  const { server, names, secrets } = await house()
   for (const name of names) {
     const session = await http2Visitor(t, server, `${name}.localhost`)
     for (const accept of FORMS) {
@@ -65,17 +62,16 @@ test('H46: no answer names an address or a path of the owner’s network, over a
 })
 
 test('H46: the owner finds the reason in the terminal of pbt', async t => {
-  const server = await startServer(t)
-  const closed = await closedPort()
-  const client = await startTalkingClient(t, server, ['http', String(closed), '--domain', 'closed'])
-  await rawRequest(t, server, get('closed', 'text/html'))
+  const { server, closed } = await house()
+  const client = await startTalkingClient(t, server, ['http', String(closed), '--domain', 'told'])
+  await rawRequest(t, server, get('told', 'text/html'))
   const reason = new RegExp(`could not connect to 127\\.0\\.0\\.1:${closed}: connection refused`)
   await client.until(() => reason.exec(client.said) ?? undefined, 'the reason')
 })
 
 test('H46: with curl each answer is a few plain sentences', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const server = await startServer(t)
+  const { server } = await house()
   const { client } = await startClient(t, server, ['up', `http:${target},domain=friends,allow=192.0.2.0/24`])
   const bodyOf = async (name: string) => (await rawRequest(t, server, get(name, '*/*'))).split('\r\n\r\n')[1] ?? ''
   assert.match(
@@ -93,8 +89,7 @@ test('H46: with curl each answer is a few plain sentences', async t => {
 test('H46: a browser shows whose fault it is, and the owner’s part when it is asked for', {
   timeout: INSTALL_MS,
 }, async t => {
-  const server = await startServer(t)
-  const { secrets } = await failing(t, server)
+  const { server, secrets } = await house()
   for (const colorScheme of ['light', 'dark'] as const) {
     const browser = await openBrowser(t, { colorScheme, viewport: { width: 390, height: 700 } })
     if (browser === undefined) return

@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { noting } from '../support/noting.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 const HOST = 'Host: app.localhost\r\n'
 
 test('B8: the request target and the fields reach the target octet for octet and in order', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const path = '/%2F//a/../b;x=1?q=%20&{}|"\'`^<>[]\\'
   const fields = 'X-One: 1\r\nx-two: \xe9\xff\r\nX-One: 3\r\nCookie: a=b\r\nEmpty:\r\n'
   await rawRequest(t, server, `GET ${path} HTTP/1.1\r\n${HOST}${fields}Connection: close\r\n\r\n`)
@@ -21,7 +23,7 @@ test('B8: the request target and the fields reach the target octet for octet and
 
 test('B6: what a visitor says of where it comes from is replaced by what the connection says', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const spoofed =
     'X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: gopher\r\n'
   const named =
@@ -37,7 +39,7 @@ test('B6: what a visitor says of where it comes from is replaced by what the con
 
 test('B6: nobody but a proxy says which certificate a visitor has, however it is spelled', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const names = [
     ...['Client-Cert', 'Client-Cert-Chain', 'client_cert', 'Client_Cert_Chain', 'X-Client-Cert', 'X-Client-Verify'],
     ...['X-SSL-Client-Cert', 'X-SSL-Client-Verify', 'X-SSL-Client-S-DN', 'x_ssl_client_verify', 'SSL-Client-Cert'],
@@ -81,7 +83,7 @@ test('B6: what only a proxy may say passes neither as field nor as trailer, over
       response.end('ok')
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const forged = [
     ...['X-Forwarded-For', 'X_Forwarded_Proto', 'x_real_ip', 'X.Real.IP', 'SSL_CLIENT_CERT', 'Client-Cert', 'Proxy'],
     ...[
@@ -132,7 +134,7 @@ test('B6: what only a proxy may say passes neither as field nor as trailer, over
 
 test('B7: an upgrade to h2c is an ordinary request for the target, and no HTTP/2 of a visitor reaches it', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   for (const upgrade of ['h2c', 'H2C', 'websocket, h2c', 'h2c, websocket', 'h2c,']) {
     for (const connection of [
       'Upgrade, HTTP2-Settings',
@@ -168,7 +170,7 @@ test('B8, B9: 50 KB of headers and two Set-Cookie pass', async t => {
       )
     })
   })
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const answer = await rawRequest(t, server, `GET / HTTP/1.1\r\n${HOST}${big}\r\nConnection: close\r\n\r\n`)
   assert.match(answer, /set-cookie: a=1\r\nx: y+\r\nset-cookie: b=2\r\n/)
   assert.match(answer, /\r\n\r\ntrue$/)

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { noting } from '../support/noting.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { rawRequest, rawVisitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 const HOST = 'Host: app.localhost\r\n'
 /** What follows would be a second request if the first were read another way. */
@@ -130,7 +132,7 @@ const REFUSED: readonly (readonly [name: string, request: string])[] = [
 
 test('B1, B2, C1, C2, C3: requests that cannot be forwarded safely are refused and their connection closed', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   for (const [name, request] of REFUSED) {
     const answer = await rawRequest(t, server, request + SMUGGLED)
     assert.match(answer, /^HTTP\/1\.1 (400|404|413|431|501) /, `${name}: ${answer.slice(0, 100)}`)
@@ -161,7 +163,7 @@ test('C1, C3: a body that goes wrong after the target has its beginning is cut t
   const until = async (holds: () => boolean) => {
     while (!holds()) await once(noted, 'change')
   }
-  const { server, client } = await startPbt(t, port)
+  const { server, client } = await pbt(port)
   for (const chunks of CHUNKS) {
     const visitor = await rawVisitor(t, server)
     visitor.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n`)
@@ -181,7 +183,7 @@ test('C1, C3: a body that goes wrong after the target has its beginning is cut t
 
 test('C3: chunk extensions are dropped, and the chunks are written anew', async t => {
   const { seen, port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const chunks = `3;a=b\r\nabc\r\n000${'0'.repeat(5)}2 ; ${'x'.repeat(10_000)}="y"\r\nde\r\n0;z\r\n\r\n`
   const visitor = await rawVisitor(t, server)
   visitor.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: Chunked\r\n\r\n${chunks}`)
@@ -195,7 +197,7 @@ test('C3: chunk extensions are dropped, and the chunks are written anew', async 
 
 test('pipelined requests are answered in order, and HTTP/1.0 gets its answer', async t => {
   const { port } = await noting(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const visitor = await rawVisitor(t, server)
   visitor.send(`GET /1 HTTP/1.1\r\n${HOST}\r\nGET /2 HTTP/1.1\r\n${HOST}\r\nGET /3 HTTP/1.1\r\n${HOST}\r\n`)
   await visitor.until(/(ok[\s\S]*){3}$/)

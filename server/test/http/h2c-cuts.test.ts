@@ -5,10 +5,12 @@ import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from '
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { beginsRequest, frameTarget, type TargetConnection } from '../support/frame-target.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
 
-const H2C = ['--target-protocol', 'h2c']
+const { pbt } = sharedPbt()
+
+const H2C = { 'target-protocol': 'h2c' }
 /** RFC 9113 section 7. */
 const [NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, STREAM_CLOSED, REFUSED_STREAM, CANCEL] = [0, 1, 2, 5, 7, 8]
 
@@ -101,7 +103,7 @@ async function http2Service(
 
 test('C7: an answer of an h2c target that breaks off is a cut, whatever ends it and whatever had come', async t => {
   const made = await target(t)
-  const { server, client } = await startPbt(t, made.port, { args: H2C })
+  const { server, client } = await pbt(made.port, H2C)
   const session = await http2Visitor(t, server)
   for (const [come, begin] of BEGINNINGS) {
     for (const [how, end] of CUTS) {
@@ -144,7 +146,7 @@ test('C7: an answer of an h2c target that breaks off is a cut, whatever ends it 
 
 test('C7, C9: an answer of an h2c target that is not as long as it says, or is none, is a cut or 502', async t => {
   const made = await target(t)
-  const { server } = await startPbt(t, made.port, { args: H2C })
+  const { server } = await pbt(made.port, H2C)
   const session = await http2Visitor(t, server)
   for (const [name, end] of WRONG) {
     made.serves(end)
@@ -158,7 +160,7 @@ test('C7, C9: an answer of an h2c target that is not as long as it says, or is n
 
 test('C7, D4: a whole answer of an h2c target is whole whatever comes behind it, with its trailers', async t => {
   const made = await target(t)
-  const { server } = await startPbt(t, made.port, { args: H2C })
+  const { server } = await pbt(made.port, H2C)
   const session = await http2Visitor(t, server)
   const big = Buffer.alloc(16_000, 'x')
   for (const [name, end] of WHOLE) {
@@ -187,7 +189,7 @@ test('C7, D4: a whole answer of an h2c target is whole whatever comes behind it,
 
 test("C7, D3: Node's way to end an answer on a busy connection, RST_STREAM with code 0, goes by the length that was told", async t => {
   const made = await target(t)
-  const { server } = await startPbt(t, made.port, { args: H2C })
+  const { server } = await pbt(made.port, H2C)
   const session = await http2Visitor(t, server)
   const length = [['content-length', '4']] as const
   for (const [method, status, more, data] of [
@@ -216,7 +218,7 @@ test('B9: heads as large and with as many fields as anywhere pass to an h2c targ
     stream.respond({ ':status': 200, ...fields })
     stream.end('fine')
   })
-  const { server } = await startPbt(t, port, { args: H2C })
+  const { server } = await pbt(port, H2C)
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`)
   const request = ['GET / HTTP/1.1', 'Host: app.localhost', 'Connection: close', ...lines, '', ''].join('\r\n')
   for (let count = 0; count < 2; count++) {

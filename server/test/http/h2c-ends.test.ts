@@ -11,6 +11,7 @@ import { anyTarget, LONG_POST, STAGES, type Stage, TARGET_ENDS, type Target } fr
 import { SETTINGS, uint32, WINDOW_UPDATE } from '../support/http2-frames.ts'
 import { seeded } from '../support/mutations.ts'
 import { type RunningServer, restartServer, scratch, startServer, startTunnel } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawVisitor } from '../support/visitors.ts'
 
 /** Nothing of a request is left so long after its end. */
@@ -27,7 +28,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Server, client and target, and what each of them has open. */
-async function start(t: TestContext) {
+const house = shared(async t => {
   const target = await anyTarget(t)
   const metrics = await freePort()
   const serverArgs = ['--metrics-port', String(metrics)]
@@ -53,7 +54,7 @@ async function start(t: TestContext) {
     }
   }
   return { target, server, client, nothing, serverArgs }
-}
+})
 
 async function until(holds: () => boolean, what: string): Promise<void> {
   const end = performance.now() + REACH_MS
@@ -94,8 +95,14 @@ function forget(target: Target): void {
   if (target.stage.target === 'silent') for (const socket of target.sockets.keys()) socket.resetAndDestroy()
 }
 
+/** The connections of the tests before are over, with what was said on them of their windows. */
+async function forgetAll({ sockets }: Target): Promise<void> {
+  for (const socket of sockets.keys()) socket.end()
+  await until(() => sockets.size === 0, 'no connection of the tests before')
+}
+
 test('C6, C7, D10: a visitor who goes away leaves nothing at an h2c target, at any stage', async t => {
-  const { target, server, nothing } = await start(t)
+  const { target, server, nothing } = await house()
   for (const stage of STAGES) {
     for (const count of [1, 3]) {
       const visitors: RawVisitor[] = []
@@ -110,7 +117,7 @@ test('C6, C7, D10: a visitor who goes away leaves nothing at an h2c target, at a
 })
 
 test('C7, D10, H10: a target that ends in whatever way at any stage leaves nothing, and its visitor sees that', async t => {
-  const { target, server, nothing } = await start(t)
+  const { target, server, nothing } = await house()
   for (const stage of STAGES) {
     for (const [name, end] of TARGET_ENDS) {
       const visitor = await reach(t, server, target, stage)
@@ -134,7 +141,7 @@ test('C7, D10, H10: a target that ends in whatever way at any stage leaves nothi
 })
 
 test('C6, C7, H10: whatever ends at whatever stage, in whatever order, nothing is left at an h2c target', async t => {
-  const { target, server, nothing } = await start(t)
+  const { target, server, nothing } = await house()
   const random = seeded(20_261_128)
   const pick = <T>(list: readonly T[]): T => list[random(list.length)] as T
   const stages = STAGES.filter(each => each.target !== 'silent' && each.request !== LONG_POST)
@@ -155,7 +162,8 @@ test('C6, C7, H10: whatever ends at whatever stage, in whatever order, nothing i
 })
 
 test('C6, H10: visitors who leave a target that does not read leave nothing, and it sees their end when it reads', async t => {
-  const { target, server, nothing } = await start(t)
+  const { target, server, nothing } = await house()
+  await forgetAll(target)
   target.stage = {
     serve: connection => {
       connection.send(WINDOW_UPDATE, 0, 0, uint32(2 ** 30))
@@ -188,10 +196,12 @@ test('C6, H10: visitors who leave a target that does not read leave nothing, and
   await served(t, server, target)
 })
 
+// The last one: the server that all share is killed.
 test('H5, F3: a link that is lost for good leaves nothing at an h2c target, at any stage', {
   timeout: 120_000,
 }, async t => {
-  const { target, server, client, nothing, serverArgs } = await start(t)
+  const { target, server, client, nothing, serverArgs } = await house()
+  await forgetAll(target)
   for (const stage of STAGES.filter(each => each.target !== 'silent')) await reach(t, server, target, stage)
   assert.equal(target.open, STAGES.filter(each => each.target === undefined).length)
   await server.program.end('SIGKILL')

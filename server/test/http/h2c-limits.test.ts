@@ -5,10 +5,12 @@ import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { beginsRequest, frameTarget, MAX_STREAMS } from '../support/frame-target.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { http2Request, http2Visitor } from '../support/visitors.ts'
 
-const H2C = ['--target-protocol', 'h2c']
+const { pbt } = sharedPbt()
+
+const H2C = { 'target-protocol': 'h2c' }
 /**
  * A visitor who waits no longer for one answer. No part of the two seconds that the target has to answer a question: one who leaves in
  * the moment when another connection is made gives that up too.
@@ -35,7 +37,7 @@ test('E3, H10: more requests than a target takes at once are served one after th
   target.listen(0, '127.0.0.1')
   await once(target, 'listening')
   t.after(() => target.close())
-  const { server } = await startPbt(t, (target.address() as AddressInfo).port, { args: H2C })
+  const { server } = await pbt((target.address() as AddressInfo).port, H2C)
   const sessions = await Promise.all(Array.from({ length: 5 }, () => http2Visitor(t, server)))
   const answers = await Promise.all(
     Array.from({ length: 400 }, (_, index) => http2Request(sessions[index % 5] ?? assert.fail(), {})),
@@ -48,7 +50,7 @@ test('H10: an h2c target that takes no request is told as too slow, on few conne
   timeout: 60_000,
 }, async t => {
   const target = await frameTarget(t, () => {}, [[MAX_STREAMS, 0]])
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   const answers = await Promise.all(Array.from({ length: 20 }, () => http2Request(session, {})))
   for (const { status, headers } of answers) assert.deepEqual([status, headers['pbt-error']], [504, 'target-timeout'])
@@ -59,7 +61,7 @@ test('H10: a connection to an h2c target that answers nothing any more is replac
   const target = await frameTarget(t, (connection, frame) => {
     if (connection.answers && beginsRequest(connection, frame)) connection.answer(frame.stream, 'fine')
   })
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   assert.equal(String((await http2Request(session, {})).body), 'fine')
   const [deaf] = target.connections

@@ -7,10 +7,12 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { beginsRequest, frameTarget, type TargetConnection, type TargetFrame } from '../support/frame-target.ts'
 import { DATA, END_STREAM } from '../support/http2-frames.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { http2Request, http2Visitor } from '../support/visitors.ts'
 
-const H2C = ['--target-protocol', 'h2c']
+const { pbt } = sharedPbt()
+
+const H2C = { 'target-protocol': 'h2c' }
 /** RFC 9113 section 7. */
 const [NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM] = [0, 2, 7]
 /** What the first GOAWAY of a graceful end names (RFC 9113 section 6.8). */
@@ -82,7 +84,7 @@ test('H10: an h2c target that restarts costs the request in flight, and the next
   }
   let target = await start('first')
   const { port } = target
-  const { server, client } = await startPbt(t, port, { args: H2C })
+  const { server, client } = await pbt(port, H2C)
   const session = await http2Visitor(t, server)
   for (const name of ['first', 'second', 'third']) {
     for (let count = 0; count < 2; count++) assert.equal(String((await http2Request(session, {})).body), name)
@@ -100,7 +102,7 @@ test('H10: an h2c target that restarts costs the request in flight, and the next
 
 test('H10: however an h2c target ends its connection, idle or not, later requests are served and none is sent twice', async t => {
   const target = await scriptedTarget(t)
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   const ends: readonly (readonly [string, (connection: TargetConnection) => void])[] = [
     ['FIN', ({ socket }) => socket.end()],
@@ -133,7 +135,7 @@ test('H10: however an h2c target ends its connection, idle or not, later request
 
 test('H10: streams above the last one of a GOAWAY, and refused ones, are sent again, with all of their bodies', async t => {
   const target = await scriptedTarget(t)
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   const refusals: readonly (readonly [string, Serve])[] = [
     ['REFUSED_STREAM', atOnce((connection, stream) => connection.reset(stream, REFUSED_STREAM))],
@@ -168,7 +170,7 @@ test('H10: streams above the last one of a GOAWAY, and refused ones, are sent ag
 
 test('H10: a body that goes on while its request is sent again comes whole, with its trailers', async t => {
   const target = await scriptedTarget(t)
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   const again = Promise.withResolvers<void>()
   target.serves(
@@ -198,7 +200,7 @@ test('H10: a body that goes on while its request is sent again comes whole, with
 
 test('H10: what cannot be sent again whole, was answered in part, or is refused again and again, fails', async t => {
   const target = await scriptedTarget(t)
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   // More had been sent than is kept.
   target.serves((connection, stream, { flags }) => {
@@ -229,7 +231,7 @@ test('H10: what cannot be sent again whole, was answered in part, or is refused 
 
 test('H10: streams that a GOAWAY leaves alone end well on the old connection, new ones on the next', async t => {
   const target = await scriptedTarget(t)
-  const { server } = await startPbt(t, target.port, { args: H2C })
+  const { server } = await pbt(target.port, H2C)
   const session = await http2Visitor(t, server)
   target.serves(() => {}, whole)
   const held = http2Request(session, {})

@@ -6,12 +6,15 @@ import { createServer as createHttpServer } from 'node:http'
 import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { startPbt, startTalkingClient } from '../support/programs.ts'
+import { startTalkingClient } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
 import { acceptOf, acceptUpgrade, FrameReader, frame, upgradeRequest, WEBSOCKET_KEY } from '../support/websocket.ts'
 
-const H2C = ['--target-protocol', 'h2c']
+const { pbt } = sharedPbt()
+
+const H2C = { 'target-protocol': 'h2c' }
 /** More than Node lets wait on one connection, a hundred, when nobody says how many there may be. */
 const LEAVING = 150
 
@@ -82,7 +85,7 @@ test('D9: a WebSocket to an h2c target that offers extended CONNECT echoes, and 
     },
     true,
   )
-  const { server } = await startPbt(t, port, { args: H2C })
+  const { server } = await pbt(port, H2C)
   for (const visit of [rawVisitor, rawTlsVisitor]) {
     const visitor = await visit(t, server)
     const glued = frame(Buffer.from('glued by the visitor'), true)
@@ -116,7 +119,7 @@ test('D9: a WebSocket to an h2c target that offers extended CONNECT echoes, and 
 test('D9, D10: what an h2c target says to an extended CONNECT and how it ends reaches the visitor', async t => {
   let serve: OnStream = () => {}
   const { port, open } = await http2Target(t, (stream, headers) => serve(stream, headers), true)
-  const { server } = await startPbt(t, port, { args: H2C })
+  const { server } = await pbt(port, H2C)
   const says =
     (headers: Record<string, string | number>, body = ''): OnStream =>
     stream => {
@@ -199,7 +202,7 @@ test('D9: upgrades to an h2c target that speaks HTTP/1.1 too go there on a conne
       socket.on('error', () => {})
     }),
   )
-  const { server } = await startPbt(t, port, { args: H2C })
+  const { server } = await pbt(port, H2C)
   const session = await http2Visitor(t, server)
   assert.equal(String((await http2Request(session, {})).body), 'over HTTP/2')
   const visitor = await rawVisitor(t, server)
@@ -220,7 +223,7 @@ test('D9: an h2c target that takes no upgrade refuses it at once, and 150 visito
     },
     false,
   )
-  const { server, client } = await startPbt(t, port, { args: H2C })
+  const { server, client } = await pbt(port, H2C)
   const session = await http2Visitor(t, server)
   const other = upgradeRequest().replace('Upgrade: websocket', 'Upgrade: chess/2')
   for (const request of [upgradeRequest(), other, upgradeRequest().replace(/Sec-WebSocket-Key: .*\r\n/, '')]) {
@@ -238,7 +241,14 @@ test('D9: an h2c target that takes no upgrade refuses it at once, and 150 visito
   }
   for (let count = 0; count < 3; count++) assert.equal(String((await http2Request(session, {})).body), 'fine')
   assert.ok(!client.events.some(({ event }) => event === 'reconnecting'))
-  const talking = await startTalkingClient(t, server, ['http', String(port), '--domain', 'talking', ...H2C])
+  const talking = await startTalkingClient(t, server, [
+    'http',
+    String(port),
+    '--domain',
+    'talking',
+    '--target-protocol',
+    'h2c',
+  ])
   const visitor = await rawVisitor(t, server)
   visitor.send(upgradeRequest().replace('app.localhost', 'talking.localhost'))
   await visitor.until(/^HTTP\/1\.1 502 /)
@@ -255,7 +265,7 @@ test('D9: an h2c target that takes HTTP/1.1 for a beginning and waits is given u
       if (isFirst && text.startsWith('PRI')) socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]))
     })
   })
-  const { server } = await startPbt(t, port, { args: H2C })
+  const { server } = await pbt(port, H2C)
   const visitor = await rawVisitor(t, server)
   visitor.send(upgradeRequest())
   await visitor.over()

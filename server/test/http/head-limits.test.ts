@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { frameVisitor } from '../support/frame-visitor.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 const KIB = 1024
 const HOST = 'Host: app.localhost\r\n'
@@ -33,7 +35,7 @@ function fieldsOf(bytes: number, count: number): string {
 }
 
 test('B9: 64 KiB of fields and 200 of them pass over HTTP/1.1, one more does not, and the session goes on', async t => {
-  const { server, client } = await startPbt(t, await sizedTarget(t))
+  const { server, client } = await pbt(await sizedTarget(t))
   const cases: readonly (readonly [name: string, request: string, status: number])[] = [
     ['64 KiB in few', `GET / HTTP/1.1\r\n${fieldsOf(64 * KIB, 3)}\r\n`, 200],
     ['64 KiB in 200', `GET / HTTP/1.1\r\n${fieldsOf(64 * KIB, 200)}\r\n`, 200],
@@ -62,7 +64,7 @@ test('B9: 64 KiB of fields and 200 of them pass over HTTP/1.1, one more does not
 })
 
 test('B9: the same over HTTP/2', async t => {
-  const { server, client } = await startPbt(t, await sizedTarget(t))
+  const { server, client } = await pbt(await sizedTarget(t))
   const head = (path: string) =>
     [
       [':method', 'GET'],

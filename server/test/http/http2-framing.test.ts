@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type FrameVisitor, frameVisitor } from '../support/frame-visitor.ts'
 import { ACK, DATA, END_STREAM, type Fields, GOAWAY, PING, RST_STREAM, SETTINGS } from '../support/http2-frames.ts'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 const GET: Fields = [
   [':method', 'GET'],
@@ -54,7 +56,7 @@ async function isServed(t: TestContext, server: Parameters<typeof frameVisitor>[
 
 test('B1, B2, B3: an authority that is none or not the only one, and a path that is none, are refused', async t => {
   const { port, text } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const refused: readonly (readonly [name: string, fields: Fields])[] = [
     ['another host', [...GET, ...AUTHORITY, ['host', 'other.localhost']]],
     ['two hosts', [...GET, ['host', 'app.localhost'], ['host', 'app.localhost']]],
@@ -94,7 +96,7 @@ test('B1, B2, B3: an authority that is none or not the only one, and a path that
 
 test('C4, C5: fields that no HTTP/2 message has end their stream, and nothing of them is passed on', async t => {
   const { port, text, clear } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const refused: readonly (readonly [name: string, fields: Fields])[] = [
     ['transfer-encoding', [...GET, ...AUTHORITY, ['transfer-encoding', 'chunked']]],
     ['connection', [...GET, ...AUTHORITY, ['connection', 'x-forwarded-for']]],
@@ -136,7 +138,7 @@ test('C4, C5: fields that no HTTP/2 message has end their stream, and nothing of
 
 test('C5, C6: a body that is not what was announced, or is broken off, is a cut for the target', async t => {
   const { seen, port } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const data =
     (text: string, flags = 0) =>
     (visitor: FrameVisitor, stream: number) =>
@@ -189,7 +191,7 @@ test('C5, C6: a body that is not what was announced, or is broken off, is a cut 
 
 test('C5: a length of nothing with a body behind it, or a body that goes on when it should be whole, never arrives as whole', async t => {
   const { seen, port } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const cases: readonly (readonly [name: string, length: number, ...pieces: string[]])[] = [
     ['nothing', 0, 'hello'],
     ['whole, then more', 5, 'hello', ' there'],
@@ -218,7 +220,7 @@ test('C5: a length of nothing with a body behind it, or a body that goes on when
 
 test('D1: an expectation that nobody knows is refused at once over HTTP/2 too, with a body and without', async t => {
   const { port, text } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   for (const isWhole of [true, false]) {
     const visitor = await frameVisitor(t, server)
     const stream = visitor.open([...POST, ...AUTHORITY, ['expect', 'nonsense']], isWhole)
@@ -230,7 +232,7 @@ test('D1: an expectation that nobody knows is refused at once over HTTP/2 too, w
 
 test('C5: frames after the end of a request are no part of it, nor of another', async t => {
   const { port, text } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const visitor = await frameVisitor(t, server)
   const stream = visitor.open([...GET, ...AUTHORITY])
   visitor.send(DATA, 0, stream, Buffer.from('GET /smuggled HTTP/1.1\r\n\r\n'))
@@ -241,7 +243,7 @@ test('C5: frames after the end of a request are no part of it, nor of another', 
 
 test('D11: WebSocket over HTTP/2 is not advertised, and refused when it is asked for anyway', async t => {
   const { port, text } = await recordingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const visitor = await frameVisitor(t, server)
   const connect: Fields = [
     [':method', 'CONNECT'],
@@ -276,7 +278,7 @@ test('B8: cookie crumbs are joined, other fields keep their order and number, in
       socket.write(`HTTP/1.1 200 OK\r\n${answer.join('\r\n')}\r\n${doubled}Content-Length: 2\r\n\r\nok`)
     }),
   )
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   const visitor = await frameVisitor(t, server)
   const fields: Fields = [
     ['x-a', '1'],

@@ -7,9 +7,12 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import { scratch, startPbt } from '../support/programs.ts'
+import { scratch } from '../support/programs.ts'
+import { sharedPbt, untilIdle } from '../support/shared.ts'
 import { httpTarget, rawTarget, scriptedTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 const get = (path: string, more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: app.localhost\r\n${more}Connection: close\r\n\r\n`
@@ -56,7 +59,7 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
 }
 
 test('D3: HEAD, 204, 304 and ranges have the body they should', async t => {
-  const { server } = await startPbt(t, await httpTarget(t, serve))
+  const { server } = await pbt(await httpTarget(t, serve))
   const head = await rawRequest(t, server, get('/').replace('GET', 'HEAD'))
   assert.match(head, /^HTTP\/1\.1 200 OK[\s\S]*content-length: 16\r\n[\s\S]*\r\n\r\n$/i)
   assert.match(
@@ -80,7 +83,7 @@ test('D3: HEAD, 204, 304 and ranges have the body they should', async t => {
 })
 
 test('D4: trailers pass both ways', async t => {
-  const { server } = await startPbt(t, await httpTarget(t, serve))
+  const { server } = await pbt(await httpTarget(t, serve))
   assert.match(await rawRequest(t, server, get('/trailers')), /4\r\nbody\r\n0\r\nx-sum: abc\r\nx-other: def\r\n\r\n$/)
   const upload = 'POST /echo HTTP/1.1\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n'
   const echoed = await rawRequest(t, server, `${upload}3\r\nabc\r\n0\r\nx-sum: 123\r\n\r\n`)
@@ -95,7 +98,7 @@ test('D4: trailers pass both ways', async t => {
 })
 
 test('D2: 103 comes before the answer', async t => {
-  const { server } = await startPbt(t, await httpTarget(t, serve))
+  const { server } = await pbt(await httpTarget(t, serve))
   const answer = await rawRequest(t, server, get('/early'))
   assert.match(answer, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK/i)
   const session = await http2Visitor(t, server)
@@ -113,7 +116,7 @@ test('D1: whether a body may come is for the target to say', async t => {
       }
     }),
   )
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const ask = (path: string) =>
     `POST ${path} HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`
   const visitor = await rawVisitor(t, server)
@@ -134,7 +137,7 @@ test('D1: whether a body may come is for the target to say', async t => {
 })
 
 test('an early refusal reaches a visitor who is still sending', async t => {
-  const { server } = await startPbt(t, await httpTarget(t, serve))
+  const { server } = await pbt(await httpTarget(t, serve))
   const visitor = await rawVisitor(t, server)
   visitor.send('POST /large HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1000000000\r\n\r\n')
   const piece = Buffer.alloc(64 * 1024)
@@ -168,7 +171,7 @@ test('D5: an event is with the visitor within 100 ms, whatever the version', asy
     response.flushHeaders()
     write = text => response.write(text)
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const visitor = await rawTlsVisitor(t, server)
   visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n')
   await visitor.until(/^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\n/)
@@ -212,7 +215,7 @@ test('C7: a target that dies in mid-body is a cut for the visitor, never a clean
       socket.write(answer, () => socket[end]())
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   for (const index of cases.keys()) {
     const visitor = await rawVisitor(t, server)
     visitor.send(`GET /${index} HTTP/1.1\r\nHost: app.localhost\r\n\r\n`)
@@ -229,12 +232,9 @@ test('C7: a target that dies in mid-body is a cut for the visitor, never a clean
 })
 
 test('C7: a body that ends with its connection is whole when the end was clean, and cut when it was reset', async t => {
-  const clean = await startPbt(t, await scriptedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nwhole', socket => socket.end()))
+  const clean = await pbt(await scriptedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nwhole', socket => socket.end()))
   assert.match(await rawRequest(t, clean.server, get('/')), /5\r\nwhole\r\n0\r\n\r\n$/)
-  const reset = await startPbt(
-    t,
-    await scriptedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nhalf', socket => socket.resetAndDestroy()),
-  )
+  const reset = await pbt(await scriptedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nhalf', socket => socket.resetAndDestroy()))
   const visitor = await rawVisitor(t, reset.server)
   visitor.send(get('/'))
   await visitor.over()
@@ -259,7 +259,7 @@ async function watchingTarget(t: TestContext) {
 
 test('C6: an upload that breaks off is a cut for the target', async t => {
   const { ends, noted, port } = await watchingTarget(t)
-  const { server } = await startPbt(t, port)
+  const { server } = await pbt(port)
   for (const framing of ['Content-Length: 1000', 'Transfer-Encoding: chunked']) {
     for (const end of ['destroy', 'resetAndDestroy', 'end'] as const) {
       const visitor = await rawVisitor(t, server)
@@ -292,9 +292,10 @@ test('C8: a keep-alive connection to the target is used again, and not after an 
       socket.write(`${head}ok${isPoisoned ? 'HTTP/1.1 200 OK\r\n\r\nevil' : ''}`)
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server, client, home } = await pbt(target)
   for (const path of ['/1', '/2', '/poison', '/3']) {
     assert.match(await rawRequest(t, server, get(path)), /\r\n\r\nok$/, path)
+    await untilIdle(home, client)
   }
   assert.deepEqual(connections, [3, 1])
 })
@@ -314,7 +315,7 @@ test('C8: a connection whose answer had to wait for the visitor is not used agai
       .on('data', () => taken++)
       .pipe(response)
   })
-  const { server } = await startPbt(t, target)
+  const { server, client, home } = await pbt(target)
   const socket = connect({ port: server.http, host: '127.0.0.1' })
   t.after(() => socket.destroy())
   socket.write(get('/waits'))
@@ -326,7 +327,10 @@ test('C8: a connection whose answer had to wait for the visitor is not used agai
   assert.ok(taken < 1_024)
   socket.resume()
   await once(socket, 'end')
-  for (const path of ['/1', '/2']) assert.match(await rawRequest(t, server, get(path)), /\r\n\r\nok$/, path)
+  for (const path of ['/1', '/2']) {
+    assert.match(await rawRequest(t, server, get(path)), /\r\n\r\nok$/, path)
+    await untilIdle(home, client)
+  }
   assert.deepEqual([...served.values()], [['/waits'], ['/1', '/2']])
 })
 
@@ -337,6 +341,6 @@ test('a target on a unix socket is served', async t => {
   target.listen(path)
   await once(target, 'listening')
   t.after(() => target.close())
-  const { server } = await startPbt(t, `unix:${path}`)
+  const { server } = await pbt(`unix:${path}`)
   assert.match(await rawRequest(t, server, get('/')), /from the socket$/)
 })

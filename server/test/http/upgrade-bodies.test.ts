@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { rawVisitor } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 /** Only a failure waits for it. */
 const WAIT_MS = 20_000
@@ -61,7 +63,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 test('D9: a POST with a body is upgraded behind it, and no byte of either is lost, however they are cut', async t => {
   const seen: Seen[] = []
-  const { server } = await startPbt(t, await exec(t, ACCEPTED, seen))
+  const { server } = await pbt(await exec(t, ACCEPTED, seen))
   const body = '{"Detach":false,"Tty":true}'
   const head = `POST /exec HTTP/1.1\r\n${HOST}${UPGRADE}Content-Length: ${body.length}\r\n\r\n`
   const cuts = [[head + body], [head, body], [`${head}${body.slice(0, 5)}`, body.slice(5)], [`${head}${body}early `]]
@@ -89,7 +91,7 @@ test('D9: a POST with a body is upgraded behind it, and no byte of either is los
 
 test('D9: a refusal of such an upgrade passes, and a body that breaks off is no whole one for the target', async t => {
   const seen: Seen[] = []
-  const { server } = await startPbt(t, await exec(t, REFUSED, seen))
+  const { server } = await pbt(await exec(t, REFUSED, seen))
   const head = `POST /exec HTTP/1.1\r\n${HOST}${UPGRADE}Content-Length: 4\r\n\r\n`
   const visitor = await rawVisitor(t, server)
   visitor.send(`${head}body`)
@@ -128,7 +130,7 @@ test('D9: in HTTP/1.0, behind chunks or an expectation, and for what is no WebSo
     },
     server => server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n')),
   )
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   for (const [name, request] of Object.entries(IGNORED)) {
     const visitor = await rawVisitor(t, server)
     visitor.send(request)

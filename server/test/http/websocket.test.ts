@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { startPbt } from '../support/programs.ts'
+import { sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
 import { acceptOf, FrameReader, frame, upgradeRequest, WEBSOCKET_KEY } from '../support/websocket.ts'
+
+const { pbt } = sharedPbt()
 
 const HELLO = Buffer.from('glued by the target')
 
@@ -45,7 +47,7 @@ for (const [name, visit] of [
   ['TLS', rawTlsVisitor],
 ] as const) {
   test(`D9: a WebSocket over ${name} echoes, frames glued to the handshake on both sides included`, async t => {
-    const { server } = await startPbt(t, await echoTarget(t))
+    const { server } = await pbt(await echoTarget(t))
     const visitor = await visit(t, server)
     const big = Buffer.alloc(300_000, 'x')
     visitor.send(Buffer.concat([Buffer.from(upgradeRequest()), frame(Buffer.from('glued by the visitor'), true)]))
@@ -78,7 +80,7 @@ test('D9: a refused upgrade is an ordinary answer, whatever its status and frami
       else socket.write(answer)
     }),
   )
-  const { server, client } = await startPbt(t, target)
+  const { server, client } = await pbt(target)
   for (const [index, answer] of answers.entries()) {
     for (const visit of [rawVisitor, rawTlsVisitor]) {
       const visitor = await visit(t, server)
@@ -110,7 +112,7 @@ test('D9: 50 KB of fields in the handshake pass both ways', async t => {
       text = ''
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   for (const visit of [rawVisitor, rawTlsVisitor]) {
     const visitor = await visit(t, server)
     visitor.send(upgradeRequest().replace('\r\n\r\n', `\r\n${big}\r\n\r\n`))
@@ -127,7 +129,7 @@ test('D9: an upgrade that could be read as two things is 400, and the target hea
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const good = upgradeRequest()
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
   const refused = [
@@ -158,7 +160,7 @@ test('D9: another protocol than WebSocket passes as it is', async t => {
       socket.on('data', chunk => socket.write(`${chunk} is a good one`))
     })
   })
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const visitor = await rawVisitor(t, server)
   visitor.send('GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: chess/2\r\n\r\n')
   await visitor.until(/your move$/)
@@ -169,8 +171,7 @@ test('D9: another protocol than WebSocket passes as it is', async t => {
 
 test('D10: when the target dies the visitor sees it, and when the visitor dies the target does; pbt goes on', async t => {
   let targetSocket: Socket | undefined
-  const { server } = await startPbt(
-    t,
+  const { server } = await pbt(
     await echoTarget(t, socket => {
       targetSocket = socket
     }),

@@ -143,7 +143,7 @@ test('F8: the same ports after every restart, one for each tunnel of a target, r
   const home = scratch(t)
   const start = () => startTunnels(t, server, [`tcp:${target}`, `tcp:${target}`], { home })
   const serve = async () => {
-    for (const port of ports) assert.deepEqual(await untilEnd(await visit(t, port)), { text: 'here', end: 'clean' })
+    for (const port of ports) assert.deepEqual(await outcome(t, port), { text: 'here', end: 'clean' })
   }
   let server = await startServer(t)
   const first = await start()

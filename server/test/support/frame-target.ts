@@ -1,6 +1,5 @@
 // A target that speaks HTTP/2 without TLS and writes its frames by hand, for what no library does.
 import type { Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import {
   ACK,
   DATA,
@@ -19,6 +18,7 @@ import {
   uint32,
   WINDOW_UPDATE,
 } from './http2-frames.ts'
+import type { Cleaner } from './programs.ts'
 import { rawTarget } from './targets.ts'
 
 /** SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9113 section 6.5.2, RFC 8441 section 3). */
@@ -163,7 +163,7 @@ export interface FrameTarget {
 
 /** Told of every frame; connections come in their order. `settings`: pairs of identifier and value. */
 export async function frameTarget(
-  t: TestContext,
+  t: Cleaner,
   onFrame: OnFrame,
   settings: readonly (readonly [number, number])[] = [],
 ): Promise<FrameTarget> {

@@ -1,8 +1,8 @@
 // Stages of requests to a target over HTTP/2, a target that brings a request to each of them, and ways in which it ends.
 import type { Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import { beginsRequest, TAKES_CONNECT, TargetConnection, type TargetFrame } from './frame-target.ts'
 import { DATA, END_STREAM } from './http2-frames.ts'
+import type { Cleaner } from './programs.ts'
 import { rawTarget } from './targets.ts'
 import type { RawVisitor } from './visitors.ts'
 import { upgradeRequest } from './websocket.ts'
@@ -111,7 +111,7 @@ export interface Target {
 }
 
 /** HTTP/2 by hand with extended CONNECT, and HTTP/1.1 that never answers, on one port. */
-export async function anyTarget(t: TestContext): Promise<Target> {
+export async function anyTarget(t: Cleaner): Promise<Target> {
   const sockets: Target['sockets'] = new Map()
   const http1: Target['http1'] = new Set()
   let heard = 0

@@ -1,6 +1,6 @@
 // A target that keeps each visitor at the stage that its path names, and knows what is under way.
 import type { Socket } from 'node:net'
-import type { TestContext } from 'node:test'
+import type { Cleaner } from './programs.ts'
 import { rawTarget } from './targets.ts'
 
 /**
@@ -28,7 +28,7 @@ export class StageTarget {
   readonly seen = new Set<string>()
   private waiting: (() => void)[] = []
 
-  async start(t: TestContext): Promise<this> {
+  async start(t: Cleaner): Promise<this> {
     this.port = await rawTarget(t, socket => this.serve(socket))
     this.tcpPort = await rawTarget(t, socket => this.echo(socket))
     return this
