@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type Clock, keepAliveDelayMs } from '@pbt/proto'
+import { type Clock, KIB, keepAliveDelayMs } from '@pbt/proto'
 import type { TrustedProxies } from '../access/trusted-proxies.ts'
 import type { VisitorLimits } from '../access/visitor-limits.ts'
 import type { AccessSink } from '../observe/access-log.ts'
@@ -18,6 +18,7 @@ import { headText } from './http1/answer-text.ts'
 import { Http1 } from './http1/http1.ts'
 import type { ChallengeAnswer } from './http1/http1-connection.ts'
 import { createHttp2 } from './http2/http2.ts'
+import { readInBulk } from './ports/read-in-bulk.ts'
 import { closeQuietly } from './quiet-close.ts'
 import { replyFor, TURNED_AWAY_DETAIL } from './replies.ts'
 import { endSocket } from './reset.ts'
@@ -26,6 +27,8 @@ import { Tls } from './tls.ts'
 
 /** Connections that wait for the process to take them. */
 const BACKLOG = 4_096
+/** What a plain connection that is read or written holds before it waits: Node's own measure. */
+const PLAIN_BUFFER_BYTES = 64 * KIB
 
 /** What the edge is given. Sockets passed to a callback have completed TLS and belong to its owner. */
 export interface EdgeOptions {
@@ -203,10 +206,10 @@ export class Edge {
   }
 
   private listener(kind: Kind | (() => Kind | undefined)): Server {
-    return createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-      guarded(socket)
-      socket.setKeepAlive(true, keepAliveDelayMs())
+    return createServer({ allowHalfOpen: true, noDelay: true }, accepted => {
       const what = typeof kind === 'string' ? kind : kind()
+      const socket = guarded(what === 'http' ? readInBulk(accepted, PLAIN_BUFFER_BYTES) : accepted)
+      socket.setKeepAlive(true, keepAliveDelayMs())
       if (what === undefined) {
         socket.destroy()
         return

@@ -52,6 +52,10 @@ const SLACK_MS = 15
 /** Of so long a time two programs that only look after their links take less. */
 const [STILL_CPU_MS, LOOK_MS, QUIET_LOOKS] = [20, 300, 4]
 const HOST = 'Host: app.localhost\r\n'
+const UNREAD_BODY = Buffer.concat([
+  Buffer.from(`POST /hang HTTP/1.1\r\n${HOST}Content-Length: 10000000\r\n\r\n`),
+  Buffer.alloc(2_000_000),
+])
 
 interface House {
   readonly server: RunningServer
@@ -202,13 +206,15 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   'endless answers over HTTP/1.1': connections(`GET / HTTP/1.1\r\n${HOST}\r\n`, 600),
   'answers to requests in a row that nobody reads': connections(`GET /large HTTP/1.1\r\n${HOST}\r\n`.repeat(200), 300),
   'heads that do not end': connections(`GET / HTTP/1.1\r\n${HOST}a: ${'x'.repeat(60_000)}`, 600),
-  'bodies that the target does not read': connections(
-    Buffer.concat([
-      Buffer.from(`POST /hang HTTP/1.1\r\n${HOST}Content-Length: 10000000\r\n\r\n`),
-      Buffer.alloc(2_000_000),
-    ]),
-    300,
-  ),
+  'bodies that the target does not read': connections(UNREAD_BODY, 300),
+  'bodies over TLS that the target does not read': async (t, { server }, from, held) => {
+    for (let opened = 0; opened < 300; opened++) {
+      const { socket, tcp } = await rawTlsVisitor(t, server, undefined, { from })
+      held.push(tcp)
+      socket.removeAllListeners('data').pause()
+      socket.write(UNREAD_BODY)
+    }
+  },
   'upgrades that wait': connections(upgradeRequest('/hang') + 'x'.repeat(30_000), 600),
   'upgrades that nobody reads': connections(upgradeRequest('/'), 600),
   'TCP connections that nobody reads': connections('', 600, ({ pouring }) => pouring),
