@@ -1,6 +1,6 @@
 // Whatever way a visitor ends, at whatever stage: what it asked for is over at both ends and at the target within a second.
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { after, before, type TestContext, test } from 'node:test'
 import { gauges } from '../support/gauges.ts'
 import { seeded } from '../support/mutations.ts'
 import type { RunningServer } from '../support/programs.ts'
@@ -24,18 +24,28 @@ import {
 } from '../support/visit-ends.ts'
 import { type RawVisitor, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
 
+/** One for all tests of this file: each leaves nothing. */
+let rooms: House
+const ends: (() => unknown)[] = []
+before(async () => {
+  rooms = await house({ after: end => ends.push(end) })
+})
+after(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
 for (const [protocol, visit] of [
   ['HTTP/1.1', rawVisitor],
   ['HTTP/1.1 over TLS', (t: TestContext, server: RunningServer) => rawTlsVisitor(t, server)],
 ] as const) {
   test(`E10: ${protocol}: nothing is left of a visitor who is gone, whatever it had asked for`, async t => {
-    const rooms = await house(t)
     for (const [end, endVisitor] of Object.entries(ENDS)) {
-      for (const text of TEXTS) {
-        if (!isSeen(text, end)) continue
-        endVisitor(await atStage(t, rooms, visit, text, `/${end}`))
-        await nothingLeft(rooms, `${text[0]}, ${end}`)
-      }
+      const seen = TEXTS.filter(text => isSeen(text, end))
+      const visitors = await Promise.all(
+        seen.map(text => atStage(t, rooms, visit, text, `/${encodeURIComponent(protocol)}/${end}`)),
+      )
+      for (const visitor of visitors) endVisitor(visitor)
+      await nothingLeft(rooms, `${protocol}, ${end}`)
     }
     await othersAreServed(t, rooms)
   })
@@ -48,10 +58,9 @@ function countsFor(end: string, stage: Stage): readonly number[] {
 }
 
 test('E10: HTTP/2: nothing is left of streams whose visitor is gone, one, two and a hundred of them', async t => {
-  const rooms = await house(t)
   for (const [end, endStreams] of Object.entries(STREAM_ENDS)) {
-    for (const [name, open, stage] of STREAMS) {
-      for (const count of countsFor(end, stage)) {
+    const atOnce = STREAMS.flatMap(([name, open, stage]) =>
+      countsFor(end, stage).map(async count => {
         const visitor = await readyFrameVisitor(t, rooms.server)
         const paths = Array.from(
           { length: count },
@@ -60,13 +69,17 @@ test('E10: HTTP/2: nothing is left of streams whose visitor is gone, one, two an
         const streams = paths.map(path => open(visitor, path))
         await rooms.target.sees(...paths)
         if (BEGUN.includes(stage)) for (const stream of streams) await visitor.outcome(stream)
-        endStreams(visitor, streams, !/body|head/.test(name))
-        // Only the streams have ended.
-        if (end.includes('RST_STREAM')) assert.equal(await visitor.outcome(visitor.open(fields('GET', '/small'))), 200)
-        visitor.socket.destroy()
-        await nothingLeft(rooms, `${name}, ${count} of them, ${end}`)
-      }
+        return { visitor, streams, areWhole: !/body|head/.test(name) }
+      }),
+    )
+    const visits = await Promise.all(atOnce)
+    for (const { visitor, streams, areWhole } of visits) endStreams(visitor, streams, areWhole)
+    for (const { visitor } of visits) {
+      // Only the streams have ended.
+      if (end.includes('RST_STREAM')) assert.equal(await visitor.outcome(visitor.open(fields('GET', '/small'))), 200)
+      visitor.socket.destroy()
     }
+    await nothingLeft(rooms, end)
   }
   await othersAreServed(t, rooms)
 })
@@ -74,7 +87,6 @@ test('E10: HTTP/2: nothing is left of streams whose visitor is gone, one, two an
 // TCP.
 
 test('E10: TCP: nothing is left of a visitor who is gone', async t => {
-  const rooms = await house(t)
   for (const [end, endVisitor] of Object.entries(ENDS)) {
     for (const count of [1, 50]) {
       for (let index = 0; index < count; index++) endVisitor(await tcpVisitor(t, rooms))
@@ -86,17 +98,15 @@ test('E10: TCP: nothing is left of a visitor who is gone', async t => {
 // The target.
 
 test('E10: nothing is left of a request whose target is gone, whatever it had answered, and its visitor knows', async t => {
-  const rooms = await house(t)
   for (const [end, endTarget] of Object.entries(ENDS)) {
-    for (const text of TEXTS) {
-      const [name, , stage] = text
-      if (stage === undefined || stage === 'unread') continue
-      const visitor = await atStage(t, rooms, rawVisitor, text, `/target/${end}`)
-      for (const socket of rooms.target.underWay.keys()) endTarget({ socket, tcp: socket })
+    const texts = TEXTS.filter(([, , stage]) => stage !== undefined && stage !== 'unread')
+    const visitors = await Promise.all(texts.map(text => atStage(t, rooms, rawVisitor, text, `/target/${end}`)))
+    for (const socket of rooms.target.underWay.keys()) endTarget({ socket, tcp: socket })
+    for (const visitor of visitors) {
       await Promise.race([visitor.over(), visitor.until(/pbt-error|\r\n0\r\n\r\n$/)])
       visitor.socket.end()
-      await nothingLeft(rooms, `${name}, ${end} of the target`)
     }
+    await nothingLeft(rooms, `${end} of the target`)
     for (const socket of [await tcpVisitor(t, rooms), await tcpVisitor(t, rooms)].map(({ socket }) => socket)) {
       socket.on('end', () => socket.end())
     }
@@ -109,11 +119,12 @@ test('E10: nothing is left of a request whose target is gone, whatever it had an
 // The link.
 
 test('E10: visitors who leave while the link is cut leave nothing, neither at once at the server nor at the target later', async t => {
-  const rooms = await house(t)
   const { relay, server, metrics } = rooms
   for (const [end, endVisitor] of Object.entries(ENDS)) {
-    const visitors: RawVisitor[] = []
-    for (const text of TEXTS) if (isSeen(text, end)) visitors.push(await atStage(t, rooms, rawVisitor, text, `/${end}`))
+    const seen = TEXTS.filter(text => isSeen(text, end))
+    const visitors: RawVisitor[] = await Promise.all(
+      seen.map(text => atStage(t, rooms, rawVisitor, text, `/cut/${end}`)),
+    )
     visitors.push(await tcpVisitor(t, rooms))
     relay.target = 1
     relay.cut()
@@ -126,8 +137,9 @@ test('E10: visitors who leave while the link is cut leave nothing, neither at on
       return left <= halfClosed
     }
     await until(isOver, () => `${end}: ${left} channels are left`)
+    const before = rooms.client.events.length
     relay.target = server.https
-    await rooms.client.event('resumed', rooms.client.events.length)
+    await rooms.client.event('resumed', before)
     await nothingLeft(rooms, `a cut link, ${end}`)
   }
   await othersAreServed(t, rooms)
@@ -178,7 +190,6 @@ test(`E10: ${VISITS} visitors of every kind end in every way, mixed and with cut
   t.diagnostic(`seed ${seed}, which PBT_TEST_SEED sets`)
   const whole = seeded(seed)
   const random = () => whole(2 ** 31) / 2 ** 31
-  const rooms = await house(t)
   let isOver = false
   const others = (async () => {
     let served = 0

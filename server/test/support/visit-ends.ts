@@ -6,7 +6,7 @@ import { type FrameVisitor, frameVisitor } from './frame-visitor.ts'
 import { freePort, gauges } from './gauges.ts'
 import { DATA, END_STREAM, type Fields, GOAWAY, RST_STREAM, uint32, WINDOW_UPDATE } from './http2-frames.ts'
 import { descriptorsOf } from './process.ts'
-import { type Program, type RunningServer, startClient, startServer } from './programs.ts'
+import { type Cleaner, type Program, type RunningServer, startClient, startServer } from './programs.ts'
 import { Relay } from './relay.ts'
 import { type Stage, StageTarget } from './stage-target.ts'
 import { type RawVisitor, rawVisitor } from './visitors.ts'
@@ -27,7 +27,7 @@ export interface House {
 }
 
 /** An HTTP tunnel `app` and a TCP tunnel to one target, over a link that can be cut. */
-export async function house(t: TestContext): Promise<House> {
+export async function house(t: Cleaner): Promise<House> {
   const target = await new StageTarget().start(t)
   const metrics = await freePort()
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
