@@ -31,6 +31,8 @@ export interface Running {
   readonly pid: number
   /** The first line of stdout that fits, within 20 s. */
   line(fits?: (text: string) => boolean): Promise<string>
+  /** Resolves when it has ended, by itself or otherwise. */
+  readonly ended: Promise<void>
   stop(): Promise<void>
 }
 
@@ -70,6 +72,7 @@ export function start(role: Role, command: string, args: readonly string[], env:
   })
   return {
     pid: child.pid ?? 0,
+    ended,
     line: (fits = () => true) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(
@@ -113,14 +116,19 @@ export function startNode(role: Role, file: string, args: readonly string[], fla
 
 /** CPU seconds that processes have used, threads and children that ended included. */
 export function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ')
-    ticks += Number(fields[11]) + Number(fields[12])
-  }
-  return ticks / TICKS_PER_SECOND
+  return pids.reduce((sum, pid) => sum + ticksOf(pid, 11, 12), 0) / TICKS_PER_SECOND
+}
+
+/** CPU seconds that the children of this process have used which have ended (proc(5), cutime and cstime). */
+export function endedSeconds(): number {
+  return ticksOf('self', 13, 14) / TICKS_PER_SECOND
+}
+
+function ticksOf(pid: number | 'self', ...fields: readonly number[]): number {
+  const all = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return fields.reduce((sum, field) => sum + Number(all[field]), 0)
 }
 
 /** Proportional set size of a process in KiB. */
