@@ -1,6 +1,7 @@
 // Writes the pages of docs/ that list things, from the things themselves: `node scripts/docs.ts`. docs.test.ts compares.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OWN_CODES } from '../client/src/failure.ts'
 import { ERROR_CODES } from '../proto/src/errors.ts'
@@ -99,9 +100,15 @@ const COMMANDS: readonly (readonly [file: string, args: readonly string[]])[] = 
   ['server/src/main.ts', ['completion', '--help']],
 ]
 
+/** In a run of tests the programs are built from these sources. */
+function started(file: string): string {
+  const { TEST_PROGRAMS: built } = process.env
+  return built === undefined ? file : join(built, file.replace(/\.ts$/, '.js'))
+}
+
 function commands(): string {
   const texts = COMMANDS.map(([file, args]) => {
-    const { stdout } = spawnSync(process.execPath, [file, ...args], {
+    const { stdout } = spawnSync(process.execPath, [started(file), ...args], {
       cwd: ROOT,
       encoding: 'utf8',
       env: plainEnvironment(),

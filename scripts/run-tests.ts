@@ -66,7 +66,9 @@ function told(message: string): TestEvent {
 /** `data` below this directory as `init` makes it, and its token in `token`. */
 function initialise(parent: string): void {
   const args = ['init', '--json', '--data-dir', join(parent, 'data')]
-  const { token } = JSON.parse(execFileSync('server/bin/pbt-server', args, { encoding: 'utf8' })) as { token: string }
+  const { token } = JSON.parse(
+    execFileSync(join(process.env.TEST_PROGRAMS ?? '.', 'server/bin/pbt-server'), args, { encoding: 'utf8' }),
+  ) as { token: string }
   writeFileSync(join(parent, 'token'), token, { mode: 0o600 })
 }
 

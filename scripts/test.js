@@ -1,5 +1,5 @@
 // `npm test`: installs what is missing, then runs every test under the packaged Node. Arguments go to Node's runner.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,8 @@ const ALONE =
   /^(proto\/src\/mux(-bounds)?|server\/test\/\w+\/(bulk|chaos|exhaustion-\w+|hostile-floods|hostile-target|isolation|kills|udp-limits))\.test\.ts$/
 /** Most of what the others do is to wait for programs to start, and for time to pass. More would be too many programs. */
 const BESIDE = Math.min(8, availableParallelism() + 1)
+/** For the processes of test files; the programs have it themselves. */
+const LEAN_HTTP = new URL('../launch/lean-http.js', import.meta.url).href
 
 await bootstrap()
 const node = packagedNode() ?? (isNewEnough() ? process.execPath : undefined)
@@ -42,15 +44,27 @@ function hasFile(args) {
 
 /** Runs Node as if it were this process. */
 function run(args) {
-  // The programs start hundreds of times: half of that is compiling the same sources.
-  const env = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/pbt-tests'), ...process.env }
-  const child = spawn(node, args, { cwd: ROOT, stdio: 'inherit', env })
+  // The programs start hundreds of times: most of that is finding, reading and compiling the same sources.
+  const env = {
+    NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/pbt-tests'),
+    TEST_PROGRAMS: programs(),
+    ...process.env,
+  }
+  const child = spawn(node, ['--import', LEAN_HTTP, ...args], { cwd: ROOT, stdio: 'inherit', env })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
   return new Promise(resolve => {
     child.on('exit', code => {
       process.exitCode = code ?? 1
       resolve()
     })
+  })
+}
+
+/** The programs that tests start, built from the sources as they are now. */
+function programs() {
+  return execFileSync(node, [join(ROOT, 'scripts/pack/programs.ts')], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
 }
 

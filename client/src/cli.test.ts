@@ -8,12 +8,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Metadata, status } from '@grpc/grpc-js'
+import { CLIENT_MAIN } from '../../server/test/support/programs.ts'
 import { TEST_CERTIFICATE } from './session/testing/certificate.ts'
 import { type LinkCall, startLinkServer, welcomeBatch } from './session/testing/link-server.ts'
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 /** A start of Node and everything after it takes less, even on a busy machine. */
 const LIMIT_MS = 30_000
 
@@ -24,7 +23,7 @@ function makeHome(t: TestContext): string {
 }
 
 function begin(t: TestContext, home: string, args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [CLIENT_MAIN, ...args], {
     env: {
       PATH: process.env.PATH,
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,

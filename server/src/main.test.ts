@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { connect } from 'node:tls'
+import { SERVER_MAIN } from '../test/support/programs.ts'
 
-const MAIN = new URL('./main.ts', import.meta.url).pathname
 const FREE_PORTS = ['--https-port', '0', '--http-port', '0']
 
 /** A program that is slower than this hangs, milliseconds. */
@@ -37,7 +37,7 @@ function home(t: TestContext): string {
 
 /** Runs pbt-server in a home of its own, without the surroundings' settings. */
 function run(t: TestContext, directory: string, args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [SERVER_MAIN, ...args], {
     env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, HOME: directory, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: TIME_LIMIT_MS,
@@ -113,7 +113,12 @@ test('H47: what init says to run next is right as it stands, whatever flags it w
   const [, line = ''] = /^Next: (pbt-server start .*)$/m.exec(stdout) ?? []
   const shell = spawn(
     '/bin/sh',
-    ['-c', `eval "set -- $1"; shift; exec "$0" ${MAIN} "$@" --json ${FREE_PORTS.join(' ')}`, process.execPath, line],
+    [
+      '-c',
+      `eval "set -- $1"; shift; exec "$0" ${SERVER_MAIN} "$@" --json ${FREE_PORTS.join(' ')}`,
+      process.execPath,
+      line,
+    ],
     { env: { PATH: process.env.PATH, HOME: directory }, stdio: ['ignore', 'pipe', 'pipe'], timeout: TIME_LIMIT_MS },
   )
   t.after(() => shell.kill('SIGKILL'))

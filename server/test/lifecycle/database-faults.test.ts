@@ -7,9 +7,8 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { SERVER_FLAGS } from '../../../launch/launch.js'
-import { program, SERVER, scratch } from '../support/programs.ts'
+import { program, SERVER, SERVER_MAIN, scratch } from '../support/programs.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const PORTS = ['--https-port', '0', '--http-port', '0']
 /** Nobody's, on every Linux. */
 const NOBODY = 65_534
@@ -69,7 +68,7 @@ test('H13: a database that may only be read is refused with the cure, and is lef
   if (isRoot) for (const path of [dirname(dataDir), dataDir, file]) chownSync(path, NOBODY, NOBODY)
   chmodSync(file, 0o400)
   const before = readFileSync(file)
-  const args = [...SERVER_FLAGS, MAIN, 'start', ...PORTS, '--json', '--data-dir', dataDir]
+  const args = [...SERVER_FLAGS, SERVER_MAIN, 'start', ...PORTS, '--json', '--data-dir', dataDir]
   const child = spawn(process.execPath, args, {
     ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
     // What lies in root's home is not for nobody.

@@ -99,7 +99,7 @@ export class Home {
 function processesOf(home: string): number[] {
   const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
   // The first is its title, once it has one.
-  const pbts = pids.filter(pid => /^pbt\0|client\/src\/main\.ts\0/.test(`${textOf(`/proc/${pid}/cmdline`)}\0`))
+  const pbts = pids.filter(pid => /^pbt\0|client\/src\/main\.[jt]s\0/.test(`${textOf(`/proc/${pid}/cmdline`)}\0`))
   return pbts.filter(pid => textOf(`/proc/${pid}/environ`).split('\0').includes(`PBT_HOME=${home}`)).map(Number)
 }
 

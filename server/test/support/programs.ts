@@ -10,8 +10,14 @@ import { fileURLToPath } from 'node:url'
 import type { KeptSocket } from './sockets.ts'
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-export const SERVER = join(ROOT, 'server/bin/pbt-server.js')
-export const CLIENT = join(ROOT, 'client/bin/pbt.js')
+/** Where `npm test` has built the programs from these sources (scripts/pack/programs.ts); without it, the sources. */
+const PROGRAMS = process.env.TEST_PROGRAMS ?? ROOT
+export const SERVER = join(PROGRAMS, 'server/bin/pbt-server.js')
+export const CLIENT = join(PROGRAMS, 'client/bin/pbt.js')
+/** What both run, for tests that start it without the flags of Node. */
+const EXTENSION = process.env.TEST_PROGRAMS === undefined ? 'ts' : 'js'
+export const SERVER_MAIN = join(PROGRAMS, `server/src/main.${EXTENSION}`)
+export const CLIENT_MAIN = join(PROGRAMS, `client/src/main.${EXTENSION}`)
 
 /** Long enough for a machine that is busy with other tests; only a failure ever waits for it. */
 const EVENT_MS = 60_000
