@@ -4,6 +4,7 @@ import { type Environment, homeOf, readSettings, tunnelsFileOf } from '../config
 import { readTunnels } from '../daemon/file-store.ts'
 import { findDaemon } from '../daemon/pid-file.ts'
 import { Service } from '../daemon/service.ts'
+import { SYSTEM_HOME } from '../daemon/unit.ts'
 import { EXIT } from '../failure.ts'
 import type { Command, Context } from './command.ts'
 import { stopDaemon } from './daemon.ts'
@@ -41,10 +42,13 @@ export const install: Command<ServiceOptions> = {
       readTunnels(tunnelsFileOf(home))
     }
     // One that was started by hand makes room.
-    if (!isSystem && !service.isInstalled) await stopDaemon(home)
-    const { path, text, steps } = service.install()
+    const inTheWay = isSystem ? service.predecessor : service.isInstalled ? undefined : home
+    const stopped = inTheWay === undefined ? undefined : await stopDaemon(inTheWay)
+    const { path, text, steps: done } = service.install()
+    const room = `stopped the daemon of ${inTheWay}, process ${stopped}: the service keeps its tunnels up from now on`
+    const steps = stopped === undefined ? done : [room, ...done]
     const shown = text === undefined ? `${path} is installed as it should be` : `wrote ${path}:\n\n${indented(text)}`
-    const pid = isSystem ? undefined : await begun(home)
+    const pid = await begun(isSystem ? SYSTEM_HOME : home)
     const now = pid === undefined ? '' : `\nthe daemon runs, process ${pid}`
     tell(
       json === true,

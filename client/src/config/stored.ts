@@ -35,6 +35,11 @@ export function storedFileOf(home: string): string {
   return join(home, FILE)
 }
 
+/** Where the random name of this machine is. */
+export function machineFileOf(home: string): string {
+  return join(home, MACHINE_FILE)
+}
+
 /** What is stored in `home`; undefined when nothing is. Throws Failure `usage` when it cannot be understood. */
 export function readStored(home: string): Stored | undefined {
   const path = join(home, FILE)
@@ -62,7 +67,7 @@ export function writeStored(home: string, stored: Stored): void {
 
 /** The random name of this machine, made once. Throws Failure `usage` when it can be neither read nor made. */
 export function machineId(home: string): string {
-  const path = join(home, MACHINE_FILE)
+  const path = machineFileOf(home)
   const known = readIfThere(path)?.trim()
   if (known !== undefined && /^[0-9a-f]{32}$/.test(known)) return known
   const made = randomBytes(16).toString('hex')

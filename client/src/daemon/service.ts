@@ -5,7 +5,7 @@ import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { xdgDirectory } from '../../../launch/home-path.ts'
 import { type Environment, homeOf, tunnelsFileOf } from '../config/config.ts'
-import { storedFileOf } from '../config/stored.ts'
+import { machineFileOf, storedFileOf } from '../config/stored.ts'
 import { Failure } from '../failure.ts'
 import { programCommand, programForPeople } from '../process/program.ts'
 import { MARKER, SYSTEM_HOME, UNIT, unitText } from './unit.ts'
@@ -92,7 +92,9 @@ export class Service {
       steps.push('services of this user end again when they log out, as before')
     }
     if (this.isSystem)
-      steps.push(`the token and the tunnels are still in ${SYSTEM_HOME}; remove it if they are not wanted`)
+      steps.push(
+        `the token and the tunnels are still in ${SYSTEM_HOME}; where they are not wanted: sudo rm -r ${SYSTEM_HOME}/`,
+      )
     return { path: this.path, text: undefined, steps }
   }
 
@@ -142,19 +144,33 @@ export class Service {
     return ['services of this user now run from boot on, also when nobody is logged in (loginctl enable-linger)']
   }
 
-  /** The system's daemon has a home of its own; sudo has hidden that of the user. */
+  /**
+   * The home whose files the service goes on with: none when it has its own already, or is of the user. The daemon of that home has to
+   * make room, since both are the same machine to the server.
+   */
+  get predecessor(): string | undefined {
+    if (!this.isSystem || existsSync(storedFileOf(SYSTEM_HOME))) return undefined
+    const homes = [homeOf(this.env), homeOfSudoUser(this.env)]
+    return homes.find(home => home !== undefined && home !== SYSTEM_HOME && existsSync(storedFileOf(home)))
+  }
+
+  /** The system's daemon has a home of its own; sudo has hidden that of the user. With the machine's name it has the same addresses. */
   private bringFiles(): string[] {
-    const from = existsSync(storedFileOf(homeOf(this.env))) ? homeOf(this.env) : homeOfSudoUser(this.env)
+    const from = this.predecessor
     const steps: string[] = []
     mkdirSync(SYSTEM_HOME, { recursive: true, mode: 0o700 })
-    for (const fileOf of [storedFileOf, tunnelsFileOf]) {
+    for (const fileOf of [storedFileOf, machineFileOf, tunnelsFileOf]) {
       const [source, target] = [fileOf(from ?? ''), fileOf(SYSTEM_HOME)]
       if (from === undefined || !existsSync(source) || existsSync(target)) continue
       copyFileSync(source, target)
-      steps.push(`copied ${source} to ${target}`)
+      if (fileOf !== machineFileOf) steps.push(`copied ${source} to ${target}`)
     }
-    if (!existsSync(storedFileOf(SYSTEM_HOME)))
-      steps.push(`store the token next: sudo PBT_HOME=${SYSTEM_HOME} pbt init -`)
+    const users = from === undefined ? '' : join(dirname(from), 'systemd/user', UNIT)
+    if (isOurs(users))
+      steps.push(`${users} would begin at the next boot too: "pbt daemon uninstall" as that user removes it`)
+    const asRoot = `sudo PBT_HOME=${SYSTEM_HOME} ${programForPeople()}`
+    if (!existsSync(storedFileOf(SYSTEM_HOME))) steps.push(`store the token next: ${asRoot} init -`)
+    steps.push(`its tunnels are in ${tunnelsFileOf(SYSTEM_HOME)}; to see them: ${asRoot} tunnel list`)
     return steps
   }
 

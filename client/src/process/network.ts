@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 
-/** `/proc/net/route`: Iface Destination Gateway Flags RefCnt Use Metric Mask … */
-const ROUTES = '/proc/net/route'
-/** `/proc/net/ipv6_route`: destination length source length nexthop metric refcnt use flags device */
-const ROUTES_IPV6 = '/proc/net/ipv6_route'
+/** `/proc/self/net/route`: Iface Destination Gateway Flags RefCnt Use Metric Mask … */
+const ROUTES = '/proc/self/net/route'
+/** `/proc/self/net/ipv6_route`: destination length source length nexthop metric refcnt use flags device */
+const ROUTES_IPV6 = '/proc/self/net/ipv6_route'
 
 /**
  * What this machine's network is, each time it is asked: a text that is another one when an address of the machine, or (on Linux) its

@@ -1,7 +1,7 @@
 // The daemon as a service: what the units say holds, and a supervisor that does what they say brings everything back at its address.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MARKER, unitText } from '../../../client/src/daemon/unit.ts'
@@ -10,6 +10,7 @@ import { CLIENT, program, type RunningServer, restartServer, scratch, startServe
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { outcome } from '../support/tcp-visitors.ts'
 import { rawRequest } from '../support/visitors.ts'
+import { canHaveVps } from '../support/vps.ts'
 
 /** How often each of the three is killed: `PBT_KILLS=20 npm test -- server/test/daemon/service.test.ts` is the long run. */
 const KILLS = Number(process.env.PBT_KILLS ?? 2)
@@ -207,15 +208,65 @@ test('the service: installed once, killed with or without its server and back at
   assert.ok(!readFileSync(unit, 'utf8').includes(MARKER))
 })
 
-test('where no systemd answers, two lines say how the daemon is kept running', async t => {
+/**
+ * systemd's command as far as a service of the system needs it: what "restart" starts ends with "disable". The machine's own directories
+ * for units and state are covered, for programs under `under`.
+ */
+function machine(t: TestContext) {
+  const directory = scratch(t)
+  for (const folder of ['etc', 'lib', 'bin']) mkdirSync(join(directory, folder))
+  const pid = join(directory, 'pid')
+  const script = `case "$1" in
+  restart) (exec >/dev/null 2>&1 </dev/null; eval "exec env PBT_HOME=/var/lib/pbt PBT_UNATTENDED=1 $(sed -n 's/^ExecStart=//p' /etc/systemd/system/pbt.service)") & echo $! > '${pid}';;
+  disable) kill "$(cat '${pid}')";;
+esac`
+  writeFileSync(join(directory, 'bin/systemctl'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  t.after(() => spawnSync('sh', ['-c', `kill -9 "$(cat '${pid}')"`]))
+  const see = 'mount --bind "$1/etc" /etc/systemd/system && mount --bind "$1/lib" /var/lib && shift && exec "$@"'
+  return { directory, under: ['unshare', '--mount', 'sh', '-c', see, 'sh', directory] }
+}
+
+test('the service of the system goes on with what root had: its daemon makes room, the addresses stay, and uninstalling leaves the home alone', {
+  skip: !canHaveVps && 'needs root and mount namespaces',
+}, async t => {
   const server = await startServer(t)
-  const base = scratch(t)
-  const env = {
-    HOME: base,
-    PBT_HOME: join(base, 'pbt'),
-    PBT_SERVER: `localhost:${server.https}`,
-    PBT_TOKEN: server.token,
+  const { directory, under } = machine(t)
+  const env = { PBT_HOME: join(scratch(t), 'pbt'), PATH: `${directory}/bin:${process.env.PATH}` }
+  const home = new Home(t, env)
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  const place = ['--server', `localhost:${server.https}`, '--ca', server.ca]
+  const stored = program(t, CLIENT, ['init', '-', ...place], env, server.token)
+  assert.equal((await stored.exited).code, 0, stored.stderr)
+  const kept = await home.json('http', String(target), '--detach')
+  const name = String(kept.events.at(-1)?.tunnel)
+
+  const install = program(t, CLIENT, ['daemon', 'install', '--system'], env, undefined, undefined, undefined, under)
+  assert.equal((await install.exited).code, 0, install.stderr)
+  assert.match(
+    install.said,
+    /wrote \/etc\/systemd\/system\/pbt.service:[\s\S]*DynamicUser=yes[\s\S]*stopped the daemon of [\s\S]*copied [\s\S]*the daemon runs, process \d+/,
+  )
+  const [unit, own] = [join(directory, 'etc/pbt.service'), join(directory, 'lib/pbt')]
+  assert.equal(statSync(unit).mode & 0o777, 0o644)
+  assert.equal(statSync(own).mode & 0o777, 0o700)
+  for (const file of ['config.json', 'machine-id', 'tunnels.yaml']) {
+    assert.equal(statSync(join(own, file)).mode & 0o777, 0o600, file)
   }
+  await until(
+    async () => /200[\s\S]*here/.test(await get(t, server, name)),
+    () => install.said,
+  )
+  assert.equal((await home.json('daemon', 'status')).events[0]?.state, 'stopped')
+
+  const uninstall = program(t, CLIENT, ['daemon', 'uninstall', '--system'], env, undefined, undefined, undefined, under)
+  assert.equal((await uninstall.exited).code, 0, uninstall.stderr)
+  assert.match(uninstall.said, /removed .*pbt.service\nthe token and the tunnels are still in \/var\/lib\/pbt/)
+  assert.deepEqual([readdirSync(join(directory, 'etc')), readdirSync(join(directory, 'lib'))], [[], ['pbt']])
+})
+
+test('where no systemd answers, two lines say how the daemon is kept running', async t => {
+  const base = scratch(t)
+  const env = { HOME: base, PBT_HOME: join(base, 'pbt') }
   const home = new Home(t, { ...env, XDG_RUNTIME_DIR: base, DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere' })
   const { code, stderr } = await home.run('daemon', 'install')
   assert.equal(code, 1)
