@@ -12,6 +12,7 @@ import { readOptions } from './support/run.ts'
 import { pbtWith, startOrigin } from './support/systems.ts'
 
 const TUNNELS = 200
+const WATCHERS = 100
 const DAY_MS = 86_400_000
 /** How often each question is asked. */
 const ASKS = 30
@@ -20,8 +21,10 @@ const PAGE_MS = 150
 /** In no record. */
 const HOPELESS = 'nowhere-to-be-found'
 
-/** The three of a round: the control is the first one again, and tells how much the machine differs from itself. */
-const SIDES = ['without', 'beside a search', 'without, again'] as const
+/** Those of a round: the control is the first one again, and tells how much the machine differs from itself. */
+const SIDES = ['without', 'beside a search', 'without, again', `beside ${WATCHERS} watchers`] as const
+/** What requests a second have to be beside them, as a part of those without. */
+const LEAST = { search: 0.95, watchers: 0.98 }
 
 const options = readOptions(1.5, 24)
 const report = new Report(
@@ -44,12 +47,12 @@ const api = clientsAt(socketIn(system.dataDir))
 
 const longest = await reportPages()
 await reportFigures()
-const ratio = await reportTraffic()
+const { search, watchers } = await reportTraffic()
 await reportLosses()
 report.save()
 await system.stop()
 await origin.running.stop()
-process.exit(longest < PAGE_MS && ratio >= 0.95 ? 0 : 1)
+process.exit(longest < PAGE_MS && search >= LEAST.search && watchers >= LEAST.watchers ? 0 : 1)
 
 function socketIn(dataDir: string): string {
   const directory = socketDirectory(dataDir)
@@ -130,8 +133,8 @@ async function reportFigures(): Promise<void> {
   report.table('Other questions', ['what', 'median ms', 'the longest ms'], rows)
 }
 
-/** Rounds of all three, each beginning with another. Returns the ratio of requests a second beside a search and without. */
-async function reportTraffic(): Promise<number> {
+/** Rounds of all sides, each beginning with another. Returns the ratios of requests a second beside a search, and watchers, and without. */
+async function reportTraffic(): Promise<{ readonly search: number; readonly watchers: number }> {
   const load: Load = { kind: 'requests', isTls: false, connections: 64, warmupSeconds: 0.7, seconds: options.seconds }
   const rounds: Measured[][] = []
   const pages: number[] = []
@@ -140,10 +143,11 @@ async function reportTraffic(): Promise<number> {
     for (let turn = 0; turn < SIDES.length; turn++) {
       const side = (round + turn) % SIDES.length
       const end = new AbortController()
-      const searching = side === 1 ? searchAllTheTime(end.signal, pages) : Promise.resolve()
+      const looking =
+        side === 1 ? searchAllTheTime(end.signal, pages) : side === 3 ? watch(end.signal) : Promise.resolve()
       const measured = await measure(system, load)
       end.abort()
-      await searching
+      await looking
       if (measured !== undefined) sides[side] = measured
     }
     // The first round does not count: what is compiled while it runs is compiled by then.
@@ -163,7 +167,21 @@ async function reportTraffic(): Promise<number> {
   const beside = ratiosOf(rounds, 1)
   sayRatio(SIDES[1], beside)
   report.say(`\nits ${pages.length} pages took ${milli(median(pages))} ms, the longest ${milli(Math.max(0, ...pages))}`)
-  return median(beside)
+  const watched = ratiosOf(rounds, 3)
+  sayRatio(SIDES[3], watched)
+  return { search: median(beside), watchers: median(watched) }
+}
+
+/** Readers of all events, until the end. */
+async function watch(end: AbortSignal): Promise<void> {
+  const readers = Array.from({ length: WATCHERS }, async () => {
+    try {
+      for await (const _event of api.server.watch({}, { signal: end, timeoutMs: 0 }));
+    } catch (error) {
+      if (!end.aborted) throw error
+    }
+  })
+  await Promise.all(readers)
 }
 
 /** To the first side of the same round, the smallest first. */
