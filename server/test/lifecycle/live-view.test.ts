@@ -5,12 +5,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { CLIENT, clientEnv, program, SERVER, startClient, startServer } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { visit } from '../support/tcp-visitors.ts'
 import { hasTerminals, inTerminal } from '../support/terminal.ts'
 import { RawVisitor, rawRequest } from '../support/visitors.ts'
 
 const skip = hasTerminals ? false : 'script (util-linux) is not installed'
+const house = shared(startServer)
 const WIDE = { columns: 120, rows: 40 }
 
 /** A port of this machine on which nobody listens. */
@@ -25,7 +27,7 @@ async function freePort(): Promise<number> {
 test('three tunnels: open connections with their peer and bytes, the 502 that a visitor got, whose row it is, who may visit', {
   skip,
 }, async t => {
-  const server = await startServer(t)
+  const server = await house()
   const app = await httpTarget(t, (_request, response) => response.end('x'.repeat(1_000)))
   const echo = await rawTarget(t, socket => socket.pipe(socket))
   const specs = [
@@ -54,15 +56,15 @@ test('three tunnels: open connections with their peer and bytes, the 502 that a 
 })
 
 test('with --json each request, connection and flow is an event', async t => {
-  const server = await startServer(t)
+  const server = await house()
   const app = await httpTarget(t, (_request, response) => response.end('x'.repeat(1_000)))
   const echo = await rawTarget(t, socket => socket.pipe(socket))
   const udp = createSocket('udp4')
   t.after(() => udp.close())
   udp.on('message', (data, from) => udp.send(data, from.port, from.address)).bind(0, '127.0.0.1')
   await once(udp, 'listening')
-  const specs = [`http:${app},domain=app`, `tcp:${echo},name=ssh`, `udp:${udp.address().port},name=vpn`]
-  const { client } = await startClient(t, server, ['up', ...specs, `http:${await freePort()},domain=dead`])
+  const specs = [`http:${app},domain=told`, `tcp:${echo},name=shell`, `udp:${udp.address().port},name=vpn`]
+  const { client } = await startClient(t, server, ['up', ...specs, `http:${await freePort()},domain=failing`])
   const online = await client.until(() => {
     const all = client.events.filter(({ event }) => event === 'online')
     return all.length === 4 ? all : undefined
@@ -77,16 +79,16 @@ test('with --json each request, connection and flow is an event', async t => {
   await rawRequest(
     t,
     server,
-    'POST /a?b HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc',
+    'POST /a?b HTTP/1.1\r\nHost: told.localhost\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc',
   )
   const { time, ms, number, ...request } = await told('request')
   assert.deepEqual(request, {
-    ...{ event: 'request', tunnel: 'app', method: 'POST', path: '/a?b', status: 200 },
+    ...{ event: 'request', tunnel: 'told', method: 'POST', path: '/a?b', status: 200 },
     ...{ bytesIn: 3, bytesOut: 1_000, visitor: '127.0.0.1', reason: '' },
   })
   assert.deepEqual([typeof time, typeof ms, number], ['string', 'number', 1])
-  await rawRequest(t, server, 'GET / HTTP/1.1\r\nHost: dead.localhost\r\nConnection: close\r\n\r\n')
-  const failed = await client.until(() => client.visitEvents.find(one => one.tunnel === 'dead'), 'the failed one')
+  await rawRequest(t, server, 'GET / HTTP/1.1\r\nHost: failing.localhost\r\nConnection: close\r\n\r\n')
+  const failed = await client.until(() => client.visitEvents.find(one => one.tunnel === 'failing'), 'the failed one')
   assert.equal(failed.status, 502)
   assert.match(String(failed.reason), /^target-unreachable: /)
 
@@ -94,7 +96,7 @@ test('with --json each request, connection and flow is an event', async t => {
   const visitor = new RawVisitor(socket)
   visitor.send('hello')
   await visitor.until(/hello/)
-  const peer = { number: 2, tunnel: 'ssh', visitor: '127.0.0.1', visitorPort: socket.localPort }
+  const peer = { number: 2, tunnel: 'shell', visitor: '127.0.0.1', visitorPort: socket.localPort }
   const { time: _began, ...open } = await told('connection', 'open')
   assert.deepEqual(open, { event: 'connection', state: 'open', ...peer, ms: 0, bytesIn: 0, bytesOut: 0 })
   socket.end()
@@ -114,14 +116,21 @@ test('with --json each request, connection and flow is an event', async t => {
 })
 
 test('the allowlist that is in force is told, whoever set it and whenever', async t => {
-  const server = await startServer(t)
+  const server = await house()
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  const { client } = await startClient(t, server, ['http', String(target), '--domain', 'app', '--allow', '127.0.0.0/8'])
+  const { client } = await startClient(t, server, [
+    'http',
+    String(target),
+    '--domain',
+    'listed',
+    '--allow',
+    '127.0.0.0/8',
+  ])
   const listsOf = (skip: number) =>
     client.until(() => client.events.filter(({ event }) => event === 'online')[skip]?.allowlists, `online ${skip}`)
   assert.deepEqual(await listsOf(0), [{ blocks: ['127.0.0.0/8'], more: 0 }])
   const allow = (...words: string[]) =>
-    program(t, SERVER, ['address', 'allow', 'app', ...words, '--data-dir', server.dataDir]).exited
+    program(t, SERVER, ['address', 'allow', 'listed', ...words, '--data-dir', server.dataDir]).exited
   const many = Array.from({ length: 20 }, (_, index) => `203.0.113.${index}`)
   await allow(...many)
   assert.deepEqual(await listsOf(1), [{ blocks: many.slice(0, 16), more: 4 }])

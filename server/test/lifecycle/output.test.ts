@@ -12,13 +12,14 @@ import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
 import {
   CLIENT,
   clientEnv,
+  freshData,
+  lastingPort,
   program,
-  type RunningServer,
   SERVER,
   scratch,
-  startClient,
   startServer,
 } from '../support/programs.ts'
+import { openTunnel, shared } from '../support/shared.ts'
 import { httpTarget } from '../support/targets.ts'
 import { hasTerminals, inTerminal } from '../support/terminal.ts'
 import { rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -26,6 +27,10 @@ import { rawRequest, rawVisitor } from '../support/visitors.ts'
 const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 /** As much as a request line may have. */
 const LONG = 11_500
+/** Both streams on a disk that is full. */
+const FULL = '> /dev/full 2> /dev/full'
+
+type Ports = Parameters<typeof rawRequest>[1]
 
 /** A program as a shell starts it, with its streams where `redirection` says. */
 function shell(
@@ -44,12 +49,12 @@ function shell(
   return child
 }
 
-async function isServed(t: TestContext, server: RunningServer): Promise<void> {
+async function isServed(t: TestContext, server: Ports): Promise<void> {
   assert.match(await rawRequest(t, server, GET), /^HTTP\/1\.1 200 OK[\s\S]*here$/)
 }
 
 /** Until the tunnel is there, which its program cannot tell. */
-async function untilServed(t: TestContext, server: RunningServer): Promise<void> {
+async function untilServed(t: TestContext, server: Ports): Promise<void> {
   const deadline = performance.now() + 20_000
   while (!(await rawRequest(t, server, GET)).startsWith('HTTP/1.1 200')) {
     assert.ok(performance.now() < deadline, 'the tunnel does not come')
@@ -59,8 +64,11 @@ async function untilServed(t: TestContext, server: RunningServer): Promise<void>
 
 const here = (t: TestContext) => httpTarget(t, (_request, response) => response.end('here'))
 
+/** A server that goes on, for the tests of `pbt`. */
+const house = shared(startServer)
+
 test('H43: long addresses of raw octets and long methods are shown short, with all that could steer a terminal escaped', async t => {
-  const server = await startServer(t)
+  const server = await house()
   const target = await here(t)
   const client = shell(t, CLIENT, ['http', String(target), '--domain', 'app'], '', clientEnv(t, server))
   let said = ''
@@ -90,65 +98,61 @@ test('H43: long addresses of raw octets and long methods are shown short, with a
   }
 })
 
-for (const stream of ['stdout', 'stderr'] as const) {
-  test(`H43: pbt goes on when the reader of ${stream} has gone`, async t => {
-    const server = await startServer(t)
-    const client = shell(t, CLIENT, ['http', String(await here(t)), '--domain', 'app'], '', clientEnv(t, server))
-    await untilServed(t, server)
-    client[stream].destroy()
-    // Each of these is a line, a second later.
-    for (let count = 0; count < 3; count++) {
-      await isServed(t, server)
-      await pause(1_100)
-    }
+test('H43: pbt goes on when the readers of stdout and stderr have gone', async t => {
+  const server = await house()
+  const client = shell(t, CLIENT, ['http', String(await here(t)), '--domain', 'app'], '', clientEnv(t, server))
+  await untilServed(t, server)
+  for (const stream of [client.stdout, client.stderr]) stream.destroy()
+  // Each of these is a line, a second later.
+  for (let count = 0; count < 3; count++) {
     await isServed(t, server)
-    client.kill('SIGTERM')
-    assert.deepEqual(await once(client, 'exit'), [0, null])
-  })
-
-  test(`H43: pbt goes on when there is no room for ${stream}`, async t => {
-    const server = await startServer(t)
-    const redirection = stream === 'stdout' ? '> /dev/full' : '2> /dev/full'
-    const args = ['http', String(await here(t)), '--domain', 'app']
-    const client = shell(t, CLIENT, args, redirection, { ...clientEnv(t, server), PBT_ODD: 'told on stderr' })
-    await untilServed(t, server)
-    client.kill('SIGTERM')
-    assert.deepEqual(await once(client, 'exit'), [0, null])
-  })
-
-  for (const [what, redirection] of [
-    ['the reader has gone', ''],
-    ['there is no room', stream === 'stdout' ? '> /dev/full' : '2> /dev/full'],
-  ] as const) {
-    test(`H43: pbt-server goes on when for ${stream} ${what}`, async t => {
-      const target = await here(t)
-      const first = await startServer(t)
-      await first.program.end()
-      const ports = ['--https-port', String(first.https), '--http-port', String(first.http)]
-      const server = shell(t, SERVER, ['start', '--json', '--data-dir', first.dataDir, ...ports], redirection)
-      program(t, CLIENT, ['http', String(target), '--domain', 'app', '--json'], clientEnv(t, first))
-      const deadline = performance.now() + 20_000
-      for (let answer = ''; !answer.startsWith('HTTP/1.1 200'); ) {
-        assert.ok(performance.now() < deadline && server.exitCode === null, 'it serves')
-        answer = await rawRequest(t, first, GET).catch(() => '')
-      }
-      if (redirection === '') server[stream].destroy()
-      for (let count = 0; count < 3; count++) {
-        // Each tunnel is a line of the log.
-        const { client } = await startClient(t, first, ['http', String(target), '--domain', `more-${count}`])
-        await client.end()
-      }
-      await isServed(t, first)
-      server.kill('SIGTERM')
-      assert.deepEqual(await once(server, 'exit'), [0, null])
-    })
+    await pause(1_100)
   }
+  await isServed(t, server)
+  client.kill('SIGTERM')
+  assert.deepEqual(await once(client, 'exit'), [0, null])
+})
+
+test('H43: pbt goes on when there is no room for stdout and stderr', async t => {
+  const server = await house()
+  const args = ['http', String(await here(t)), '--domain', 'app']
+  const client = shell(t, CLIENT, args, FULL, { ...clientEnv(t, server), PBT_ODD: 'told on stderr' })
+  await untilServed(t, server)
+  client.kill('SIGTERM')
+  assert.deepEqual(await once(client, 'exit'), [0, null])
+})
+
+for (const [what, redirection] of [
+  ['the readers of stdout and stderr have gone', ''],
+  ['there is no room for stdout and stderr', FULL],
+] as const) {
+  test(`H43: pbt-server goes on when ${what}`, async t => {
+    const target = await here(t)
+    const data = await freshData(t)
+    const ports = { https: await lastingPort(), http: await lastingPort() }
+    const args = ['--https-port', String(ports.https), '--http-port', String(ports.http)]
+    const server = shell(t, SERVER, ['start', '--json', '--data-dir', data.dataDir, ...args], redirection)
+    const home = join(scratch(t), 'client')
+    const env = { PBT_HOME: home, PBT_SERVER: `localhost:${ports.https}`, PBT_TOKEN: data.token, PBT_CA: data.ca }
+    const client = program(t, CLIENT, ['http', String(target), '--domain', 'app', '--json'], env)
+    const deadline = performance.now() + 20_000
+    for (let answer = ''; !answer.startsWith('HTTP/1.1 200'); ) {
+      assert.ok(performance.now() < deadline && server.exitCode === null, 'it serves')
+      answer = await rawRequest(t, ports, GET).catch(() => '')
+    }
+    if (redirection === '') for (const stream of [server.stdout, server.stderr]) stream.destroy()
+    // Each tunnel is a line of the log.
+    for (let count = 0; count < 3; count++) await openTunnel(home, client, { http: target, domain: `more-${count}` })
+    await isServed(t, ports)
+    server.kill('SIGTERM')
+    assert.deepEqual(await once(server, 'exit'), [0, null])
+  })
 }
 
 test('H43: pbt goes on in a terminal that is stopped, and ends when it is told to', {
   skip: !hasTerminals,
 }, async t => {
-  const server = await startServer(t)
+  const server = await house()
   const args = ['http', String(await here(t)), '--domain', 'app']
   // Large, so that its buffers are full after a few pictures.
   const size = { columns: 400, rows: 200 }
@@ -185,7 +189,7 @@ test('H43: pbt goes on in a terminal that is stopped, and ends when it is told t
 })
 
 test('H43: a command that could not say what it found has failed', async t => {
-  const server = await startServer(t)
+  const server = await house()
   const env = clientEnv(t, server)
   for (const [file, args] of [
     [CLIENT, ['--help']],

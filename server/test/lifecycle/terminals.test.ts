@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, type RunningServer, SERVER, scratch, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, freshData, type RunningServer, SERVER, scratch, startServer } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget } from '../support/targets.ts'
 import { hasTerminals, inTerminal, type Size } from '../support/terminal.ts'
 
@@ -12,6 +13,8 @@ const USUAL: Size = { columns: 80, rows: 24 }
 const ESCAPE = '\x1b'
 const ENTER = '\x1b[?1049h'
 const LEAVE = '\x1b[?1049l'
+
+const house = shared(startServer)
 
 for (const [what, kind, size] of [
   ['TERM=dumb', 'dumb', USUAL],
@@ -26,7 +29,7 @@ for (const [what, kind, size] of [
   test(`H42: with ${what} pbt writes lines, the address among them, and nothing that steers a terminal`, {
     skip,
   }, async t => {
-    const server = await startServer(t)
+    const server = await house()
     const target = await httpTarget(t, (_request, response) => response.end('here'))
     const env = clientEnv(t, server)
     const terminal = await inTerminal(t, CLIENT, ['http', String(target), '--domain', 'app'], { size, kind, env })
@@ -62,7 +65,7 @@ test('H42: the help reads the same in a terminal without a size, and is not wide
 })
 
 test('H42: a terminal that can show it has the view, and its screen back at the end', { skip }, async t => {
-  const server = await startServer(t)
+  const server = await house()
   const env = clientEnv(t, server)
   const terminal = await inTerminal(t, CLIENT, ['http', '1', '--domain', 'app'], { size: USUAL, kind: 'xterm', env })
   await terminal.until(/https:\/\/app\.localhost:\d+/)
@@ -73,7 +76,7 @@ test('H42: a terminal that can show it has the view, and its screen back at the 
 })
 
 test('init for a second server asks in a terminal before it replaces the first', { skip }, async t => {
-  const [first, second] = [await startServer(t), await startServer(t)]
+  const [first, second] = [await house(), await startServer(t)]
   const home = join(scratch(t), 'home')
   const argsOf = ({ https, ca, token }: RunningServer) => ['init', token, '--server', `localhost:${https}`, '--ca', ca]
   const init = (server: RunningServer) =>
@@ -91,8 +94,7 @@ test('init for a second server asks in a terminal before it replaces the first',
 })
 
 test('H42: pbt-server writes no sequences, whatever the terminal', { skip }, async t => {
-  const { dataDir, program } = await startServer(t)
-  await program.end()
+  const { dataDir } = await freshData(t)
   const ports = ['--https-port', '0', '--http-port', '0']
   for (const [kind, size] of [
     ['dumb', USUAL],

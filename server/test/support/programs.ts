@@ -208,12 +208,17 @@ export interface RunningServer {
 
 /** A server with a data directory of its own, ready. */
 export async function startServer(t: Cleaner, options: ServerOptions = {}): Promise<RunningServer> {
-  const dataDir = options.dataDir ?? join(scratch(t), 'data')
+  const { dataDir, token } = await freshData(t, options.dataDir)
+  const ports = options.ports ?? { https: await lastingPort(), http: await lastingPort() }
+  return await restartServer(t, { dataDir, token }, { ...options, ports })
+}
+
+/** What `init` makes, and no server on it yet. */
+export async function freshData(t: Cleaner, dataDir = join(scratch(t), 'data')) {
   initialised ??= initialise()
   const { directory, token } = await initialised
   cpSync(directory, dataDir, { recursive: true })
-  const ports = options.ports ?? { https: await lastingPort(), http: await lastingPort() }
-  return await restartServer(t, { dataDir, token }, { ...options, ports })
+  return { dataDir, token, ca: join(dataDir, 'dev-ca.pem') }
 }
 
 let initialised: Promise<Initialised> | undefined

@@ -78,7 +78,11 @@ export class RawVisitor {
 }
 
 /** A raw connection to the plain port; `from`: the visitor's address, one of 127.0.0.0/8. */
-export async function rawVisitor(t: TestContext, server: RunningServer, from?: string): Promise<RawVisitor> {
+export async function rawVisitor(
+  t: TestContext,
+  server: Pick<RunningServer, 'http'>,
+  from?: string,
+): Promise<RawVisitor> {
   const socket = connectTcp({ port: server.http, host: '127.0.0.1', allowHalfOpen: true, ...fromAddress(from) })
   t.after(() => socket.destroy())
   await once(socket, 'connect')
@@ -110,7 +114,7 @@ export async function rawTlsVisitor(
 }
 
 /** One HTTP/1.1 request on a connection of its own, and everything that came. */
-export async function rawRequest(t: TestContext, server: RunningServer, text: string): Promise<string> {
+export async function rawRequest(t: TestContext, server: Pick<RunningServer, 'http'>, text: string): Promise<string> {
   const visitor = await rawVisitor(t, server)
   visitor.send(text)
   await visitor.over()
