@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import type { AccessRecord } from '../../src/observe/access-record.ts'
 import { type ReadLog, readLog } from '../support/access-log.ts'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { type RunningServer, restartServer, startClient, startServer, startTunnel } from '../support/programs.ts'
+import { freshData, type RunningServer, restartServer, startClient, startTunnel } from '../support/programs.ts'
 import { openTunnel, sharedPbt } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -150,27 +150,25 @@ test('WebSockets, TCP connections and UDP flows are recorded when they are over'
 
 test('a log that cannot be written loses records, never requests, and goes on by itself', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const server = await startServer(t)
+  const data = await freshData(t)
   // In the way of the file: opening fails as it does on a broken disk.
-  const file = join(server.dataDir, 'access.db')
-  await server.program.end()
-  for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true })
+  const file = join(data.dataDir, 'access.db')
   mkdirSync(file)
-  const again = await restartServer(t, server)
-  await startTunnel(t, again, target, { domain: 'app' })
-  assert.match(await rawRequest(t, again, get('/')), /200 OK/)
+  const server = await restartServer(t, data)
+  await startTunnel(t, server, target, { domain: 'app' })
+  assert.match(await rawRequest(t, server, get('/')), /200 OK/)
   await until(
-    () => /access log cannot be written/.exec(again.program.stderr) ?? undefined,
+    () => /access log cannot be written/.exec(server.program.stderr) ?? undefined,
     'a line about the access log',
   )
-  assert.match(await rawRequest(t, again, get('/')), /200 OK/)
+  assert.match(await rawRequest(t, server, get('/')), /200 OK/)
   rmSync(file, { recursive: true })
   await until(
-    () => /access log is written again/.exec(again.program.stderr) ?? undefined,
+    () => /access log is written again/.exec(server.program.stderr) ?? undefined,
     'a line that it is written again',
   )
-  await rawRequest(t, again, get('/after'))
-  await record(readLog(t, server.dataDir), { summary: 'GET /after' })
+  await rawRequest(t, server, get('/after'))
+  await record(readLog(t, data.dataDir), { summary: 'GET /after' })
 })
 
 test('E8, E9: floods of unknown hosts are counted, and only some recorded', async t => {

@@ -10,12 +10,14 @@ import {
   restartServer,
   SERVER,
   scratch,
-  startPbt,
   startServer,
   startTunnel,
 } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest } from '../support/visitors.ts'
+
+const house = shared(startServer)
 
 const GET = (host: string) => `GET /hello HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
 
@@ -93,11 +95,12 @@ test('a target gets the name it had last time, also after both programs were kil
 
 test('a name that another machine holds is refused with who holds it, and ends with 4', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const { server } = await startPbt(t, target)
-  const other = program(t, CLIENT, ['http', '3999', '--domain', 'app', '--json'], clientEnv(t, server))
+  const server = await house()
+  await startTunnel(t, server, target, { domain: 'held' })
+  const other = program(t, CLIENT, ['http', '3999', '--domain', 'held', '--json'], clientEnv(t, server))
   const error = await other.event('error')
   assert.equal(error.code, 'name-taken')
-  assert.match(String(error.message), new RegExp(`app.*127\\.0\\.0\\.1:${target}`))
+  assert.match(String(error.message), new RegExp(`held.*127\\.0\\.0\\.1:${target}`))
   assert.notEqual(error.cure, '')
   assert.equal((await other.exited).code, 4)
   for (const name of ['admin', '_x', 'a..b', 'link.localhost']) {
@@ -108,7 +111,7 @@ test('a name that another machine holds is refused with who holds it, and ends w
 
 test('the same client started twice: the newer one takes over and the older one ends', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('ok'))
-  const server = await startServer(t)
+  const server = await house()
   const home = join(scratch(t), 'client')
   const older = await startTunnel(t, server, target, { home, domain: 'app' })
   const newer = await startTunnel(t, server, target, { home, domain: 'app' })
@@ -119,7 +122,7 @@ test('the same client started twice: the newer one takes over and the older one 
 })
 
 test('a wrong token ends with 3, wrong usage with 2, and a server that is not there is tried again', async t => {
-  const server = await startServer(t)
+  const server = await house()
   const env = { ...clientEnv(t, server), PBT_TOKEN: `pbt_${'x'.repeat(43)}` }
   const refused = program(t, CLIENT, ['http', '3000', '--json'], env)
   assert.equal((await refused.event('error')).code, 'token-refused')

@@ -18,6 +18,7 @@ import {
   startServer,
   startTunnel,
 } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { outcome } from '../support/tcp-visitors.ts'
 import { rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -39,6 +40,38 @@ async function statusOf(t: TestContext, server: RunningServer, host: string): Pr
 }
 
 const namesOf = ({ events }: Program) => events.map(({ event }) => event)
+
+/** For the tests that leave it running, and have names of their own. */
+const house = shared(startServer)
+
+test('a released address is taken from its tunnel, which goes on with the others, and anybody may have it', async t => {
+  const target = await httpTarget(t, (_request, response) => response.end('here'))
+  const server = await house()
+  const { client } = await startClient(t, server, ['http', String(target), '--domain', 'one', '--domain', 'two'])
+  const port = await rawTarget(t, socket => socket.end('here'))
+  const tcp = await startClient(t, server, ['tcp', String(port)])
+  const released = await run(t, server, 'address', 'release', 'https://one.localhost/')
+  assert.deepEqual([released.first?.event, released.first?.address, released.first?.tunnel], ['released', 'one', 'one'])
+  // It was named after the first of them.
+  const news = await client.until(() => client.events.find(({ tunnel }) => tunnel === 'two'), 'its other name')
+  assert.deepEqual(news.urls, [`https://two.localhost:${server.https}`])
+  assert.deepEqual(
+    [await statusOf(t, server, 'one.localhost'), await statusOf(t, server, 'two.localhost')],
+    ['404', '200'],
+  )
+  await startTunnel(t, server, target, { domain: 'one' })
+  assert.equal(await statusOf(t, server, 'one.localhost'), '200')
+  // The last address of a tunnel: that is its end.
+  await run(t, server, 'address', 'release', `tcp:${tcp.port}`)
+  const closed = await tcp.client.event('closed')
+  assert.deepEqual([closed.code, closed.reason], ['tunnel-closed', `the owner released the address tcp:${tcp.port}`])
+  assert.equal((await tcp.client.exited).code, 1)
+  assert.equal((await outcome(t, tcp.port)).end, 'ECONNREFUSED')
+  assert.deepEqual(
+    (await run(t, server, 'address', 'list')).events.map(({ address }) => address),
+    ['one', 'two'],
+  )
+})
 
 test('A4: a new token ends the sessions of the one before within a second, and clients that have it go on', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('here'))
@@ -78,35 +111,6 @@ test('A4: a new token ends the sessions of the one before within a second, and c
   assert.equal((await run(t, server, 'token', 'revoke', '3')).first?.code, 'last-token')
 })
 
-test('a released address is taken from its tunnel, which goes on with the others, and anybody may have it', async t => {
-  const target = await httpTarget(t, (_request, response) => response.end('here'))
-  const server = await startServer(t)
-  const { client } = await startClient(t, server, ['http', String(target), '--domain', 'one', '--domain', 'two'])
-  const port = await rawTarget(t, socket => socket.end('here'))
-  const tcp = await startClient(t, server, ['tcp', String(port)])
-  const released = await run(t, server, 'address', 'release', 'https://one.localhost/')
-  assert.deepEqual([released.first?.event, released.first?.address, released.first?.tunnel], ['released', 'one', 'one'])
-  // It was named after the first of them.
-  const news = await client.until(() => client.events.find(({ tunnel }) => tunnel === 'two'), 'its other name')
-  assert.deepEqual(news.urls, [`https://two.localhost:${server.https}`])
-  assert.deepEqual(
-    [await statusOf(t, server, 'one.localhost'), await statusOf(t, server, 'two.localhost')],
-    ['404', '200'],
-  )
-  await startTunnel(t, server, target, { domain: 'one' })
-  assert.equal(await statusOf(t, server, 'one.localhost'), '200')
-  // The last address of a tunnel: that is its end.
-  await run(t, server, 'address', 'release', `tcp:${tcp.port}`)
-  const closed = await tcp.client.event('closed')
-  assert.deepEqual([closed.code, closed.reason], ['tunnel-closed', `the owner released the address tcp:${tcp.port}`])
-  assert.equal((await tcp.client.exited).code, 1)
-  assert.equal((await outcome(t, tcp.port)).end, 'ECONNREFUSED')
-  assert.deepEqual(
-    (await run(t, server, 'address', 'list')).events.map(({ address }) => address),
-    ['one', 'two'],
-  )
-})
-
 test('an address that is reserved is offline at once, kept over restarts, and given to whoever asks for it by name', async t => {
   const port = await rawTarget(t, socket => socket.end('here'))
   const server = await startServer(t, { serverArgs: ['--port-range', '20000-20001'] })
@@ -128,20 +132,19 @@ test('an address that is reserved is offline at once, kept over restarts, and gi
 
 test('who may visit is said before there is a tunnel, block by block, for nobody, and by the client again', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  const server = await startServer(t)
-  await run(t, server, 'address', 'allow', 'app', '127.0.9.1')
-  await startTunnel(t, server, target, { domain: 'app', args: ['--allow', '127.0.9.9'] })
+  const server = await house()
+  await run(t, server, 'address', 'allow', 'shop', '127.0.9.1')
+  await startTunnel(t, server, target, { domain: 'shop', args: ['--allow', '127.0.9.9'] })
   const visit = async (from: string) => {
     const visitor = await rawVisitor(t, server, from)
-    visitor.send(get('app.localhost'))
+    visitor.send(get('shop.localhost'))
     return /^HTTP\/1\.1 (\d+)/.exec(await visitor.until(/^HTTP\/1\.1 \d+ /))?.[1]
   }
-  let changes = 0
+  const told = () => server.program.stderr.split('"allowlist changed"').length - 1
   const allow = async (...args: string[]) => {
-    const { first } = await run(t, server, 'allow', 'app', ...args)
-    changes++
-    const told = () => server.program.stderr.split('"allowlist changed"').length > changes || undefined
-    await server.program.until(told, `${changes} changed lists`)
+    const before = told()
+    const { first } = await run(t, server, 'allow', 'shop', ...args)
+    await server.program.until(() => told() > before || undefined, 'a changed list')
     const got = await Promise.all(['127.0.9.1', '127.0.9.2', '127.0.9.9'].map(visit))
     return [first?.access, first?.allow, got.join(' ')]
   }
@@ -212,7 +215,7 @@ test('G5: who is killed and comes back as another machine gets its addresses whe
 }, async t => {
   const http = await httpTarget(t, (_request, response) => response.end('here'))
   const tcp = await rawTarget(t, socket => socket.end('here'))
-  const server = await startServer(t)
+  const server = await house()
   const specs = [`http:${http},domain=app`, `tcp:${tcp},port=20100`, 'udp:9,port=20100']
   const { client: first } = await startClient(t, server, ['up', ...specs])
   await first.until(() => first.events.filter(({ event }) => event === 'online')[2], 'three tunnels')

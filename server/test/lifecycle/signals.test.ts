@@ -5,7 +5,8 @@ import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { type Program, startClient, startPbt, startServer } from '../support/programs.ts'
+import { type Program, type RunningServer, startClient, startServer, startTunnel } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { untilEnd, visit } from '../support/tcp-visitors.ts'
 import { rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -15,20 +16,22 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: app.localhost\r\nCo
 /** Shorter than what the server waits for a client that went away without a word, and what is under way may take. */
 const LIMIT_MS = 8_000
 
-/** Server and client with an answer under way, which `finish` makes whole. */
-async function underWay(t: TestContext) {
+const house = shared(startServer)
+
+/** A server, which all tests share unless it is ended, and a client with an answer under way, which `finish` makes whole. */
+async function underWay(t: TestContext, server: RunningServer) {
   const asked = Promise.withResolvers<ServerResponse>()
   const target = await httpTarget(t, (request, response) => {
     if (request.url !== '/slow') response.end('quick')
     else asked.resolve(response.writeHead(200, { 'content-length': 9 }))
   })
-  const { server, client } = await startPbt(t, target)
+  const client = await startTunnel(t, server, target, { domain: 'app' })
   const visitor = await rawVisitor(t, server)
   visitor.send(get('/slow'))
   const answer = await asked.promise
   answer.write('begun')
   await visitor.until(/begun/)
-  return { server, client, visitor, finish: () => answer.end('done') }
+  return { client, visitor, finish: () => answer.end('done') }
 }
 
 /** As `timeout` and `kill -- -PGID` do it: again before the first one is through. */
@@ -40,7 +43,8 @@ async function signalTwice({ child, event }: { child: Program['child']; event(na
 }
 
 test('H44, H6: SIGTERM to a group, which comes twice, ends the server in order', async t => {
-  const { server, visitor, finish } = await underWay(t)
+  const server = await startServer(t)
+  const { visitor, finish } = await underWay(t, server)
   await signalTwice({ child: server.program.child, event: name => server.program.event(name) })
   finish()
   await visitor.until(/begundone$/)
@@ -49,7 +53,8 @@ test('H44, H6: SIGTERM to a group, which comes twice, ends the server in order',
 })
 
 test('H44: SIGTERM to a group ends pbt in order: new visitors are told, what is under way ends, then it says goodbye', async t => {
-  const { server, client, visitor, finish } = await underWay(t)
+  const server = await house()
+  const { client, visitor, finish } = await underWay(t, server)
   await signalTwice({ child: client.child, event: name => client.event(name) })
   const { open, limitMs } = await client.event('stopping')
   assert.deepEqual([open, limitMs], [1, 10_000])
@@ -67,7 +72,7 @@ for (const [first, second] of [
   ['SIGINT', 'SIGTERM'],
 ] as const) {
   test(`H44: pbt that was sent ${first} and then ${second} ends at once, and so does what is under way`, async t => {
-    const { client, visitor } = await underWay(t)
+    const { client, visitor } = await underWay(t, await house())
     client.child.kill(first)
     await client.event('stopping')
     const killedAt = performance.now()
@@ -82,7 +87,7 @@ for (const [first, second] of [
 
 test('H44: pbt with nothing under way ends at once, whatever flows of datagrams were there a moment ago', async t => {
   const target = await udpTarget(t, datagram => [datagram])
-  const server = await startServer(t)
+  const server = await house()
   const { client, port } = await startClient(t, server, ['udp', String(target.port)])
   const visitor = await udpSocket(t)
   assert.equal(String(await ask(visitor, port, Buffer.from('hello'))), 'hello')
@@ -94,7 +99,7 @@ test('H44: a TCP connection that is open when pbt is stopped may end, and no oth
   const target = await rawTarget(t, socket =>
     socket.on('data', chunk => socket.write(`got ${chunk}`)).on('end', () => socket.end('bye')),
   )
-  const server = await startServer(t)
+  const server = await house()
   const { client, port } = await startClient(t, server, ['tcp', String(target)])
   const visitor = await visit(t, port)
   visitor.write('one')

@@ -8,7 +8,16 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { leafCertificate } from '../../src/certs/certificate.ts'
 import { ask, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { CLIENT, clientEnv, program, SERVER, scratch, startClient, startServer } from '../support/programs.ts'
+import {
+  CLIENT,
+  clientEnv,
+  freshData,
+  program,
+  SERVER,
+  scratch,
+  startClient,
+  startServer,
+} from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { untilEnd } from '../support/tcp-visitors.ts'
 import { rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -79,8 +88,7 @@ for (const [addresses, isSaid] of [
 }
 
 test('H45: IPv6 addresses alone end the start with what to do', { skip }, async t => {
-  const { dataDir, program: first } = await startServer(t)
-  await first.end()
+  const { dataDir } = await freshData(t)
   const args = [
     'start',
     '--json',
@@ -138,8 +146,7 @@ test('H45: IPv6 that is switched off by sysctl, as in containers', async t => {
     return
   }
   for (const settings of [[], realDomain(t)]) {
-    const { dataDir, program: first } = await startServer(t)
-    await first.end()
+    const { dataDir } = await freshData(t)
     const args = ['start', '--json', '--data-dir', dataDir, '--https-port', '0', '--http-port', '0', ...settings]
     const under = ['unshare', '-n', 'sh', '-c', `${off} && exec "$0" "$@"`]
     const server = program(t, SERVER, args, {}, undefined, undefined, undefined, under)
