@@ -92,6 +92,8 @@ function Crumb({ name }: { name: string }) {
 function leadOf({ state }: Domain): string {
   if (state === Domain_State.ISSUED || state === Domain_State.RENEWING)
     return 'It has its certificate, which renews by itself as long as these records stay.'
+  if (state === Domain_State.ERROR)
+    return 'No new certificate has come. What stands in the way, and what to do, is below.'
   return 'Create these records where its DNS is kept. This page looks every 10 seconds and goes on by itself; you may leave it.'
 }
 

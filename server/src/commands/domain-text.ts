@@ -8,9 +8,15 @@ export function domainAdded({ domain, records }: DomainItem): string {
     `${domain} is added; its certificate comes by itself when these DNS records are there:`,
     '',
     recordsText(records),
+    ...(records.some(isAlias) ? ['  or, instead of that CNAME, A and AAAA with the addresses of this server'] : []),
     '',
     `"pbt-server domain check ${domain}" checks each of them.`,
   ].join('\n')
+}
+
+/** Leads to this server by its name. */
+function isAlias({ name, type }: RecordToCreate): boolean {
+  return type === 'CNAME' && !name.startsWith('_')
 }
 
 /** Below the table, what is missing. `offReason`: why no certificate comes automatically. */

@@ -1,5 +1,6 @@
 // Which names can have a certificate automatically, how they are proved, and which DNS records that needs.
 import { createHash } from 'node:crypto'
+import { DEVELOPMENT_DOMAIN } from '../../config/config.ts'
 import { Failure } from '../../failure.ts'
 import { type Address, parseHost } from '../../relay/address.ts'
 import type { NewDomain } from './records.ts'
@@ -76,7 +77,7 @@ export function recordsOf(domain: Pick<NewDomain, 'names' | 'proof' | 'isBase'>,
   const { baseDomain } = place
   const records = domain.names
     .filter(name => !(domain.isBase && !isOutermost(name, baseDomain)))
-    .flatMap(name => addressRecords(name, place))
+    .flatMap(name => waysHere(name, place)[0] ?? [])
   if (domain.proof !== 'delegated') return records
   records.push({ name: zoneOf(baseDomain), type: 'NS', value: baseDomain })
   for (const [name, value] of delegationOf(domain, baseDomain)) {
@@ -123,12 +124,15 @@ function ownName(text: string, baseDomain: string): string {
   })
 }
 
-/** An apex can have no CNAME (RFC 1034 section 3.6.2); which names are one is the registries' to know, and two labels are. */
-function addressRecords(name: string, { baseDomain, publicAddress }: Place): DnsRecord[] {
+/**
+ * The ways in which the records of a name can lead here, the best one first; each is a set of records. Nothing when no address is known. An apex
+ * can have no CNAME (RFC 1034 section 3.6.2); which names are one is the registries' to know, and two labels are.
+ */
+export function waysHere(name: string, { baseDomain, publicAddress }: Place): DnsRecord[][] {
+  const addresses = publicAddress.map((value): DnsRecord => ({ name, type: value.includes(':') ? 'AAAA' : 'A', value }))
+  const ways = addresses.length === 0 ? [] : [addresses]
   // A wildcard for the base domain has those below it; what is deeper needs records of its own.
-  const isOwn = isOutermost(name, baseDomain)
-  if (!isOwn && (name.split('.').length > 2 || publicAddress.length === 0)) {
-    return [{ name, type: 'CNAME', value: baseDomain }]
-  }
-  return publicAddress.map(value => ({ name, type: value.includes(':') ? 'AAAA' : 'A', value }))
+  if (isOutermost(name, baseDomain) || baseDomain === DEVELOPMENT_DOMAIN) return ways
+  const alias: DnsRecord[] = [{ name, type: 'CNAME', value: baseDomain }]
+  return name.split('.').length > 2 ? [alias, ...ways] : ways.length > 0 ? ways : [alias]
 }

@@ -264,7 +264,7 @@ export class Order {
     await records.changeAccount(directory, { url: issued.accountUrl })
     const isThere = await records.changeDomain(domain.name, ISSUED)
     await changed()
-    log.info('a certificate has come', { names: domain.names, notAfter: life.notAfter })
+    log.info('a certificate has come', { names: domain.names, notAfter: life.notAfter.toISOString() })
     if (!isThere) return // it was removed meanwhile
     if (isRenewal) news.renewed(domain.name, life.notAfter)
     else news.issued(domain.name, life.notAfter)
@@ -311,7 +311,12 @@ export class Order {
     const { type, message } = change.problem
     // Waiting for the owner is told once, whatever DNS says each time.
     if (domain.problem?.message === message) return
-    log.warn('no new certificate', { names: keyOf(domain.names), type, reason: message, nextTry: change.nextAt })
+    log.warn('no new certificate', {
+      names: keyOf(domain.names),
+      type,
+      reason: message,
+      nextTry: change.nextAt?.toISOString(),
+    })
     news.failed(domain.name, change.problem)
   }
 }

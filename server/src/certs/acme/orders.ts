@@ -294,7 +294,7 @@ export class Orders {
             ? renewsAt
             : new Date(renewalWithin(momentIn(found, now(), random), certificate, now()))
         await records.setRenewal(id, { renewsAt: at, window, askAt })
-        if (!isSame) log.info('the CA says when to renew', { names, at, url: found?.explanationUrl })
+        if (!isSame) log.info('the CA says when to renew', { names, at: at.toISOString(), url: found?.explanationUrl })
       } catch (error) {
         if (signal.aborted) return
         log.warn('the CA does not say when to renew', { names, error: String(error) })

@@ -3,7 +3,7 @@ import { isPublicAddress } from '@pbt/proto'
 import type { Check } from '../types.ts'
 import { closest } from './closest.ts'
 import { isCloudflare } from './cloudflare.ts'
-import { type Asked, addressRecord, finding, isSameAddress, type Place, recordText, whyNot } from './place.ts'
+import { type Asked, finding, isSameAddress, leadHere, type Place, whyNot } from './place.ts'
 import { addressesIn, type Found, type World } from './world.ts'
 
 const STEP = 'address'
@@ -38,23 +38,23 @@ async function judge(name: string, found: readonly Found[], place: Place, world:
 }
 
 function missing(name: string, found: readonly Found[], place: Place): Check {
-  const record = addressRecord(name, place)
+  const { record, text } = leadHere(name, place)
   const alias = found.flatMap(each => (each.kind === 'found' ? each.records : [])).find(each => each.type === 'CNAME')
   if (alias?.type === 'CNAME') {
     const message = `${name} is an alias of ${alias.data}, which has no address`
-    return finding(STEP, name, 'failed', message, { cure: `replace the CNAME: ${recordText(record)}`, record })
+    return finding(STEP, name, 'failed', message, { cure: `replace that CNAME: ${text}`, record })
   }
   const meant = closest(name, place.ownNames())
   const question = meant === undefined ? '' : `. Did you mean ${meant}?`
   return finding(STEP, name, 'waiting', `${name} has no address at all${question}`, {
-    cure: `create ${recordText(record)}`,
+    cure: `create ${text}`,
     record,
   })
 }
 
 /** A definite contrary answer; undefined when there is none. */
 function wrongAddress(name: string, addresses: readonly string[], place: Place): Check | undefined {
-  const record = addressRecord(name, place)
+  const { record, text } = leadHere(name, place)
   const behind = addresses.find(isCloudflare)
   if (behind !== undefined && !isOwn(behind, place)) {
     return finding(STEP, name, 'failed', `${name} resolves to Cloudflare (${behind}), not to this server`, {
@@ -64,7 +64,7 @@ function wrongAddress(name: string, addresses: readonly string[], place: Place):
   const inside = addresses.find(each => !isPublicAddress(each))
   if (inside !== undefined && !isOwn(inside, place)) {
     return finding(STEP, name, 'failed', `${name} leads to ${inside}, which nobody reaches from the internet`, {
-      cure: `replace it: ${recordText(record)}`,
+      cure: `replace it: ${text}`,
       record,
     })
   }
@@ -79,9 +79,7 @@ function wrongAddress(name: string, addresses: readonly string[], place: Place):
   const message = `${name} leads to ${others.join(', ')}, not to this server (${place.publicAddresses.join(', ')})`
   const all = others.length === addresses.length
   return finding(STEP, name, 'failed', message, {
-    cure: all
-      ? `replace it: ${recordText(record)}`
-      : `remove the A record with ${other}: the CA may come by any of them`,
+    cure: all ? `replace it: ${text}` : `remove the A record with ${other}: the CA may come by any of them`,
     ...(all ? { record } : {}),
   })
 }

@@ -1,5 +1,6 @@
 // What the checks have in common: what this server knows of itself, and how a finding is written.
 import { parseAddress } from '@pbt/proto'
+import { waysHere } from '../names.ts'
 import type { Check, CheckedDomain, CheckState, DnsRecord, ProofKind } from '../types.ts'
 import type { Found } from './world.ts'
 
@@ -47,6 +48,15 @@ export function recordText({ name, type, value }: DnsRecord): string {
 export function addressRecord(name: string, { publicAddresses }: Place): DnsRecord {
   const address = publicAddresses[0] ?? '<address of this server>'
   return { name, type: address.includes(':') ? 'AAAA' : 'A', value: address }
+}
+
+/** The record that leads a name here, and each way to write it in words: `app.mine.uk CNAME …, or app.mine.uk A …`. */
+export function leadHere(name: string, place: Place): { readonly record: DnsRecord; readonly text: string } {
+  const { baseDomain, publicAddresses } = place
+  const ways = waysHere(name, { baseDomain, publicAddress: publicAddresses })
+  const record = ways[0]?.[0] ?? addressRecord(name, place)
+  const texts = ways.map(way => way.map(recordText).join(' and '))
+  return { record, text: texts.join(', or ') || recordText(record) }
 }
 
 /** Equal, however they are written. */
