@@ -11,6 +11,8 @@ import { acceptUpgrade, upgradeRequest } from '../support/websocket.ts'
 
 const { pbt } = sharedPbt()
 
+const KEPT_MS = 60_000
+
 /** Who a connection was authenticated for; `''`: it was sent a challenge. */
 const users = new WeakMap<Socket, string>()
 
@@ -39,11 +41,14 @@ async function intranet(t: TestContext): Promise<number> {
       const page = user === undefined ? 'nobody' : `page of ${user}.`
       response.writeHead(status, { 'Content-Length': page.length }).end(page)
     },
-    server =>
+    server => {
+      // However slow the machine is, no connection of a visitor ends for its silence.
+      server.keepAliveTimeout = KEPT_MS
       server.on('upgrade', (request, socket) => {
         if (authenticate(request).user === undefined) socket.end('HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n')
         else acceptUpgrade(request, socket)
-      }),
+      })
+    },
   )
 }
 
