@@ -138,7 +138,14 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
     if (index > 0) return [address]
     const done = `${countOf(requests, kind)}, ${open} open, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
     const trouble: Span[] = targetFault === '' ? [] : [[`  ${safe(targetFault)}`, 'red']]
-    return [address, [`  to ${safe(target)}`], ...trouble, [`  ${done}${who}`]] as Span[]
+    const called: Span[] = isNamed(url, tunnel.name) ? [] : [[`  ${safe(tunnel.name)}`]]
+    return [address, ...called, [`  to ${safe(target)}`], ...trouble, [`  ${done}${who}`]] as Span[]
   })
   return [...lines, ...waits]
+}
+
+/** The address says how the tunnel is called; else nobody would know what to give to "pbt tunnel stop". */
+function isNamed(url: string, name: string): boolean {
+  const host = URL.parse(url)?.hostname ?? ''
+  return name === '' || (url.startsWith('http') && (host === name || host.startsWith(`${name}.`)))
 }
