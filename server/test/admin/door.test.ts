@@ -1,44 +1,39 @@
 // Who may call the admin API, against the real server: tokens, hosts, other sites, and what no request may do.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { adminSocket, callApi, rawAdmin } from '../support/admin.ts'
-import {
-  CLIENT,
-  type Cleaner,
-  clientEnv,
-  program,
-  type RunningServer,
-  startServer,
-  startTunnel,
-} from '../support/programs.ts'
+import { CLIENT, clientEnv, program, startServer, startTunnel } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import { httpTarget } from '../support/targets.ts'
 import { rawRequest, rawTlsVisitor } from '../support/visitors.ts'
 
 const LIST = 'TokenService/ListTokens'
 const OTHER_TOKEN = `pbt_${'a'.repeat(43)}`
 
-/** One for all tests but the last; what it counts it counts by addresses, and they have their own. */
-let server: RunningServer
-/** How long a call lasted whose body came to a stop before the first test. */
-let slowMs: Promise<number>
-const ends: (() => unknown)[] = []
-const file: Cleaner = { after: end => ends.push(end) }
-
-before(async () => {
-  server = await startServer(file)
-  const slow = await adminSocket(file, server)
+/** For all tests but the last: what the server counts it counts by addresses, and they have their own. */
+const house = shared(async t => {
+  const server = await startServer(t)
+  const slow = await adminSocket(t, server)
   const began = performance.now()
-  slowMs = new Promise(resolve => slow.once('close', () => resolve(performance.now() - began)))
+  /** How long a call lasted whose body came to a stop before the first test. */
+  const slowMs = new Promise<number>(resolve => slow.once('close', () => resolve(performance.now() - began)))
   slow.write(
     `POST /pbt.admin.v1.${LIST} HTTP/1.1\r\nHost: admin.localhost\r\nAuthorization: Bearer ${server.token}\r\nContent-Type: application/json\r\nConnect-Protocol-Version: 1\r\nContent-Length: 100\r\n\r\n{`,
   )
   slow.resume()
+  return { server, slowMs }
 })
-after(async () => {
-  for (const end of ends.reverse()) await end()
+
+/** The same with a tunnel `app`. */
+const withApp = shared(async t => {
+  const { server } = await house()
+  const target = await httpTarget(t, (request, response) => response.end(`tunnel ${request.url}`))
+  await startTunnel(t, server, target, { domain: 'app' })
+  return { server }
 })
 
 test('A2: whatever is wrong with the authorization gets the same answer, in the words of each protocol', async t => {
+  const { server } = await house()
   const { token } = server
   assert.equal((await callApi(t, server, LIST, {}, { token })).status, 200)
   const wrong = [
@@ -92,6 +87,7 @@ test('A2: whatever is wrong with the authorization gets the same answer, in the 
 })
 
 test('A3, A9: who shows wrong tokens or wrong logins has to wait; the right token from elsewhere works at once', async t => {
+  const { server } = await house()
   const { token } = server
   const from = '127.0.21.1'
   const statuses: number[] = []
@@ -121,6 +117,7 @@ test('A3, A9: who shows wrong tokens or wrong logins has to wait; the right toke
 })
 
 test('A6: the API answers at its own host alone, by server name and by Host', async t => {
+  const { server } = await house()
   const { token } = server
   for (const host of [
     'localhost',
@@ -150,6 +147,7 @@ test('A6: the API answers at its own host alone, by server name and by Host', as
 })
 
 test('A6: no shape of Host or target ends the process', async t => {
+  const { server } = await house()
   const hosts = [
     '[',
     ']',
@@ -208,6 +206,7 @@ test('A6: no shape of Host or target ends the process', async t => {
 })
 
 test('A7: what a page of another site can send changes nothing', async t => {
+  const { server } = await house()
   const { token } = server
   const own = `https://admin.localhost:${server.https}`
   const reserve = 'AddressService/ReserveAddress'
@@ -246,6 +245,7 @@ test('A7: what a page of another site can send changes nothing', async t => {
 })
 
 test('A15: what needs no token says nothing, and everything else needs it', async t => {
+  const { server } = await house()
   const health = await callApi(t, server, '/healthz', {}, { method: 'GET', body: '' })
   assert.deepEqual([health.status, health.text], [200, 'ok\n'])
   for (const path of ['/debug', '/debug/pprof', '/heap', '/.env', '/pbt.db', '/../pbt.db', '/%2e%2e/pbt.db']) {
@@ -265,14 +265,8 @@ test('A15: what needs no token says nothing, and everything else needs it', asyn
   for (const method of hidden) assert.equal((await callApi(t, server, method)).status, 401, method)
 })
 
-/** The tunnel `app`, until the end of the file. */
-async function startApp(): Promise<void> {
-  const target = await httpTarget(file, (request, response) => response.end(`tunnel ${request.url}`))
-  await startTunnel(file, server, target, { domain: 'app' })
-}
-
 test('A5: the paths of the API lead to the tunnel on a tunnel’s host, and no tunnel gets the names of the server', async t => {
-  await startApp()
+  const { server } = await withApp()
   const path = `/pbt.admin.v1.${LIST}`
   const answer = await rawRequest(
     t,
@@ -305,6 +299,7 @@ test('A5: the paths of the API lead to the tunnel on a tunnel’s host, and no t
 })
 
 test('A10: the admin host sends the fields that protect it, and no tunnel gets any of them', async t => {
+  const { server } = await withApp()
   const { headers } = await callApi(t, server, '/', {}, { method: 'GET', body: '' })
   assert.match(
     String(headers['content-security-policy']),
@@ -327,6 +322,7 @@ test('A10: the admin host sends the fields that protect it, and no tunnel gets a
 })
 
 test('requests that are huge, slow or compressed are ended, and hold nobody up', async t => {
+  const { server, slowMs } = await house()
   const { token } = server
   const huge = await callApi(t, server, LIST, {}, { token, body: Buffer.alloc(2 * 1_048_576, 0x20) })
   assert.ok(huge.status === 429 || huge.status === 400 || huge.status === 413, String(huge.status))

@@ -1,16 +1,21 @@
 // Requests to a target over HTTP/2 (`--target-protocol h2c`) end in every way there is, at every stage: nothing of them stays at
 // the target, in the client or in the server.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { constants } from 'node:http2'
-import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { askAll } from '../../../client/src/tunnels/ask.ts'
 import { anyTarget, LONG_POST, STAGES, type Stage, TARGET_ENDS, type Target } from '../support/h2c-stages.ts'
 import { SETTINGS, uint32, WINDOW_UPDATE } from '../support/http2-frames.ts'
 import { seeded } from '../support/mutations.ts'
-import { type RunningServer, restartServer, scratch, startServer, startTunnel } from '../support/programs.ts'
+import {
+  lastingPort,
+  type RunningServer,
+  restartServer,
+  scratch,
+  startServer,
+  startTunnel,
+} from '../support/programs.ts'
 import { shared } from '../support/shared.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawVisitor } from '../support/visitors.ts'
 
@@ -18,19 +23,10 @@ import { http2Request, http2Visitor, type RawVisitor, rawVisitor } from '../supp
 const WITHIN_MS = 1_000
 /** Only a failure waits for it. */
 const REACH_MS = 20_000
-async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** Server, client and target, and what each of them has open. */
 const house = shared(async t => {
   const target = await anyTarget(t)
-  const metrics = await freePort()
+  const metrics = await lastingPort()
   const serverArgs = ['--metrics-port', String(metrics)]
   const server = await startServer(t, { serverArgs })
   const home = join(scratch(t), 'home')

@@ -5,9 +5,12 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { memoryMib } from '../support/memory.ts'
-import { type Program, startClient, startPbt, startServer } from '../support/programs.ts'
+import type { Program } from '../support/programs.ts'
+import { sharedPbt, untilIdle } from '../support/shared.ts'
 import { rawTarget, scriptedTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest } from '../support/visitors.ts'
+
+const { pbt } = sharedPbt()
 
 test('C4, D2, D4: fields sent twice in hints and trailers pass over HTTP/2 and harm nobody', async t => {
   const twice = 'Etag: "a"\r\nEtag: "b"\r\n'
@@ -15,7 +18,7 @@ test('C4, D2, D4: fields sent twice in hints and trailers pass over HTTP/2 and h
     t,
     `HTTP/1.1 103 Early Hints\r\n${twice}\r\nHTTP/1.1 200 OK\r\n${twice}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${twice}Content-Length: 9\r\nX-Sum: 1\r\n\r\n`,
   )
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const session = await http2Visitor(t, server)
   for (let count = 0; count < 2; count++) {
     const answer = await http2Request(session, {})
@@ -47,6 +50,7 @@ async function answering(t: TestContext, answers: readonly string[]): Promise<nu
   })
 }
 
+/** Through all tests of this file. */
 function hasLasted(client: Program): void {
   const kinds = client.events.map(({ event }) => event)
   assert.ok(!kinds.includes('reconnecting') && !kinds.includes('closed'), kinds.join())
@@ -116,7 +120,7 @@ const BROKEN = [
 ] as const
 
 test('C9, C4, D2: an answer that could be split or misread is 502, over HTTP/1.1 and HTTP/2, and the session goes on', async t => {
-  const { server, client } = await startPbt(t, await answering(t, BROKEN))
+  const { server, client } = await pbt(await answering(t, BROKEN))
   const session = await http2Visitor(t, server)
   for (const [index, answer] of BROKEN.entries()) {
     const name = JSON.stringify(answer.slice(0, 70))
@@ -141,8 +145,7 @@ test('C9: large and odd answers that mean one thing only pass', async t => {
     ['HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\nfine', 200],
     ['HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n4;x=y\r\nfine\r\n0\r\n\r\n', 200],
   ] as const
-  const { server, client } = await startPbt(
-    t,
+  const { server, client } = await pbt(
     await answering(
       t,
       odd.map(([answer]) => answer),
@@ -163,7 +166,7 @@ test('D2: 102 and 103 pass, 100 only to those who asked for it', async t => {
     line => `HTTP/1.1 ${line}\r\nx: 1\r\n\r\n`,
   )
   const target = await scriptedTarget(t, `${interim.join('')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine`)
-  const { server } = await startPbt(t, target)
+  const { server } = await pbt(target)
   const statuses = async (more: string) =>
     [...(await rawRequest(t, server, get('/', more))).matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)
   assert.deepEqual(await statuses(''), ['102', '103', '199', '200'])
@@ -194,7 +197,7 @@ test('D2: a flood of 200,000 interim answers is 502 after a few, and costs the p
     socket.on('end', () => socket.end())
     socket.on('close', () => cuts.push(sent))
   })
-  const { server, client } = await startPbt(t, target)
+  const { server, client } = await pbt(target)
   const session = await http2Visitor(t, server)
   const before = [server.program, client].map(memoryMib)
   for (let round = 0; round < 5; round++) {
@@ -234,11 +237,7 @@ test('C8: an answer before the end of its request ends that connection to the ta
       for (; heads < seen; heads++) socket.write(`${KEPT}Content-Length: 6\r\n\r\nno. ${index}/`)
     })
   })
-  const server = await startServer(t)
-  const bystander = await scriptedTarget(t, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')
-  const { client } = await startClient(t, server, ['up', `http:${target},domain=app`, `http:${bystander},domain=other`])
-  const isOnline = () => client.events.filter(({ event }) => event === 'online').length === 2 || undefined
-  await client.until(isOnline, 'both tunnels')
+  const { server, client, home } = await pbt(target)
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
   const post = `POST /early HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: ${smuggled.length + 1_000}\r\n\r\n`
   const first = await rawRequest(t, server, post + smuggled)
@@ -252,8 +251,8 @@ test('C8: an answer before the end of its request ends that connection to the ta
   assert.equal(body, 'no. 1/')
   for (const path of ['/a', '/b']) {
     assert.match(await rawRequest(t, server, get(path)), /no\. 2\/$/, path)
-    // A connection rests for two turns of the client's loop before it is lent again. Another request through the client takes more.
-    assert.match(await rawRequest(t, server, get('/').replace('app', 'other')), /fine$/)
+    // A connection rests for two turns of the client's loop before it is lent again, and to ask the client takes more.
+    await untilIdle(home, client)
   }
   assert.equal((await http2Request(session, { ':path': '/c' })).body.toString(), 'no. 2/')
   assert.equal(connections.length, 3)
@@ -270,7 +269,7 @@ test('C8: what a target says on an idle connection is no answer to the next requ
     socket.on('end', () => socket.end())
     idle = socket
   })
-  const { server, client } = await startPbt(t, target)
+  const { server, client } = await pbt(target)
   assert.match(await rawRequest(t, server, get('/')), /\r\n\r\n0$/)
   const over = once(idle ?? process, 'close')
   idle?.write('HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\n\r\nevil')

@@ -1,9 +1,10 @@
 // Whatever way a visitor ends, at whatever stage: what it asked for is over at both ends and at the target within a second.
 import assert from 'node:assert/strict'
-import { after, before, type TestContext, test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { gauges } from '../support/gauges.ts'
 import { seeded } from '../support/mutations.ts'
 import type { RunningServer } from '../support/programs.ts'
+import { shared } from '../support/shared.ts'
 import type { Stage } from '../support/stage-target.ts'
 import {
   atStage,
@@ -24,21 +25,15 @@ import {
 } from '../support/visit-ends.ts'
 import { type RawVisitor, rawTlsVisitor, rawVisitor } from '../support/visitors.ts'
 
-/** One for all tests of this file: each leaves nothing. */
-let rooms: House
-const ends: (() => unknown)[] = []
-before(async () => {
-  rooms = await house({ after: end => ends.push(end) })
-})
-after(async () => {
-  for (const end of ends.reverse()) await end()
-})
+/** Each test leaves nothing of its visitors there. */
+const theHouse = shared(house)
 
 for (const [protocol, visit] of [
   ['HTTP/1.1', rawVisitor],
   ['HTTP/1.1 over TLS', (t: TestContext, server: RunningServer) => rawTlsVisitor(t, server)],
 ] as const) {
   test(`E10: ${protocol}: nothing is left of a visitor who is gone, whatever it had asked for`, async t => {
+    const rooms = await theHouse()
     for (const [end, endVisitor] of Object.entries(ENDS)) {
       const seen = TEXTS.filter(text => isSeen(text, end))
       const visitors = await Promise.all(
@@ -58,6 +53,7 @@ function countsFor(end: string, stage: Stage): readonly number[] {
 }
 
 test('E10: HTTP/2: nothing is left of streams whose visitor is gone, one, two and a hundred of them', async t => {
+  const rooms = await theHouse()
   for (const [end, endStreams] of Object.entries(STREAM_ENDS)) {
     const atOnce = STREAMS.flatMap(([name, open, stage]) =>
       countsFor(end, stage).map(async count => {
@@ -87,6 +83,7 @@ test('E10: HTTP/2: nothing is left of streams whose visitor is gone, one, two an
 // TCP.
 
 test('E10: TCP: nothing is left of a visitor who is gone', async t => {
+  const rooms = await theHouse()
   for (const [end, endVisitor] of Object.entries(ENDS)) {
     for (const count of [1, 50]) {
       for (let index = 0; index < count; index++) endVisitor(await tcpVisitor(t, rooms))
@@ -98,6 +95,7 @@ test('E10: TCP: nothing is left of a visitor who is gone', async t => {
 // The target.
 
 test('E10: nothing is left of a request whose target is gone, whatever it had answered, and its visitor knows', async t => {
+  const rooms = await theHouse()
   for (const [end, endTarget] of Object.entries(ENDS)) {
     const texts = TEXTS.filter(([, , stage]) => stage !== undefined && stage !== 'unread')
     const visitors = await Promise.all(texts.map(text => atStage(t, rooms, rawVisitor, text, `/target/${end}`)))
@@ -119,6 +117,7 @@ test('E10: nothing is left of a request whose target is gone, whatever it had an
 // The link.
 
 test('E10: visitors who leave while the link is cut leave nothing, neither at once at the server nor at the target later', async t => {
+  const rooms = await theHouse()
   const { relay, server, metrics } = rooms
   for (const [end, endVisitor] of Object.entries(ENDS)) {
     const seen = TEXTS.filter(text => isSeen(text, end))
@@ -190,6 +189,7 @@ test(`E10: ${VISITS} visitors of every kind end in every way, mixed and with cut
   t.diagnostic(`seed ${seed}, which PBT_TEST_SEED sets`)
   const whole = seeded(seed)
   const random = () => whole(2 ** 31) / 2 ** 31
+  const rooms = await theHouse()
   let isOver = false
   const others = (async () => {
     let served = 0

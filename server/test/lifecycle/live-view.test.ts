@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, program, SERVER, startClient, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, lastingPort, program, SERVER, startClient, startServer } from '../support/programs.ts'
 import { shared } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { visit } from '../support/tcp-visitors.ts'
@@ -15,15 +14,6 @@ const skip = hasTerminals ? false : 'script (util-linux) is not installed'
 const house = shared(startServer)
 const WIDE = { columns: 120, rows: 40 }
 
-/** A port of this machine on which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return typeof address === 'object' ? (address?.port ?? 0) : 0
-}
-
 test('three tunnels: open connections with their peer and bytes, the 502 that a visitor got, whose row it is, who may visit', {
   skip,
 }, async t => {
@@ -32,7 +22,7 @@ test('three tunnels: open connections with their peer and bytes, the 502 that a 
   const echo = await rawTarget(t, socket => socket.pipe(socket))
   const specs = [
     `http:${app},domain=app,allow=127.0.0.0/8`,
-    `http:${await freePort()},domain=dead`,
+    `http:${await lastingPort()},domain=dead`,
     `tcp:${echo},name=ssh`,
   ]
   const env = { ...clientEnv(t, server), NO_COLOR: '1' }
@@ -64,7 +54,7 @@ test('with --json each request, connection and flow is an event', async t => {
   udp.on('message', (data, from) => udp.send(data, from.port, from.address)).bind(0, '127.0.0.1')
   await once(udp, 'listening')
   const specs = [`http:${app},domain=told`, `tcp:${echo},name=shell`, `udp:${udp.address().port},name=vpn`]
-  const { client } = await startClient(t, server, ['up', ...specs, `http:${await freePort()},domain=failing`])
+  const { client } = await startClient(t, server, ['up', ...specs, `http:${await lastingPort()},domain=failing`])
   const online = await client.until(() => {
     const all = client.events.filter(({ event }) => event === 'online')
     return all.length === 4 ? all : undefined

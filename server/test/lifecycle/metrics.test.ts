@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo, createServer as createNetServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { DURATION_METRIC, METRICS } from '../../src/observe/metrics.ts'
-import { startPbt } from '../support/programs.ts'
+import { lastingPort, startPbt } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 
@@ -13,21 +13,12 @@ import { rawRequest } from '../support/visitors.ts'
 const WAIT_MS = 30_000
 const REQUEST = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 
-async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 test('Prometheus scrapes every metric, with the values of what happened', async t => {
   const target = await httpTarget(t, (request, response) => {
     request.resume()
     response.writeHead(request.url === '/' ? 200 : 500).end('hello')
   })
-  const port = await freePort()
+  const port = await lastingPort()
   const { server } = await startPbt(t, target, { serverArgs: ['--metrics-port', String(port)] })
   for (let count = 0; count < 3; count++) await rawRequest(t, server, REQUEST)
   await rawRequest(t, server, REQUEST.replace('/ ', '/bad '))
@@ -83,7 +74,7 @@ test('a collector is sent the metrics, again and again', async t => {
 
 test('nothing listens and nothing is sent unless it is asked for', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('hello'))
-  const port = await freePort()
+  const port = await lastingPort()
   await startPbt(t, target)
   await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`))
 })

@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, program, scratch, startClient, startServer, startTunnel } from '../support/programs.ts'
+import {
+  CLIENT,
+  clientEnv,
+  lastingPort,
+  program,
+  scratch,
+  startClient,
+  startServer,
+  startTunnel,
+  TUNNEL_PORTS,
+} from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 
@@ -10,8 +20,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n'
 
 test('of several tunnels one for which no port is left is refused, told of and asked for again, and the others serve', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  // Any one will do that no other program has.
-  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const port = await lastingPort(TUNNEL_PORTS)
   const server = await startServer(t, { serverArgs: ['--port-range', `${port}-${port}`] })
   const home = join(scratch(t), 'home')
   await startClient(t, server, ['tcp', '22'])

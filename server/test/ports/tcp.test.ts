@@ -5,7 +5,17 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from '../support/programs.ts'
+import {
+  CLIENT,
+  clientEnv,
+  lastingPort,
+  program,
+  restartServer,
+  scratch,
+  startClient,
+  startServer,
+  TUNNEL_PORTS,
+} from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { outcome, untilEnd, visit } from '../support/tcp-visitors.ts'
@@ -199,7 +209,7 @@ test('F6: a port that cannot be had is refused with the reason and exit code 4',
     assert.equal((await client.exited).code, 4)
   }
   // Two tunnels of one command do not take it from each other.
-  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const port = await lastingPort(TUNNEL_PORTS)
   const twice = await startClient(t, server, ['up', `tcp:${targets.ok},port=${port}`, `tcp:${busyPort},port=${port}`])
   assert.equal(twice.port, port)
   assert.equal((await twice.client.event('error')).code, 'port-taken')

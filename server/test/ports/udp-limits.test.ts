@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:dgram'
 import { test } from 'node:test'
 import { ask, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { startClient, startServer } from '../support/programs.ts'
+import { lastingPort, startClient, startServer } from '../support/programs.ts'
 import { Relay } from '../support/relay.ts'
 import { residentBytes } from '../support/streams.ts'
 import { httpTarget } from '../support/targets.ts'
@@ -48,7 +48,7 @@ test('F10: 4,096 flows and 256 of one source; the next drives out the one that w
 test('F13: what a link that stands still does not take is dropped and counted, and everything goes on after it', async t => {
   const target = await udpTarget(t, datagram => [datagram])
   const web = await httpTarget(t, (_request, response) => response.end('web'))
-  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const metrics = await lastingPort()
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
   const relay = new Relay()
   await relay.start(t, server.https)

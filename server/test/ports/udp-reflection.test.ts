@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram'
 import { type TestContext, test } from 'node:test'
 import { quicPackets, someId, wireguardMessages } from '../../src/edge/testing/handshakes.ts'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { type Cleaner, scratch, startClient, startServer } from '../support/programs.ts'
+import { type Cleaner, lastingPort, scratch, startClient, startServer } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024
@@ -94,7 +94,7 @@ const house = shared(async t => {
   add('shut', echo, ',allow=192.0.2.1')
   const silent = await udpSocket(t)
   add('mute', silent.address())
-  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const metrics = await lastingPort()
   const addresses = '127.0.0.1,127.0.0.2,::1'
   const server = await startServer(t, {
     serverArgs: ['--metrics-port', String(metrics), '--bind-address', addresses],

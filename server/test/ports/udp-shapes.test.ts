@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { numberOf, type Protocol, plain, quic, wireguard } from '../support/handshaking.ts'
-import { startServer } from '../support/programs.ts'
+import { lastingPort, startServer } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024
@@ -110,7 +110,7 @@ function answersOf(shape: Shape): (index: number) => number {
 
 /** A target for each shape, with a tunnel that has its factor and, for those that need one, another that has not. */
 const house = shared(async t => {
-  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const metrics = await lastingPort()
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
   const protocols = SHAPES.map(shape => shape.protocol?.() ?? plain)
   const targets = await Promise.all(

@@ -5,7 +5,7 @@ import { on, once } from 'node:events'
 import { test } from 'node:test'
 import { readLog } from '../support/access-log.ts'
 import { ask, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { startClient, startServer } from '../support/programs.ts'
+import { lastingPort, startClient, startServer, TUNNEL_PORTS } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { outcome } from '../support/tcp-visitors.ts'
@@ -24,9 +24,9 @@ const house = shared(async t => {
     got.push(datagram)
     return [datagram]
   })
-  const metrics = 10_000 + Math.floor(Math.random() * 10_000)
+  const metrics = await lastingPort()
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
-  const same = 20_000 + Math.floor(Math.random() * 10_000)
+  const same = await lastingPort(TUNNEL_PORTS)
   const specs = {
     ...{ echo: `udp:${echo.port}`, many: `udp:${many.port}`, later: `udp:${later}` },
     ...{ forgetful: `udp:${forgetful.port},idle-timeout=1s`, closed: `udp:${echo.port},allow=192.0.2.1` },

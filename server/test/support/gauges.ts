@@ -1,16 +1,6 @@
 // What a server says of itself at the moment, scraped as Prometheus does.
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 
-/** A port for `--metrics-port` that is free just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
+export { lastingPort as freePort } from './programs.ts'
 
 /** Requests, connections and flows under way, and open connections of visitors. */
 export async function gauges(metricsPort: number): Promise<{ channels: number; connections: number }> {

@@ -241,10 +241,14 @@ const given = new Set<number>()
 /** Each file of tests that runs beside others looks in a part of the ports of its own. */
 const [PARTS, PART_PORTS] = [20, 500]
 
-/** A free port outside of what the system takes for connections, so that it is still free when the server comes back. */
-export async function lastingPort(): Promise<number> {
+/** Where ports for servers themselves begin, and those that tunnels may ask for. */
+const OWN_PORTS = 10_000
+export const TUNNEL_PORTS = 20_000
+
+/** A free port outside of what the system takes for connections, so that it is still free when the server comes, or comes back. */
+export async function lastingPort(from = OWN_PORTS): Promise<number> {
   for (;;) {
-    const port = 10_000 + (process.pid % PARTS) * PART_PORTS + Math.floor(Math.random() * PART_PORTS)
+    const port = from + (process.pid % PARTS) * PART_PORTS + Math.floor(Math.random() * PART_PORTS)
     if (given.has(port)) continue
     if (given.size > PART_PORTS / 2) given.clear()
     const probe = createServer()

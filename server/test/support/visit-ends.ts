@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { type FrameVisitor, frameVisitor } from './frame-visitor.ts'
-import { freePort, gauges } from './gauges.ts'
+import { gauges } from './gauges.ts'
 import { DATA, END_STREAM, type Fields, GOAWAY, RST_STREAM, uint32, WINDOW_UPDATE } from './http2-frames.ts'
 import { descriptorsOf } from './process.ts'
-import { type Cleaner, type Program, type RunningServer, startClient, startServer } from './programs.ts'
+import { type Cleaner, lastingPort, type Program, type RunningServer, startClient, startServer } from './programs.ts'
 import { Relay } from './relay.ts'
 import { type Stage, StageTarget } from './stage-target.ts'
 import { type RawVisitor, rawVisitor } from './visitors.ts'
@@ -29,7 +29,7 @@ export interface House {
 /** An HTTP tunnel `app` and a TCP tunnel to one target, over a link that can be cut. */
 export async function house(t: Cleaner): Promise<House> {
   const target = await new StageTarget().start(t)
-  const metrics = await freePort()
+  const metrics = await lastingPort()
   const server = await startServer(t, { serverArgs: ['--metrics-port', String(metrics)] })
   const relay = new Relay()
   await relay.start(t, server.https)
