@@ -20,6 +20,8 @@ const TIMES = 5
 /** The log's rate and how long it is watched, seconds. */
 const TAIL_RATE = 200
 const TAIL_SECONDS = 10
+/** After a page was opened or left, until visitors are measured, milliseconds. */
+const SETTLE_MS = 2_000
 
 /** What each page is for is there when this is. */
 const PAGES: readonly (readonly [name: string, path: string, shown: string])[] = [
@@ -215,6 +217,8 @@ async function reportTraffic(): Promise<void> {
     for (const isOpen of round % 2 === 0 ? [true, false] : [false, true]) {
       await page.goto(isOpen ? `${base}/` : 'about:blank')
       if (isOpen) await page.locator('.tun [data-row]').first().waitFor()
+      // The page that was left is taken apart and the other one drawn: neither is what an open panel costs.
+      await page.waitForTimeout(SETTLE_MS)
       sides[isOpen ? 1 : 0] = await measure(system, load)
     }
     const [without, beside] = sides

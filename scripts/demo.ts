@@ -52,6 +52,9 @@ async function run(): Promise<void> {
     ...['--https-port', values['https-port'], '--http-port', values['http-port']],
   ])
   const ready = await server.event('ready')
+  // Where the panel is there already its link is made meanwhile, by a program that takes as long to start as the client.
+  const early = isPanelCurrent() ? loginLink() : undefined
+  early?.catch(() => {})
   const ca = String(ready.ca)
   const client = program('client/bin/pbt.js', ['http', String(sample.port), '--domain', 'demo', '--json'], {
     PBT_SERVER: `localhost:${ready.https}`,
@@ -80,20 +83,19 @@ async function run(): Promise<void> {
 
   Ctrl-C ends everything.
 `)
-  await showPanel()
+  await showPanel(early)
 }
 
 /** The panel is for looking at: without it everything else goes on. */
-async function showPanel(): Promise<void> {
-  if (!isPanelCurrent()) {
+async function showPanel(early: Promise<string> | undefined): Promise<void> {
+  if (early === undefined) {
     process.stdout.write('\n  The panel is being built, which takes some seconds, once.\n')
     if ((await build()) !== 0) {
       process.stdout.write('\n  There is no panel: "npm run panel" tells why.\n')
       return
     }
   }
-  const login = program('server/bin/pbt-server.js', ['login', '--json', '--data-dir', DATA, '--for', '1h'])
-  const { url } = await login.event('login')
+  const url = await (early ?? loginLink())
   process.stdout.write(`
   The panel, by a link that logs in once and within an hour:
 
@@ -102,6 +104,11 @@ async function showPanel(): Promise<void> {
   The browser says that it does not know the certificate of this address: it is signed by the authority above, which is of this
   machine alone. Go on there, or make the authority known to the browser.
 `)
+}
+
+async function loginLink(): Promise<string> {
+  const login = program('server/bin/pbt-server.js', ['login', '--json', '--data-dir', DATA, '--for', '1h'])
+  return String((await login.event('login')).url)
 }
 
 /** Resolves with its exit code. */

@@ -1,6 +1,7 @@
 import { CSPProvider } from '@base-ui/react/csp-provider'
 import type { Metadata, Viewport } from 'next'
 import type { ReactNode } from 'react'
+import { Announcer } from '../components/announce'
 import { Sprite } from '../components/sprite'
 import { EARLY_THEME } from '../components/theme-early'
 import { Questions } from '../live/live'
@@ -20,6 +21,7 @@ export default function Layout({ children }: { children: ReactNode }) {
         <Sprite />
         <CSPProvider disableStyleElements>
           <Questions>{children}</Questions>
+          <Announcer />
         </CSPProvider>
       </body>
     </html>

@@ -53,15 +53,21 @@ export function useKeys(keys: Readonly<Record<string, () => void>>): void {
   }, [])
 }
 
+let goingAt = 0
+
+/** After g: the letter that follows belongs to it, also where a row has an act of that letter. */
+export function isGoing(): boolean {
+  return Date.now() - goingAt < SECOND_MS
+}
+
 /** What every page has: g and a letter, / for the filter, j and k for rows, c to copy. */
 export function useCommonKeys(): void {
   const router = useRouter()
-  const isGoing = useRef(0)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (!isPlainKey(event)) return
-      if (Date.now() - isGoing.current < SECOND_MS) {
-        isGoing.current = 0
+      if (isGoing()) {
+        goingAt = 0
         const page = PAGES.find(({ key }) => key !== '' && key === event.key)
         if (page !== undefined) {
           event.preventDefault()
@@ -69,7 +75,7 @@ export function useCommonKeys(): void {
         }
         return
       }
-      if (event.key === 'g') isGoing.current = Date.now()
+      if (event.key === 'g') goingAt = Date.now()
       else if (event.key === '/') focusFilter(event)
       else if (event.key === 'j' || event.key === 'ArrowDown') walk(event, 1)
       else if (event.key === 'k' || event.key === 'ArrowUp') walk(event, -1)

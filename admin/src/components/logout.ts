@@ -4,6 +4,7 @@ import { createClient } from '@connectrpc/connect'
 import { PanelService } from '@pbt/proto/admin/v1'
 import { useQueryClient } from '@tanstack/react-query'
 import { useCallback } from 'react'
+import { forgetLast } from '../live/last'
 import { transport } from '../live/transport'
 
 /** Ends the session and forgets all that was shown. */
@@ -11,6 +12,8 @@ export function useLogout(): () => void {
   const queries = useQueryClient()
   return useCallback(() => {
     const gone = () => {
+      forgetLast()
+      // Else the page that is left keeps it once more.
       queries.clear()
       location.assign('/login')
     }

@@ -1,6 +1,7 @@
 'use client'
 // The acts of a row, behind three dots. The browser's own popover closes it by Esc or a click elsewhere.
 import { type KeyboardEvent, type ReactNode, type ToggleEvent, useId, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { Icon, type IconName } from './icon'
 
 /** Between the button and what it opens, pixels. */
@@ -19,8 +20,13 @@ export function Menu({ label, items, because }: { label: string; items: readonly
   const [isOpen, setOpen] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
   const menu = useRef<HTMLDivElement>(null)
+  // Of hundreds of rows one menu at most is open: the others have no items.
+  const onBeforeToggle = ({ newState }: ToggleEvent) => {
+    if (newState === 'open') flushSync(() => setOpen(true))
+  }
   const onToggle = ({ newState }: ToggleEvent) => {
-    setOpen(newState === 'open')
+    // Not before it is closed: the browser gives the focus back from an item that is still there.
+    if (newState === 'closed') setOpen(false)
     if (newState !== 'open' || button.current === null || menu.current === null) return
     place(menu.current, button.current)
     menu.current.querySelector<HTMLElement>('button')?.focus()
@@ -52,23 +58,25 @@ export function Menu({ label, items, because }: { label: string; items: readonly
         role="menu"
         aria-label={label}
         ref={menu}
+        onBeforeToggle={onBeforeToggle}
         onToggle={onToggle}
         onKeyDown={walk}
         tabIndex={-1}
       >
-        {items.map(({ key, label: text, icon, run, isDanger }) => (
-          <button
-            type="button"
-            role="menuitem"
-            tabIndex={-1}
-            className={`menu-item ${isDanger ? 'bad' : ''}`}
-            key={key}
-            onClick={() => choose(run)}
-          >
-            <Icon name={icon} small />
-            {text}
-          </button>
-        ))}
+        {isOpen &&
+          items.map(({ key, label: text, icon, run, isDanger }) => (
+            <button
+              type="button"
+              role="menuitem"
+              tabIndex={-1}
+              className={`menu-item ${isDanger ? 'bad' : ''}`}
+              key={key}
+              onClick={() => choose(run)}
+            >
+              <Icon name={icon} small />
+              {text}
+            </button>
+          ))}
       </div>
     </>
   )

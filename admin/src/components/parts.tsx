@@ -2,6 +2,7 @@
 // Small parts that every page has: a copy button, an address, a command, a state.
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { readable } from '../words/idn.ts'
+import { announce } from './announce'
 import { Icon, Mark, type MarkName, type Tone } from './icon'
 
 /** A tick stands so long after copying, milliseconds. */
@@ -16,6 +17,7 @@ export function Copy({ text, label = `Copy ${text}` }: { text: string; label?: s
     navigator.clipboard.writeText(text).then(
       () => {
         setCopied(true)
+        announce('Copied')
         clearTimeout(timer.current)
         timer.current = setTimeout(() => setCopied(false), COPIED_MS)
       },
@@ -23,15 +25,9 @@ export function Copy({ text, label = `Copy ${text}` }: { text: string; label?: s
     )
   }
   return (
-    <>
-      <button type="button" className={`copy ${isCopied ? 'copied' : ''}`} aria-label={label} onClick={copy}>
-        <Icon name="copy" small className="todo" />
-        <Icon name="tick" small className="done" />
-      </button>
-      <span className="sr" role="status">
-        {isCopied ? 'Copied' : ''}
-      </span>
-    </>
+    <button type="button" className={`copy ${isCopied ? 'copied' : ''}`} aria-label={label} onClick={copy}>
+      <Icon name={isCopied ? 'tick' : 'copy'} small />
+    </button>
   )
 }
 

@@ -5,9 +5,10 @@ import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
 import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { LiveProvider, useContact, useLive } from '../live/live'
-import { howLong, millis } from '../words/time'
+import { clockWithSeconds, howLong, millis } from '../words/time'
 import { useIsLost } from './contact'
 import { Brand, Icon, Mark } from './icon'
+import { useKeptFocus } from './kept-focus'
 import { useCommonKeys } from './keys'
 import { useLogout } from './logout'
 import { ClockBar, LostBar } from './lost'
@@ -36,6 +37,7 @@ function Frame({ children }: { children: ReactNode }) {
   const [isFinding, setFinding] = useState(false)
   const isLost = useIsLost()
   useCommonKeys()
+  useKeptFocus()
   const find = () => setFinding(true)
   return (
     <>
@@ -137,7 +139,9 @@ function ContactWord() {
   const words = isLive
     ? `Live · last word ${howLong(Math.max(1_000, now - heardAt))} ago`
     : state === 'opening'
-      ? 'Connecting'
+      ? heardAt === 0
+        ? 'Connecting'
+        : `Connecting · as of ${clockWithSeconds(heardAt)}`
       : state === 'restarting'
         ? 'pbt-server restarts'
         : 'No contact'

@@ -1,10 +1,13 @@
 'use client'
 // A list: a table on a desk, cards on a phone; sorted by a click on a head. While it is read, rows keep their places.
-import { type KeyboardEvent, memo, type ReactNode, useMemo, useRef } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, useDeferredValue, useMemo, useRef } from 'react'
 import { useParam } from './address-bar'
 import { Icon } from './icon'
-import { isPlainKey } from './keys'
+import { isGoing, isPlainKey } from './keys'
 import { useIsPhone } from './media'
+
+/** Rows that are there at once: more than a screen has. Others follow in the background. */
+const FIRST_ROWS = 30
 
 export interface Column<T> {
   readonly key: string
@@ -36,9 +39,10 @@ export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '
   const isPhone = useIsPhone()
   const sorted = useSteadyOrder(rows, columns, keyOf, sort)
   const Row = MemoRow as typeof RowOf<T>
-  const drawn = sorted.map(row => (
-    <Row row={row} columns={columns} rowClass={rowClass} keys={keys} isPhone={isPhone} key={keyOf(row)} />
-  ))
+  const shown = useDeferredValue(sorted.length, FIRST_ROWS)
+  const drawn = sorted
+    .slice(0, Math.max(shown, FIRST_ROWS))
+    .map(row => <Row row={row} columns={columns} rowClass={rowClass} keys={keys} isPhone={isPhone} key={keyOf(row)} />)
   if (isPhone) {
     return (
       <ul className={`list ${className}`} aria-label={label}>
@@ -70,7 +74,7 @@ const MemoRow = memo(RowOf)
 
 function RowOf<T>({ row, columns, rowClass, keys, isPhone }: RowProps<T>) {
   const onKey = (event: KeyboardEvent) => {
-    const act = isPlainKey(event.nativeEvent) ? keys?.[event.key] : undefined
+    const act = isPlainKey(event.nativeEvent) && !isGoing() ? keys?.[event.key] : undefined
     if (act === undefined) return
     event.preventDefault()
     event.stopPropagation()

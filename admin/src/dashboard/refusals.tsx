@@ -5,7 +5,7 @@ import Link from 'next/link'
 import type { KeyboardEvent } from 'react'
 import { useState } from 'react'
 import { Button } from '../components/button'
-import { isPlainKey } from '../components/keys'
+import { isGoing, isPlainKey } from '../components/keys'
 import { Card, Ip } from '../components/parts'
 import { useLive } from '../live/live'
 import { useRefusals } from '../live/refusals'
@@ -52,7 +52,7 @@ function Row({ refusal }: { refusal: Refusal }) {
   const acts = useTunnelActs()
   const [isChosen, setChosen] = useState(false)
   const onKey = (event: KeyboardEvent) => {
-    if (act !== 'allow' || !isPlainKey(event.nativeEvent)) return
+    if (act !== 'allow' || !isPlainKey(event.nativeEvent) || isGoing()) return
     if (event.key === 'a') setChosen(true)
     else if (isChosen && event.key === '8') allow(address, peer, 8)
     else if (isChosen && event.key === 'Enter') allow(address, peer, 0)
@@ -72,10 +72,10 @@ function Row({ refusal }: { refusal: Refusal }) {
       <div className="row">
         {act === 'allow' && (
           <>
-            <Button small isAct busy={busy} onClick={() => allow(address, peer, 8)} label={`Allow ${peer} for 8 hours`}>
+            <Button small isAct busy={busy} onClick={() => allow(address, peer, 8)} label={`Allow 8 hours: ${peer}`}>
               Allow 8 hours
             </Button>
-            <Button small isAct onClick={() => allow(address, peer, 0)} label={`Allow ${peer} for good`}>
+            <Button small isAct onClick={() => allow(address, peer, 0)} label={`Allow: ${peer} for good`}>
               Allow
             </Button>
           </>

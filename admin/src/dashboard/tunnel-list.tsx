@@ -123,10 +123,10 @@ function columnsFor(context: RowContext): readonly Column<Tunnel>[] {
     {
       ...{ key: 'state', title: 'State', head: 'w-state', className: 'c-state', sortBy: rankOf },
       cell: tunnel => {
-        const { mark, tone, word, detail } = standingOf(tunnel, clients?.get(tunnel.clientId), now)
+        const { kind, mark, tone, word, detail } = standingOf(tunnel, clients?.get(tunnel.clientId), now)
         return (
           <State mark={mark} tone={tone} word={word}>
-            {detail}
+            {kind === 'awaited' ? <Passing text={detail} /> : detail}
           </State>
         )
       },
@@ -164,6 +164,15 @@ function columnsFor(context: RowContext): readonly Column<Tunnel>[] {
       cell: tunnel => <RowMenu tunnel={tunnel} acts={acts} kill={kill} go={go} />,
     },
   ]
+}
+
+/** On one line: rows do not grow for what is over in a moment. */
+function Passing({ text }: { text: string }) {
+  return (
+    <span className="one-line" title={text}>
+      {text}
+    </span>
+  )
 }
 
 function isFound({ name, addresses, clientLabel, target }: Tunnel, words: string): boolean {

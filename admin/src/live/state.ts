@@ -49,7 +49,8 @@ function withClock(live: Live, at: number | undefined, now: number): Live {
   return Math.abs(off - live.clockOffMs) < 1_000 ? live : { ...live, clockOffMs: off }
 }
 
-function fromSnapshot(live: Live | undefined, snapshot: Snapshot): Live {
+/** All anew; `live`: what was known, for what a snapshot does not tell. */
+export function fromSnapshot(live: Live | undefined, snapshot: Snapshot): Live {
   const { number, tunnels, clients, addresses, domains, tokens, refusals, server, events } = snapshot
   return {
     ...{ number, tokens, refusals, server, events, clockOffMs: live?.clockOffMs ?? 0 },

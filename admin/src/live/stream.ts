@@ -44,7 +44,9 @@ export class Stream {
     this.listener = listener
   }
 
-  start(): void {
+  /** `heardAt`: when the last word came to an earlier page, whose data is shown. */
+  start(heardAt = 0): void {
+    this.tell({ heardAt })
     document.addEventListener('visibilitychange', this.onVisibility)
     this.guard = setInterval(() => this.judge(), 500)
     this.shownAt = Date.now()

@@ -43,22 +43,53 @@ export function Chart(props: ChartProps) {
           <h2 id={id}>{title}</h2>
           <p>{remark}</p>
         </div>
-        <button
-          type="button"
-          className="btn quiet square sm"
-          aria-pressed={isTable}
-          aria-label={`${title} as a table`}
-          title="As a table"
-          onClick={() => setTable(!isTable)}
-        >
-          <Icon name="grid" />
-        </button>
+        <TableButton title={title} isTable={isTable} setTable={setTable} />
       </div>
       <div className="pad">
         {isTable ? <Figures {...props} /> : <Plot {...props} summary={summary} at={at} setAt={setAt} />}
         <Key lines={lines} at={at} times={times} word={word} />
       </div>
     </section>
+  )
+}
+
+/** The same within a card of others. */
+export function InnerChart(props: ChartProps) {
+  const { title, remark, lines, times, word } = props
+  const [isTable, setTable] = useState(false)
+  const [at, setAt] = useState<number>()
+  return (
+    <div>
+      <div className="row between chart-head">
+        <p className="small">
+          <b>{title}</b> <span className="muted">{remark}</span>
+        </p>
+        <TableButton title={title} isTable={isTable} setTable={setTable} />
+      </div>
+      {isTable ? <Figures {...props} /> : <Plot {...props} at={at} setAt={setAt} />}
+      <Key lines={lines} at={at} times={times} word={word} />
+    </div>
+  )
+}
+
+interface TableButtonProps {
+  readonly title: string
+  readonly isTable: boolean
+  readonly setTable: (isTable: boolean) => void
+}
+
+function TableButton({ title, isTable, setTable }: TableButtonProps) {
+  return (
+    <button
+      type="button"
+      className="btn quiet square sm"
+      aria-pressed={isTable}
+      aria-label={`${title} as a table`}
+      title="As a table"
+      onClick={() => setTable(!isTable)}
+    >
+      <Icon name="grid" />
+    </button>
   )
 }
 
@@ -181,12 +212,20 @@ function optionsOf(
         label: title,
         stroke: () => colour(name),
         width: 1.5,
-        points: { show: false },
+        points: { show: true, size: 4, filter: (plot, index) => alone(plot.data[index] ?? []) },
         ...(dash && { dash: [...dash] }),
         ...(filled && { fill: () => colour('accent-soft') }),
       })),
     ],
   }
+}
+
+/** Points without a neighbour make no line: each is a dot. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const isThere = (index: number) => values[index] !== null && values[index] !== undefined
+  return Array.from({ length: values.length }, (_each, index) => index).filter(
+    index => isThere(index) && !isThere(index - 1) && !isThere(index + 1),
+  )
 }
 
 /** Small figures are rounded to the same word. */

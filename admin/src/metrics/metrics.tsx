@@ -11,11 +11,12 @@ import { PageHead } from '../components/page-head'
 import { Card } from '../components/parts'
 import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
+import type { Live } from '../live/state'
 import { timestamp } from '../logs/feed'
 import { bytes, rate } from '../words/bytes'
 import { counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
-import { greatest, rates, type Steps, stepsOf } from './series'
+import { greatest, perSecond, rates, type Steps, stepsOf } from './series'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -61,7 +62,7 @@ export function Metrics() {
           <Requests steps={steps} totals={totals.data.totals} />
           <Carried steps={steps} answer={totals.data} before={before} />
           <FirstByte steps={steps} totals={totals.data.totals} />
-          <Connections steps={steps} totals={totals.data.totals} />
+          <Connections steps={steps} totals={totals.data.totals} tunnel={tunnel} />
         </div>
         <ByTunnel rows={totals.data.byTunnel} />
       </div>
@@ -116,8 +117,6 @@ interface OneChart {
   readonly totals: Figures | undefined
 }
 
-const perSecond = (value: number) => `${value >= 10 ? Math.round(value) : Number(value.toPrecision(2))}/s`
-
 function Requests({ steps, totals }: OneChart) {
   const all = rates(steps, ({ requests, upgrades }) => requests + upgrades)
   const failed = rates(steps, ({ status5xx, broken }) => status5xx + broken)
@@ -171,15 +170,23 @@ function FirstByte({ steps, totals }: OneChart) {
   return <Chart {...{ title, remark, lines }} summary={`${title}. ${remark}`} times={steps.times} word={howLong} />
 }
 
-function Connections({ steps, totals }: OneChart) {
+function Connections({ steps, totals, tunnel }: OneChart & { tunnel: string }) {
+  const open = useLive(live => openOf(live, tunnel)) ?? 0
   const lines: Line[] = [
-    { title: 'tcp', colour: 'accent', filled: true, values: rates(steps, ({ connections }) => connections) },
-    { title: 'udp', colour: 'muted', dash: [5, 3], values: rates(steps, ({ flows }) => flows) },
+    { title: 'tcp begun', colour: 'accent', filled: true, values: rates(steps, ({ connections }) => connections) },
+    { title: 'udp begun', colour: 'muted', dash: [5, 3], values: rates(steps, ({ flows }) => flows) },
     { title: 'turned away', colour: 'warn', dash: [2, 2], values: rates(steps, ({ refused }) => refused) },
   ]
-  const title = `${counted(totals?.connections ?? 0n, 'TCP connection')}, ${counted(totals?.flows ?? 0n, 'UDP flow')}`
-  const remark = `${Number(totals?.refused ?? 0n).toLocaleString('en-GB')} visits turned away, of every kind`
+  const title = `${counted(open, 'connection')} open now`
+  const begun = `${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} began in this time`
+  const remark = `${begun}; ${Number(totals?.refused ?? 0n).toLocaleString('en-GB')} visits turned away, of every kind`
   return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
+}
+
+/** Of all tunnels where none is named. */
+function openOf({ tunnels }: Live, name: string): number {
+  const shown = name === '' ? [...tunnels.values()] : [tunnels.get(name)]
+  return shown.reduce((sum, each) => sum + (each?.openConnections ?? 0), 0)
 }
 
 const COLUMNS: readonly Column<TunnelFigures>[] = [

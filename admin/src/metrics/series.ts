@@ -37,3 +37,8 @@ export function greatest(values: readonly (number | null)[]): number | undefined
     if (value !== null && value > 0 && value > (values[found ?? -1] ?? 0)) found = index
   return found
 }
+
+/** 27/s, 0.4/s */
+export function perSecond(value: number): string {
+  return `${value >= 10 ? Math.round(value) : Number(value.toPrecision(2))}/s`
+}

@@ -1,11 +1,17 @@
 'use client'
 // Tokens and logins that were refused.
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { Refusal } from '@pbt/proto/admin/v1'
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import { Card, Ip } from '../components/parts'
 import { type Column, Table } from '../components/table'
-import { useRefusals } from '../live/refusals'
+import { useLive } from '../live/live'
+import { useRefusalsSince } from '../live/refusals'
 import { millis, moment } from '../words/time'
+
+/** The server remembers them while it runs, the latest of each address. */
+const DAYS = 7
+const DAY_MS = 86_400_000
 
 const COLUMNS: readonly Column<Refusal>[] = [
   {
@@ -33,10 +39,21 @@ const COLUMNS: readonly Column<Refusal>[] = [
 ]
 
 export function Refused() {
-  const all = useRefusals()
+  const [since] = useState(() => timestampFromMs(Date.now() - DAYS * DAY_MS))
+  const all = useRefusalsSince(since)
+  const startedAt = millis(useLive(live => live.server?.startTime)) ?? 0
   const refusals = useMemo(() => all.filter(({ rule }) => rule.endsWith('-refused')), [all])
   return (
-    <Card id="rf" title="Refused tokens and logins" aside={<p>last hour</p>}>
+    <Card
+      id="rf"
+      title="Refused tokens and logins"
+      aside={
+        <p>
+          last {DAYS} days
+          {startedAt > Date.now() - DAYS * DAY_MS && `: since pbt-server started, ${moment(startedAt)}`}
+        </p>
+      }
+    >
       {refusals.length === 0 ? (
         <p className="pad muted small">None.</p>
       ) : (

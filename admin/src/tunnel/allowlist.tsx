@@ -191,8 +191,15 @@ function AddBlock({ add }: { add: (entry: DraftEntry) => void }) {
           icon="plus"
           onClick={() => add({ block: you, note: 'added by you', endTime: undefined })}
         >
-          My address
+          My address {you}
         </Button>
+      )}
+      {you !== '' && (
+        <p className="small muted">
+          {you.includes(':')
+            ? 'That is how you come now, by IPv6. Where you come by IPv4, allow that one from its refusal on the dashboard.'
+            : 'That is how you come now, by IPv4. Where you come by IPv6, allow that one from its refusal on the dashboard.'}
+        </p>
       )}
     </form>
   )

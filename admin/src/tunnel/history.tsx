@@ -3,12 +3,16 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { useQuery } from '@connectrpc/connect-query'
 import { type Figures, MetricsService, type Tunnel, TunnelKind } from '@pbt/proto/admin/v1'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { Card } from '../components/parts'
-import { Plot } from '../components/plot'
 import { Segments } from '../components/segments'
+import type { Line } from '../metrics/chart'
+import { perSecond, rates, type Steps, stepsOf } from '../metrics/series'
 import { bytes, rate } from '../words/bytes'
-import { counted, lengthOf, millis, moment } from '../words/time'
+import { counted, howLong } from '../words/time'
+
+/** The library that draws is loaded when there is something to draw. */
+const InnerChart = lazy(() => import('../metrics/chart').then(module => ({ default: module.InnerChart })))
 
 const HOUR_MS = 3_600_000
 const RANGES = { '1': 'Last hour', '24': 'Last 24 hours', '168': 'Last 7 days' } as const
@@ -35,8 +39,7 @@ export function History({ tunnel }: { tunnel: Tunnel }) {
     { tunnel: tunnel.name, startTime: input.startTime, endTime: input.endTime },
     { placeholderData: before => before, staleTime: AGAIN_MS },
   )
-  const step = lengthOf(data?.step) || 60_000
-  const points = useMemo(() => filled(data?.points ?? [], start, end, step), [data, start, end, step])
+  const steps = useMemo(() => (data === undefined ? undefined : stepsOf(data, start, end)), [data, start, end])
   const isHttp = tunnel.kind === TunnelKind.HTTP
   const figures = totals?.totals
   const change = (next: Range) => {
@@ -62,88 +65,55 @@ export function History({ tunnel }: { tunnel: Tunnel }) {
       }
     >
       <div className="pad stack">
-        <div>
-          <p className="small chart-head">
-            <b>
-              {isHttp
-                ? counted(figures?.requests ?? 0n, 'request')
-                : counted(countOf(figures), tunnel.kind === TunnelKind.UDP ? 'flow' : 'connection')}
-            </b>
-            <span className="muted">{remark(figures, isHttp)}</span>
-          </p>
-          {isHttp ? (
-            <Plot
-              label={`Requests a minute, ${RANGES[range].toLowerCase()}`}
-              series={[
-                {
-                  key: 'requests',
-                  label: 'Requests a minute',
-                  values: points.map(each => Number(each.figures?.requests ?? 0n) / (step / 60_000)),
-                },
-              ]}
-              times={points.map(({ at }) => moment(at))}
-              unit={value =>
-                value < 10 && value % 1 !== 0 ? value.toFixed(1) : Math.round(value).toLocaleString('en-GB')
-              }
-            />
-          ) : (
-            <Plot
-              label={`Bytes a second, ${RANGES[range].toLowerCase()}`}
-              series={[
-                {
-                  key: 'bytes',
-                  label: 'Bytes a second',
-                  values: points.map(
-                    each => Number((each.figures?.bytesIn ?? 0n) + (each.figures?.bytesOut ?? 0n)) / (step / 1_000),
-                  ),
-                },
-              ]}
-              times={points.map(({ at }) => moment(at))}
-              unit={rate}
-            />
-          )}
-        </div>
-        {isHttp && figures?.firstByteP50Ms !== undefined && (
-          <div>
-            <div className="row between wrap chart-head">
-              <p className="small">
-                <b>Half of the answers began within {ms(figures.firstByteP50Ms)}</b>
-                <span className="muted">, 19 of 20 within {ms(figures.firstByteP95Ms ?? 0)}</span>
-              </p>
-              <p className="key">
-                <Key kind="" label="half" />
-                <Key kind="b" label="19 of 20" />
-              </p>
-            </div>
-            <Plot
-              label={`Time to the first byte: half within ${ms(figures.firstByteP50Ms)}, 19 of 20 within ${ms(figures.firstByteP95Ms ?? 0)}`}
-              series={[
-                { key: 'p50', label: 'half', values: points.map(each => each.figures?.firstByteP50Ms) },
-                { key: 'p95', label: '19 of 20', values: points.map(each => each.figures?.firstByteP95Ms) },
-              ]}
-              times={points.map(({ at }) => moment(at))}
-              unit={ms}
-            />
-          </div>
-        )}
+        <Suspense fallback={<div className="canvas" />}>
+          {steps && <Traffic steps={steps} figures={figures} kind={tunnel.kind} />}
+          {steps && isHttp && figures?.firstByteP50Ms !== undefined && <FirstByte steps={steps} figures={figures} />}
+        </Suspense>
       </div>
     </Card>
   )
 }
 
-function Key({ kind, label }: { kind: string; label: string }) {
-  return (
-    <span>
-      <svg viewBox="0 0 16 8" aria-hidden="true">
-        <path className={`ln ${kind}`} d="M0 4H16" />
-      </svg>
-      {label}
-    </span>
-  )
+interface OneChart {
+  readonly steps: Steps
+  readonly figures: Figures | undefined
 }
 
-function ms(value: number): string {
-  return `${value < 10 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)} ms`
+function Traffic({ steps, figures, kind }: OneChart & { kind: TunnelKind }) {
+  const isHttp = kind === TunnelKind.HTTP
+  const words = remark(figures, isHttp)
+  const title = isHttp
+    ? counted(figures?.requests ?? 0n, 'request')
+    : counted(countOf(figures), kind === TunnelKind.UDP ? 'flow' : 'connection')
+  const lines: Line[] = isHttp
+    ? [{ title: 'requests', colour: 'accent', filled: true, values: rates(steps, ({ requests }) => requests) }]
+    : [
+        { title: 'out', colour: 'accent', filled: true, values: rates(steps, ({ bytesOut }) => bytesOut) },
+        { title: 'in', colour: 'muted', dash: [5, 3], values: rates(steps, ({ bytesIn }) => bytesIn) },
+      ]
+  const word = isHttp ? perSecond : rate
+  return <InnerChart {...{ title, lines, word }} remark={words} summary={`${title}, ${words}`} times={steps.times} />
+}
+
+function FirstByte({ steps, figures }: OneChart) {
+  const title = `Half of the answers began within ${howLong(figures?.firstByteP50Ms ?? 0)}`
+  const words = `19 of 20 within ${howLong(figures?.firstByteP95Ms ?? 0)}`
+  const lines: Line[] = [
+    { title: 'half', colour: 'accent', values: steps.figures.map(each => each?.firstByteP50Ms ?? null) },
+    {
+      ...{ title: '19 of 20', colour: 'warn', dash: [5, 3] },
+      values: steps.figures.map(each => each?.firstByteP95Ms ?? null),
+    },
+  ]
+  return (
+    <InnerChart
+      {...{ title, lines }}
+      remark={words}
+      summary={`${title}, ${words}`}
+      times={steps.times}
+      word={howLong}
+    />
+  )
 }
 
 function countOf(figures: Figures | undefined): bigint {
@@ -158,24 +128,5 @@ function remark(figures: Figures | undefined, isHttp: boolean): string {
     ...(isHttp && failed > 0 ? [`${failed.toLocaleString('en-GB')} failed`] : []),
     ...(figures.refused > 0n ? [`${figures.refused.toLocaleString('en-GB')} turned away`] : []),
   ]
-  return ` ${parts.join('; ')}`
-}
-
-interface FilledPoint {
-  readonly at: number
-  readonly figures: Figures | undefined
-}
-
-/** A point for each step, also where nothing was counted. */
-function filled(
-  points: readonly { time?: Parameters<typeof millis>[0]; figures?: Figures }[],
-  start: number,
-  end: number,
-  step: number,
-): FilledPoint[] {
-  const known = new Map(points.map(({ time, figures }) => [millis(time) ?? 0, figures]))
-  const all: FilledPoint[] = []
-  for (let at = Math.ceil(start / step) * step; at < end && all.length < 400; at += step)
-    all.push({ at, figures: known.get(at) })
-  return all
+  return parts.join('; ')
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { PanelService } from '@pbt/proto/admin/v1'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { apiClient } from '../support/api-client.ts'
 import { INSTALL_MS } from '../support/browser.ts'
 import { inaccessible, openPanel, picture } from '../support/panel.ts'
@@ -98,7 +98,7 @@ test('from the first login to a new token: tunnels, visitors, addresses, machine
       await page.waitForURL(`${origin}/`)
       await page.getByText('Not on its list of 1', { exact: false }).waitFor()
       await picture(page, 'dashboard-refused-light-1440')
-      await page.getByRole('button', { name: 'Allow 127.0.0.1 for 8 hours' }).click()
+      await page.getByRole('button', { name: 'Allow 8 hours: 127.0.0.1' }).click()
       await page.getByText('app lets 127.0.0.1 in until', { exact: false }).waitFor()
       assert.equal(await statusOf(t, server, 'app.localhost'), '200')
     },
@@ -188,21 +188,174 @@ test('from the first login to a new token: tunnels, visitors, addresses, machine
   assert.deepEqual([...problems.list], [])
 })
 
-test('a server that is gone is told within seconds, and the page recovers by itself', {
+test('everything by keyboard alone; then a server that is gone is told within seconds, and the page recovers by itself', {
   timeout: INSTALL_MS,
 }, async t => {
   const server = await startServer(t)
   const target = await httpTarget(t, (_request, response) => response.end('here'))
-  await startTunnel(t, server, target, { domain: 'app' })
-  const panel = await openPanel(t, server)
+  const panel = await openPanel(t, server, { login: false })
   if (panel === undefined) return
-  const { page } = panel
+  const { page, problems, origin } = panel
+  page.setDefaultTimeout(SEEN_MS)
+  const keys = new Keys(page)
+  const { keyboard } = page
+
+  await t.test('the login has the focus in its field', async () => {
+    await page.goto(`${origin}/login`)
+    await page.locator('input:focus').waitFor()
+    await keyboard.type(server.token)
+    await keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Nothing is open yet' }).waitFor()
+  })
+
+  await t.test('a tunnel appears within a second of its start', async () => {
+    const seen = page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+    const online = startTunnel(t, server, target, { domain: 'app' }).then(() => performance.now())
+    await seen
+    const tookMs = performance.now() - (await online)
+    t.diagnostic(`a tunnel was in the panel ${Math.round(tookMs)} ms after its client said so`)
+    assert.ok(tookMs < 1_000, `${tookMs} ms`)
+  })
+
+  await t.test('to a tunnel, which is paused and resumed; its chart says its values', async () => {
+    await keyboard.press('j')
+    await keys.at(page.getByRole('link', { name: 'app', exact: true }))
+    await keyboard.press('Enter')
+    await page.waitForURL(`${origin}/tunnel?name=app`)
+    await page.getByText('live', { exact: true }).waitFor()
+    await keys.to(page.getByRole('button', { name: 'Pause', exact: true }))
+    await keyboard.press('Enter')
+    await page.locator('.head').getByText('Paused by you').waitFor()
+    await keys.at(page.getByRole('button', { name: 'Resume', exact: true }))
+    await keyboard.press('Enter')
+    await page.locator('.head').getByText('Online').waitFor()
+    await keys.to(page.locator('.canvas').first())
+    await keyboard.press('ArrowLeft')
+    await page.locator('.key .push').first().waitFor()
+  })
+
+  await t.test('an allowlist, and who was turned away let in from the dashboard', async () => {
+    await keys.to(page.getByRole('button', { name: 'Only these' }))
+    await keyboard.press('Enter')
+    await keys.to(page.getByLabel('Address or block'))
+    await keyboard.type('203.0.113.7')
+    await keyboard.press('Enter')
+    await page.getByText('Saving cuts nobody who is there now.').waitFor()
+    await keys.to(page.getByRole('button', { name: 'Save', exact: true }))
+    await keyboard.press('Enter')
+    await page.getByText('Saved: only 1 entry may come in').waitFor()
+    assert.equal(await statusOf(t, server, 'app.localhost'), '403')
+    await keyboard.press('g')
+    await keyboard.press('d')
+    await page.getByText('Not on its list of 1', { exact: false }).waitFor()
+    await keys.to(page.getByRole('button', { name: 'Allow 8 hours: 127.0.0.1' }))
+    await keyboard.press('Enter')
+    await page.getByText('app lets 127.0.0.1 in until', { exact: false }).waitFor()
+    assert.equal(await statusOf(t, server, 'app.localhost'), '200')
+  })
+
+  await t.test(
+    'a name is reserved and released: a dialog keeps the focus, Escape gives it back, a row leaves it to the next',
+    async () => {
+      await keyboard.press('g')
+      await keyboard.press('a')
+      await page.waitForURL(`${origin}/addresses`)
+      await keys.to(page.getByLabel('Name'))
+      await keyboard.type('wiki')
+      await page.locator('#free').getByText('Free', { exact: true }).waitFor()
+      await keys.to(page.getByRole('button', { name: 'Reserve wiki' }))
+      await keyboard.press('Enter')
+      await row(page, 'wiki.localhost').waitFor()
+      const release = row(page, 'wiki.localhost').getByRole('button', { name: 'Release wiki…' })
+      await keys.to(release)
+      await keyboard.press('Enter')
+      await page.getByRole('dialog').waitFor()
+      await keys.at(page.getByRole('button', { name: 'Keep it' }))
+      for (let presses = 0; presses < 4; presses++) {
+        await keyboard.press('Tab')
+        assert.equal(
+          await page.evaluate('document.activeElement.closest("[role=dialog]") !== null'),
+          true,
+          'it stays in the dialog',
+        )
+      }
+      await keyboard.press('Escape')
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+      await keys.at(release)
+      await keyboard.press('Enter')
+      await keys.to(page.getByRole('button', { name: 'Release wiki', exact: true }))
+      await keyboard.press('Enter')
+      await release.waitFor({ state: 'detached' })
+      await page.locator('#main [data-row] :focus').waitFor()
+    },
+  )
+
+  await t.test('the log row by row, the palette, the help, and the rail', async () => {
+    await keyboard.press('g')
+    await keyboard.press('l')
+    await keys.to(page.locator('.vlog-frame'))
+    await keyboard.press('j')
+    await page.locator('#record').waitFor()
+    await keyboard.press('Escape')
+    await page.locator('#record').waitFor({ state: 'detached' })
+    await keyboard.press('?')
+    await page.getByRole('dialog').waitFor()
+    await keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await keys.to(page.locator('.rail').getByRole('link', { name: 'Metrics' }), 'Shift+Tab')
+    await keyboard.press('Enter')
+    await page.waitForURL(`${origin}/metrics`)
+    await page.getByText('open now', { exact: false }).waitFor()
+    await keys.to(page.locator('.canvas').last())
+    await keyboard.press('ArrowLeft')
+    await page.locator('.key .push').first().waitFor()
+  })
+
+  await t.test('the token is changed', async () => {
+    await keyboard.press('g')
+    await keyboard.press('s')
+    await keys.to(page.getByRole('button', { name: 'Rotate the token…' }))
+    await keyboard.press('Enter')
+    await page.getByRole('dialog').waitFor()
+    await keys.to(page.getByRole('radio', { name: '24 hours' }))
+    await keyboard.press('ArrowUp')
+    await keys.to(page.getByRole('button', { name: 'Rotate, old one ends in 15 minutes' }))
+    await keyboard.press('Enter')
+    await page.getByText('The old one ends').waitFor()
+    await keys.to(page.getByRole('button', { name: 'I have kept it' }))
+    await keyboard.press('Enter')
+    await page.locator('.newtok').waitFor({ state: 'detached' })
+  })
+
+  await t.test('a tunnel is killed from its row, and started again', async () => {
+    await keyboard.press('g')
+    await keyboard.press('d')
+    await keys.to(page.getByRole('button', { name: 'Acts on app' }))
+    await keyboard.press('Enter')
+    await keys.at(page.getByRole('menuitem', { name: 'Pause' }))
+    await keyboard.press('Escape')
+    await keys.at(page.getByRole('button', { name: 'Acts on app' }))
+    await keyboard.press('Enter')
+    await keys.at(page.getByRole('menuitem', { name: 'Pause' }))
+    await keyboard.press('End')
+    await keys.at(page.getByRole('menuitem', { name: 'Kill…' }))
+    await keyboard.press('Enter')
+    await keys.to(page.getByRole('dialog').getByRole('button', { name: 'Kill app', exact: true }))
+    await keyboard.press('Enter')
+    await row(page, 'app').getByText('Killed by you').waitFor()
+    await keys.to(row(page, 'app').getByRole('button', { name: 'Start again' }))
+    await keyboard.press('Enter')
+    await page.getByText('app may start again').waitFor()
+  })
+  assert.deepEqual([...problems.list], [])
+
+  await startTunnel(t, server, target, { domain: 'other' })
+  await page.getByRole('heading', { name: '1 of 2 tunnels are reachable' }).waitFor()
   page.setDefaultTimeout(60_000)
-  await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
   server.program.child.kill('SIGKILL')
   await server.program.exited
   await page.getByText('No contact with pbt-server', { exact: false }).waitFor()
-  await page.getByRole('heading', { name: 'app was reachable', exact: true }).waitFor()
+  await page.getByRole('heading', { name: '1 of 2 tunnels were reachable' }).waitFor()
   assert.equal(await page.getByRole('button', { name: 'New tunnel' }).isDisabled(), true)
   assert.deepEqual(await inaccessible(page), [])
   await picture(page, 'lost-light-1440')
@@ -210,6 +363,55 @@ test('a server that is gone is told within seconds, and the page recovers by its
   await page.evaluate('globalThis.isSamePage = true')
   await restartServer(t, server, { ports: { https: server.https, http: server.http } })
   await page.getByText('No contact with pbt-server', { exact: false }).waitFor({ state: 'detached' })
-  await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+  await page.getByRole('heading', { name: '1 of 2 tunnels are reachable' }).waitFor()
   assert.equal(await page.evaluate('globalThis.isSamePage'), true, 'it was not loaded anew')
 })
+
+/** Presses of one way that a page takes at most: more is out of reach. */
+const MOST_TABS = 120
+
+/** The way of the focus. */
+class Keys {
+  private readonly page: Page
+
+  constructor(page: Page) {
+    this.page = page
+  }
+
+  /** By Tab, and it can be seen where it is. */
+  async to(target: Locator, key = 'Tab'): Promise<void> {
+    await target.waitFor()
+    const wanted = await target.elementHandle()
+    for (let presses = 0; presses < MOST_TABS; presses++) {
+      await this.page.keyboard.press(key)
+      if (
+        await this.page.evaluate(node => (globalThis as unknown as Focused).document.activeElement === node, wanted)
+      ) {
+        await this.at(target)
+        return
+      }
+    }
+    assert.fail(`${target} is not reached by ${MOST_TABS} times ${key}`)
+  }
+
+  /** It has the focus, and shows it. */
+  async at(target: Locator): Promise<void> {
+    await target.and(this.page.locator(':focus-visible')).waitFor()
+    // A field within a frame shows it by a ring around the frame.
+    const isSeen = await target.evaluate(node => {
+      const style = (each: unknown) => (globalThis as unknown as Styles).getComputedStyle(each)
+      const { parentElement } = node as unknown as { parentElement: unknown }
+      const { outlineStyle, outlineWidth } = style(node)
+      return (outlineStyle !== 'none' && outlineWidth !== '0px') || style(parentElement).boxShadow !== 'none'
+    })
+    assert.ok(isSeen, `the focus of ${target} is seen`)
+  }
+}
+
+interface Styles {
+  getComputedStyle(node: unknown): { outlineStyle: string; outlineWidth: string; boxShadow: string }
+}
+
+interface Focused {
+  readonly document: { readonly activeElement: unknown }
+}
