@@ -212,7 +212,7 @@ function optionsOf(
         label: title,
         stroke: () => colour(name),
         width: 1.5,
-        points: { show: true, size: 4, filter: (plot, index) => alone(plot.data[index] ?? []) },
+        points: { show: true, size: 4, filter: (plot: uPlot, index: number) => alone(plot.data[index] ?? []) },
         ...(dash && { dash: [...dash] }),
         ...(filled && { fill: () => colour('accent-soft') }),
       })),
