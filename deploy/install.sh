@@ -2,12 +2,14 @@
 # Installs pbt-server on Debian 12 or 13 (Ubuntu 24.04 works alike, and is untested), and takes it away again:
 #
 #   sudo sh install.sh [--dry-run] [--base-domain NAME] [--email ADDRESS] pbt-server-VERSION.tgz
+#   sudo sh install.sh [--dry-run] --back
 #   sudo sh install.sh [--dry-run] --uninstall
 #
-# It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over.
+# It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over. With
+# another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back installs the one from before.
 set -eu
 
-BASE_DOMAIN='' EMAIL='' TARBALL='' DRY_RUN='' UNINSTALL=''
+BASE_DOMAIN='' EMAIL='' TARBALL='' DRY_RUN='' UNINSTALL='' BACK='' CHANGED=''
 PREFIX=/usr/local
 PACKAGE=@pbt-tunnel/server
 SHIPPED=$PREFIX/lib/node_modules/$PACKAGE/deploy
@@ -16,6 +18,9 @@ SETTINGS=/etc/pbt-server/server.yaml
 SYSCTL=/etc/sysctl.d/60-pbt-server.conf
 NFTABLES=/etc/nftables.d/pbt-server.nft
 PORTS=20000-40000
+# The tarballs of what is installed, and of what was before.
+KEPT=/usr/local/lib/pbt-server
+BACKUPS=/var/backups
 
 say() { echo "install: $*"; }
 fail() { echo "install: $1" >&2; echo "  $2" >&2; exit 1; }
@@ -41,8 +46,9 @@ read_arguments() {
     case $1 in
       --dry-run) DRY_RUN=yes ;;
       --uninstall) UNINSTALL=yes ;;
+      --back) BACK=yes ;;
       --base-domain) BASE_DOMAIN=${2:?"--base-domain needs a name"}; shift ;;
-      --email) EMAIL=${2:?"--email needs an address"}; shift ;;
+      --email) EMAIL=${2?"--email needs an address, or '' for none"}; shift ;;
       -*) fail "there is no option $1" "see the first lines of this file" ;;
       *) TARBALL=$1 ;;
     esac
@@ -62,6 +68,10 @@ check_machine() {
 }
 
 check_tarball() {
+  if [ -n "$BACK" ]; then
+    TARBALL=$KEPT/previous.tgz
+    [ -f "$TARBALL" ] || fail 'no earlier version is kept here' 'name its tarball: sudo sh install.sh pbt-server-VERSION.tgz'
+  fi
   [ -n "$TARBALL" ] || fail 'which tarball?' "for example: sudo sh $0 pbt-server-0.1.0.tgz"
   tar -tzf "$TARBALL" package/server/bin/pbt-server > /dev/null 2>&1 ||
     fail "$TARBALL is not a tarball of pbt-server" '"npm run pack" in a checkout makes one in dist/'
@@ -87,7 +97,34 @@ install_program() {
     run apt-get update -q
     run apt-get install -y -q --no-install-recommends npm ca-certificates
   fi
+  if [ -x "$PREFIX/bin/pbt-server" ] && cmp -s "$TARBALL" "$KEPT/installed.tgz"; then
+    echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"
+    return
+  fi
+  back_up
   run npm install --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$TARBALL"
+  run install -d -m 0755 "$KEPT"
+  run cp "$TARBALL" "$KEPT/new.tgz"
+  [ ! -f "$KEPT/installed.tgz" ] || run mv "$KEPT/installed.tgz" "$KEPT/previous.tgz"
+  run mv "$KEPT/new.tgz" "$KEPT/installed.tgz"
+  CHANGED=yes
+}
+
+# A newer version may change the database, and an older one cannot read it then.
+back_up() {
+  [ -x "$PREFIX/bin/pbt-server" ] && [ -f /var/lib/pbt-server/pbt.db ] || return 0
+  version=$(tar -xzOf "$TARBALL" package/package.json | sed -n 's/^  "version": "\(.*\)",$/\1/p')
+  run mkdir -p "$BACKUPS"
+  run "$PREFIX/bin/pbt-server" backup "$BACKUPS/pbt-before-$version-$(date -u +%Y%m%dT%H%M%SZ).tar.gz" || fail 'no backup could be made, so nothing was installed' 'sudo pbt-server doctor'
+}
+
+restart_service() {
+  say 'the service: its ports stay open meanwhile, requests in flight end whole, and clients come back by themselves'
+  run systemctl restart pbt-server
+  say 'done. See how it is: sudo pbt-server doctor'
+  [ -n "$BACK" ] || say "to go back: sudo sh $0 --back"
+  say "an earlier version that refuses the database needs the backup from before the upgrade, in $BACKUPS/pbt-before-*:"
+  say '  sudo systemctl stop pbt-server && sudo pbt-server restore FILE --replace && sudo systemctl start pbt-server'
 }
 
 make_user() {
@@ -167,6 +204,7 @@ uninstall() {
   [ ! -f "$NFTABLES" ] || { run rm -f "$NFTABLES"; say 'the rules of nftables go with the next reboot, or "systemctl restart nftables"'; }
   say 'the program'
   if [ -d "$SHIPPED" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
+  run rm -rf "$KEPT"
   say 'kept: /etc/pbt-server, /var/lib/pbt-server and the user. To remove them too:'
   say '  rm -r /etc/pbt-server /var/lib/pbt-server; userdel pbt-server'
 }
@@ -182,6 +220,15 @@ write_settings
 write_sysctl
 open_firewall
 install_units
+if has_systemd && systemctl -q is-active pbt-server; then
+  if [ -n "$CHANGED" ]; then restart_service; else say 'done: it runs, and nothing had to be changed'; fi
+  exit
+fi
+if [ -f /var/lib/pbt-server/pbt.db ]; then
+  say 'done. It is set up already; to start it now and at each boot:'
+  say '  sudo systemctl enable --now pbt-server.socket pbt-server'
+  exit
+fi
 say 'done. Next, for the token, and to start it now and at each boot:'
 say '  sudo pbt-server init'
 say '  sudo systemctl enable --now pbt-server.socket pbt-server'

@@ -65,7 +65,7 @@ const SERVER: Readonly<
   ],
   restored: [
     '`dataDir`, `version`, `madeAt`, `baseDomain`, `files`, `replaced`, `settings`, `settingsFrom`, `next`',
-    '`restore`: the data directory is made; `version` made the backup; `replaced`: where what was there before is; `settings`: where the settings are, and `settingsFrom` where each of them was',
+    '`restore`: the data directory is made; `version` made the backup; `replaced`: where what was there before is; `settings`: where the settings are, and `settingsFrom` where each of them was; `isSame`: this machine has the same',
   ],
   skipped: ['`records`', '`log --follow`: so many records came too fast to be shown'],
   error: ['`code`, `message`, `cure`, `problems`', 'it failed, and why'],

@@ -4,6 +4,9 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, syml
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packagedNode } from '../../launch/launch.js'
+import { needs } from '../../server/test/certs/support/debian.ts'
+import { hasDnsWorld } from '../../server/test/certs/support/dns-world.ts'
+import { hasPebble } from '../../server/test/certs/support/pebble.ts'
 import { canHaveMachine } from '../../server/test/support/machine.ts'
 import { clientEnv, program, ROOT, type RunningServer, scratch } from '../../server/test/support/programs.ts'
 import { walkRunbook } from '../../server/test/support/runbook.ts'
@@ -98,6 +101,8 @@ test('packages: the tarballs and the one file open tunnels, are small enough, an
 const skip = canHaveMachine ? false : 'overlays and networks of its own are not to be had here'
 
 test('runbook: its commands install, serve, back up, upgrade, restore, move and uninstall', { skip }, async t => {
+  const files = ['/usr/sbin/nft', '/usr/sbin/ufw', '/usr/bin/faketime']
+  if (!hasPebble(t) || !(await hasDnsWorld(t)) || !needs(t, ['nftables', 'ufw', 'faketime'], files)) return
   await packed()
-  await walkRunbook(t)
+  await walkRunbook(t, { perSecond: 20, tell: text => t.diagnostic(text) })
 })

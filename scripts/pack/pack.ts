@@ -50,14 +50,21 @@ const PRODUCTS: readonly Product[] = [
   },
 ]
 
-/** Makes everything in dist/, and returns the files. `panel`: build it, or take it as it is. */
-export async function pack({ panel }: { panel: 'build' | 'as it is' }): Promise<readonly string[]> {
+export interface PackOptions {
+  /** Build it, or take it as it is. */
+  readonly panel: 'build' | 'as it is'
+  /** npm may publish it; only a release may. */
+  readonly isPublic?: boolean
+}
+
+/** Makes everything in dist/, and returns the files. */
+export async function pack({ panel, isPublic = false }: PackOptions): Promise<readonly string[]> {
   rmSync(DIST, { recursive: true, force: true })
   mkdirSync(STAGE, { recursive: true })
   if (panel === 'build') step('panel', 'npm', ['run', '--silent', 'panel'])
   step('compile', join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(ROOT, 'scripts/pack/tsconfig.json')])
   nameCompiledFiles()
-  const tarballs = PRODUCTS.map(makeTarball)
+  const tarballs = PRODUCTS.map(product => makeTarball(product, isPublic))
   const bundle = join(DIST, 'pbt.mjs')
   await bundleClient(ROOT, bundle)
   rmSync(STAGE, { recursive: true, force: true })
@@ -78,7 +85,7 @@ function nameCompiledFiles(): void {
   }
 }
 
-function makeTarball(product: Product): string {
+function makeTarball(product: Product, isPublic: boolean): string {
   const home = join(STAGE, product.workspace, 'package')
   const { version } = manifestOf(product.workspace)
   copyProgram(product, home)
@@ -86,7 +93,7 @@ function makeTarball(product: Product): string {
   const packages = productionPackages(ROOT, product.workspace)
   const versions = new Map(packages.map(({ from, name, to }) => [to === `node_modules/${name}` ? name : to, from]))
   for (const each of packages) copyPackage(each, home, dependency => versionIn(versions.get(dependency)))
-  writeManifest(product, home)
+  writeManifest(product, home, isPublic)
   const file = join(DIST, `${product.name.slice(1).replace('/', '-').replace('pbt-tunnel', 'pbt')}-${version}.tgz`)
   // Owners and times of this machine are nobody's business, and the same sources are to give the same file.
   const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=2026-01-01T00:00:00Z']
@@ -155,10 +162,11 @@ function versionIn(folder: string | undefined): string | undefined {
   return folder === undefined ? undefined : manifestOf(folder).version
 }
 
-function writeManifest({ workspace, name, command, description }: Product, home: string): void {
+function writeManifest({ workspace, name, command, description }: Product, home: string, isPublic: boolean): void {
   const { version, license, dependencies } = manifestOf(workspace)
   writeJson(join(home, 'package.json'), {
     ...{ name, version, description, license, type: 'module' },
+    ...(isPublic ? {} : { private: true }),
     bin: { [command]: `${workspace}/bin/${command}` },
     engines: { node: '>=20' },
     os: ['linux', 'darwin'],

@@ -57,9 +57,9 @@ export function readManifest(text: string): Manifest {
   if (files.length > MAX_FILES) throw damaged(`it has ${files.length} files, more than ${MAX_FILES}`)
   const names = new Set<string>()
   for (const each of files as readonly Partial<BackedUpFile>[]) {
-    const { name, size, sha256 } = each ?? {}
+    const { name, size, sha256, from = '' } = each ?? {}
     const isGood = typeof name === 'string' && isBackupName(name) && Number.isSafeInteger(size) && Number(size) >= 0
-    if (!isGood || typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
+    if (!isGood || typeof from !== 'string' || typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
       throw damaged(`the name or size of a file is not valid: ${JSON.stringify(name)?.slice(0, 120)}`)
     }
     if (names.has(name)) throw damaged(`${name} is in it twice`)

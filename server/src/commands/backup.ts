@@ -1,6 +1,8 @@
 // `pbt-server backup` and `restore`: one file with everything that a server is, and a server from it.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Config } from '../config/config.ts'
+import type { Settings } from '../config/config.ts'
 import { VERSION } from '../process/version.ts'
 import type { Command } from './command.ts'
 import { commandLine } from './command-line.ts'
@@ -17,7 +19,7 @@ const backup: Command = {
     const made = await makeBackup({
       ...{ dataDir: config.dataDir, baseDomain: config.baseDomain, file, version: VERSION },
       withLog: values.log === true,
-      settingsFiles: [settings.file ?? '', ...filesNamedIn(config)],
+      settingsFiles: settingsFilesOf(settings),
     })
     output({ event: 'backed-up', file, ...made })
   },
@@ -29,16 +31,20 @@ const restore: Command = {
   positionals: [['<file>', 'a file that "pbt-server backup" made']],
   options: [{ name: 'replace', doc: 'move what is in the data directory aside, and keep it', isFlag: true }],
   keepsUser: true,
-  run: async ({ config, values }, output) => {
+  run: async ({ config, settings: own, values }, output) => {
     const { restoreBackup } = await import('../backup/restore.ts')
     const { dataDir } = config
+    // Before this process becomes the owner of the data, who may read fewer of them.
+    const sameNow = new Set(settingsFilesOf(own).flatMap(path => contentOf(path)))
     const file = resolve(String(values.file))
     const { manifest, replaced, settings } = await restoreBackup({ file, dataDir, replace: values.replace === true })
     const { version, madeAt, baseDomain, files } = manifest
     output({
       ...{ event: 'restored', dataDir, version, madeAt: new Date(madeAt), baseDomain, files: files.length },
       ...{ ...(replaced === undefined ? {} : { replaced }), ...(settings === undefined ? {} : { settings }) },
-      settingsFrom: files.flatMap(({ name, from }) => (from === undefined ? [] : [{ name, from }])),
+      settingsFrom: files.flatMap(({ name, from, sha256 }) =>
+        from === undefined ? [] : [{ name, from, isSame: sameNow.has(sha256 + from) }],
+      ),
       next: commandLine('start', values),
     })
   },
@@ -47,6 +53,16 @@ const restore: Command = {
 /** In the order of the help. */
 export const BACKUP_COMMANDS: readonly Command[] = [backup, restore]
 
-function filesNamedIn({ tlsCert, tlsKey, notifySecretFile }: Config): string[] {
-  return [...tlsCert, ...tlsKey, ...(notifySecretFile === '' ? [] : [notifySecretFile])]
+function settingsFilesOf({ file = '', config }: Settings): string[] {
+  const { tlsCert, tlsKey, notifySecretFile } = config
+  return [file, ...tlsCert, ...tlsKey, ...(notifySecretFile === '' ? [] : [notifySecretFile])]
+}
+
+/** As the checksum in a backup, and where it is; none for what cannot be read. */
+function contentOf(path: string): string[] {
+  try {
+    return [createHash('sha256').update(readFileSync(path)).digest('hex') + path]
+  } catch {
+    return []
+  }
 }

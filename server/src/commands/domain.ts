@@ -107,7 +107,8 @@ function proofIn(value: unknown): Proof {
   throw new Failure('usage', `--proof "${String(value)}" is not known`, { cure: 'give "http" or "delegated"' })
 }
 
-function itemOf(domain: Domain): DomainItem {
+/** A domain as commands tell it. */
+export function itemOf(domain: Domain): DomainItem {
   const { names, state, proof, isBase, problem, failures, nextTryTime, isGivenUp, certificate, records, tunnel } =
     domain
   return {
@@ -137,7 +138,7 @@ function problemOf({ type, message, cure, link }: NonNullable<Domain['problem']>
 }
 
 /** What is missing fails here: a script must not go on. */
-function checkOf({ check, name }: CheckDomainResponse): CheckItem {
+export function checkOf({ check, name }: CheckDomainResponse): CheckItem {
   const { step = '', state = Step.NOT_CHECKED, message = '', cure = '', record } = check ?? {}
   const stateText =
     state === Step.OK ? 'ok' : state === Step.FAILED || state === Step.WAITING ? 'failed' : 'not-checked'

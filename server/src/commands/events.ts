@@ -48,9 +48,9 @@ export type ServerEvent =
       readonly files: number
       /** Where what was there before is now. */
       readonly replaced?: string
-      /** Where the settings are, and where each of them was. */
+      /** Where the settings are, and where each of them was; `isSame`: what is there now is the same. */
       readonly settings?: string
-      readonly settingsFrom: readonly { readonly name: string; readonly from: string }[]
+      readonly settingsFrom: readonly { readonly name: string; readonly from: string; readonly isSame: boolean }[]
       readonly next: string
     }
   | { readonly event: 'stopping' }

@@ -136,11 +136,28 @@ function restoredText(event: Extract<ServerEvent, { event: 'restored' }>): strin
   const { dataDir, version, madeAt, baseDomain, replaced, settings, settingsFrom, next } = event
   const lines = [`${dataDir} is restored: ${baseDomain}, as it was ${timeText(madeAt)} (pbt-server ${version})`]
   if (replaced !== undefined) lines.push(`What was there before is kept in ${replaced}`)
-  if (settings !== undefined) {
-    lines.push('Settings are not put in place by themselves. Copy those that you need:')
-    for (const { name, from } of settingsFrom) lines.push(`  ${settings}${name.slice(name.indexOf('/'))} was ${from}`)
-  }
+  if (settings !== undefined) lines.push(...settingsLines(settings, settingsFrom))
   return [...lines, `Next: ${next}, or start its unit`].join('\n')
+}
+
+/** A new machine may have other addresses, so that whoever restores decides. */
+function settingsLines(settings: string, from: Extract<ServerEvent, { event: 'restored' }>['settingsFrom']): string[] {
+  const other = from.filter(({ isSame }) => !isSame)
+  if (other.length === 0) return ['The settings of this machine are those of the backup']
+  const copies = other.map(
+    ({ name, from }) =>
+      `  sudo install -D -m 0640 -g pbt-server ${settings}${name.slice(name.indexOf('/'))} ${quoted(from)}`,
+  )
+  return [
+    'The settings of this machine stay. To take those of the backup, where they differ (look at public-address):',
+    ...copies,
+  ]
+}
+
+/** For a shell. It stood in a file that may be anybody's. */
+function quoted(path: string): string {
+  if (/^[\w./@+-]+$/.test(path)) return path
+  return `'${path.replace(/\p{C}/gu, '?').replaceAll("'", "'\\''")}'`
 }
 
 function listText(list: ServerList): string {

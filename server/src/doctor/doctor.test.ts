@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { makeStore } from '../store/store.ts'
+import { checkAutomatic } from './automatic.ts'
 import { checkCertificates } from './certificates.ts'
 import { checkData } from './data.ts'
 import type { Finding } from './finding.ts'
@@ -243,4 +244,28 @@ test('doctor: certificate files that cannot be used', t => {
   const none = checkCertificates({ ...options, tlsCert: [missing], tlsKey: [missing] })
   assert.equal(found(none, `certificate ${missing}`, /ENOENT/, /chgrp pbt-server/), 'failed')
   assert.equal(found(none, 'names of the certificates', /none covers link\.app\.test/, /tls-cert/), 'failed')
+})
+
+test('doctor: certificates that do not come by themselves, with what stands in the way', () => {
+  const options = { baseDomain: 'app.test', acmeDirectory: 'https://ca.test/directory', hasFiles: false }
+  const certificate = { endsAt: new Date('2027-02-01T00:00:00Z'), issuer: 'CA' }
+  const whole = { domain: '*.app.test', names: ['*.app.test'], certificate, problem: undefined, checks: [] }
+  const step = 'certificate of *.app.test'
+  const check = (domains: Parameters<typeof checkAutomatic>[0]['domains']) => checkAutomatic({ ...options, domains })
+  assert.equal(found(check([whole]), step, /until 2027-02-01, by CA/), 'ok')
+  assert.equal(found(check(undefined), step, /while the server runs/, /start the server/), 'not-checked')
+  assert.equal(found(check([]), step, /responder.*is off/, /dns-port to 53/), 'failed')
+  const record = {
+    ...{ step: 'challenge', name: 'app.test', state: 'failed' as const, message: 'no CNAME' },
+    cure: 'create _acme-challenge.app.test CNAME k.acme.app.test',
+  }
+  const missing = check([{ ...whole, certificate: undefined, checks: [record] }])
+  assert.equal(found(missing, 'challenge of app.test', /no CNAME/, /^create _acme-challenge/), 'failed')
+  assert.equal(missing.length, 1, 'what is missing is told once')
+  const waiting = check([{ ...whole, certificate: undefined }])
+  assert.equal(found(waiting, step, /the server is getting it/, /in a minute/), 'failed')
+  const problem = { message: 'rate limited', cure: 'wait' }
+  assert.equal(found(check([{ ...whole, problem }]), step, /could not be renewed: rate limited/, /^wait$/), 'failed')
+  assert.deepEqual(checkAutomatic({ ...options, acmeDirectory: '', domains: [] }), [])
+  assert.deepEqual(checkAutomatic({ ...options, hasFiles: true, domains: [] }), [])
 })

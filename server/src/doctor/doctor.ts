@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { type Config, isServiceData, isServiceInstalled } from '../config/config.ts'
 import { resolveHost } from '../process/resolve.ts'
+import { checkAutomatic, type OwnDomain } from './automatic.ts'
 import { checkCertificates } from './certificates.ts'
 import { checkData } from './data.ts'
 import { type Finding, failed } from './finding.ts'
@@ -25,6 +26,8 @@ export interface Patient {
   /** Of this program. */
   readonly version: string
   readonly running: RunningServer | undefined
+  /** Its own domains, as it tells them. */
+  readonly domains: readonly OwnDomain[] | undefined
 }
 
 /** Whether systemd has the service of this machine running, or starting. */
@@ -33,7 +36,7 @@ export function isServiceActive(): boolean {
 }
 
 /** Every finding, in the order in which to mend. Rejects only when this program is at fault. */
-export async function examine({ config, version, running }: Patient): Promise<readonly Finding[]> {
+export async function examine({ config, version, running, domains }: Patient): Promise<readonly Finding[]> {
   const { dataDir, baseDomain, publicAddress, portRange } = config
   const isService = isServiceData(dataDir)
   const isRunning = running !== undefined
@@ -56,6 +59,7 @@ export async function examine({ config, version, running }: Patient): Promise<re
     ...(baseDomain === 'localhost' ? [] : checkFirewall(openings(config))),
     ...names,
     ...checkCertificates({ ...config, now: Date.now() }),
+    ...checkAutomatic({ ...config, hasFiles: config.tlsCert.length > 0, domains }),
     ...noCertificates(config),
   ]
 }

@@ -90,6 +90,13 @@ test('H49: root’s backup is root’s own file, and leaves every file of the se
   const restored = await command(['restore', file, '--replace'])
   assert.deepEqual([restored?.event, restored?.dataDir], ['restored', '/var/lib/pbt-server'], JSON.stringify(restored))
   assert.deepEqual([...ownersOf(vps.state)], [SERVICE_UID])
-  const settings = [{ name: 'settings/server.yaml', from: '/etc/pbt-server/server.yaml' }]
-  assert.deepEqual(restored?.settingsFrom, settings)
+  const settings = { name: 'settings/server.yaml', from: '/etc/pbt-server/server.yaml' }
+  assert.deepEqual(restored?.settingsFrom, [{ ...settings, isSame: true }])
+  // A machine with settings of its own keeps them, and is told how to take those of the backup.
+  const other = makeVps(t, 'https-port: 0\nhttp-port: 0\npublic-address: 203.0.113.8\n')
+  const told = program(t, SERVER, ['restore', file], { HOME: '/nonexistent' }, undefined, [], undefined, other.under())
+  await told.exited
+  const put =
+    'sudo install -D -m 0640 -g pbt-server /var/lib/pbt-server/restored-settings/server.yaml /etc/pbt-server/server.yaml'
+  assert.ok(told.said.includes(put), told.said + told.stderr)
 })

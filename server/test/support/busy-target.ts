@@ -17,8 +17,8 @@ export interface BusyTarget {
   readonly open: number
 }
 
-/** Paths are `/<kind>/<id>/<bytes>/<pace>`: see traffic.ts. */
-export async function busyTarget(t: Cleaner): Promise<BusyTarget> {
+/** Paths are `/<kind>/<id>/<bytes>/<pace>`: see traffic.ts. `httpPort` 0: any. */
+export async function busyTarget(t: Cleaner, httpPort = 0): Promise<BusyTarget> {
   const asked = new Map<string, number>()
   const uploads = new Map<string, number>()
   let open = 0
@@ -85,7 +85,7 @@ export async function busyTarget(t: Cleaner): Promise<BusyTarget> {
     tcp.close()
   })
   return {
-    port: await listen(server),
+    port: await listen(server, httpPort),
     tcpPort: await listen(tcp),
     asked,
     uploads,
@@ -104,8 +104,8 @@ async function sendEvents(response: ServerResponse, id: string, count: number, p
   response.end()
 }
 
-function listen(server: ReturnType<typeof createTcpServer>): Promise<number> {
+function listen(server: ReturnType<typeof createTcpServer>, port = 0): Promise<number> {
   return new Promise(resolve => {
-    server.listen(0, '127.0.0.1', 4_096, () => resolve((server.address() as AddressInfo).port))
+    server.listen(port, '127.0.0.1', 4_096, () => resolve((server.address() as AddressInfo).port))
   })
 }

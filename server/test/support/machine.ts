@@ -1,21 +1,23 @@
-// A machine to install on: this one's files below an overlay, so that nothing of it is changed, with a network and processes of its own.
+// A machine to install on: this one's files below an overlay, so that nothing of it is changed, with a network and processes of its own and one line to an internet of tests.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { OUTSIDE_ADDRESS, type Outside } from './outside.ts'
 import { type Cleaner, scratch } from './programs.ts'
 
-/** Of the machine, in a network where there is nothing else. */
+/** Of the machine. */
 export const ADDRESS = '203.0.113.7'
 const COMMAND_MS = 240_000
 
-/** `$1`: a directory for it; `$2`: that of the Node to be seen in /opt/node. Tells when it is there, and stays until its input ends. */
+/** `$1`: a directory for it; `$2`: that of the Node to be seen in /opt/node; `$3`: its files. Tells when it is there, and stays until its input ends. */
 const MAKE = `set -e
 mount -t tmpfs -o mode=0755 tmpfs "$1" && mkdir "$1/up" "$1/work" "$1/whole"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/whole"
+mount -t overlay overlay -o "lowerdir=$3,upperdir=$1/up,workdir=$1/work" "$1/whole"
 mount -t proc proc "$1/whole/proc" && mount --rbind /dev "$1/whole/dev" && mount -t tmpfs tmpfs "$1/whole/run" && mount -t tmpfs tmpfs "$1/whole/tmp"
 mkdir -p "$1/whole/opt/node" && mount --bind "$2" "$1/whole/opt/node"
-ip link set lo up && ip addr add ${ADDRESS}/32 dev lo
+ip link set lo up
 echo ready && cat > /dev/null`
 
 export interface Ran {
@@ -35,17 +37,19 @@ export const canHaveMachine =
 export class Machine {
   private readonly holder: ChildProcess
   private readonly root: string
+  private readonly outside: Outside
 
-  private constructor(holder: ChildProcess, root: string) {
+  private constructor(holder: ChildProcess, root: string, outside: Outside) {
     this.holder = holder
     this.root = root
+    this.outside = outside
   }
 
-  /** There until the test is over. */
-  static async start(t: Cleaner): Promise<Machine> {
+  /** There until the test is over, on a line to that internet, whose name servers it asks. `files`: the root of a Debian, this one's by default. */
+  static async start(t: Cleaner, outside: Outside, files = '/'): Promise<Machine> {
     const directory = scratch(t)
     const node = dirname(realpathSync(process.execPath))
-    const args = ['--mount', '--net', '--pid', '--fork', '--kill-child', 'sh', '-c', MAKE, 'sh', directory, node]
+    const args = ['--mount', '--net', '--pid', '--fork', '--kill-child', 'sh', '-c', MAKE, 'sh', directory, node, files]
     const holder = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] })
     t.after(async () => {
       const over = once(holder, 'exit')
@@ -53,19 +57,46 @@ export class Machine {
       await over
     })
     await once(holder.stdout, 'data')
-    return new Machine(holder, join(directory, 'whole'))
+    const machine = new Machine(holder, join(directory, 'whole'), outside)
+    const plug = ['link', 'add', 'name', 'eth0', 'netns', machine.pid, 'type', 'veth', 'peer', 'name', 'vps']
+    execFileSync('ip', [...plug, 'netns', outside.pid])
+    const set = (pid: string, ...args: string[]) => execFileSync('nsenter', ['-t', pid, '-n', 'ip', ...args])
+    for (const [pid, name, address] of [
+      [machine.pid, 'eth0', `${ADDRESS}/24`],
+      [outside.pid, 'vps', `${OUTSIDE_ADDRESS}/24`],
+    ] as const) {
+      set(pid, 'address', 'add', address, 'dev', name)
+      set(pid, 'link', 'set', name, 'up')
+    }
+    machine.write('/etc/resolv.conf', `nameserver ${OUTSIDE_ADDRESS}\n`)
+    return machine
   }
 
-  /** A line of a shell, in the machine, as root unless it says otherwise. */
-  run(line: string, env: NodeJS.ProcessEnv = {}): Ran {
-    const [command = '', ...args] = this.into('sh', '-c', line)
+  /** A line of a shell, in the machine, as root unless it says otherwise; `home`: with the same files, in the network of those outside. */
+  run(line: string, env: NodeJS.ProcessEnv = {}, where: 'here' | 'home' = 'here'): Ran {
+    const [command = '', ...args] = this.into(where, 'sh', '-c', line)
     const ran = spawnSync(command, args, { encoding: 'utf8', timeout: COMMAND_MS, env: this.environment(env) })
     return { status: ran.status, text: `${ran.stdout}${ran.stderr}` }
   }
 
+  /** As `run`, and hears meanwhile what it says, line by line. */
+  async follow(line: string, env: NodeJS.ProcessEnv, hear: (line: string) => void): Promise<Ran> {
+    const [command = '', ...args] = this.into('here', 'sh', '-c', `exec 2>&1; ${line}`)
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: this.environment(env) })
+    const late = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS)
+    let text = ''
+    for await (const said of createInterface({ input: child.stdout })) {
+      text += `${said}\n`
+      hear(said)
+    }
+    if (child.exitCode === null) await once(child, 'exit')
+    clearTimeout(late)
+    return { status: child.exitCode, text }
+  }
+
   /** A program that goes on. */
-  start(t: Cleaner, line: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
-    const [command = '', ...args] = this.into('sh', '-c', line)
+  start(t: Cleaner, line: string, env: NodeJS.ProcessEnv = {}, where: 'here' | 'home' = 'here'): ChildProcess {
+    const [command = '', ...args] = this.into(where, 'sh', '-c', line)
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: this.environment(env) })
     t.after(() => child.kill('SIGKILL'))
     return child
@@ -83,14 +114,19 @@ export class Machine {
   }
 
   private through(line: string): [string, string[]] {
-    const [command = '', ...args] = this.into('sh', '-c', line)
+    const [command = '', ...args] = this.into('here', 'sh', '-c', line)
     return [command, args]
   }
 
-  private into(...command: readonly string[]): string[] {
-    // The holder is unshare, and its child the first process of the machine.
-    const pid = execFileSync('pgrep', ['-P', String(this.holder.pid)], { encoding: 'utf8' }).trim()
-    return ['nsenter', '-t', pid, '-m', '-n', '-p', 'chroot', this.root, ...command]
+  /** The holder is unshare, and its child the first process of the machine. */
+  private get pid(): string {
+    return execFileSync('pgrep', ['-P', String(this.holder.pid)], { encoding: 'utf8' }).trim()
+  }
+
+  private into(where: 'here' | 'home', ...command: readonly string[]): string[] {
+    const pid = where === 'home' ? this.outside.pid : this.pid
+    const network = where === 'home' ? [`--net=/proc/${pid}/ns/net`] : ['-n']
+    return ['nsenter', '-t', this.pid, '-m', '-p', ...network, 'chroot', this.root, ...command]
   }
 
   private environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

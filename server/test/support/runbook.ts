@@ -1,139 +1,325 @@
-// deploy/README.md, walked: every command of it, in its order, on a machine of its own with units, ports 80 and 443 and no network.
+// deploy/README.md, walked: every command of it, in its order, on a machine of its own with units, ports 80 and 443, a firewall, and a CA
+// and name servers beside it.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
-import { Machine } from './machine.ts'
-import { ROOT, scratch } from './programs.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { ADDRESS, Machine } from './machine.ts'
+import { mistakesAtInstall, mistakesForTheDoctor } from './mistakes.ts'
+import { Outside, SERVICE_PORT } from './outside.ts'
+import { type Cleaner, ROOT, scratch } from './programs.ts'
 
 const DIST = join(ROOT, 'dist')
-const BLOCK = /<!-- (\w+): ([\w ;]+) -->\n```sh\n([\s\S]*?)```/g
+const TARBALL = 'pbt-server-0.1.0.tgz'
+const BASE = 'tunnel.example.com'
+const CUSTOM = 'app.mine.uk'
+const BLOCK = /<!-- (\w+): ([\w ]+)(?:; ([\w ]+))? -->\n```sh\n([\s\S]*?)```/g
+const RECORD = /([\w*.-]+)\.\s+(A|NS|CNAME)\s+([\w.-]+?)\.?\s*$/
+const DEADLINE_MS = 90_000
 /** npm asks nobody: everything but Node is in the tarball, and Node is put there beside it. */
 const OFFLINE = { npm_config_offline: 'true', npm_config_cpu: 'none', npm_config_prefix: '/usr/local' }
 const PIN = `for folder in /usr/local/lib/node_modules/@pbt-tunnel/*/node_modules; do
   mkdir -p $folder/.bin && ln -sf /opt/node/node $folder/.bin/node
 done`
-/** Steps of the doctor that cannot be right on a machine without a network, whose kernel is another's. */
-const ELSEWHERE = /^(DNS of|clock|UDP buffers|memory|firewall|certificates)/
+/** Steps of the doctor that cannot be right in a network whose kernel is another's. */
+const ELSEWHERE = /^(clock|UDP buffers|memory)/
+/** As people have it who closed their machine before. */
+const FIREWALL = `flush ruleset
+table inet filter {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iif lo accept
+    ct state established,related accept
+    icmp type echo-request accept
+    tcp dport 22 accept
+  }
+}
+`
+
+interface Block {
+  readonly how: string
+  readonly where: string
+  readonly note: string
+  readonly text: string
+}
+
+export interface WalkOptions {
+  /** The tarball that is installed first, and upgraded; one of the same program with another version by default. */
+  readonly from?: string
+  /** The root of a Debian; this one's by default. */
+  readonly files?: string
+  /** Requests a second during the upgrade. */
+  readonly perSecond: number
+  /** Hears how far it is. */
+  readonly tell: (text: string) => void
+}
 
 /** The blocks with commands, in order. */
-function blocks(): readonly { how: string; where: string; text: string }[] {
-  const runbook = readFileSync(join(ROOT, 'deploy/README.md'), 'utf8')
-  const found = [...runbook.matchAll(BLOCK)].map(([, how = '', where = '', text = '']) => ({ how, where, text }))
+function blocksIn(runbook: string): readonly Block[] {
+  const found = [...runbook.matchAll(BLOCK)].map(([, how = '', where = '', note = '', text = '']) => ({
+    ...{ how, where, note, text },
+  }))
   assert.equal(found.length, runbook.split('```sh').length - 1, 'each block of commands says where it runs')
   return found
 }
 
 /** Walks it with the tarballs in dist/. */
-export async function walkRunbook(t: TestContext): Promise<void> {
-  const folder = scratch(t)
-  const names = 'subjectAltName=DNS:tunnel.example.com,DNS:*.tunnel.example.com'
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-keyout', join(folder, 'privkey.pem')]
-  const self = [
-    'req',
-    '-x509',
-    '-nodes',
-    ...key,
-    '-out',
-    join(folder, 'fullchain.pem'),
-    '-days',
-    '30',
-    '-subj',
-    '/CN=t',
-    '-addext',
-    names,
-  ]
-  execFileSync('openssl', self, { stdio: 'ignore' })
+export async function walkRunbook(t: Cleaner, options: WalkOptions): Promise<void> {
+  const began = performance.now()
+  const outside = await Outside.start(t, BASE, ADDRESS)
+  const machine = await Machine.start(t, outside, options.files)
+  const walk = new Walk(t, machine, outside, options)
+  await walk.prepare()
+  await walk.firstVps()
+  options.tell(`the first VPS is walked after ${seconds(began)}`)
+  await walk.rest()
+  options.tell(`everything after ${seconds(began)}`)
+}
 
-  const prepare = async () => {
-    const machine = await Machine.start(t)
-    for (const name of readdirSync(DIST)) machine.write(`/srv/${name}`, readFileSync(join(DIST, name)))
-    for (const name of ['fullchain.pem', 'privkey.pem'])
-      machine.write(`/etc/ssl/pbt/${name}`, readFileSync(join(folder, name)))
+class Walk {
+  private readonly t: Cleaner
+  private readonly vps: Machine
+  private readonly outside: Outside
+  private readonly options: WalkOptions
+  private readonly folder: string
+  private readonly runbook = readFileSync(join(ROOT, 'deploy/README.md'), 'utf8')
+  private readonly blocks = blocksIn(this.runbook)
+  private supervising: Promise<unknown> = Promise.resolve()
+  private token = ''
+  private asked = 0
+
+  constructor(t: Cleaner, vps: Machine, outside: Outside, options: WalkOptions) {
+    this.t = t
+    this.vps = vps
+    this.outside = outside
+    this.options = options
+    this.folder = scratch(t)
+  }
+
+  /** A machine as it is handed over, but for what stands for systemd, and for Node, which npm cannot fetch here. */
+  async prepare(): Promise<void> {
+    const { vps, outside, options } = this
+    for (const name of readdirSync(DIST)) vps.write(`/srv/${name}`, readFileSync(join(DIST, name)))
+    vps.write(`/srv/${TARBALL}`, readFileSync(options.from ?? this.otherVersion()))
     const supervisor = readFileSync(join(ROOT, 'server/test/support/supervisor.mjs'), 'utf8')
-    machine.write('/usr/local/sbin/systemctl', `#!/opt/node/node\n${supervisor}`, 0o755)
-    machine.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755)
-    // Whatever Node is there is not the one that counts.
-    machine.write('/usr/local/bin/node', '#!/bin/sh\nexec /opt/node/node "$@"\n', 0o755)
-    machine.run(
-      'rm -rf /var/lib/pbt-server /etc/pbt-server; mkdir -p /run/systemd/system; userdel pbt-server 2>/dev/null',
-    )
-    machine.run('echo "203.0.113.7 tunnel.example.com link.tunnel.example.com app.tunnel.example.com" >> /etc/hosts')
-    const supervising = machine.start(t, 'exec systemctl supervisor')
-    assert.ok(supervising.stdout)
-    await once(supervising.stdout, 'data')
-    return machine
-  }
-  const command = (machine: Machine, line: string, input = '') => {
-    const { status, text } = machine.run(
-      line.includes('install.sh') ? `cd /srv; printf '${input}' | ${line}` : `cd /srv; ${line}`,
-      {
-        ...OFFLINE,
-        PBT_CA: '/etc/ssl/pbt/fullchain.pem',
-      },
-    )
-    return { status, text }
-  }
-  const answer = (machine: Machine) => {
-    const curl =
-      'curl -sS --retry 30 --retry-delay 1 --retry-all-errors -f --cacert /etc/ssl/pbt/fullchain.pem https://app.tunnel.example.com/ 2>/dev/null'
-    return machine.run(curl).text
-  }
-
-  const vps = await prepare()
-  vps.write(
-    '/srv/site.mjs',
-    `import http from 'node:http'; http.createServer((_, r) => r.end('from home')).listen(3000, '127.0.0.1')`,
-  )
-  vps.start(t, 'exec /opt/node/node /srv/site.mjs')
-  const all = blocks()
-  const certificates = all.find(({ where }) => where === 'certificates')
-  assert.ok(certificates)
-  let token = ''
-  const runBlock = (machine: Machine, text: string) => {
-    const journal = () => machine.run('tail -5 /var/log/pbt-server.journal').text
-    // A line that goes on in the next ones is one command.
-    const lines = text.includes('<<') ? [text] : text.trim().split('\n')
-    for (const line of lines) {
-      const { status, text: said } = command(
-        machine,
-        line.replace('<token>', token),
-        'tunnel.example.com\\nme@example.com\\n',
-      )
-      if (line.includes('.tgz')) machine.run(PIN)
-      token = /pbt_[\w-]{43}/.exec(said)?.[0] ?? token
-      if (/pbt-server doctor/.test(line)) {
-        const bad = said.split('\n').flatMap(each => /^FAILED +(.*)$/.exec(each)?.[1] ?? [])
-        assert.deepEqual(
-          bad.filter(step => !ELSEWHERE.test(step)),
-          [],
-          said + journal(),
-        )
-      } else assert.equal(status, 0, `${line}\n${said}\n${journal()}`)
-      if (/^sudo sh .*\.tgz$/.test(line)) runBlock(machine, certificates.text)
+    vps.write('/usr/local/sbin/systemctl', `#!/opt/node/node\n${supervisor}`, 0o755)
+    vps.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755)
+    this.prepareNpm()
+    vps.run('rm -rf /var/lib/pbt-server /etc/pbt-server /usr/local/lib/pbt-server; userdel pbt-server 2>/dev/null')
+    vps.write('/etc/nftables.conf', FIREWALL)
+    this.makeOwnCertificate()
+    const own = readFileSync(join(this.folder, 'fullchain.pem'), 'utf8')
+    vps.write('/srv/roots.pem', `${outside.facts.rootPem}\n${own}`)
+    vps.write('/srv/ca.pem', outside.facts.caPem)
+    await this.boot()
+    vps.run(`cd /srv; tar -xzf ${TARBALL} package/deploy/install.sh`)
+    mistakesAtInstall(vps)
+    for (const [, name = '', type = '', value = ''] of this.recordsOf('## 1. DNS')) {
+      await outside.setRecords(name, { [type]: [value] })
     }
   }
-  const isMoved = (where: string) => where === 'moved'
-  for (const { how, where, text } of all) {
-    if (how === 'skip' || where === 'certificates' || where === 'last' || isMoved(where)) continue
-    if (how === 'start') {
-      vps.start(t, `cd /srv; export PBT_CA=/etc/ssl/pbt/fullchain.pem; exec ${text.trim()}`)
-      assert.equal(answer(vps), 'from home')
-    } else runBlock(vps, text)
-  }
-  // Through the upgrade and the restore the client came back by itself.
-  assert.equal(answer(vps), 'from home')
-  t.diagnostic('the first VPS is walked')
 
-  // Another VPS is one where nothing is but what was installed: installing it once more would show nothing new.
-  vps.run('systemctl disable --now pbt-server.socket pbt-server; rm -rf /var/lib/pbt-server/*')
-  for (const { text } of all.filter(({ where }) => isMoved(where))) runBlock(vps, text)
-  assert.equal(answer(vps), 'from home')
-  for (const { text } of all.filter(({ where }) => where === 'last')) runBlock(vps, text)
-  assert.equal(
-    vps.run('ls -d /etc/pbt-server /etc/systemd/system/pbt-server* /usr/local/bin/pbt-server 2>/dev/null').text,
-    '',
-  )
+  /** Installed, served, looked after, upgraded and put back, as the page has it. */
+  async firstVps(): Promise<void> {
+    for (const { how, where, note, text } of this.blocks) {
+      if (how === 'skip' || (where !== 'vps' && where !== 'home')) continue
+      if (how === 'start') await this.firstTunnels(text.trim())
+      else if (note === 'upgrade') await this.upgrade(text)
+      else await this.block(text, where)
+    }
+    // Through upgrades and the restore the clients came back by themselves.
+    await this.answers(`app.${BASE}`)
+    await this.answers(CUSTOM)
+  }
+
+  /** Another VPS is one where nothing is but what was installed: installing it once more would show nothing new. */
+  async rest(): Promise<void> {
+    const { vps, outside } = this
+    vps.run('systemctl disable --now pbt-server.socket pbt-server; rm -rf /var/lib/pbt-server/*')
+    await this.named('moved')
+    await this.answers(`app.${BASE}`)
+    await this.answers(CUSTOM)
+
+    vps.run(`sed -i '/^acme-/d' /etc/pbt-server/server.yaml`)
+    for (const name of ['fullchain.pem', 'privkey.pem'])
+      vps.write(`/etc/ssl/pbt/${name}`, readFileSync(join(this.folder, name)))
+    await this.named('certificates')
+    vps.run('systemctl restart pbt-server')
+    await this.answers(`app.${BASE}`, readFileSync(join(this.folder, 'fullchain.pem'), 'utf8'))
+
+    await this.otherFirewall()
+    mistakesForTheDoctor(vps, outside.facts.directory)
+    await this.named('last')
+    const left =
+      'ls -d /etc/pbt-server /etc/systemd/system/pbt-server* /usr/local/bin/pbt-server /usr/local/lib/pbt-server 2>/dev/null'
+    assert.equal(vps.run(left).text, '')
+    assert.doesNotMatch(vps.run('ufw status').text, /20000/)
+  }
+
+  private async firstTunnels(line: string): Promise<void> {
+    const { vps, outside, t } = this
+    const env = { PBT_CA: '/srv/roots.pem' }
+    vps.start(t, `cd /srv; exec ${line}`, env, 'home')
+    await this.answers(`app.${BASE}`)
+    const recipe = new RegExp(`\`(pbt http ${SERVICE_PORT} --domain ${CUSTOM})\`, and a record \`([^\`]+)\``).exec(
+      this.runbook,
+    )
+    const [, name = '', type = '', value = ''] = RECORD.exec(recipe?.[2] ?? '') ?? []
+    await outside.setRecords(name, { [type]: [value] })
+    vps.start(t, `cd /srv; exec ${recipe?.[1]}`, env, 'home')
+    await this.answers(CUSTOM)
+
+    vps.run('systemctl reboot')
+    await this.supervising
+    vps.run('nft flush ruleset')
+    await this.boot()
+    await this.answers(`app.${BASE}`)
+    await this.answers(CUSTOM)
+    this.options.tell('it is back after a reboot')
+  }
+
+  /** Under load; what was asked meanwhile has to end whole. */
+  private async upgrade(text: string): Promise<void> {
+    const { vps, outside, options } = this
+    vps.write(`/srv/${TARBALL}`, readFileSync(join(DIST, TARBALL)))
+    const before = vps.run('pbt-server --version').text
+    await outside.load(`app.${BASE}`, ADDRESS, options.perSecond)
+    for (const line of text.trim().split('\n')) {
+      if (/pbt-server doctor/.test(line)) continue
+      let downloading: Promise<void> | undefined
+      const { status, text } = await vps.follow(`cd /srv; ${line}`, OFFLINE, said => {
+        if (said === 'install: units') downloading = outside.download()
+      })
+      assert.equal(status, 0, `${text}\n${this.journal()}`)
+      await downloading
+    }
+    await this.answers(`app.${BASE}`)
+    const { requests, downloads, failed } = await outside.unload()
+    options.tell(`upgrade of ${before.trim()}: ${requests} requests, ${downloads} downloads, ${failed.length} failed`)
+    const seen = failed.map(
+      ({ kind, began, ended, detail }) => `${kind} ${Math.round(began)}-${Math.round(ended)} ${detail}`,
+    )
+    assert.deepEqual(seen.slice(0, 20), [], this.journal())
+    assert.ok(requests > options.perSecond && downloads === 5)
+    await this.healthy()
+  }
+
+  /** The walk has nftables; whoever has ufw is served as well, by the script run again. */
+  private async otherFirewall(): Promise<void> {
+    const { vps } = this
+    vps.run('nft flush ruleset; rm -f /etc/nftables.d/pbt-server.nft')
+    const enabled = vps.run('ufw --force reset > /dev/null 2>&1; ufw --force enable')
+    assert.match(enabled.text, /active/, enabled.text)
+    const again = vps.run(`cd /srv; sh package/deploy/install.sh /usr/local/lib/pbt-server/installed.tgz`, OFFLINE)
+    assert.match(again.text, /is there, and stays as it is[\s\S]*ufw allow 80,443\/tcp/, again.text)
+    assert.equal(again.status, 0, again.text)
+    await this.answers(`app.${BASE}`, readFileSync(join(this.folder, 'fullchain.pem'), 'utf8'))
+  }
+
+  private async named(where: string): Promise<void> {
+    for (const block of this.blocks.filter(each => each.where === where)) await this.block(block.text, 'vps')
+  }
+
+  /** Every command of it. A line that goes on in the next ones is one command. */
+  private async block(text: string, where: string): Promise<void> {
+    for (const line of text.includes('<<') ? [text] : text.trim().split('\n')) {
+      if (/pbt-server doctor/.test(line)) await this.healthy()
+      else this.command(line.replace('<token>', this.token), where === 'home' ? 'home' : 'here')
+    }
+  }
+
+  private command(line: string, where: 'here' | 'home'): void {
+    const { vps } = this
+    const answers = /install\.sh/.test(line) ? `printf '${BASE}\\nme@example.com\\n' | ` : ''
+    const env = { ...OFFLINE, PBT_CA: '/srv/roots.pem' }
+    const { status, text } = vps.run(`cd /srv; ${answers}${line}`, env, where)
+    assert.equal(status, 0, `${line}\n${text}\n${this.journal()}`)
+    this.token = /pbt_[\w-]{43}/.exec(text)?.[0] ?? this.token
+    // The one thing that is not as on the page: the CA is another.
+    if (
+      /sh .*install\.sh pbt/.test(line) &&
+      vps.run('grep -c ^acme-ca /etc/pbt-server/server.yaml').text.trim() === '0'
+    )
+      vps.run(
+        `printf 'acme-directory: ${this.outside.facts.directory}\\nacme-ca: /srv/ca.pem\\n' >> /etc/pbt-server/server.yaml`,
+      )
+  }
+
+  /** Until the doctor finds nothing; the records that it asks for are made, as its reader does. */
+  private async healthy(): Promise<void> {
+    const deadline = performance.now() + DEADLINE_MS
+    for (;;) {
+      const { text } = this.vps.run('pbt-server doctor')
+      const bad = [...text.matchAll(/^FAILED +(.*)$/gm)].filter(([, step = '']) => !ELSEWHERE.test(step))
+      if (bad.length === 0) return
+      assert.ok(performance.now() < deadline, `${text}\n${this.journal()}`)
+      for (const [, name = '', value = ''] of text.matchAll(/create (\S+?)\.? CNAME ([\w.-]+?)\.?$/gm))
+        await this.outside.setRecords(name, { CNAME: [value] })
+      await pause(500)
+    }
+  }
+
+  /** A visitor from outside, who trusts the CA alone, gets what the service at home says. */
+  private async answers(host: string, ca?: string): Promise<void> {
+    const deadline = performance.now() + DEADLINE_MS
+    const number = 1_000_000 + ++this.asked
+    for (;;) {
+      const text = await this.outside.get(`https://${host}/get/${number}`, ca)
+      if (text === `${number} here`) return
+      assert.ok(performance.now() < deadline, `${host}: ${text}\n${this.journal()}`)
+      await pause(200)
+    }
+  }
+
+  private async boot(): Promise<void> {
+    this.vps.run('rm -rf /run/*; mkdir -p /run/systemd/system')
+    const supervising = this.vps.start(this.t, 'exec systemctl supervisor')
+    this.supervising = once(supervising, 'exit')
+    supervising.stderr?.pipe(process.stderr)
+    assert.ok(supervising.stdout)
+    await once(supervising.stdout, 'data')
+  }
+
+  private prepareNpm(): void {
+    const { vps } = this
+    const npm = vps.run('command -v npm').text.trim()
+    vps.write('/usr/local/sbin/npm', `#!/bin/sh\n${npm} "$@" || exit\n${PIN}\n`, 0o755)
+    // Whatever Node is there is not the one that counts.
+    vps.write('/usr/local/bin/node', '#!/bin/sh\nexec /opt/node/node "$@"\n', 0o755)
+  }
+
+  /** The records that a part of the page asks for. */
+  private recordsOf(heading: string): RegExpMatchArray[] {
+    const [, list = ''] = this.runbook.slice(this.runbook.indexOf(heading)).split('```')
+    return list.split('\n').flatMap(line => {
+      const found = RECORD.exec(line)
+      return found === null ? [] : [found]
+    })
+  }
+
+  /** The tarball of dist/ as one of version 0.0.9. */
+  private otherVersion(): string {
+    const folder = join(this.folder, 'other')
+    mkdirSync(folder)
+    const script = `tar -xzf "$1" && sed -i 's/"version": "0.1.0"/"version": "0.0.9"/' package/package.json package/server/package.json && tar -czf other.tgz package`
+    execFileSync('sh', ['-c', script, 'sh', join(DIST, TARBALL)], { cwd: folder })
+    return join(folder, 'other.tgz')
+  }
+
+  private makeOwnCertificate(): void {
+    const names = `subjectAltName=DNS:${BASE},DNS:*.${BASE},DNS:${CUSTOM}`
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'privkey.pem']
+    const args = ['req', '-x509', ...key, '-out', 'fullchain.pem', '-days', '30', '-subj', '/CN=t', '-addext', names]
+    execFileSync('openssl', args, { cwd: this.folder, stdio: 'ignore' })
+  }
+
+  private journal(): string {
+    return this.vps.run('tail -8 /var/log/pbt-server.journal').text
+  }
+}
+
+function seconds(began: number): string {
+  return `${((performance.now() - began) / 1_000).toFixed(1)} s`
 }

@@ -1,12 +1,14 @@
-// What systemd does with the units of deploy/, as far as they say it: sockets that stay, a user, directories, signals, Restart. For a machine
+// What systemd does with the units of deploy/, as far as they say it: sockets that stay, a user, directories, signals, Restart, what starts at boot. For a machine
 // of tests, where no systemd runs. As "systemctl" it hands its arguments to the one that runs as "supervisor".
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import net from 'node:net'
 
 const SOCKET = '/run/supervisor.sock'
 const JOURNAL = '/var/log/pbt-server.journal'
 const FOLDER = '/etc/systemd/system'
+/** What starts at boot. */
+const WANTS = `${FOLDER}/multi-user.target.wants`
 
 if (process.argv[2] === 'supervisor') supervise()
 else ask(process.argv.slice(2))
@@ -104,8 +106,33 @@ function supervise() {
     },
     'is-active': async () => (service === undefined ? 3 : 0),
   }
-  verbs.enable = verbs.start
-  verbs.disable = verbs.stop
+  // Power is cut: nobody is asked.
+  verbs.reboot = async () => {
+    wanted = false
+    service?.kill('SIGKILL')
+    closeSockets()
+    setImmediate(() => process.exit(0))
+    return 0
+  }
+  verbs.enable = async (units, isNow) => {
+    mkdirSync(WANTS, { recursive: true })
+    for (const name of units) {
+      rmSync(`${WANTS}/${name}`, { force: true })
+      symlinkSync(`${FOLDER}/${name}`, `${WANTS}/${name}`)
+    }
+    return isNow ? await verbs.start(units) : 0
+  }
+  verbs.disable = async (units, isNow) => {
+    for (const name of units) rmSync(`${WANTS}/${name}`, { force: true })
+    return isNow ? await verbs.stop(units) : 0
+  }
+
+  // The boot: settings of the kernel, rules of the firewall, units.
+  spawnSync('sh', ['-c', 'sysctl -q -p /etc/sysctl.d/60-pbt-server.conf; nft -f /etc/nftables.conf'], {
+    stdio: 'ignore',
+  })
+  const enabled = existsSync(WANTS) ? readdirSync(WANTS).filter(name => name.startsWith('pbt-server')) : []
+  if (enabled.length > 0) void verbs.start(enabled)
 
   net
     .createServer({ allowHalfOpen: true }, socket => {
@@ -114,9 +141,10 @@ function supervise() {
         text += chunk
       })
       socket.on('end', async () => {
-        const [verb, ...units] = JSON.parse(text).filter(word => !word.startsWith('-'))
+        const words = JSON.parse(text)
+        const [verb, ...units] = words.filter(word => !word.startsWith('-'))
         const known = verbs[verb]
-        const status = known === undefined ? 1 : await known(units)
+        const status = known === undefined ? 1 : await known(units, words.includes('--now'))
         socket.end(JSON.stringify({ status, said: known === undefined ? `no verb ${verb}\n` : '' }))
       })
     })

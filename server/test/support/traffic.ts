@@ -42,6 +42,9 @@ export interface Place {
   readonly ca: string
   /** The public port of the TCP tunnel. */
   readonly tcp: number
+  /** Where the server is, and what the tunnel is called; `app.localhost` on this machine by default, where the
+   *  plain port serves too. `from`: the visitors' own addresses in turn. */
+  readonly elsewhere?: { readonly address: string; readonly host: string; readonly from: readonly string[] }
 }
 
 /** How long the long kinds take, in pieces of 64 KiB and milliseconds between them; `chat` and `events` likewise. */
@@ -54,7 +57,7 @@ export interface Size {
 class Wrong extends Error {}
 
 const PIECE = 64 * 1024
-const HOST = 'app.localhost'
+const HERE = { address: '127.0.0.1', host: 'app.localhost', from: [] }
 /** Nobody waits longer for the next byte: 30 s of grace time, and a restart. */
 const SILENCE_MS = 60_000
 
@@ -65,8 +68,13 @@ export class Traffic {
   private readonly place: Place
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 512 })
   private readonly tlsAgent: TlsAgent
-  private session: ClientHttp2Session | undefined
+  /** By the visitors' own address. */
+  private readonly sessions = new Map<string, ClientHttp2Session>()
   private readonly asksAgain: boolean
+  private readonly address: string
+  private readonly host: string
+  private readonly from: readonly string[]
+  private turn = 0
   private lastId = 0
 
   /**
@@ -75,6 +83,10 @@ export class Traffic {
    */
   constructor(t: Cleaner, place: Place, asksAgain = false) {
     this.place = place
+    const { address, host, from } = place.elsewhere ?? HERE
+    this.address = address
+    this.host = host
+    this.from = from
     this.asksAgain = asksAgain
     this.tlsAgent = new TlsAgent({ keepAlive: false, ca: place.ca, maxCachedSessions: 0 })
     t.after(() => this.close())
@@ -102,7 +114,7 @@ export class Traffic {
   close(): void {
     this.agent.destroy()
     this.tlsAgent.destroy()
-    this.session?.destroy()
+    for (const session of this.sessions.values()) session.destroy()
   }
 
   private async run(kind: Kind, id: number, { pieces, paceMs }: Size): Promise<void> {
@@ -132,19 +144,20 @@ export class Traffic {
         return
       }
       case 'chat':
-        await chat(connect({ port: this.place.http, host: '127.0.0.1' }), id, pieces, paceMs, `/chat/${id}`)
+        await chat(connect({ port: this.place.http, host: this.address }), id, pieces, paceMs, `/chat/${id}`)
         return
       case 'tcp':
-        await chat(connect({ port: this.place.tcp, host: '127.0.0.1' }), id, pieces, paceMs)
+        await chat(connect({ port: this.place.tcp, host: this.address }), id, pieces, paceMs)
     }
   }
 
   private async ask(path: string, method = 'GET', isTls = false, isSecond = false): Promise<IncomingMessage> {
-    const { http, https } = this.place
-    const common = { host: '127.0.0.1', path, method, headers: { host: HOST } }
-    const asking = isTls
-      ? requestTls({ ...common, port: https, servername: HOST, agent: this.tlsAgent })
-      : request({ ...common, port: http, agent: isSecond ? false : this.agent })
+    const { http, https, elsewhere } = this.place
+    const common = { host: this.address, path, method, headers: { host: this.host } }
+    const asking =
+      isTls || elsewhere !== undefined
+        ? requestTls({ ...common, ...this.own(), port: https, servername: this.host, agent: this.tlsAgent })
+        : request({ ...common, port: http, agent: isSecond ? false : this.agent })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
     asking.on('error', () => {}) // also after the answer began; then the answer tells
     asking.end()
@@ -160,8 +173,12 @@ export class Traffic {
 
   private async upload(kind: 'up' | 'upchunked', id: number, bytes: number, paceMs: number): Promise<void> {
     const length = kind === 'up' ? { 'content-length': bytes } : {}
-    const options = { port: this.place.http, host: '127.0.0.1', path: `/up/${id}`, method: 'POST', agent: this.agent }
-    const asking = request({ ...options, headers: { host: HOST, ...length } })
+    const { http, https, elsewhere } = this.place
+    const options = { host: this.address, path: `/up/${id}`, method: 'POST', headers: { host: this.host, ...length } }
+    const asking =
+      elsewhere === undefined
+        ? request({ ...options, port: http, agent: this.agent })
+        : requestTls({ ...options, ...this.own(), port: https, servername: this.host, agent: this.tlsAgent })
     asking.setTimeout(SILENCE_MS, () => asking.destroy(new Error('silence')))
     asking.on('error', () => {})
     const answered = once(asking, 'response').then(([response]: IncomingMessage[]) => {
@@ -175,15 +192,25 @@ export class Traffic {
   }
 
   private async connected(): Promise<ClientHttp2Session> {
-    if (this.session !== undefined && !this.session.closed && !this.session.destroyed) return this.session
-    const session = connectHttp2(`https://${HOST}:${this.place.https}`, {
+    const own = this.own()
+    const { localAddress = '' } = own
+    const known = this.sessions.get(localAddress)
+    if (known !== undefined && !known.closed && !known.destroyed) return known
+    const session = connectHttp2(`https://${this.host}:${this.place.https}`, {
+      ...own,
       ca: this.place.ca,
-      lookup: (_name, _options, call) => call(null, [{ address: '127.0.0.1', family: 4 }]),
+      lookup: (_name, { all }, call) =>
+        all ? call(null, [{ address: this.address, family: 4 }]) : call(null, this.address, 4),
     })
-    this.session = session
+    this.sessions.set(localAddress, session)
     session.on('error', () => session.destroy())
     await happens(session, 'connect')
     return session
+  }
+
+  private own(): { localAddress?: string } {
+    const localAddress = this.from[this.turn++ % this.from.length]
+    return localAddress === undefined ? {} : { localAddress }
   }
 
   private async streamHttp2(path: string): Promise<ClientHttp2Stream> {

@@ -42,9 +42,21 @@ export async function hasDnsWorld(t: TestContext): Promise<boolean> {
   return isFree
 }
 
+export interface DnsWorldOptions {
+  /** The address of the base domain; one of this machine that hardly anybody else uses by default. */
+  readonly address?: string
+  /** Where the resolver answers, at port 53; a free port of 127.0.0.1 by default. */
+  readonly resolverAddress?: string
+  /** The top-level domains of this world. */
+  readonly zones?: readonly string[]
+}
+
 /** `baseDomain` and everything below it lead to an address of this machine, and `acme.<base>` is delegated to it. Ended after the test. */
-export async function startDnsWorld(t: Cleaner, baseDomain: string): Promise<DnsWorld> {
-  const address = loopbackAddress()
+export async function startDnsWorld(
+  t: Cleaner,
+  baseDomain: string,
+  { address = loopbackAddress(), resolverAddress, zones = ['test'] }: DnsWorldOptions = {},
+): Promise<DnsWorld> {
   const records = new Map<string, Records>([
     [baseDomain, { A: [address] }],
     [`*.${baseDomain}`, { A: [address] }],
@@ -59,12 +71,13 @@ export async function startDnsWorld(t: Cleaner, baseDomain: string): Promise<Dns
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
   t.after(() => socket.close())
-  const port = await lastingPort()
+  const at = resolverAddress ?? '127.0.0.1'
+  const port = resolverAddress === undefined ? await lastingPort() : 53
   const directory = scratch(t)
   const file = join(directory, 'unbound.conf')
-  writeFileSync(file, configuration(port, socket.address().port))
-  await run(t, UNBOUND, ['-d', '-p', '-c', file], {}, port)
-  return { resolver: `127.0.0.1:${port}`, address, records, asked }
+  writeFileSync(file, configuration({ address: at, port }, socket.address().port, zones))
+  await run(t, UNBOUND, ['-d', '-p', '-c', file], {}, port, at)
+  return { resolver: `${at}:${port}`, address, records, asked }
 }
 
 /** One that hardly anybody else uses now. */
@@ -73,11 +86,15 @@ function loopbackAddress(): string {
   return `127.${part()}.${part()}.${part()}`
 }
 
-function configuration(port: number, worldPort: number): string {
+function configuration(
+  { address, port }: { address: string; port: number },
+  worldPort: number,
+  zones: readonly string[],
+): string {
   return `
 server:
-  interface: 127.0.0.1@${port}
-  access-control: 127.0.0.0/8 allow
+  interface: ${address}@${port}
+  access-control: 0.0.0.0/0 allow
   do-daemonize: no
   username: ""
   chroot: ""
@@ -88,7 +105,7 @@ server:
   num-threads: 1
   module-config: "iterator"
   do-not-query-localhost: no
-  local-zone: "test." nodefault
+${zones.map(zone => `  local-zone: "${zone}." nodefault`).join('\n')}
   use-caps-for-id: yes
   qname-minimisation: yes
   qname-minimisation-strict: yes
@@ -99,9 +116,7 @@ server:
   harden-dnssec-stripped: yes
   cache-max-ttl: 1
   cache-max-negative-ttl: 1
-stub-zone:
-  name: "test."
-  stub-addr: 127.0.0.1@${worldPort}
+${zones.map(zone => `stub-zone:\n  name: "${zone}."\n  stub-addr: 127.0.0.1@${worldPort}`).join('\n')}
 remote-control:
   control-enable: no
 `

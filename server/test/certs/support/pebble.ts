@@ -38,6 +38,8 @@ export interface PebbleOptions {
   readonly env?: Readonly<Record<string, string>>
   /** How long its certificates are valid. */
   readonly validitySeconds?: number
+  /** Where its API answers; localhost by default. */
+  readonly at?: { readonly name: string; readonly address: string }
   /** More keys of its configuration. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -72,7 +74,8 @@ export function hasPebble(t: TestContext): boolean {
 /** Ready for orders; ended after the test. */
 export async function startPebble(t: Cleaner, options: PebbleOptions = {}): Promise<Pebble> {
   const directory = scratch(t)
-  const api = apiCertificate()
+  const { name, address } = options.at ?? { name: 'localhost', address: '127.0.0.1' }
+  const api = apiCertificate(name)
   const caFile = join(directory, 'ca.pem')
   writeFileSync(caFile, api.ca)
   writeFileSync(join(directory, 'cert.pem'), api.cert)
@@ -85,8 +88,8 @@ export async function startPebble(t: Cleaner, options: PebbleOptions = {}): Prom
   const dns = options.dnsServer === undefined ? await startDns(t) : undefined
   const dnsServer = options.dnsServer ?? dns?.address ?? ''
   const config = {
-    listenAddress: `127.0.0.1:${apiPort}`,
-    managementListenAddress: `127.0.0.1:${managementPort}`,
+    listenAddress: `${address}:${apiPort}`,
+    managementListenAddress: `${address}:${managementPort}`,
     certificate: join(directory, 'cert.pem'),
     privateKey: join(directory, 'key.pem'),
     httpPort,
@@ -98,8 +101,8 @@ export async function startPebble(t: Cleaner, options: PebbleOptions = {}): Prom
   }
   writeFileSync(join(directory, 'pebble.json'), JSON.stringify({ pebble: config }))
   const args = ['-config', join(directory, 'pebble.json'), '-dnsserver', dnsServer]
-  const program = await run(t, PEBBLE, args, { ...GENTLE, ...options.env }, apiPort)
-  const url = `https://localhost:${apiPort}`
+  const program = await run(t, PEBBLE, args, { ...GENTLE, ...options.env }, apiPort, address)
+  const url = `https://${name}:${apiPort}`
   return {
     directory: `${url}/dir`,
     ca: api.ca,
@@ -108,7 +111,7 @@ export async function startPebble(t: Cleaner, options: PebbleOptions = {}): Prom
     apiPort,
     httpPort,
     dnsServer,
-    root: async (number = 0) => (await httpsText(`https://localhost:${managementPort}/roots/${number}`, api.ca)).body,
+    root: async (number = 0) => (await httpsText(`https://${name}:${managementPort}/roots/${number}`, api.ca)).body,
     dns: async (verb, body) => {
       if (dns === undefined) throw new Error('this Pebble asks a DNS server of the test')
       await dns.set(verb, body)
@@ -135,13 +138,14 @@ async function startDns(t: Cleaner) {
   }
 }
 
-/** A program that listens on `port`, ended after the test. */
+/** A program that listens on `port` (of `address`), ended after the test. */
 export async function run(
   t: Cleaner,
   file: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   port: number,
+  address = '127.0.0.1',
 ): Promise<{ child: ChildProcess; log: () => string; stop: () => Promise<void> }> {
   const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
@@ -157,16 +161,16 @@ export async function run(
   }
   t.after(stop)
   const deadline = Date.now() + START_MS
-  while (!(await isListening(port))) {
+  while (!(await isListening(port, address))) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${file} does not listen on ${port}\n${said}`)
     await wait(20)
   }
   return { child, log: () => said, stop }
 }
 
-function isListening(port: number): Promise<boolean> {
+function isListening(port: number, address: string): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, address)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)
