@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packagedNode } from '../../launch/launch.js'
@@ -32,18 +32,23 @@ function megabytesIn(folder: string): number {
   return sizes.filter(each => each.isFile()).reduce((sum, { size }) => sum + size, 0) / 1e6
 }
 
-/**
- * As users do it, but npm does not fetch the pinned Node: the server gets this workspace's in the same place, the client has none and
- * runs under the Node of the path.
- */
-function install(prefix: string, tarballs: readonly string[]): void {
-  const args = ['install', '--global', '--cpu=none', '--prefer-offline', '--loglevel=error', '--prefix', prefix]
-  execFileSync('npm', [...args, ...tarballs], { timeout: STEP_MS })
-  const bin = join(prefix, 'lib/node_modules/@pbt-tunnel/server/node_modules/.bin')
+/** As npm unpacks them, which the runbook shows; the server gets this workspace's Node, the client runs under that of the path. */
+function unpack(home: string, server: string, client: string): void {
+  for (const [name, file] of [
+    ['server', server],
+    ['client', client],
+  ] as const) {
+    mkdirSync(join(home, name), { recursive: true })
+    execFileSync('tar', ['-xzf', file, '-C', join(home, name), '--strip-components=1'], { timeout: STEP_MS })
+  }
+}
+
+/** The Node of this workspace where npm puts one. */
+function pinNode(home: string): void {
+  const bin = join(home, 'server/node_modules/.bin')
   mkdirSync(bin, { recursive: true })
   const node = packagedNode()
   assert.ok(node)
-  rmSync(join(bin, 'node'), { force: true })
   symlinkSync(node, join(bin, 'node'))
 }
 
@@ -62,8 +67,8 @@ test('packages: the tarballs and the one file open tunnels, are small enough, an
   const [server = '', client = '', bundle = ''] = await packed()
   assert.equal(readdirSync(join(ROOT, 'dist')).filter(name => name.endsWith('.tgz')).length, 2)
   const prefix = scratch(t)
-  install(prefix, [server, client])
-  const home = join(prefix, 'lib/node_modules/@pbt-tunnel')
+  const home = join(prefix, '@pbt-tunnel')
+  unpack(home, server, client)
   const [serverMb, clientMb] = [megabytesIn(join(home, 'server')), megabytesIn(join(home, 'client'))]
   const fileMb = (statSync(bundle).size / 1e6).toFixed(1)
   t.diagnostic(`server ${serverMb.toFixed(1)} MB, client ${clientMb.toFixed(1)} MB, one file ${fileMb} MB`)
@@ -73,25 +78,27 @@ test('packages: the tarballs and the one file open tunnels, are small enough, an
   )
   assert.deepEqual(needless, [])
 
+  pinNode(home)
+  const [pbtServer, pbt] = [join(home, 'server/server/bin/pbt-server'), join(home, 'client/client/bin/pbt')]
   const target = await httpTarget(t, (_request, response) => response.end('through the package'))
-  const running = await startInstalled(t, join(prefix, 'bin/pbt-server'), join(prefix, 'data'))
+  const running = await startInstalled(t, pbtServer, join(prefix, 'data'))
   for (const [name, file] of [
-    ['tarball', join(prefix, 'bin/pbt')],
+    ['tarball', pbt],
     ['file', bundle],
   ] as const) {
     const began = performance.now()
     const args = ['http', String(target), '--domain', name, '--json']
-    const pbt = program(t, file, args, clientEnv(t, running))
-    await pbt.event('online')
+    const opened = program(t, file, args, clientEnv(t, running))
+    await opened.event('online')
     t.diagnostic(`pbt from the ${name}: online after ${Math.round(performance.now() - began)} ms`)
     const text = `GET / HTTP/1.1\r\nHost: ${name}.localhost\r\nConnection: close\r\n\r\n`
     assert.match(await rawRequest(t, running, text), /through the package/)
     const said = execFileSync(file, ['--version'], { encoding: 'utf8' })
     assert.match(said, /^pbt \d+\.\d+\.\d+, protocol \d+\.\d+, Node \d+\.\d+\.\d+\n$/)
-    assert.deepEqual(await pbt.end(), { code: 0, signal: null })
+    assert.deepEqual(await opened.end(), { code: 0, signal: null })
   }
   // The log is written by a worker thread, which is a file of its own.
-  const log = program(t, join(prefix, 'bin/pbt-server'), ['log', '--json', '--data-dir', running.dataDir])
+  const log = program(t, pbtServer, ['log', '--json', '--data-dir', running.dataDir])
   await log.exited
   assert.ok(log.visitEvents.length + log.events.length >= 2, `${JSON.stringify(log.events)} ${log.stderr}`)
   assert.equal(readFileSync(running.program.child.spawnfile, 'utf8').slice(0, 2), '#!')

@@ -79,7 +79,7 @@ export function mistakesForTheDoctor(machine: Machine, directory: string): void 
   const misspelt = machine.run(
     'cp /etc/pbt-server/server.yaml /tmp/bad.yaml; echo "htps-port: 443" >> /tmp/bad.yaml; pbt-server start --config /tmp/bad.yaml',
   )
-  assert.match(misspelt.text, /htps-port[\s\S]*https-port/, 'a setting that is misspelt')
+  assert.match(misspelt.text, /unknown setting htps-port[\s\S]*start --help/, 'a setting that is misspelt')
   machine.run('mkdir /tmp/small && mount -t tmpfs -o size=2m tmpfs /tmp/small')
   const full = machine.run('pbt-server init --data-dir /tmp/small/data; pbt-server doctor --data-dir /tmp/small/data')
   assert.match(full.text, /room on the disk .*only \d+ MB[\s\S]*df -h/, 'a disk that is full')

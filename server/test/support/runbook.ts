@@ -89,6 +89,7 @@ class Walk {
   private supervising: Promise<unknown> = Promise.resolve()
   private token = ''
   private asked = 0
+  private readonly began = performance.now()
 
   constructor(t: Cleaner, vps: Machine, outside: Outside, options: WalkOptions) {
     this.t = t
@@ -138,17 +139,15 @@ class Walk {
   async rest(): Promise<void> {
     const { vps, outside } = this
     vps.run('systemctl disable --now pbt-server.socket pbt-server; rm -rf /var/lib/pbt-server/*')
-    await this.named('moved')
-    await this.answers(`app.${BASE}`)
-    await this.answers(CUSTOM)
-
+    // Its owner has certificates already.
     vps.run(`sed -i '/^acme-/d' /etc/pbt-server/server.yaml`)
     for (const name of ['fullchain.pem', 'privkey.pem'])
       vps.write(`/etc/ssl/pbt/${name}`, readFileSync(join(this.folder, name)))
     await this.named('certificates')
-    vps.run('systemctl restart pbt-server')
-    await this.answers(`app.${BASE}`, readFileSync(join(this.folder, 'fullchain.pem'), 'utf8'))
-
+    await this.named('moved')
+    const own = readFileSync(join(this.folder, 'fullchain.pem'), 'utf8')
+    await this.answers(`app.${BASE}`, own)
+    await this.answers(CUSTOM, own)
     await this.otherFirewall()
     mistakesForTheDoctor(vps, outside.facts.directory)
     await this.named('last')
@@ -225,6 +224,7 @@ class Walk {
   /** Every command of it. A line that goes on in the next ones is one command. */
   private async block(text: string, where: string): Promise<void> {
     for (const line of text.includes('<<') ? [text] : text.trim().split('\n')) {
+      this.options.tell(`${seconds(this.began)}: ${line.split('\n')[0]}`)
       if (/pbt-server doctor/.test(line)) await this.healthy()
       else this.command(line.replace('<token>', this.token), where === 'home' ? 'home' : 'here')
     }
@@ -257,7 +257,7 @@ class Walk {
       assert.ok(performance.now() < deadline, `${text}\n${this.journal()}`)
       for (const [, name = '', value = ''] of text.matchAll(/create (\S+?)\.? CNAME ([\w.-]+?)\.?$/gm))
         await this.outside.setRecords(name, { CNAME: [value] })
-      await pause(500)
+      await pause(1_500)
     }
   }
 
@@ -303,7 +303,7 @@ class Walk {
   private otherVersion(): string {
     const folder = join(this.folder, 'other')
     mkdirSync(folder)
-    const script = `tar -xzf "$1" && sed -i 's/"version": "0.1.0"/"version": "0.0.9"/' package/package.json package/server/package.json && tar -czf other.tgz package`
+    const script = `tar -xzf "$1" && sed -i 's/"version": "0.1.0"/"version": "0.0.9"/' package/package.json package/server/package.json && tar -c package | gzip -1 > other.tgz`
     execFileSync('sh', ['-c', script, 'sh', join(DIST, TARBALL)], { cwd: folder })
     return join(folder, 'other.tgz')
   }
