@@ -1,11 +1,11 @@
 // Walks the runbook by itself, from a VPS with nothing on it to the last command, and prints how long it took:
 //
-//   npx -c 'node scripts/pack/walk.ts [--files DIR] [--from FILE.tgz] [--per-second 300]'
+//   npx -c 'node server/test/support/walk.ts [--files DIR] [--from FILE.tgz] [--per-second 300]'
 //
 // With what `npm run pack` made. `--files`: the root of a Debian, as debootstrap makes it, for the VPS; `--from`: the pbt-server that is
 // installed first and then upgraded, while so many requests a second come.
 import { parseArgs } from 'node:util'
-import { walkRunbook } from '../../server/test/support/runbook.ts'
+import { walkRunbook } from './runbook.ts'
 
 const { values } = parseArgs({
   options: { files: { type: 'string' }, from: { type: 'string' }, 'per-second': { type: 'string', default: '300' } },
