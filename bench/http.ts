@@ -2,19 +2,11 @@
 
 import { milli, Report, ratio } from './support/report.ts'
 import { compare, readOptions, startSystems } from './support/run.ts'
-import {
-  startBare,
-  startBase,
-  startBore,
-  startNginxRathole,
-  startPbt,
-  startRathole,
-  startSsh,
-} from './support/systems.ts'
+import { startBare, startBore, startNginxRathole, startPbt, startRathole, startSsh } from './support/systems.ts'
 
 const options = readOptions(4, 3)
 const report = new Report('http', 'small requests through each system')
-const makers = [startPbt, startBase, startBare, startNginxRathole, startRathole, startBore, startSsh]
+const makers = [startPbt, startBare, startNginxRathole, startRathole, startBore, startSsh]
 const { systems, stop } = await startSystems(makers, options)
 
 for (const isTls of [false, true]) {

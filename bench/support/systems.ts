@@ -25,10 +25,8 @@ export interface LineSettings {
 }
 
 const HOST = 'bench.localhost'
-/** The programs of a checkout as their users start them: how a program is started decides about half of its speed. */
-function programsOf(root: string): readonly [server: string, client: string] {
-  return [join(root, 'node_modules/.bin/pbt-server'), join(root, 'node_modules/.bin/pbt')]
-}
+/** As their users start them: how a program is started decides about half of its speed. */
+const [SERVER, CLIENT] = [join(ROOT, 'node_modules/.bin/pbt-server'), join(ROOT, 'node_modules/.bin/pbt')]
 
 export async function startOrigin(): Promise<{ port: number; running: Running }> {
   const running = startNode('origin', 'bench/support/origin.ts', [])
@@ -56,14 +54,6 @@ export async function startPbt(
   return await pbtWith(['http', String(origin), '--domain', 'bench'], line, flags, serverArgs)
 }
 
-/** The pbt of another checkout, which `BENCH_BASE` names: what this one is held against in the same rounds. */
-export const startBase: MakeSystem = async (origin, line) => {
-  const root = process.env.BENCH_BASE
-  if (root === undefined) return undefined
-  const tunnel = ['http', String(origin), '--domain', 'bench']
-  return { ...(await pbtWith(tunnel, line, [], [], undefined, undefined, root)), name: 'base' }
-}
-
 /** A TCP tunnel: visitors connect to `http`. */
 export const startPbtTcp: MakeSystem = async (origin, line) => {
   const system = await pbtWith(['tcp', String(origin)], line, [])
@@ -72,7 +62,7 @@ export const startPbtTcp: MakeSystem = async (origin, line) => {
 
 /**
  * pbt with the tunnel of this command line; `port`: that of the public address of the tunnel whose `online` line fits. `prepare`: what
- * is to be in the data directory before the server starts. `root`: the checkout whose programs run.
+ * is to be in the data directory before the server starts.
  */
 export async function pbtWith(
   tunnel: readonly string[],
@@ -81,19 +71,17 @@ export async function pbtWith(
   serverArgs: readonly string[] = [],
   fits: (line: string) => boolean = () => true,
   prepare: (dataDir: string) => void = () => {},
-  root = ROOT,
 ): Promise<System & { readonly port: number; readonly dataDir: string }> {
-  const [serverProgram, clientProgram] = programsOf(root)
   const dataDir = join(SCRATCH, `pbt-${Date.now()}`)
   const env = flags.length === 0 ? {} : { NODE_OPTIONS: flags.join(' ') }
-  const init = start('edge', serverProgram, ['init', '--json', '--data-dir', dataDir])
+  const init = start('edge', SERVER, ['init', '--json', '--data-dir', dataDir])
   const { token } = JSON.parse(await init.line())
   prepare(dataDir)
   const ports = ['--https-port', '0', '--http-port', '0', '--log-level', 'error', ...serverArgs]
-  const server = start('edge', serverProgram, ['start', '--json', '--data-dir', dataDir, ...ports], env)
+  const server = start('edge', SERVER, ['start', '--json', '--data-dir', dataDir, ...ports], env)
   const ready = JSON.parse(await server.line())
   const relay = await overLine(ready.https, line)
-  const client = start('client', clientProgram, [...tunnel, '--json'], {
+  const client = start('client', CLIENT, [...tunnel, '--json'], {
     ...env,
     PBT_SERVER: `localhost:${relay.port}`,
     PBT_TOKEN: token,
