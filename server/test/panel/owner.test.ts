@@ -273,11 +273,8 @@ test('everything by keyboard alone; then a server that is gone is told within se
       await keys.at(page.getByRole('button', { name: 'Keep it' }))
       for (let presses = 0; presses < 4; presses++) {
         await keyboard.press('Tab')
-        assert.equal(
-          await page.evaluate('document.activeElement.closest("[role=dialog]") !== null'),
-          true,
-          'it stays in the dialog',
-        )
+        // From its end the focus goes over a guard back to its start.
+      await page.locator('[role="dialog"] :focus').waitFor()
       }
       await keyboard.press('Escape')
       await page.getByRole('dialog').waitFor({ state: 'detached' })
