@@ -274,7 +274,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
       for (let presses = 0; presses < 4; presses++) {
         await keyboard.press('Tab')
         // From its end the focus goes over a guard back to its start.
-      await page.locator('[role="dialog"] :focus').waitFor()
+        await page.locator('[role="dialog"] :focus').waitFor()
       }
       await keyboard.press('Escape')
       await page.getByRole('dialog').waitFor({ state: 'detached' })
