@@ -1,12 +1,7 @@
 // When to try again: at once, then from half a second to half a minute, spread so that clients do not come in step.
 
-/** The second try waits this long, and none less. */
+/** The second try waits this long; each further one twice as long. */
 export const FIRST_DELAY_MS = 500
-/**
- * Further ones wait this part of all waits so far: a server that was away for the five seconds of a restart is found a second later, and
- * one that is away for long is not asked often.
- */
-const PART_OF_WAITED = 1 / 4
 /** No wait is longer: a server that is back is found within half a minute. */
 export const MAX_DELAY_MS = 30_000
 /** No wait is longer while a session can be resumed: a server or network that is back is found within two seconds, each time. */
@@ -20,7 +15,6 @@ const JITTER = 0.2
 export class Backoff {
   private readonly random: () => number
   private tries = 0
-  private waitedMs = 0
 
   /** `random`: from 0 to 1, as Math.random. */
   constructor(random: () => number) {
@@ -29,15 +23,14 @@ export class Backoff {
 
   /** Milliseconds to wait before the next try, about `maximumMs` at most. */
   next(maximumMs: number): number {
-    if (this.tries++ === 0) return 0
-    const delayMs = Math.min(maximumMs, Math.max(FIRST_DELAY_MS, this.waitedMs * PART_OF_WAITED))
-    this.waitedMs += delayMs
+    const tries = this.tries++
+    if (tries === 0) return 0
+    const delayMs = Math.min(maximumMs, FIRST_DELAY_MS * 2 ** (tries - 1))
     return Math.round(delayMs * (1 + JITTER * (2 * this.random() - 1)))
   }
 
   /** A link has been stable: the next try is at once again. */
   reset(): void {
     this.tries = 0
-    this.waitedMs = 0
   }
 }
