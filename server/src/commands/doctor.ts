@@ -1,6 +1,6 @@
 // `pbt-server doctor`: what is wrong with this server and around it, each with its cure.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Settings } from '../config/config.ts'
+import { isServiceData, type Settings } from '../config/config.ts'
 import type { OwnDomain } from '../doctor/automatic.ts'
 import { Failure } from '../failure.ts'
 import { VERSION } from '../process/version.ts'
@@ -22,7 +22,8 @@ export const doctor: Command = {
       import('../doctor/doctor.ts'),
       import('../reach.ts'),
     ])
-    const running = await started(() => runningServer(settings), isServiceActive)
+    const isStarting = () => isServiceData(config.dataDir) && isServiceActive()
+    const running = await started(() => runningServer(settings), isStarting)
     const domains = running === undefined ? undefined : await ownDomains(settings)
     const found = await examine({ config, version: VERSION, running, domains })
     const bad = found.filter(({ state }) => state === 'failed')
