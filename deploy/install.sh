@@ -58,9 +58,8 @@ read_arguments() {
 
 check_machine() {
   [ "$(id -u)" = 0 ] || fail 'only root can install a service' "run it with sudo: sudo sh $0 ..."
-  [ -r /etc/os-release ] || fail 'this is not Debian' 'install by hand: deploy/README.md says what is needed'
   # shellcheck disable=SC1091
-  case $(. /etc/os-release; echo "$ID-${VERSION_ID:-}") in
+  case $(. /etc/os-release 2> /dev/null; echo "$ID-${VERSION_ID:-}") in
     debian-12 | debian-13) ;;
     ubuntu-24.04) say 'Ubuntu: it should work, and is untested' ;;
     *) fail 'this is neither Debian 12 or 13 nor Ubuntu 24.04' 'install by hand: deploy/README.md says what is needed' ;;
@@ -79,28 +78,19 @@ check_tarball() {
 
 ask() {
   [ -f "$SETTINGS" ] && return
-  if [ -z "$BASE_DOMAIN" ]; then
-    printf 'Base domain, below which tunnels appear (for example tunnel.example.com): '
-    read -r BASE_DOMAIN
-  fi
+  [ -n "$BASE_DOMAIN" ] || {
+    printf 'Base domain, below which tunnels appear (for example tunnel.example.com): '; read -r BASE_DOMAIN; }
   echo "$BASE_DOMAIN" | grep -Eq '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$' ||
     fail "\"$BASE_DOMAIN\" is not a domain" 'name one that is yours, in lower case, such as tunnel.example.com'
-  if [ -z "$EMAIL" ]; then
-    printf 'Your email address, for the account at the certificate authority (empty: none): '
-    read -r EMAIL || true
-  fi
+  [ -n "$EMAIL" ] || {
+    printf 'Your email address, for the account at the certificate authority (empty: none): '; read -r EMAIL || true; }
 }
 
 install_program() {
   say "the program, in $PREFIX"
-  if ! has npm; then
-    run apt-get update -q
-    run apt-get install -y -q --no-install-recommends npm ca-certificates
-  fi
+  has npm || { run apt-get update -q; run apt-get install -y -q --no-install-recommends npm ca-certificates; }
   if [ -x "$PREFIX/bin/pbt-server" ] && cmp -s "$TARBALL" "$KEPT/installed.tgz"; then
-    echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"
-    return
-  fi
+    echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"; return; fi
   back_up
   run npm install --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$TARBALL"
   run install -d -m 0755 "$KEPT"
@@ -221,15 +211,8 @@ write_sysctl
 open_firewall
 install_units
 if has_systemd && systemctl -q is-active pbt-server; then
-  if [ -n "$CHANGED" ]; then restart_service; else say 'done: it runs, and nothing had to be changed'; fi
-  exit
-fi
-if [ -f /var/lib/pbt-server/pbt.db ]; then
-  say 'done. It is set up already; to start it now and at each boot:'
-  say '  sudo systemctl enable --now pbt-server.socket pbt-server'
-  exit
-fi
-say 'done. Next, for the token, and to start it now and at each boot:'
-say '  sudo pbt-server init'
+  if [ -n "$CHANGED" ]; then restart_service; else say 'done: it runs, and nothing had to be changed'; fi; exit; fi
+say 'done. Next:'
+[ -f /var/lib/pbt-server/pbt.db ] || say '  sudo pbt-server init       (it says the token, once)'
 say '  sudo systemctl enable --now pbt-server.socket pbt-server'
 say '  sudo pbt-server doctor'
