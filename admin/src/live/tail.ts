@@ -3,6 +3,7 @@
 import { ConnectError } from '@connectrpc/connect'
 import type { Record as LogRecord } from '@pbt/proto/admin/v1'
 import { useEffect, useState } from 'react'
+import { keyOf } from './record-key'
 import { log } from './services'
 
 /** A record and a name for its row. */
@@ -49,6 +50,8 @@ class Follow {
   private waiting: LogRecord[] = []
   private dropped = 0
   private key = Date.now()
+  /** Those of the first page that the tail has not told. */
+  private known = new Set<string>()
 
   constructor(tunnel: string, most: number, set: (change: (before: Tail) => Tail) => void) {
     this.tunnel = tunnel
@@ -58,7 +61,6 @@ class Follow {
 
   start(): void {
     document.addEventListener('visibilitychange', this.onVisibility)
-    this.first().catch(() => {})
     if (!document.hidden) this.open()
   }
 
@@ -80,13 +82,12 @@ class Follow {
     this.running = undefined
   }
 
-  /** What is there already. */
-  private async first(): Promise<void> {
-    const { records } = await log.listRecords({ filter: { tunnel: this.tunnel }, pageSize: this.most })
-    this.set(before => {
-      if (before.records.length > 0) return before
-      return { ...before, records: records.map(record => ({ key: this.key++, record })) }
-    })
+  /** What is there already, all anew: nobody knows what came while there was no tail. */
+  private async first(running: AbortController): Promise<void> {
+    const request = { filter: { tunnel: this.tunnel }, pageSize: this.most }
+    const { records } = await log.listRecords(request, { signal: running.signal })
+    this.known = new Set(records.map(keyOf))
+    this.set(before => ({ ...before, records: records.map(record => ({ key: this.key++, record })), isLive: true }))
   }
 
   private open(): void {
@@ -106,9 +107,14 @@ class Follow {
 
   private async read(running: AbortController): Promise<void> {
     const answers = log.tailRecords({ filter: { tunnel: this.tunnel } }, { signal: running.signal, timeoutMs: 0 })
+    let isFirst = true
     for await (const { records, dropped } of answers) {
       if (this.running !== running) return
-      this.waiting = [...this.waiting, ...records].slice(-this.most)
+      // From its first word on it misses nothing: what was before is asked for now, and some of it is told twice.
+      if (isFirst) await this.first(running)
+      isFirst = false
+      const fresh = records.filter(record => !this.known.delete(keyOf(record)))
+      this.waiting = [...this.waiting, ...fresh].slice(-this.most)
       this.dropped += Number(dropped)
       this.drawing ??= setTimeout(() => this.draw(), DRAW_MS)
     }

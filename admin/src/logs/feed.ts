@@ -1,6 +1,7 @@
 // Where the rows of the log come from: pages of what is written, newest first, and the one tail of this tab. No React.
 import { Code, ConnectError, createClient } from '@connectrpc/connect'
 import { type Record as LogRecord, LogService } from '@pbt/proto/admin/v1'
+import { keyOf } from '../live/record-key'
 import { type Trouble, transport, troubleOf } from '../live/transport'
 import { millis } from '../words/time'
 import type { Filter } from './filter'
@@ -251,10 +252,6 @@ export class Feed {
 /** Milliseconds: when it ended. */
 export function endOf({ startTime, duration }: LogRecord): number {
   return (millis(startTime) ?? 0) + Number(duration?.seconds ?? 0) * 1_000 + Math.floor((duration?.nanos ?? 0) / 1e6)
-}
-
-function keyOf({ startTime, peer, tunnel, kind, summary, bytesIn, bytesOut, status }: LogRecord): string {
-  return [millis(startTime), peer, tunnel, kind, summary, status, bytesIn, bytesOut].join(' ')
 }
 
 export function timestamp(ms: number) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
-import { AccessLog } from './access-log.ts'
+import { type AccessBatch, AccessLog } from './access-log.ts'
 import type { AccessRecord, VisitEnd } from './access-record.ts'
 import type { Log } from './log.ts'
 import { OpenBytes, type OpenTraffic } from './open-bytes.ts'
@@ -66,6 +66,28 @@ test('who watches gets what comes from then on and fits, in order, and nothing i
   end.abort()
   assert.equal((await last).done, true)
   assert.equal(log.watchers, 0)
+})
+
+test('what came before the first page of who watches is on disk by then, however much waits there', async t => {
+  const written: number[] = []
+  const refusals = new Refusals(peer => peer)
+  const write = async ({ records }: AccessBatch) => {
+    await new Promise(resolve => setImmediate(resolve))
+    written.push(records?.count ?? 0)
+  }
+  const log = new AccessLog({ write, hasRecords: true, refusals, log: SILENT })
+  t.after(() => log.close())
+  for (let index = 0; index < 5_000; index++) log.ended(visit())
+  const end = new AbortController()
+  const pages = log.watch(() => true, end.signal)
+  const first = pages.next()
+  log.ended(visit({ summary: 'GET /meanwhile' }))
+  assert.deepEqual((await first).value, { records: [], dropped: 0 })
+  assert.ok(written.reduce((sum, each) => sum + each) >= 5_000, `${written}`)
+  const { records } = await take(pages, 1)
+  assert.equal(records[0]?.summary, 'GET /meanwhile')
+  end.abort()
+  await pages.next()
 })
 
 test('who does not keep up is told how many records were dropped, and others are not held up', async t => {

@@ -64,6 +64,8 @@ const MAX_REFUSALS_PER_SECOND = 50
 const MAX_TALLIES = 10_000
 /** A closing server waits this long for its last batch, milliseconds. */
 const CLOSE_MS = 2_000
+/** Who begins to watch waits for the disk no longer than this. */
+const SETTLE_MS = 1_000
 /** Four texts of any length, and what is short. */
 const MAX_LINE_CHARS = 4 * MAX_FIELD_CHARS + 300
 const MINUTE_MS = 60_000
@@ -111,6 +113,9 @@ export class AccessLog implements AccessSink {
   /** What waits for the disk, the oldest first. */
   private readonly sealed: AccessRecords[] = []
   private sealedRecords = 0
+  /** Records for the disk since the start, and those of them that are on it or lost. */
+  private accepted = 0
+  private done = 0
   private writing: Promise<void> | undefined
   private isFailing = false
   private retryAt = 0
@@ -195,7 +200,10 @@ export class AccessLog implements AccessSink {
     tally.hasGrown = true
   }
 
-  /** Records as they come, until `signal` or the end of the log: see RecordTail. Also where none are kept. */
+  /**
+   * Records as they come, until `signal` or the end of the log: see RecordTail. Also where none are kept. All from before it begun are on
+   * disk, or lost, when its first page comes: one that asks for those then has all.
+   */
   async *watch(
     matches: (record: AccessRecord) => boolean,
     signal: AbortSignal,
@@ -203,7 +211,12 @@ export class AccessLog implements AccessSink {
     this.tail ??= new RecordTail()
     this.watchers++
     try {
-      yield* this.tail.read(matches, signal)
+      const pages = this.tail.read(matches, signal)
+      // It counts from here on.
+      const first = await pages.next()
+      await this.settled()
+      if (first.done !== true) yield first.value
+      yield* pages
     } finally {
       if (--this.watchers === 0) this.tail = undefined
     }
@@ -228,12 +241,19 @@ export class AccessLog implements AccessSink {
       this.flush()
       const { writing } = this
       if (writing === undefined || performance.now() >= deadline) return
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>(resolve => {
-        timer = setTimeout(resolve, CLOSE_MS)
-      })
-      await Promise.race([writing, late])
-      clearTimeout(timer)
+      await atMost(deadline - performance.now(), writing)
+    }
+  }
+
+  /** When each record of now is on disk, or will not be soon. */
+  private async settled(): Promise<void> {
+    const deadline = performance.now() + SETTLE_MS
+    const target = this.accepted
+    this.seal()
+    while (this.done < target && performance.now() < deadline) {
+      this.flush()
+      if (this.writing === undefined) return
+      await atMost(deadline - performance.now(), this.writing)
     }
   }
 
@@ -251,6 +271,7 @@ export class AccessLog implements AccessSink {
     }
     writeRecord(this.gathered, visit, tunnel, Math.round(endedAt - this.gatheredFrom), Math.round(durationMs * 1_000))
     this.gatheredTunnels.add(tunnel)
+    this.accepted++
     if (this.gathered.count < BATCH_RECORDS && this.gathered.hasRoom(MAX_LINE_CHARS)) return
     this.seal()
     this.flush()
@@ -285,6 +306,7 @@ export class AccessLog implements AccessSink {
   private wrote(records: number, grown: readonly Tally[]): void {
     this.writing = undefined
     this.figures.written += records
+    this.done += records
     for (const tally of grown) tally.keep(true)
     if (this.isFailing) this.options.log.info('access log is written again', { dropped: this.figures.dropped })
     this.isFailing = false
@@ -297,6 +319,7 @@ export class AccessLog implements AccessSink {
     this.retryAt = performance.now() + RETRY_MS
     this.figures.failures++
     this.figures.dropped += records
+    this.done += records
     for (const tally of grown) tally.keep(false)
     if (!this.isFailing) this.options.log.error('access log cannot be written, records are lost', { error })
     this.isFailing = true
@@ -317,6 +340,16 @@ export class AccessLog implements AccessSink {
     this.durations[at] = (this.durations[at] ?? 0) + 1
     this.durationSumMs += ms
   }
+}
+
+/** Waits for the end of what never fails, but no longer than this, milliseconds. */
+async function atMost(ms: number, what: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, Math.max(0, ms))
+  })
+  await Promise.race([what, late])
+  clearTimeout(timer)
 }
 
 /** Method and path: a query may hold secrets. */

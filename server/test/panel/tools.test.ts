@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { AddressService } from '@pbt/proto/admin/v1'
+import { AddressService, MetricsService } from '@pbt/proto/admin/v1'
 import { apiClient } from '../support/api-client.ts'
 import { INSTALL_MS } from '../support/browser.ts'
+import { until } from '../support/daemon.ts'
 import { inaccessible, openPanel, picture } from '../support/panel.ts'
 import { startServer, startTunnel } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
@@ -110,6 +111,12 @@ test('metrics are drawn with their figures as a table; explain says who stops a 
   if (panel === undefined) return
   const { page, problems, origin } = panel
   for (let time = 0; time < 20; time++) await rawRequest(t, server, requestOf(`/${time}`))
+  // The page asks once a minute, and the server writes a moment later than it answers.
+  const figures = apiClient(t, server, MetricsService)
+  await until(
+    async () => (await figures.getTotals({})).totals?.requests === 20n,
+    () => 'the figures',
+  )
   await page.goto(`${origin}/metrics?range=1h`)
   await page.getByRole('heading', { name: '20 requests' }).waitFor()
   assert.equal(await page.locator('canvas').count(), 4)

@@ -103,7 +103,14 @@ export async function inaccessible(page: Page): Promise<string[]> {
   await page.evaluate(axe)
   return await page.evaluate(async () => {
     type Found = { violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }
-    const { axe } = globalThis as unknown as { axe: { run(): Promise<Found> } }
+    type Moving = { finished: Promise<unknown>; effect: { getComputedTiming(): { endTime: number } } }
+    const { axe, document } = globalThis as unknown as {
+      axe: { run(): Promise<Found> }
+      document: { getAnimations(): Moving[] }
+    }
+    // A colour on its way to another one is not what is read.
+    const ending = document.getAnimations().filter(({ effect }) => Number.isFinite(effect.getComputedTiming().endTime))
+    await Promise.allSettled(ending.map(({ finished }) => finished))
     const { violations } = await axe.run()
     return violations.map(
       ({ id, impact, nodes }) =>
