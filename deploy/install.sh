@@ -114,7 +114,7 @@ restart_service() {
   say 'done. See how it is: sudo pbt-server doctor'
   [ -n "$BACK" ] || say "to go back: sudo sh $0 --back"
   say "an earlier version that refuses the database needs the backup from before the upgrade, in $BACKUPS/pbt-before-*:"
-  say '  sudo systemctl stop pbt-server && sudo pbt-server restore FILE --replace && sudo systemctl start pbt-server'
+  say '  sudo systemctl stop pbt-server.socket pbt-server && sudo pbt-server restore FILE --replace && sudo systemctl start pbt-server.socket pbt-server'
 }
 
 make_user() {
