@@ -135,7 +135,7 @@ interface PortParts extends Parts {
   readonly edge: Edge
 }
 
-/** The ports of DNS and of visitors; then a server that was there before knows that it is replaced. */
+/** The ports of DNS and of visitors; then this process is marked as the one that serves. */
 async function openPorts(
   { config, acme, edge, clock, log }: PortParts,
   sockets: readonly number[],
