@@ -199,6 +199,13 @@ export function start(options: RunOptions = {}) {
 
 export type Run = ReturnType<typeof start>
 
+/** How it ends; lets the promise of the end be seen. */
+export async function exitCodeOf(run: Run): Promise<ExitCode> {
+  run.clock.advance(2_000)
+  assert.equal(await Promise.race([run.agent.finished, Promise.resolve('running')]), run.ended.exitCode ?? 'running')
+  return run.agent.finished
+}
+
 /** Up to the tunnel being online. */
 export function online(options: RunOptions = {}): Run {
   const run = start(options)
