@@ -74,7 +74,7 @@ const ROOMS: readonly (readonly [room: string, pattern: RegExp, mayImport: reado
   ],
   [
     'server',
-    /^server\/src\/(main|main\.test|cli|server|certificates|dns|shutdown|offline|reach|verbs|deploy\.test)\.ts$/,
+    /^server\/src\/(main|main\.test|cli|server|parts|open-owner|certificates|dns|shutdown|offline|reach|verbs|deploy\.test)\.ts$/,
     ['server/*', 'launch', 'proto', 'proto/gen'],
   ],
   ['client/failure', /^client\/src\/failure\.ts$/, ['proto']],

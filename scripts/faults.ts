@@ -1,7 +1,8 @@
 // The tests of each fault, found by the ids that their titles begin with, and the page docs/faults.md.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Fault, SECTIONS } from './fault-rows.ts'
+import type { Fault } from './fault-row.ts'
+import { SECTIONS } from './fault-rows.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const TEST_FOLDERS = ['server/test', 'server/src', 'client/src', 'proto/src', 'launch']

@@ -226,11 +226,6 @@ export function limitsPage(): string {
     const rows = files.flatMap(rowsOf)
     return `## ${title}\n\n| limit | value | unit | why | named in |\n|---|---|---|---|---|\n${rows.join('\n')}\n`
   })
-  const most = MAX_CHANNELS.toLocaleString('en')
-  const unread = SESSION_UNREAD_BYTES + SESSION_CREDIT_BYTES + MAX_CHANNELS * LEAST_WINDOW_BYTES
-  const broken = MAX_CHANNELS * INITIAL_CREDIT_BYTES + SESSION_CREDIT_BYTES
-  const unsent = SESSION_QUEUE_BYTES + MAX_CHANNELS * (LEAST_QUEUE_BYTES + NODE_READ_BYTES)
-  const others = MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
   return `# Limits
 
 Everything that visitors, targets or broken peers can use up has a limit. Above a limit per visitor the response is
@@ -248,21 +243,7 @@ to sixty. A target that serves few requests at once can still be kept busy by sl
 
 ${parts.join('\n')}
 ${fieldsSection()}${REPLIES}
-## The worst case
-
-The most memory that peers can make the server use, if all of them attack at the same time:
-
-| what | arithmetic | at most |
-|---|---|---|
-| idle connections | ${MAX_CONNECTIONS.toLocaleString('en')} × ${IDLE_CONNECTION_BYTES / 1024} KiB | ${mib(MAX_CONNECTIONS * IDLE_CONNECTION_BYTES)} |
-| unread bodies of one HTTP/2 connection | its window | ${mib(SESSION_WINDOW_BYTES)} |
-| what its receivers have not read, one session and end | ${mib(SESSION_UNREAD_BYTES)} + growth ${mib(SESSION_CREDIT_BYTES)} + ${most} channels × ${LEAST_WINDOW_BYTES / KIB} KiB | ${mib(unread)} |
-| the same, sent by a peer that keeps to its credit only | ${most} × ${INITIAL_CREDIT_BYTES / KIB} KiB + growth ${mib(SESSION_CREDIT_BYTES)} | ${mib(broken)} |
-| what waits to be sent, one session and end | ${mib(SESSION_QUEUE_BYTES)} + ${most} × (${LEAST_QUEUE_BYTES / KIB} KiB + one read, ${NODE_READ_BYTES / KIB} KiB) | ${mib(unsent)} |
-| kept for replay, one session and end | | ${mib(MAX_UNACKED_BYTES)} |
-| datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
-| one session in all, at either end | | ${mib(unread + unsent + others)} |
-
+${worstCase()}
 In addition Node keeps 16 KiB and one write of 64 KiB for a TCP connection that does not read, and reads as much ahead for a visitor who waits
 for a client to come back.
 Both ends count in the same way, so \`pbt\` needs no setting: with a thousand stalled connections, because visitors or the target do not
@@ -280,5 +261,28 @@ thousands of large responses that begin at the same moment and are not read. Des
 tenths less 64 are for visitors, are a limit too. \`pbt\` keeps 64 of its own (\`ulimit -n\`): when the rest are in use for connections to
 targets, idle ones and UDP flows silent for five seconds are closed, then visitors get \`overloaded\` (TCP
 connections are reset, UDP datagrams dropped); the link can always be dialled again.
+`
+}
+
+function worstCase(): string {
+  const most = MAX_CHANNELS.toLocaleString('en')
+  const unread = SESSION_UNREAD_BYTES + SESSION_CREDIT_BYTES + MAX_CHANNELS * LEAST_WINDOW_BYTES
+  const broken = MAX_CHANNELS * INITIAL_CREDIT_BYTES + SESSION_CREDIT_BYTES
+  const unsent = SESSION_QUEUE_BYTES + MAX_CHANNELS * (LEAST_QUEUE_BYTES + NODE_READ_BYTES)
+  const others = MAX_UNACKED_BYTES + SESSION_DATAGRAM_BYTES
+  return `## The worst case
+
+The most memory that peers can make the server use, if all of them attack at the same time:
+
+| what | arithmetic | at most |
+|---|---|---|
+| idle connections | ${MAX_CONNECTIONS.toLocaleString('en')} × ${IDLE_CONNECTION_BYTES / 1024} KiB | ${mib(MAX_CONNECTIONS * IDLE_CONNECTION_BYTES)} |
+| unread bodies of one HTTP/2 connection | its window | ${mib(SESSION_WINDOW_BYTES)} |
+| what its receivers have not read, one session and end | ${mib(SESSION_UNREAD_BYTES)} + growth ${mib(SESSION_CREDIT_BYTES)} + ${most} channels × ${LEAST_WINDOW_BYTES / KIB} KiB | ${mib(unread)} |
+| the same, sent by a peer that keeps to its credit only | ${most} × ${INITIAL_CREDIT_BYTES / KIB} KiB + growth ${mib(SESSION_CREDIT_BYTES)} | ${mib(broken)} |
+| what waits to be sent, one session and end | ${mib(SESSION_QUEUE_BYTES)} + ${most} × (${LEAST_QUEUE_BYTES / KIB} KiB + one read, ${NODE_READ_BYTES / KIB} KiB) | ${mib(unsent)} |
+| kept for replay, one session and end | | ${mib(MAX_UNACKED_BYTES)} |
+| datagrams that wait, one session and end | | ${mib(SESSION_DATAGRAM_BYTES)} |
+| one session in all, at either end | | ${mib(unread + unsent + others)} |
 `
 }

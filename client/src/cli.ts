@@ -72,6 +72,16 @@ const COMMANDS: Commands = new Map([
   ['completion', commandWords(completion)],
 ])
 
+/** Words are taken as they are written. */
+const READING = {
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'boolean-negation': false,
+  'dot-notation': false,
+  'duplicate-arguments-array': true,
+} as const
+
 /** Runs one command line, without the program's name. Never rejects for what a user can do wrong. */
 export async function runCli(args: readonly string[], context: Context): Promise<ExitCode> {
   // Asked before parsing, so that also wrong usage is told to programs in their form.
@@ -135,14 +145,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
       }
       return true
     })
-    .parserConfiguration({
-      'greedy-arrays': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'boolean-negation': false,
-      'dot-notation': false,
-      'duplicate-arguments-array': true,
-    })
+    .parserConfiguration(READING)
     .help()
     .alias('help', 'h')
     .version(`pbt ${VERSION}, protocol ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR}, Node ${process.versions.node}`)

@@ -90,20 +90,7 @@ export function verbsOver(options: VerbOptions): Owner {
     changed,
     tell,
   })
-  const domains = new DomainVerbs({
-    records: store.domains,
-    addresses: store.addresses,
-    place: { baseDomain, publicAddress: config.publicAddress },
-    isAskedFor: ({ address, tunnel, isExpected }) =>
-      running === undefined
-        ? isExpected
-        : running.relay.live.tunnels().has(tunnel) || running.relay.live.isAwaited(address),
-    directory: config.acmeDirectory,
-    hasResponder: config.dnsPort !== 0,
-    preflight: options.checks ?? new Checks(restingLooks(settings), config.dnsPort !== 0),
-    changed,
-    tell,
-  })
+  const domains = domainsOver(options)
   return {
     addresses: new AddressVerbs({
       records: store.addresses,
@@ -151,6 +138,24 @@ export function verbsOver(options: VerbOptions): Owner {
     }),
     urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),
   }
+}
+
+function domainsOver({ settings, store, checks, changed, tell, running }: VerbOptions): DomainVerbs {
+  const { baseDomain, publicAddress, acmeDirectory, dnsPort } = settings.config
+  return new DomainVerbs({
+    records: store.domains,
+    addresses: store.addresses,
+    place: { baseDomain, publicAddress },
+    isAskedFor: ({ address, tunnel, isExpected }) =>
+      running === undefined
+        ? isExpected
+        : running.relay.live.tunnels().has(tunnel) || running.relay.live.isAwaited(address),
+    directory: acmeDirectory,
+    hasResponder: dnsPort !== 0,
+    preflight: checks ?? new Checks(restingLooks(settings), dnsPort !== 0),
+    changed,
+    tell,
+  })
 }
 
 /** Looks of a command, when no server runs. */

@@ -85,32 +85,7 @@ function actsOn({ name, state, addresses }: Tunnel): Hit[] {
             act: { kind: 'copy', value: url },
           } as const,
         ]),
-    state === TunnelState.PAUSED
-      ? {
-          ...doing,
-          key: 'resume',
-          icon: 'play',
-          title: `Resume ${name}`,
-          detail: 'visitors are let in again',
-          act: { kind: 'resume', value: name },
-        }
-      : state === TunnelState.KILLED
-        ? {
-            ...doing,
-            key: 'start',
-            icon: 'play',
-            title: `Start ${name} again`,
-            detail: 'it may come back',
-            act: { kind: 'start', value: name },
-          }
-        : {
-            ...doing,
-            key: 'pause',
-            icon: 'pause',
-            title: `Pause ${name}`,
-            detail: 'visitors are turned away until you resume it',
-            act: { kind: 'pause', value: name },
-          },
+    steering(name, state),
     ...(state === TunnelState.KILLED
       ? []
       : [
@@ -135,6 +110,37 @@ function actsOn({ name, state, addresses }: Tunnel): Hit[] {
       ? []
       : [{ ...doing, key: 'explain', icon: 'way', title: `Explain ${url}`, detail: '', href: explain(url) } as const]),
   ]
+}
+
+/** What changes whether visitors are let in. */
+function steering(name: string, state: TunnelState): Hit {
+  const doing = { group: 'Do' } as const
+  return state === TunnelState.PAUSED
+    ? {
+        ...doing,
+        key: 'resume',
+        icon: 'play',
+        title: `Resume ${name}`,
+        detail: 'visitors are let in again',
+        act: { kind: 'resume', value: name },
+      }
+    : state === TunnelState.KILLED
+      ? {
+          ...doing,
+          key: 'start',
+          icon: 'play',
+          title: `Start ${name} again`,
+          detail: 'it may come back',
+          act: { kind: 'start', value: name },
+        }
+      : {
+          ...doing,
+          key: 'pause',
+          icon: 'pause',
+          title: `Pause ${name}`,
+          detail: 'visitors are turned away until you resume it',
+          act: { kind: 'pause', value: name },
+        }
 }
 
 function generalActs(words: string): Hit[] {

@@ -19,40 +19,34 @@ import {
   CloseTunnelSchema,
   Feature,
   GoodbyeSchema,
-  LookedOutsideSchema,
   type LookOutside,
-  type NewToken,
   OpenTunnelSchema,
   type PeerAllowed,
   Reason,
   type ResumeSchema,
   TargetHealth_State,
   TargetHealthSchema,
-  TokenTakenSchema,
   TunnelKind,
   type TunnelOpened,
   type Welcome,
 } from '@pbt/proto/tunnel/v1'
-import { isTokenLike } from '../config/config.ts'
 import type { Line } from './dial.ts'
 import { LetIns, type LetInWish, tooOld } from './let-in.ts'
 import type { Seen } from './look-outside.ts'
+import { Looks } from './looks.ts'
 import { type Measurement, Measuring } from './measure.ts'
+import { NewTokens } from './new-tokens.ts'
 import type { TunnelPlan } from './plan.ts'
+import { SessionTunnels } from './session-tunnels.ts'
 import type { TargetSeen, TunnelEnd } from './tunnel-news.ts'
 
 /** The server answers an `open_tunnel` within this time: it has to look up and store a name. */
 export const OPEN_MS = 10_000
 /** No server keeps a session longer; beyond 2^31 a timer of Node would be over at once. */
 const MAX_GRACE_MS = 600_000
-/** The server may tell this many new tokens at once, and one an hour in the long run: each is written to disk. */
-const MAX_NEW_TOKENS = 16
-const NEW_TOKENS_A_SECOND = 1 / 3_600
 /** Changes of tunnels that the server may tell at once, and a second in the long run: each is shown. */
 const MAX_NEWS = 256
 const NEWS_A_SECOND = 1
-/** How long visitors may still come for a tunnel that was closed: those that were on their way. */
-const LATE_MS = 10_000
 /** The server ends the line after a goodbye; it is not waited for longer. */
 export const GOODBYE_MS = 1_000
 /** A link that is probed answers within this, or within some of its round trips. */
@@ -87,10 +81,6 @@ export interface SessionEvents {
   onBroken(session: Session, error: PbtError): void
 }
 
-/** Looks at ports of the server at once, and a second in the long run: each is a connection of this machine. */
-const MAX_LOOKS = 32
-const LOOKS_A_SECOND = 0.5
-
 /** Lives from the first welcome to its end; survives lost links that are resumed within `graceMs`. */
 export class Session {
   /** How long a broken link may be resumed. */
@@ -99,30 +89,22 @@ export class Session {
   private readonly welcome: Welcome
   private readonly clock: Clock
   private readonly events: SessionEvents
-  /** Tunnels that were asked for and neither refused nor closed, by their numbers. */
-  private readonly tunnels = new Map<number, TunnelPlan>()
-  /** Tunnels that were closed a moment ago, by either end. */
-  private readonly late = new Map<TunnelPlan, Timer>()
-  /** Tunnels that the server has not answered for. */
-  private readonly asked = new Set<number>()
+  private readonly tunnels: SessionTunnels
   /** Changes of tunnels that the server tells. */
   private readonly news: Allowance
   private readonly letIns = new LetIns(frame => this.mux.sendSessionFrame(frame))
   private readonly measuring: Measuring
   private timer: Timer | undefined
-  private readonly newTokens: Allowance
-  private readonly looks: Allowance
-  /** Whether the server knows that the newest token was taken. */
-  private isTokenKnown = () => true
+  private readonly newTokens: NewTokens
+  private readonly looks: Looks
 
   constructor(welcome: Welcome, clock: Clock, events: SessionEvents) {
     this.welcome = welcome
     this.graceMs = Math.min(welcome.graceMs, MAX_GRACE_MS)
     this.clock = clock
+    this.tunnels = new SessionTunnels(clock)
     this.measuring = new Measuring(clock, frame => this.mux.sendSessionFrame(frame))
     this.news = new Allowance(clock, MAX_NEWS, NEWS_A_SECOND)
-    this.newTokens = new Allowance(clock, MAX_NEW_TOKENS, NEW_TOKENS_A_SECOND)
-    this.looks = new Allowance(clock, MAX_LOOKS, LOOKS_A_SECOND)
     this.events = events
     this.mux = new Mux({
       role: 'client',
@@ -135,6 +117,11 @@ export class Session {
         onViolation: error => this.events.onBroken(this, error),
       },
     })
+    this.newTokens = new NewTokens(clock, this.mux, token => events.onNewToken(token))
+    const answerLook = (frame: SessionFrame) => {
+      if (!this.isOver) this.mux.sendSessionFrame(frame)
+    }
+    this.looks = new Looks(clock, look => events.onLook(look), answerLook)
   }
 
   get isOver(): boolean {
@@ -162,7 +149,7 @@ export class Session {
 
   /** A newer token was taken a moment ago, and the server may not know it yet: it may end the session with the old one. */
   get hasNewToken(): boolean {
-    return !this.isTokenKnown()
+    return !this.newTokens.isKnown
   }
 
   /** What proves to the server that this is the same session. */
@@ -185,8 +172,7 @@ export class Session {
    * which lifts what the owner said before.
    */
   ask(plan: TunnelPlan, ownerAsked: boolean): void {
-    this.tunnels.set(plan.number, plan)
-    this.asked.add(plan.number)
+    this.tunnels.ask(plan)
     const { number: tunnel, name, domains, target, port, allow, idleTimeoutMs, replyFactor } = plan
     const wishes = { domains: [...domains], port, allow: [...allow], idleTimeoutMs, replyFactor }
     const value = create(OpenTunnelSchema, { tunnel, kind: KIND[plan.kind], name, target, ownerAsked, ...wishes })
@@ -229,7 +215,7 @@ export class Session {
 
   /** Tells the server how a target is; nothing where that does not want to know, or the tunnel is not open. */
   tellHealth(tunnel: number, { isAnswering, sinceMs, message }: TargetSeen): void {
-    if (!this.tunnels.has(tunnel) || this.asked.has(tunnel)) return
+    if (!this.tunnels.isOpen(tunnel)) return
     if (!this.welcome.features.includes(Feature.TARGET_HEALTH)) return
     const state = isAnswering ? TargetHealth_State.ANSWERS : TargetHealth_State.REFUSES
     const value = create(TargetHealthSchema, { tunnel, state, sinceMs: BigInt(Math.round(sinceMs)), message })
@@ -238,7 +224,7 @@ export class Session {
 
   /** No more visitors for all tunnels: what is under way goes on. */
   closeTunnels(): void {
-    for (const number of [...this.tunnels.keys()]) this.closeTunnel(number)
+    for (const number of this.tunnels.numbers) this.closeTunnel(number)
   }
 
   /**
@@ -248,7 +234,7 @@ export class Session {
   closeTunnel(tunnel: number): void {
     const plan = this.tunnels.get(tunnel)
     if (plan === undefined) return
-    this.retire(plan)
+    this.tunnels.retire(plan)
     this.mux.sendSessionFrame({ case: 'closeTunnel', value: create(CloseTunnelSchema, { tunnel }) })
     this.answered(tunnel)
   }
@@ -268,14 +254,13 @@ export class Session {
   /** Ends it here: channels are reset with the code. Again: nothing. */
   end(code: ErrorCode, message: string): void {
     this.timer?.clear()
-    for (const timer of this.late.values()) timer.clear()
-    this.late.clear()
+    this.tunnels.end()
     this.mux.close(code, message)
   }
 
   private expectAnswers(): void {
     this.timer?.clear()
-    if (this.asked.size === 0) return
+    if (!this.tunnels.isWaiting) return
     this.timer = this.clock.after(OPEN_MS, () => {
       const error = new PbtError('silent', `the server did not answer for the tunnel within ${OPEN_MS / 1000} s`)
       this.end(error.code, error.message)
@@ -284,32 +269,16 @@ export class Session {
   }
 
   private accept(channel: Channel, open: ChannelOpen, last: boolean): void {
-    const plan = this.planOf(open.kind === 'http' ? open.head.tunnel : open.tunnel)
+    const plan = this.tunnels.visited(open.kind === 'http' ? open.head.tunnel : open.tunnel)
     if (plan === undefined) channel.reset('tunnel-closed', 'the client does not have this tunnel')
     else if (open.kind !== plan.kind) channel.reset('unsupported', `the tunnel does not take ${open.kind} channels`)
     else plan.forwarder.accept(channel, open, last)
   }
 
-  /** It is closed; visitors may be on their way, since what is small overtakes them. */
-  private retire(plan: TunnelPlan): void {
-    this.tunnels.delete(plan.number)
-    this.late.get(plan)?.clear()
-    this.late.set(
-      plan,
-      this.clock.after(LATE_MS, () => this.late.delete(plan)),
-    )
-  }
-
-  private planOf(tunnel: number): TunnelPlan | undefined {
-    const plan = this.tunnels.get(tunnel)
-    if (plan !== undefined || this.late.size === 0) return plan
-    return [...this.late.keys()].find(({ number }) => number === tunnel)
-  }
-
   /** The answer for a tunnel has come, or is not waited for any more; false when it was not. */
   private answered(tunnel: number): boolean {
-    if (!this.asked.delete(tunnel)) return false
-    if (this.asked.size === 0 && this.mux.isAttached) this.timer?.clear()
+    if (!this.tunnels.answered(tunnel)) return false
+    if (!this.tunnels.isWaiting && this.mux.isAttached) this.timer?.clear()
     return true
   }
 
@@ -331,22 +300,22 @@ export class Session {
           return
         }
         if (frame.case === 'tunnelRefused') {
-          this.tunnels.delete(plan.number)
+          this.tunnels.drop(plan)
           this.events.onRefused(this, plan, endOf(frame.value))
           return
         }
-        this.retire(plan)
+        this.tunnels.retire(plan)
         this.events.onClosed(this, plan, endOf({ ...frame.value, cure: '', mayPass: false }))
         return
       }
       case 'newToken':
-        this.newToken(frame.value)
+        this.newTokens.take(frame.value)
         return
       case 'startTunnel':
         if (this.news.spend(1)) this.events.onStart(this, frame.value.name)
         return
       case 'lookOutside':
-        void this.look(frame.value)
+        void this.looks.asked(frame.value)
         return
       case 'peerAllowed':
         this.letIns.answered(frame.value)
@@ -364,25 +333,6 @@ export class Session {
       case 'targetHealth':
         return // only a client sends these
     }
-  }
-
-  private async look(look: LookOutside): Promise<void> {
-    // More than a person's checks need: it goes unanswered.
-    if (!this.looks.spend(1)) return
-    const seen = await this.events.onLook(look)
-    const value = create(LookedOutsideSchema, { ...seen, id: look.id })
-    if (!this.isOver) this.mux.sendSessionFrame({ case: 'lookedOutside', value })
-  }
-
-  private newToken({ token, id }: NewToken): void {
-    if (!this.newTokens.spend(1)) throw new PbtError('limit', `more than ${MAX_NEW_TOKENS} new tokens`)
-    // The next dial would fail on it, and for ever after a restart.
-    if (!isTokenLike(token)) throw new PbtError('protocol', 'the new token is none')
-    const notStored = this.events.onNewToken(token)
-    this.isTokenKnown = () => false
-    // A server of version 1.0 gives none a number.
-    if (id > 0n) this.mux.sendSessionFrame({ case: 'tokenTaken', value: create(TokenTakenSchema, { id, notStored }) })
-    this.isTokenKnown = this.mux.watchTaken()
   }
 }
 

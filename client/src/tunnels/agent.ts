@@ -7,23 +7,19 @@ import type { Line } from '../session/dial.ts'
 import { NOT_LOOKED } from '../session/look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
 import type { AgentOptions } from './agent-options.ts'
+import { AgentTunnels } from './agent-tunnels.ts'
 import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
 import { Carried } from './carried.ts'
 import { Drains } from './drains.ts'
 import { helloOf } from './identity.ts'
 import { STOP_MS, whenIdle } from './idle.ts'
-import { Listeners } from './listeners.ts'
-import { TargetHealths } from './target-health.ts'
-import { TunnelSet } from './tunnel-set.ts'
-import { versionNotice } from './versions.ts'
+import { VersionNotices } from './versions.ts'
 
 /** A server that asks for more is not believed: its restart takes seconds. */
 const MAX_RECONNECT_AFTER_MS = 60_000
 /** Changes of the network that are followed at once, and a second in the long run: each may cost a dial. */
 const MAX_HURRIES = 10
 const HURRIES_A_SECOND = 1 / 6
-
-export type { AgentOptions } from './agent-options.ts'
 
 /** `kept`: a session without a link, to be resumed. Timers belong to the state and end with it. */
 type State =
@@ -41,14 +37,12 @@ export class Agent {
   readonly finished: Promise<ExitCode>
   readonly carried: Carried
 
-  private serverAgent = ''
   private readonly options: AgentOptions
   private readonly backoff: Backoff
-  private readonly tunnels: TunnelSet
+  private readonly tunnels: AgentTunnels
   private readonly drains: Drains
-  private readonly healths: TargetHealths
   private readonly hurries: Allowance
-  private readonly listeners: Listeners
+  private readonly versions: VersionNotices
   private state: State = { name: 'idle' }
   private isOffline = false
   private hasConnected = false
@@ -57,16 +51,17 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.options = options
     this.backoff = new Backoff(options.random)
-    const { clock, keepsEnded = false } = options
+    const { clock } = options
     this.carried = new Carried({ clock, session: () => this.session, sessions: () => this.sessions() })
     this.hurries = new Allowance(clock, MAX_HURRIES, HURRIES_A_SECOND)
-    this.tunnels = new TunnelSet({ ...options, keepsEnded })
-    this.healths = new TargetHealths({
-      clock,
-      tell: (tunnel, health) => this.session?.tellHealth(tunnel, health),
-      onChange: (tunnel, message) => this.tunnels.targetSeen(tunnel, message),
+    this.versions = new VersionNotices(AGENT, notice => options.onEvent({ event: 'outdated', ...notice }))
+    this.tunnels = new AgentTunnels(options, {
+      isEnding: () => this.isEnding,
+      session: () => this.session,
+      isCurrent: session => this.isCurrent(session),
+      isAskable: session => !session.isOver && !this.drains.has(session),
+      onNone: (reason, exitCode) => this.leave(reason, exitCode),
     })
-    this.listeners = new Listeners({ ...options, onSeen: (number, message) => this.targetSeen(number, message) })
     this.drains = new Drains(options.clock, session => this.endSession(session, 'link-lost', 'the server went down'))
     this.finished = new Promise(resolve => {
       this.resolve = resolve
@@ -75,7 +70,7 @@ export class Agent {
 
   /** Dials for the first time. Once. */
   start(): void {
-    for (const plan of this.tunnels.plans) this.listeners.watch(plan)
+    this.tunnels.start()
     this.backoff.next(MAX_DELAY_MS)
     this.dial(undefined)
   }
@@ -108,7 +103,6 @@ export class Agent {
       return
     }
     this.tunnels.add(plan, isAskedByOwner)
-    this.listeners.watch(plan)
     this.session?.ask(plan, isAskedByOwner)
   }
 
@@ -127,7 +121,7 @@ export class Agent {
 
   /** A visitor's connection reached the target of this tunnel, or did not: `message` says why, '' when it did. */
   targetSeen(number: number, message: string): void {
-    if (!this.isEnding) this.healths.saw(number, message)
+    this.tunnels.targetSeen(number, message)
   }
 
   /**
@@ -136,8 +130,6 @@ export class Agent {
    */
   close(number: number): void {
     if (this.isEnding || !this.tunnels.remove(number)) return
-    this.healths.forget(number)
-    this.listeners.forget(number)
     for (const session of this.sessions()) session.closeTunnel(number)
   }
 
@@ -149,11 +141,6 @@ export class Agent {
   private get isEnding(): boolean {
     const { name } = this.state
     return name === 'stopping' || name === 'leaving' || name === 'over'
-  }
-
-  /** One who keeps ended tunnels waits for more. */
-  private get isDone(): boolean {
-    return this.tunnels.isEmpty && this.options.keepsEnded !== true
   }
 
   /** That of the link, or the one to be resumed. */
@@ -194,24 +181,16 @@ export class Agent {
     this.enter({ name: 'dialling', kept, line })
   }
 
-  /** Told once for each version of the server. */
-  private compareVersions(serverAgent: string): void {
-    if (serverAgent === this.serverAgent) return
-    this.serverAgent = serverAgent
-    const notice = versionNotice(AGENT, serverAgent)
-    if (notice !== undefined) this.options.onEvent({ event: 'outdated', ...notice })
-  }
-
   /** The session that goes on over the line; undefined when the line is of no use. */
   private attach(welcome: Welcome, line: Line, kept: Session | undefined): Session | undefined {
     if (!welcome.resumed) {
       this.endSession(kept, 'link-lost', 'the server no longer has the session')
-      const session = new Session(welcome, this.options.clock, this.sessionEvents)
+      const session = new Session(welcome, this.options.clock, this.sessionEvents())
       session.begin(line)
-      for (const plan of this.tunnels.plans) session.ask(plan, this.tunnels.isAskedByOwner(plan))
+      this.tunnels.askAll(session)
       this.isOffline = false
       this.options.onEvent({ event: 'connected', server: this.options.server })
-      this.compareVersions(welcome.agent)
+      this.versions.met(welcome.agent)
       return session
     }
     try {
@@ -269,55 +248,37 @@ export class Agent {
     this.options.onEvent({ event: 'offline', reason })
   }
 
-  private readonly sessionEvents: SessionEvents = {
-    onOpened: (session, plan, opened) => {
-      if (!this.isCurrent(session)) return
-      this.tunnels.opened(plan, opened)
-      this.healths.opened(plan.number)
-    },
-    onRefused: (session, plan, end) => {
-      if (!this.isCurrent(session)) return
-      this.tunnels.refused(plan, end, () => {
-        if (!session.isOver && !this.drains.has(session)) session.ask(plan, this.tunnels.isAskedByOwner(plan))
-      })
-      if (this.isDone) this.leave(end.message, exitCodeOf(end.code))
-    },
-    onClosed: (session, plan, end) => {
-      if (!this.isCurrent(session)) return
-      this.tunnels.closed(plan, end.code, end.message)
-      this.healths.forget(plan.number)
-      if (this.isDone) this.leave(end.message, end.code === 'killed' ? EXIT.killed : EXIT.failed)
-    },
-    onNewToken: token => this.options.onNewToken(token),
-    onLook: async look => (await this.options.onLook?.(look)) ?? NOT_LOOKED,
-    onStart: (session, name) => {
-      if (!this.isCurrent(session)) return
-      const plan = this.tunnels.restart(name)
-      if (plan !== undefined) session.ask(plan, true)
-    },
-    onGoAway: (session, { code, message, reconnect, reconnectAfterMs }) => {
-      const { state } = this
-      if (state.name !== 'linked' || state.session !== session) return
-      const failure = new Failure(code, message || `the server ended the session (${code})`)
-      if (reconnect) this.drain(session, state.line, failure, reconnectAfterMs)
-      else if (code === 'killed' || code === 'replaced') {
-        for (const plan of [...this.tunnels.plans]) this.tunnels.closed(plan, code, failure.message)
-        this.finish(code === 'killed' ? EXIT.killed : EXIT.failed)
-      } else if (isWorthRetrying(code) || (code === 'token-revoked' && session.hasNewToken)) this.breakSession(failure)
-      else this.fail(failure)
-    },
-    onSilent: (session, forMs) => {
-      const { state } = this
-      if (state.name === 'linked' && state.session === session) {
-        state.line.hangUp()
-        this.suspend(session, new Failure('silent', `the server did not respond for ${forMs / 1_000} s`))
-      } else this.drains.drained(session)
-    },
-    onBroken: (session, error) => {
-      this.carried.ended(session)
-      if (this.isCurrent(session)) this.breakSession(failureOf(error))
-      else this.drains.drained(session)
-    },
+  /** What a session tells. */
+  private sessionEvents(): SessionEvents {
+    return {
+      ...this.tunnels.events,
+      onNewToken: token => this.options.onNewToken(token),
+      onLook: async look => (await this.options.onLook?.(look)) ?? NOT_LOOKED,
+      onGoAway: (session, { code, message, reconnect, reconnectAfterMs }) => {
+        const { state } = this
+        if (state.name !== 'linked' || state.session !== session) return
+        const failure = new Failure(code, message || `the server ended the session (${code})`)
+        if (reconnect) this.drain(session, state.line, failure, reconnectAfterMs)
+        else if (code === 'killed' || code === 'replaced') {
+          this.tunnels.closeAll(code, failure.message)
+          this.finish(code === 'killed' ? EXIT.killed : EXIT.failed)
+        } else if (isWorthRetrying(code) || (code === 'token-revoked' && session.hasNewToken))
+          this.breakSession(failure)
+        else this.fail(failure)
+      },
+      onSilent: (session, forMs) => {
+        const { state } = this
+        if (state.name === 'linked' && state.session === session) {
+          state.line.hangUp()
+          this.suspend(session, new Failure('silent', `the server did not respond for ${forMs / 1_000} s`))
+        } else this.drains.drained(session)
+      },
+      onBroken: (session, error) => {
+        this.carried.ended(session)
+        if (this.isCurrent(session)) this.breakSession(failureOf(error))
+        else this.drains.drained(session)
+      },
+    }
   }
 
   /** Not one that only finishes what is in flight. */
@@ -374,8 +335,6 @@ export class Agent {
     this.endSession(session, 'shutdown', 'pbt ends')
     if ('line' in state) state.line.hangUp()
     this.drains.close()
-    this.healths.end()
-    this.listeners.end()
     this.tunnels.end()
     this.resolve(exitCode)
   }

@@ -29,3 +29,23 @@ export function versionNotice(ownAgent: string, serverAgent: string): VersionNot
     cure: `on the server: sudo npm install --global --prefix /usr/local ./pbt-server-${ownText}.tgz && sudo systemctl restart pbt-server`,
   }
 }
+
+/** Tells of a difference once for each version of the server, over all sessions with it. */
+export class VersionNotices {
+  private readonly ownAgent: string
+  private readonly tell: (notice: VersionNotice) => void
+  private serverAgent = ''
+
+  constructor(ownAgent: string, tell: (notice: VersionNotice) => void) {
+    this.ownAgent = ownAgent
+    this.tell = tell
+  }
+
+  /** What the server calls itself in a new session. */
+  met(serverAgent: string): void {
+    if (serverAgent === this.serverAgent) return
+    this.serverAgent = serverAgent
+    const notice = versionNotice(this.ownAgent, serverAgent)
+    if (notice !== undefined) this.tell(notice)
+  }
+}

@@ -41,13 +41,7 @@ export function plainOutput({ stdout, stderr }: OutputStreams): Output {
 function textOf(event: ServerEvent): string {
   switch (event.event) {
     case 'initialised':
-      return `pbt-server is set up in ${event.dataDir}
-
-Your token, shown only this once:
-
-  ${event.token}
-
-Next: ${event.next}`
+      return initialisedText(event)
     case 'ready':
       return readyText(event)
     case 'rotated':
@@ -63,9 +57,7 @@ ${rotatedText(event)}`
     case 'released':
       return `${event.address} is released${event.isExpected && event.tunnel !== undefined ? `, the tunnel "${event.tunnel}" loses it` : ''}`
     case 'mapped':
-      return event.tunnel === undefined || event.isMapped !== true
-        ? `${event.address} is reserved, and assigned to no tunnel`
-        : `${event.address} now leads to the tunnel "${event.tunnel}"`
+      return mappedText(event)
     case 'noted':
       return event.note === undefined ? `${event.address} has no note` : `${event.address}: ${event.note}`
     case 'domain-added':
@@ -90,24 +82,29 @@ ${rotatedText(event)}`
       return `${event.tunnel} is paused: visitors are turned away until "pbt-server tunnel resume ${event.tunnel}"`
     case 'unpaused':
       return `${event.tunnel} lets visitors in again`
-    case 'backed-up': {
-      const skipped =
-        event.skipped.length === 0
-          ? ''
-          : `\nNot in it, because they are none of pbt-server's: ${event.skipped.join(', ')}`
-      return `${event.file}: ${event.files} files, ${(event.bytes / 1e6).toFixed(1)} MB. Keep it safe: it has the private keys.${skipped}`
-    }
+    case 'backed-up':
+      return backedUpText(event)
     case 'restored':
       return restoredText(event)
     case 'stopping':
       return 'pbt-server: stopping; requests in flight may finish (again to stop at once)'
     case 'stopped':
       return 'pbt-server: stopped'
-    case 'error': {
-      const message = event.problems === undefined ? [event.message] : event.problems.map(sentenceOf)
-      return [`pbt-server: ${message.join('\n  ')}`, event.cure].filter(line => line !== '').join('\n  ')
-    }
+    case 'error':
+      return errorText(event)
   }
+}
+
+type EventOf<Name extends ServerEvent['event']> = Extract<ServerEvent, { event: Name }>
+
+function initialisedText({ dataDir, token, next }: EventOf<'initialised'>): string {
+  return `pbt-server is set up in ${dataDir}
+
+Your token, shown only this once:
+
+  ${token}
+
+Next: ${next}`
 }
 
 function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
@@ -132,7 +129,23 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
   return lines.join('\n')
 }
 
-function restoredText(event: Extract<ServerEvent, { event: 'restored' }>): string {
+function mappedText({ address, tunnel, isMapped }: AddressItem): string {
+  return tunnel === undefined || isMapped !== true
+    ? `${address} is reserved, and assigned to no tunnel`
+    : `${address} now leads to the tunnel "${tunnel}"`
+}
+
+function backedUpText({ file, files, bytes, skipped }: EventOf<'backed-up'>): string {
+  const others = skipped.length === 0 ? '' : `\nNot in it, because they are none of pbt-server's: ${skipped.join(', ')}`
+  return `${file}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB. Keep it safe: it has the private keys.${others}`
+}
+
+function errorText({ message, problems, cure }: EventOf<'error'>): string {
+  const said = problems === undefined ? [message] : problems.map(sentenceOf)
+  return [`pbt-server: ${said.join('\n  ')}`, cure].filter(line => line !== '').join('\n  ')
+}
+
+function restoredText(event: EventOf<'restored'>): string {
   const { dataDir, version, madeAt, baseDomain, replaced, settings, settingsFrom, next } = event
   const lines = [`${dataDir} is restored: ${baseDomain}, as it was ${timeText(madeAt)} (pbt-server ${version})`]
   if (replaced !== undefined) lines.push(`What was there before is kept in ${replaced}`)
@@ -141,7 +154,7 @@ function restoredText(event: Extract<ServerEvent, { event: 'restored' }>): strin
 }
 
 /** A new machine may have other addresses, so that whoever restores decides. */
-function settingsLines(settings: string, from: Extract<ServerEvent, { event: 'restored' }>['settingsFrom']): string[] {
+function settingsLines(settings: string, from: EventOf<'restored'>['settingsFrom']): string[] {
   const other = from.filter(({ isSame }) => !isSame)
   if (other.length === 0) return ['The settings of this machine are those of the backup']
   const copies = other.map(
@@ -171,7 +184,7 @@ function listText(list: ServerList): string {
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
 }
 
-function rotatedText({ endsAt, told }: Extract<ServerEvent, { event: 'rotated' }>): string {
+function rotatedText({ endsAt, told }: EventOf<'rotated'>): string {
   if (endsAt === undefined) return 'The previous one has ended. On each machine with tunnels: pbt init <token>'
   const who =
     told.length === 0

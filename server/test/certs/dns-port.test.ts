@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { decode, encode } from 'dns-packet'
-import { lastingPort, program, SERVER, startServer } from '../support/programs.ts'
+import { lastingPort } from '../support/ports.ts'
+import { program, SERVER, startServer } from '../support/programs.ts'
 
 const APEX = 'acme.localhost'
 const query = encode({ type: 'query', id: 9, questions: [{ name: APEX, type: 'NS' }] })

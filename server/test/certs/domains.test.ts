@@ -9,10 +9,10 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import { ownerOf } from '../support/owner.ts'
+import { lastingPort } from '../support/ports.ts'
 import {
   CLIENT,
   clientEnv,
-  lastingPort,
   type Program,
   program,
   type RunningServer,

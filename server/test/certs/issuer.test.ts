@@ -1,37 +1,26 @@
 // Real orders at Pebble, which refuses every second nonce, reuses authorizations and takes its time; and at a CA that breaks in every way.
 import assert from 'node:assert/strict'
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { ariIdOf } from '../../src/certs/acme/issuer/ari.ts'
-import { openIssuer } from '../../src/certs/acme/issuer/issuer.ts'
-import type { Issued, IssueFailure, IssueRequest } from '../../src/certs/acme/types.ts'
-import { openLog } from '../../src/observe/log.ts'
-import { type Answers, startAnswers } from './support/answers.ts'
+import type { IssueFailure } from '../../src/certs/acme/types.ts'
+import { at, CA_FAULTS } from './support/ca-faults.ts'
+import { answerWith, changed, modernCa, problem, type SeenRequest } from './support/fault-proxy.ts'
 import {
-  answerWith,
-  changed,
-  type FaultProxy,
-  modernCa,
-  problem,
-  type Rule,
-  type SeenRequest,
-  startFaultProxy,
-} from './support/fault-proxy.ts'
-import { HOSTILE, hasPebble, type Pebble, type PebbleOptions, startPebble } from './support/pebble.ts'
+  BLOCKED,
+  certificatesIn,
+  chainOf,
+  failureOf,
+  issue,
+  issuerOf,
+  newKey,
+  type Place,
+  startPlace,
+} from './support/order-place.ts'
+import { hasPebble } from './support/pebble.ts'
 
-const BLOCKED = 'blocked.example.test'
 const BROKEN = new URL('support/broken-library.ts', import.meta.url).pathname
 const IN_A_ROW = 10
-
-interface Place {
-  readonly pebble: Pebble
-  readonly proxy: FaultProxy
-  readonly answers: Answers
-  readonly account: { readonly key: string; readonly email: string }
-  /** What was logged, as text. */
-  readonly logged: PassThrough
-}
 
 test('I1, I2: certificates from a CA that refuses every second nonce, and what comes of one that breaks', async t => {
   if (!hasPebble(t)) return
@@ -59,15 +48,6 @@ test('an external account binding, for a CA that wants one', async t => {
   assert.equal(failureOf(await issue(place, ['eab.example.test'], { eab: wrong })).code, 'ca')
   chainOf(await issue(place, ['eab.example.test'], { eab: { kid: 'kid-1', hmacKey } }))
 })
-
-async function startPlace(t: TestContext, options: Pick<PebbleOptions, 'config' | 'env'> = {}): Promise<Place> {
-  const answers = await startAnswers(t)
-  const config = { domainBlocklist: [BLOCKED], ...options.config }
-  const pebble = await startPebble(t, { env: HOSTILE, httpPort: answers.httpPort, ...options, config })
-  answers.ca = pebble
-  const proxy = await startFaultProxy(t, pebble)
-  return { pebble, proxy, answers, account: { key: newKey(), email: 'owner@example.test' }, logged: new PassThrough() }
-}
 
 async function tenInARow(place: Place): Promise<void> {
   const root = new X509Certificate(await place.pebble.root())
@@ -221,134 +201,9 @@ async function renews(place: Place): Promise<void> {
   })
 }
 
-/** A rule, what comes of it, and how many requests of that stage are made. */
-type Case = readonly [title: string, rule: Rule, expected: Partial<IssueFailure>, words: RegExp, requests: number]
-
-const at =
-  (stage: string, fault: ReturnType<Rule>): Rule =>
-  request =>
-    request.stage === stage ? fault : undefined
-
-const CASES: readonly Case[] = [
-  [
-    '503 with Retry-After and a page',
-    at('directory', answerWith(503, '<html>maintenance</html>', { 'content-type': 'text/html', 'retry-after': '120' })),
-    { code: 'unreachable', stage: 'directory', retryAfterMs: 120_000 },
-    /^the CA answered 503$/,
-    1,
-  ],
-  [
-    '429 with Retry-After',
-    at(
-      'newOrder',
-      problem(429, 'rateLimited', 'too many certificates (5) already issued for this exact set', {
-        'retry-after': '3600',
-      }),
-    ),
-    { code: 'ca', type: 'rateLimited', stage: 'newOrder', retryAfterMs: 3_600_000, pausedLink: '' },
-    /^too many certificates \(5\)/,
-    1,
-  ],
-  [
-    '500 where nothing changes',
-    at('certificate', problem(500, 'serverInternal', 'not yet')),
-    { code: 'ca', stage: 'certificate' },
-    /^not yet$/,
-    3,
-  ],
-  [
-    'nonsense for a directory',
-    at('directory', answerWith(200, '{"newNonce":')),
-    { code: 'unreachable', stage: 'directory' },
-    /directory has no "newNonce"/,
-    1,
-  ],
-  [
-    'a directory of plain http',
-    at(
-      'directory',
-      changed(all => Object.assign(all, { newOrder: 'http://127.0.0.1/' })),
-    ),
-    { code: 'unreachable' },
-    /"http:\/\/127.0.0.1\/" for an https address/,
-    1,
-  ],
-  [
-    'an endless answer',
-    at('authorization', answerWith(200, `{"a":"${'x'.repeat(300_000)}"}`)),
-    { code: 'unreachable', stage: 'authorization' },
-    /more than 256 KiB/,
-    1,
-  ],
-  [
-    'an authorization for somebody else',
-    at(
-      'authorization',
-      changed(all => Object.assign(all, { identifier: { value: 'other.test' } })),
-    ),
-    { code: 'unreachable' },
-    /an authorization for "other.test"/,
-    1,
-  ],
-  [
-    'a token that leads elsewhere',
-    at(
-      'authorization',
-      changed(all =>
-        Object.assign(all, {
-          status: 'pending',
-          challenges: [{ type: 'http-01', url: 'https://localhost/', token: '../../admin' }],
-        }),
-      ),
-    ),
-    { code: 'unreachable' },
-    /a token that is none/,
-    1,
-  ],
-  [
-    'a challenge at another host',
-    at(
-      'authorization',
-      changed(all =>
-        Object.assign(all, {
-          status: 'pending',
-          challenges: [{ type: 'http-01', url: 'https://169.254.169.254/', token: 'a'.repeat(43) }],
-        }),
-      ),
-    ),
-    { code: 'unreachable', stage: 'challenge' },
-    /which its directory does not name/,
-    1,
-  ],
-  [
-    'no challenge of our kind',
-    at(
-      'authorization',
-      changed(all => Object.assign(all, { status: 'pending', challenges: [{ type: 'dns-01' }] })),
-    ),
-    { code: 'ca', name: 'fault.example.test' },
-    /does not offer http-01 for fault.example.test; it offers dns-01/,
-    1,
-  ],
-  [
-    'cut in the middle of the chain',
-    at('certificate', { kind: 'cut' }),
-    { code: 'unreachable', stage: 'certificate' },
-    /ended the connection|aborted/,
-    3,
-  ],
-  [
-    'no certificate',
-    at('certificate', answerWith(200, 'none')),
-    { code: 'unreachable', stage: 'certificate' },
-    /no certificate where it is to be/,
-    1,
-  ],
-]
-
 async function tellsFailures(t: TestContext, place: Place): Promise<void> {
   const { proxy, answers } = place
-  for (const [title, rule, expected, words, requests] of CASES) {
+  for (const [title, rule, expected, words, requests] of CA_FAULTS) {
     proxy.rule = rule
     const failure = failureOf(await issue(place, ['fault.example.test']))
     const found = Object.fromEntries(Object.keys(expected).map(key => [key, failure[key as keyof IssueFailure]]))
@@ -430,51 +285,4 @@ async function survivesLibrary(place: Place): Promise<void> {
   )
   assert.equal(found.length, Object.keys(expected).length)
   chainOf(await issue(place, ['after.example.test']))
-}
-
-interface How {
-  readonly deadlineMs?: number
-  readonly runner?: string
-  /** Not through the proxy. */
-  readonly isDirect?: boolean
-}
-
-async function issue(place: Place, names: readonly string[], request: Partial<IssueRequest> = {}, how: How = {}) {
-  const { pebble, proxy, answers, account } = place
-  proxy.seen.length = 0
-  return await issuerOf(place, how).issue({
-    directory: how.isDirect ? pebble.directory : proxy.directory,
-    ca: pebble.ca,
-    account,
-    names,
-    key: newKey(),
-    proof: 'http',
-    challenges: answers.store,
-    signal: new AbortController().signal,
-    ...request,
-  })
-}
-
-function issuerOf({ logged }: Place, { deadlineMs, runner }: How = {}) {
-  const log = openLog({ level: 'debug', stream: logged, isForPeople: false })
-  return openIssuer({ userAgent: 'pbt-server/0.0.0', log, deadlineMs, runner })
-}
-
-function chainOf(result: Issued | IssueFailure): string {
-  assert.ok(result.isIssued, JSON.stringify(result))
-  return result.chain
-}
-
-function failureOf(result: Issued | IssueFailure): IssueFailure {
-  assert.ok(!result.isIssued, 'a certificate was issued')
-  return result
-}
-
-function certificatesIn(chain: string): X509Certificate[] {
-  return chain.split(/(?<=-----END CERTIFICATE-----\n)/).map(pem => new X509Certificate(pem))
-}
-
-function newKey(): string {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }

@@ -8,14 +8,8 @@ import { askAll } from '../../../client/src/tunnels/ask.ts'
 import { anyTarget, LONG_POST, STAGES, type Stage, TARGET_ENDS, type Target } from '../support/h2c-stages.ts'
 import { SETTINGS, uint32, WINDOW_UPDATE } from '../support/http2-frames.ts'
 import { seeded } from '../support/mutations.ts'
-import {
-  lastingPort,
-  type RunningServer,
-  restartServer,
-  scratch,
-  startServer,
-  startTunnel,
-} from '../support/programs.ts'
+import { lastingPort } from '../support/ports.ts'
+import { type RunningServer, restartServer, scratch, startServer, startTunnel } from '../support/programs.ts'
 import { shared } from '../support/shared.ts'
 import { http2Request, http2Visitor, type RawVisitor, rawVisitor } from '../support/visitors.ts'
 

@@ -9,16 +9,8 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { CLIENT_FLAGS, SERVER_FLAGS } from '../../../launch/launch.js'
-import {
-  CLIENT,
-  clientEnv,
-  freshData,
-  lastingPort,
-  program,
-  SERVER,
-  scratch,
-  startServer,
-} from '../support/programs.ts'
+import { lastingPort } from '../support/ports.ts'
+import { CLIENT, clientEnv, freshData, program, SERVER, scratch, startServer } from '../support/programs.ts'
 import { openTunnel, shared } from '../support/shared.ts'
 import { httpTarget } from '../support/targets.ts'
 import { hasTerminals, inTerminal } from '../support/terminal.ts'

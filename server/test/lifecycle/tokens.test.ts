@@ -7,10 +7,10 @@ import { test } from 'node:test'
 import { tokenHashesIn } from '../support/database.ts'
 import { frameVisitor } from '../support/frame-visitor.ts'
 import { hostilePeer } from '../support/hostile-peer.ts'
+import { lastingPort } from '../support/ports.ts'
 import {
   CLIENT,
   clientEnv,
-  lastingPort,
   program,
   type RunningServer,
   restartServer,

@@ -2,17 +2,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import {
-  CLIENT,
-  clientEnv,
-  lastingPort,
-  program,
-  scratch,
-  startClient,
-  startServer,
-  startTunnel,
-  TUNNEL_PORTS,
-} from '../support/programs.ts'
+import { lastingPort, TUNNEL_PORTS } from '../support/ports.ts'
+import { CLIENT, clientEnv, program, scratch, startClient, startServer, startTunnel } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
 

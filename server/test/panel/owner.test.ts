@@ -1,30 +1,17 @@
 // What the owner does in the panel, in a real browser with the real server and clients: one server and one page for all of it.
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { PanelService } from '@pbt/proto/admin/v1'
-import type { Locator, Page } from 'playwright-core'
 import { apiClient } from '../support/api-client.ts'
 import { INSTALL_MS } from '../support/browser.ts'
-import { inaccessible, openPanel, picture } from '../support/panel.ts'
-import { type RunningServer, restartServer, startServer, startTunnel } from '../support/programs.ts'
+import { Keys } from '../support/keys.ts'
+import { inaccessible, openPanel, picture, row } from '../support/panel.ts'
+import { restartServer, startServer, startTunnel } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
-import { rawVisitor } from '../support/visitors.ts'
+import { statusOf } from '../support/visitors.ts'
 
 /** A second is promised for what is seen; browsers are slow where many tests run. */
 const SEEN_MS = 15_000
-
-async function statusOf(t: TestContext, server: RunningServer, host: string, path = '/'): Promise<string> {
-  const visitor = await rawVisitor(t, server)
-  visitor.send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-  await visitor.until(/^HTTP\/1\.1 \d+ /)
-  visitor.socket.destroy()
-  return visitor.text.slice(9, 12)
-}
-
-/** The row of a list that has this text. */
-function row(page: Page, text: string) {
-  return page.locator('[data-row]', { hasText: text }).first()
-}
 
 test('from the first login to a new token: tunnels, visitors, addresses, machines', {
   timeout: INSTALL_MS,
@@ -245,8 +232,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
     await keyboard.press('Enter')
     await page.getByText('Saved: only 1 entry may come in').waitFor()
     assert.equal(await statusOf(t, server, 'app.localhost'), '403')
-    await keyboard.press('g')
-    await keyboard.press('d')
+    await keys.press('g', 'd')
     await page.getByText('Not on its list of 1', { exact: false }).waitFor()
     await keys.to(page.getByRole('button', { name: 'Allow 8 hours: 127.0.0.1' }))
     await keyboard.press('Enter')
@@ -257,8 +243,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
   await t.test(
     'a name is reserved and released: a dialog keeps the focus, Escape gives it back, a row leaves it to the next',
     async () => {
-      await keyboard.press('g')
-      await keyboard.press('a')
+      await keys.press('g', 'a')
       await page.waitForURL(`${origin}/addresses`)
       await keys.to(page.getByLabel('Name'))
       await keyboard.type('wiki')
@@ -288,8 +273,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
   )
 
   await t.test('the log row by row, the palette, the help, and the rail', async () => {
-    await keyboard.press('g')
-    await keyboard.press('l')
+    await keys.press('g', 'l')
     await keys.to(page.locator('.vlog-frame'))
     await keyboard.press('j')
     await page.locator('#record').waitFor()
@@ -309,8 +293,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
   })
 
   await t.test('the token is changed', async () => {
-    await keyboard.press('g')
-    await keyboard.press('s')
+    await keys.press('g', 's')
     await keys.to(page.getByRole('button', { name: 'Rotate the token…' }))
     await keyboard.press('Enter')
     await page.getByRole('dialog').waitFor()
@@ -325,8 +308,7 @@ test('everything by keyboard alone; then a server that is gone is told within se
   })
 
   await t.test('a tunnel is killed from its row, and started again', async () => {
-    await keyboard.press('g')
-    await keyboard.press('d')
+    await keys.press('g', 'd')
     await keys.to(page.getByRole('button', { name: 'Acts on app' }))
     await keyboard.press('Enter')
     await keys.at(page.getByRole('menuitem', { name: 'Pause' }))
@@ -363,52 +345,3 @@ test('everything by keyboard alone; then a server that is gone is told within se
   await page.getByRole('heading', { name: '1 of 2 tunnels are reachable' }).waitFor()
   assert.equal(await page.evaluate('globalThis.isSamePage'), true, 'it was not loaded anew')
 })
-
-/** Presses of one way that a page takes at most: more is out of reach. */
-const MOST_TABS = 120
-
-/** The way of the focus. */
-class Keys {
-  private readonly page: Page
-
-  constructor(page: Page) {
-    this.page = page
-  }
-
-  /** By Tab, and it can be seen where it is. */
-  async to(target: Locator, key = 'Tab'): Promise<void> {
-    await target.waitFor()
-    const wanted = await target.elementHandle()
-    for (let presses = 0; presses < MOST_TABS; presses++) {
-      await this.page.keyboard.press(key)
-      if (
-        await this.page.evaluate(node => (globalThis as unknown as Focused).document.activeElement === node, wanted)
-      ) {
-        await this.at(target)
-        return
-      }
-    }
-    assert.fail(`${target} is not reached by ${MOST_TABS} times ${key}`)
-  }
-
-  /** It has the focus, and shows it. */
-  async at(target: Locator): Promise<void> {
-    await target.and(this.page.locator(':focus-visible')).waitFor()
-    // A field within a frame shows it by a ring around the frame.
-    const isSeen = await target.evaluate(node => {
-      const style = (each: unknown) => (globalThis as unknown as Styles).getComputedStyle(each)
-      const { parentElement } = node as unknown as { parentElement: unknown }
-      const { outlineStyle, outlineWidth } = style(node)
-      return (outlineStyle !== 'none' && outlineWidth !== '0px') || style(parentElement).boxShadow !== 'none'
-    })
-    assert.ok(isSeen, `the focus of ${target} is seen`)
-  }
-}
-
-interface Styles {
-  getComputedStyle(node: unknown): { outlineStyle: string; outlineWidth: string; boxShadow: string }
-}
-
-interface Focused {
-  readonly document: { readonly activeElement: unknown }
-}

@@ -5,17 +5,8 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import {
-  CLIENT,
-  clientEnv,
-  lastingPort,
-  program,
-  restartServer,
-  scratch,
-  startClient,
-  startServer,
-  TUNNEL_PORTS,
-} from '../support/programs.ts'
+import { lastingPort, TUNNEL_PORTS } from '../support/ports.ts'
+import { CLIENT, clientEnv, program, restartServer, scratch, startClient, startServer } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 import { rawTarget } from '../support/targets.ts'
 import { outcome, untilEnd, visit } from '../support/tcp-visitors.ts'

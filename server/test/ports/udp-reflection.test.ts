@@ -5,7 +5,8 @@ import { createSocket } from 'node:dgram'
 import { type TestContext, test } from 'node:test'
 import { quicPackets, someId, wireguardMessages } from '../../src/edge/testing/handshakes.ts'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
-import { type Cleaner, lastingPort, scratch, startClient, startServer } from '../support/programs.ts'
+import { lastingPort } from '../support/ports.ts'
+import { type Cleaner, scratch, startClient, startServer } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Account, ask, droppedDatagrams, LOST_MS, udpSocket, udpTarget } from '../support/datagrams.ts'
 import { numberOf, type Protocol, plain, quic, wireguard } from '../support/handshaking.ts'
-import { lastingPort, startServer } from '../support/programs.ts'
+import { lastingPort } from '../support/ports.ts'
+import { startServer } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 
 const EXTRA_BYTES = 64 * 1024

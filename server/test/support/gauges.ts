@@ -1,6 +1,6 @@
 // What a server says of itself at the moment, scraped as Prometheus does.
 
-export { lastingPort as freePort } from './programs.ts'
+export { lastingPort as freePort } from './ports.ts'
 
 /** Requests, connections and flows under way, and open connections of visitors. */
 export async function gauges(metricsPort: number): Promise<{ channels: number; connections: number }> {

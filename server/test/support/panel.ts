@@ -97,6 +97,11 @@ export function watchProblems(page: Page): Problems {
   }
 }
 
+/** The row of a list that has this text. */
+export function row(page: Page, text: string) {
+  return page.locator('[data-row]', { hasText: text }).first()
+}
+
 /** What axe-core finds, rule by rule with the elements; none when all is well. */
 export async function inaccessible(page: Page): Promise<string[]> {
   axe ??= readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

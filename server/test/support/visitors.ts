@@ -122,6 +122,20 @@ export async function rawRequest(t: TestContext, server: Pick<RunningServer, 'ht
   return visitor.text
 }
 
+/** The status that a visitor of this host gets. */
+export async function statusOf(
+  t: TestContext,
+  server: Pick<RunningServer, 'http'>,
+  host: string,
+  path = '/',
+): Promise<string> {
+  const visitor = await rawVisitor(t, server)
+  visitor.send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  await visitor.until(/^HTTP\/1\.1 \d+ /)
+  visitor.socket.destroy()
+  return visitor.text.slice(9, 12)
+}
+
 /** A connection of an HTTP/2 visitor, closed after the test. */
 export async function http2Visitor(
   t: TestContext,

@@ -124,6 +124,34 @@ export interface RunOptions {
   readonly notStored?: string
 }
 
+/** What tunnels note. */
+interface Noted {
+  readonly accepted: Channel[]
+  readonly resets: PbtError[]
+  readonly closedForwarders: number[]
+}
+
+function planFor(number: number, name: string, { accepted, resets, closedForwarders }: Noted): TunnelPlan {
+  return {
+    number,
+    kind: 'http',
+    name: '',
+    domains: [name],
+    port: 0,
+    allow: [],
+    idleTimeoutMs: 0,
+    replyFactor: undefined,
+    target: `127.0.0.1:${2999 + number}`,
+    forwarder: {
+      accept: channel => {
+        channel.handler = { onReset: error => resets.push(error) }
+        accepted.push(channel)
+      },
+      close: () => closedForwarders.push(number),
+    },
+  }
+}
+
 export function start(options: RunOptions = {}) {
   const clock = new FakeClock()
   const calls: Call[] = []
@@ -133,26 +161,7 @@ export function start(options: RunOptions = {}) {
   const tokens: string[] = []
   const ended: { exitCode?: ExitCode } = {}
   const closedForwarders: number[] = []
-  const planOf = (number: number, name: string): TunnelPlan => ({
-    ...{
-      number,
-      kind: 'http',
-      name: '',
-      domains: [name],
-      port: 0,
-      allow: [],
-      idleTimeoutMs: 0,
-      replyFactor: undefined,
-    },
-    target: `127.0.0.1:${2999 + number}`,
-    forwarder: {
-      accept: channel => {
-        channel.handler = { onReset: error => resets.push(error) }
-        accepted.push(channel)
-      },
-      close: () => closedForwarders.push(number),
-    },
-  })
+  const planOf = (number: number, name: string) => planFor(number, name, { accepted, resets, closedForwarders })
   const agent = new Agent({
     clock,
     random: () => 0.5,
@@ -198,6 +207,13 @@ export function start(options: RunOptions = {}) {
 }
 
 export type Run = ReturnType<typeof start>
+
+/** How it ends; lets the promise of the end be seen. */
+export async function exitCodeOf(run: Run): Promise<ExitCode> {
+  run.clock.advance(2_000)
+  assert.equal(await Promise.race([run.agent.finished, Promise.resolve('running')]), run.ended.exitCode ?? 'running')
+  return run.agent.finished
+}
 
 /** Up to the tunnel being online. */
 export function online(options: RunOptions = {}): Run {

@@ -1,52 +1,16 @@
 // One visitor's HTTP/1 connection: one request after the other, each answered before the next is looked at.
 import type { Socket } from 'node:net'
 import { type HeaderList, KIB, toKeep } from '@pbt/proto'
-import type { AccessSink } from '../../observe/access-log.ts'
-import { type Visitor, valuesOf } from '../fields/headers.ts'
+import type { Visitor } from '../fields/headers.ts'
 import { requestHeaders } from '../fields/request-fields.ts'
-import { type ReplyCode, type ReplyOptions, replyFor } from '../replies.ts'
+import type { ReplyCode, ReplyOptions } from '../replies.ts'
 import { resetSocket } from '../reset.ts'
-import type { Router } from '../router.ts'
-import { headText } from './answer-text.ts'
 import { Http1Exchange, type VisitorConnection } from './http1-exchange.ts'
+import type { Http1Options } from './http1-options.ts'
+import { challengeText, isLastAnswered, redirectText, replyText } from './own-answers.ts'
 import { destinationOf, RefusedRequest, tokenIn } from './request-line.ts'
 import { type IncomingRequest, type RequestEvents, RequestParser } from './request-parser.ts'
 import { serveUpgrade } from './upgrade.ts'
-
-/** Where requests are sent on to. */
-export interface Redirect {
-  /** No tunnel is served on this port. */
-  readonly isForAll: boolean
-  /** Undefined: it is served here. */
-  to(host: string, target: string): string | undefined
-}
-
-/** The answer to a token of HTTP-01; undefined: the token is not this server's. */
-export type ChallengeAnswer = (token: string) => string | undefined
-
-/** What all HTTP/1 connections of a port have in common. */
-export interface Http1Options {
-  readonly router: Router
-  readonly visitorOf: (socket: Socket) => Visitor
-  /** The visitor of a request with these fields: another one than its connection's behind a trusted proxy. */
-  readonly visitorBehind: (connection: Visitor, fields: HeaderList) => Visitor
-  /** The server name of the connection, undefined without TLS. */
-  readonly serverNameOf: (socket: Socket) => string | undefined
-  readonly responseTimeoutMs: number
-  /** Bytes a second that a request's body has to bring where room is short; 0 for no such limit. */
-  readonly leastBodyRate: number
-  /** Room is short for all visitors. */
-  readonly isScarce: () => boolean
-  /** The server is stopping: connections end with their answers. */
-  readonly isDraining: () => boolean
-  /** For the plain port: which requests are sent elsewhere. */
-  readonly redirect?: Redirect
-  /** For the plain port: what a CA that looks for this token is to get (RFC 8555, 8.3); undefined: the token is not this server's. */
-  readonly challenge?: ChallengeAnswer
-  readonly access: AccessSink
-  /** Seconds since some moment, counted by the owner. */
-  readonly tick: () => number
-}
 
 /*
  *  serving --upgrade--> handed on
@@ -226,13 +190,13 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     const token = options.challenge === undefined ? undefined : tokenIn(target)
     const answer = token === undefined ? undefined : options.challenge?.(token)
     if (answer !== undefined && (method === 'GET' || method === 'HEAD')) {
-      this.answerChallenge(request, answer)
+      this.answer(request, challengeText(request, answer))
       return
     }
     // A service behind a tunnel may have certificates of its own: its tokens go to it as they come.
     const location = token === undefined ? redirect?.to(host, target) : undefined
     if (location !== undefined) {
-      this.redirect(request, location)
+      this.answer(request, redirectText(request, location))
       return
     }
     const headers = requestHeaders(fields, visitor, authority)
@@ -256,12 +220,7 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
   // Writing.
 
   write(code: ReplyCode, options: ReplyOptions, request: IncomingRequest | undefined, isLast: boolean): void {
-    const accept = request === undefined ? undefined : valuesOf(request.fields, 'accept')[0]
-    const { status, headers, body } = replyFor(code, { ...options, accept })
-    const isKept = !isLast && request?.minor === 0
-    const connection = isLast ? 'connection: close\r\n' : isKept ? 'connection: keep-alive\r\n' : ''
-    const text = headText(status, '', headers, connection)
-    this.socket.write(request?.method === 'HEAD' ? text : text + body.toString('latin1'), 'latin1')
+    this.socket.write(replyText(code, options, request, isLast), 'latin1')
   }
 
   answered(isLast: boolean): void {
@@ -283,19 +242,9 @@ export class Http1Connection implements RequestEvents, VisitorConnection {
     else this.socket.destroy()
   }
 
-  private answerChallenge(request: IncomingRequest, answer: string): void {
-    const isLast = !request.hasNoBody || !request.isKeptAlive
-    const fields = ['content-type', 'application/octet-stream', 'content-length', String(answer.length)]
-    const head = headText(200, '', fields, isLast ? 'connection: close\r\n' : '')
-    this.socket.write(request.method === 'HEAD' ? head : head + answer, 'latin1')
-    this.answered(isLast)
-  }
-
-  private redirect(request: IncomingRequest, location: string): void {
-    const isLast = !request.hasNoBody || !request.isKeptAlive
-    const close = isLast ? 'connection: close\r\n' : ''
-    this.socket.write(headText(308, '', ['location', location, 'content-length', '0'], close), 'latin1')
-    this.answered(isLast)
+  private answer(request: IncomingRequest, text: string): void {
+    this.socket.write(text, 'latin1')
+    this.answered(isLastAnswered(request))
   }
 
   /** Not while an answer is under way: its bytes would become part of that answer. */

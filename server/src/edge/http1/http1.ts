@@ -1,6 +1,7 @@
 // Visitors who speak HTTP/1: their connections, the clock of their waits, and how all of them end.
 import type { Socket } from 'node:net'
-import { Http1Connection, type Http1Options } from './http1-connection.ts'
+import { Http1Connection } from './http1-connection.ts'
+import type { Http1Options } from './http1-options.ts'
 
 /** Waits are counted in these: coarse, so that no request needs a timer. */
 const TICK_MS = 1_000

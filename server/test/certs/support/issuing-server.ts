@@ -5,10 +5,10 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
+import { lastingPort } from '../../support/ports.ts'
 import {
   CLIENT,
   clientEnv,
-  lastingPort,
   type Program,
   program,
   type RunningServer,

@@ -1,0 +1,191 @@
+// What the programs stand on, and what they tell: machines, terminals, files, certificates.
+import { ADDED, row, type Section } from './fault-row.ts'
+
+/** In the order of the page. */
+export const MACHINES: readonly Section[] = [
+  [
+    'Machines, networks, processes',
+    [
+      row(
+        'H1',
+        'P0',
+        'client killed',
+        'noticed within a second; name kept; nothing left behind; visitors that only waited get 503 `offline`, those it may have served 502 `link-lost`',
+        ADDED,
+      ),
+      row('H2', 'P0', 'client silent', 'noticed within 15 s; comes back by itself', ADDED),
+      row('H3', 'P0', 'server silent', 'noticed within 15 s; jittered backoff', ADDED),
+      row('H4', 'P0', 'one direction silent', 'the same', ADDED),
+      row('H5', 'P0', 'server killed and started', 'same names and ports within seconds', ADDED),
+      row('H6', 'P0', 'graceful restart', 'answers under way end; a second signal forces', ADDED),
+      row('H7', 'P1', 'all clients at once', 'reconnections are spread', ADDED),
+      row('H10', 'P0', 'target down, slow, hanging', 'answered at once; next request is served when it is back', ADDED),
+      row('H11', 'P0', 'server killed while it writes', 'everything acknowledged is there', ADDED),
+      row('H12', 'P0', 'disk full', 'traffic goes on; changes fail with the reason', ADDED),
+      row('H13', 'P1', 'database locked, corrupt, read-only', 'refuses with the reason, never made anew', ADDED),
+      row(
+        'H15',
+        'P1',
+        'name service fails, address changes',
+        'resolved anew for each attempt; what a name led to is not believed for more than 30 s, nor once it fails',
+        ADDED,
+      ),
+      row('H17', 'P1', 'upgrade, interrupted migration', 'resumable; an older program refuses a newer schema', ADDED),
+      row('H18', 'P1', 'uncaught error', 'logged, ends the process', ADDED),
+      row('H19', 'P2', 'systemd unit', 'hardened', ADDED),
+      row(
+        'H20',
+        'P1',
+        'target that closes connections without a word',
+        'no request meets the end: how long it keeps them is learnt, and a new one is made in doubt; nothing is sent twice',
+      ),
+      row(
+        'H21',
+        'P1',
+        'https target with a certificate of no public authority',
+        'refused, and its owner is told the option that helps; impossible options are reported at the start',
+      ),
+    ],
+  ],
+  [
+    'Surroundings of the programs',
+    [
+      row(
+        'H40',
+        'P1',
+        'variables that are set to nothing, of a container platform, or slips',
+        'ignored; logged once, without their values',
+        ADDED,
+      ),
+      row('H41', 'P1', 'paths with ~', 'the home directory, wherever a path is read; of another user: refused', ADDED),
+      row(
+        'H42',
+        'P1',
+        'terminals without a size, dumb or unknown ones',
+        'plain lines, the address among them; a size of 0 is an unknown one',
+        ADDED,
+      ),
+      row(
+        'H43',
+        'P0',
+        'output that is not read: a slow reader, a stopped terminal, a closed pipe, a full disk; text of visitors in it',
+        'tunnels go on, memory is bounded, what is lost is counted and told; words of strangers are short and escaped',
+        ADDED,
+      ),
+      row(
+        'H44',
+        'P1',
+        'asked to stop, also as a group',
+        'the same signal within a second is one; what is under way may end, a second signal ends at once',
+        ADDED,
+      ),
+      row('H45', 'P1', 'kernel without IPv6', 'IPv4 alone, told once; client and targets likewise', ADDED),
+    ],
+  ],
+  [
+    'What people read',
+    [
+      row(
+        'H46',
+        'P1',
+        'a request that cannot be served',
+        "whose fault it is in plain sentences; nothing of the owner's network to strangers: the reason stands in the terminal of pbt",
+        ADDED,
+      ),
+      row(
+        'H47',
+        'P2',
+        'what to do next, after a command or an error',
+        'right as it stands: with the flags that were given, in the spelling of the command that was run',
+        ADDED,
+      ),
+    ],
+  ],
+  [
+    'The data directory',
+    [
+      row(
+        'H48',
+        'P1',
+        'a second server on one data directory',
+        "refused with the first one's process, unless it is its stand-in (the same inherited sockets); one that crashed is not in the way",
+        ADDED,
+      ),
+      row(
+        'H49',
+        'P1',
+        "the owner's commands on a VPS, as root",
+        "they find the service's data, and make no file there that locks it out; others are told to use sudo",
+        ADDED,
+      ),
+      row(
+        'H50',
+        'P1',
+        'settings that are not right, under systemd',
+        'not started again and again; the ports close, so that visitors are refused and do not wait; the journal says why, in JSON',
+        ADDED,
+      ),
+    ],
+  ],
+  [
+    'TLS',
+    [
+      row(
+        'I1',
+        'P0',
+        'a custom domain over HTTP, a wildcard by delegation, from nothing; renewals',
+        'a chain that verifies, served without a restart or a connection that is cut',
+        ADDED,
+      ),
+      row(
+        'I2',
+        'P0',
+        'a CA that refuses nonces, reuses authorizations and takes its time',
+        'the certificate comes',
+        ADDED,
+      ),
+      row(
+        'I3',
+        'P0',
+        'a CA that is away, slow, answers 5xx or nonsense, or sends a chain that does not fit',
+        'the certificate before serves on; state and words are right; tried again after 1, 10, 100 minutes, then daily; the server starts without it',
+        ADDED,
+      ),
+      row(
+        'I4',
+        'P0',
+        'a CA that answers 429 or 503 with Retry-After; its limits',
+        'no request before its time, also after a restart; 5 orders for exactly the same names in 7 days, 10 of all in 10 s',
+        ADDED,
+      ),
+      row(
+        'I5',
+        'P0',
+        'DNS missing, SERVFAIL, wrong addresses, CAA forbids, a delegation that does not lead here',
+        'found before an order is made; what is missing waits, with the exact record to create; only a definite contrary answer stops an order, what could not be checked warns',
+        ADDED,
+      ),
+      row(
+        'I6',
+        'P0',
+        'certificate run out, half written, with another key, missing',
+        'the others serve; only one for clients is needed to start, and what is wrong with each is told',
+        ADDED,
+      ),
+      row(
+        'I8',
+        'P1',
+        'requests for /.well-known/acme-challenge/ on the plain port',
+        'own tokens are answered, all others go to the tunnel as they come; everything else goes to https',
+        ADDED,
+      ),
+      row(
+        'I9',
+        'P1',
+        'TLS: renegotiation, old ciphers, no server name, kept tickets',
+        "refused; only AEAD with forward secrecy; the base domain's certificate; ticket keys live for hours, whatever resumes",
+        ADDED,
+      ),
+    ],
+  ],
+]
