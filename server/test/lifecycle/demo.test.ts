@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { scratch } from '../support/programs.ts'
 
 const START = fileURLToPath(new URL('../../../scripts/start.js', import.meta.url))
+/** The panel may have to be built, beside other tests. */
+const SAYING_MS = 120_000
 
 test('the demonstration announces what answers, then a login link of the panel, and ends with all its programs', async t => {
   const child = spawn(process.execPath, [START], {
@@ -17,7 +19,14 @@ test('the demonstration announces what answers, then a login link of the panel, 
   })
   t.after(() => child.kill('SIGTERM'))
   let said = ''
-  while (!said.includes('Ctrl-C')) said += String((await once(child.stdout, 'data'))[0])
+  // All along: what comes while nobody listens is lost.
+  child.stdout.on('data', chunk => {
+    said += chunk
+  })
+  const saying = async (what: string) => {
+    while (!said.includes(what)) await once(child.stdout, 'data', { signal: AbortSignal.timeout(SAYING_MS) })
+  }
+  await saying('Ctrl-C')
   assert.match(said, /https:\/\/demo\.localhost:\d+/)
   assert.match(said, /token +pbt_[A-Za-z0-9_-]{43}/)
   const port = Number(/http:\/\/demo\.localhost:(\d+)/.exec(said)?.[1])
@@ -27,7 +36,7 @@ test('the demonstration announces what answers, then a login link of the panel, 
   for await (const chunk of visitor) answer += chunk
   assert.match(answer, /^HTTP\/1\.1 200 OK[\s\S]*It works/)
   // The panel may have to be built first.
-  while (!said.includes('make the authority known')) said += String((await once(child.stdout, 'data'))[0])
+  await saying('make the authority known')
   assert.match(said, /https:\/\/admin\.localhost:\d+\/login#[\w-]{43}\n/)
   child.kill('SIGTERM')
   assert.deepEqual(await once(child, 'exit'), [0, null])
