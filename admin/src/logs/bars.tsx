@@ -1,9 +1,10 @@
 'use client'
 // A bar a minute, or a longer time: how many records there were, and how many of them were turned away or failed.
 import { useQuery } from '@connectrpc/connect-query'
-import { type Figures, MetricsService } from '@pbt/proto/admin/v1'
+import { MetricsService } from '@pbt/proto/admin/v1'
 import { clock, counted, lengthOf, millis } from '../words/time'
 import { timestamp } from './feed'
+import { outcomesOf } from './outcomes'
 
 const BARS = 72
 const AGAIN_MS = 15_000
@@ -27,11 +28,11 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
   for (const { time, figures } of data.points) {
     const bar = bars[Math.floor(((millis(time) ?? 0) - first) / step)]
     if (bar === undefined || figures === undefined) continue
-    const broken = Number(figures.broken + figures.status5xx)
-    failed += broken
-    refused += Number(figures.refused)
-    bar.bad = broken + Number(figures.refused)
-    bar.good = Math.max(0, allOf(figures) - bar.bad)
+    const outcomes = outcomesOf(figures)
+    failed += outcomes.failed
+    refused += outcomes.refused
+    bar.bad = outcomes.failed + outcomes.refused
+    bar.good = outcomes.answered
   }
   const all = bars.reduce((sum, { good, bad }) => sum + good + bad, 0)
   const most = Math.max(1, ...bars.map(({ good, bad }) => good + bad))
@@ -70,8 +71,4 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
       </div>
     </section>
   )
-}
-
-function allOf({ requests, upgrades, connections, flows }: Figures): number {
-  return Number(requests + upgrades + connections + flows)
 }
