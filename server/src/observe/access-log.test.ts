@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
-import { type AccessBatch, AccessLog } from './access-log.ts'
+import { AccessLog } from './access-log.ts'
 import type { AccessRecord, VisitEnd } from './access-record.ts'
+import type { AccessBatch } from './batches.ts'
 import type { Log } from './log.ts'
 import { OpenBytes, type OpenTraffic } from './open-bytes.ts'
 import type { TailPage } from './record-tail.ts'
@@ -68,7 +69,7 @@ test('who watches gets what comes from then on and fits, in order, and nothing i
   assert.equal(log.watchers, 0)
 })
 
-test('what came before the first page of who watches is on disk by then, however much waits there', async t => {
+test('records from before the first page of a tail are on disk by then, however many wait', async t => {
   const written: number[] = []
   const refusals = new Refusals(peer => peer)
   const write = async ({ records }: AccessBatch) => {

@@ -1,5 +1,5 @@
 // Every figure that an operator can ask for, once: name, unit, meaning, and where it is read. docs/metrics.md comes from here.
-import type { AccessFigures } from './access-log.ts'
+import type { AccessFigures } from './batches.ts'
 import type { Tally, TallyField } from './tally.ts'
 
 /** What the server shows of itself when it is asked; nothing is counted for it on the way. */

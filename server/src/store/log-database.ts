@@ -7,7 +7,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { AccessBatch, AccessRecords } from '../observe/access-log.ts'
+import type { AccessBatch, AccessRecords } from '../observe/batches.ts'
 import { KEPT_FIELDS, TALLY_FIELDS, type TallyGrowth } from '../observe/tally.ts'
 import { RollUps } from './log-roll-ups.ts'
 import { ALL_TUNNELS, LOG_FILE, MIGRATIONS } from './log-schema.ts'

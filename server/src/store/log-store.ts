@@ -1,7 +1,7 @@
 // The access log as it is remembered: hands batches to the thread that writes the database, and questions to the one that reads it.
 import { join } from 'node:path'
 import { Failure } from '../failure.ts'
-import type { AccessBatch } from '../observe/access-log.ts'
+import type { AccessBatch } from '../observe/batches.ts'
 import type { Counts, KeptFigures, MinuteSpan } from '../owner/metrics.ts'
 import type { FoundRecords, KeptRecords, RecordQuery } from '../owner/record-search.ts'
 import { databaseFailure } from './failures.ts'
