@@ -16,8 +16,8 @@ import type { VisitEnd } from '../../observe/access-record.ts'
 import type { LiveTunnel, Lookup } from '../../relay/registry.ts'
 import type { Connections } from '../connections.ts'
 import { endpointOf } from '../fields/headers.ts'
+import { readInBulk } from '../read-in-bulk.ts'
 import type { Tunnels } from '../router.ts'
-import { readInBulk } from './read-in-bulk.ts'
 
 /** What Node reads ahead of, and keeps for, a connection that stands still: this and one read or write more. */
 const STREAM_BUFFER_BYTES = 16 * KIB
