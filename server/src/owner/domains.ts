@@ -246,8 +246,8 @@ function taken(name: string): Failure {
 }
 
 function inUse(name: string, { tunnel, target }: KeptAddress): Failure {
-  const who = `the tunnel "${tunnel}"${target === '' ? '' : ` (target ${target})`}`
-  return new Failure('domain-in-use', `${who} asks for "${name}" and would bring it back`, {
+  const holder = `the tunnel "${tunnel}"${target === '' ? '' : ` (target ${target})`}`
+  return new Failure('domain-in-use', `${holder} asks for "${name}" and would bring it back`, {
     cure: `stop its client, or end it with "pbt-server tunnel kill ${tunnel}"; then remove the domain`,
   })
 }

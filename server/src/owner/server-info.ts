@@ -1,4 +1,5 @@
 // What the server is: its versions, ports and settings, and what is wrong with it at the moment.
+import type { CertificateEnd } from '../certs/source.ts'
 
 /** One step of what was looked at. */
 export interface Check {
@@ -39,16 +40,6 @@ export interface ServerInfo {
   /** What the panel that is served was made of, '' for none. */
   readonly panelBuild: string
   readonly checks: readonly Check[]
-}
-
-/** A certificate that is served, by its first name; times in milliseconds since 1970. */
-export interface CertificateEnd {
-  readonly name: string
-  readonly at: number
-  /** From then on the owner is told. */
-  readonly lateAt: number
-  /** It is renewed by itself. */
-  readonly isAutomatic: boolean
 }
 
 /** What does not change while the server runs, and functions for what does. */
