@@ -141,7 +141,8 @@ write_settings() {
     echo 'http-port: 80'
     addresses=$(public_addresses | sed 's/.*/"&"/' | paste -sd, -)
     # The responder for wildcard certificates listens on them, not on 127.0.0.53, which is the system's.
-    [ -n "$addresses" ] && printf 'public-address: [%s]\ndns-port: 53\n' "$addresses"
+    if [ -n "$addresses" ]; then printf 'public-address: [%s]\ndns-port: 53\n' "$addresses"
+    else say "this machine has no public address of its own (NAT?): no wildcard certificate until $SETTINGS has public-address, dns-address and dns-port (deploy/README.md, \"DNS responder\")" >&2; fi
     [ -z "$EMAIL" ] || echo "acme-email: $EMAIL"
   } | write "$SETTINGS" 0640 pbt-server
 }
@@ -176,8 +177,7 @@ EOF
 install_units() {
   say 'units'
   for unit in $UNITS; do run install -m 0644 "$SHIPPED/$unit" "/etc/systemd/system/$unit"; done
-  if has_systemd; then run systemctl daemon-reload
-  else say 'no systemd runs here: nothing starts pbt-server by itself'; fi
+  if has_systemd; then run systemctl daemon-reload; else say 'no systemd runs here: nothing starts pbt-server by itself'; fi
 }
 
 uninstall() {

@@ -39,14 +39,14 @@ const PRODUCTS: readonly Product[] = [
     name: '@pbt-tunnel/server',
     command: 'pbt-server',
     description: 'the public end of pbt tunnels, on a VPS of your own',
-    besides: ['prisma/migrations', 'prisma/log/migrations', 'admin/out', 'deploy', 'docs/limits.md'],
+    besides: ['prisma/migrations', 'prisma/log/migrations', 'admin/out', 'deploy', 'docs'],
   },
   {
     workspace: 'client',
     name: '@pbt-tunnel/client',
     command: 'pbt',
     description: 'puts what runs on this machine on the public internet, through a server of your own',
-    besides: [],
+    besides: ['docs'],
   },
 ]
 

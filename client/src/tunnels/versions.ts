@@ -20,13 +20,13 @@ export function versionNotice(ownAgent: string, serverAgent: string): VersionNot
   if (order < 0) {
     return {
       message: `pbt ${ownText} is older than the server (${serverText})`,
-      cure: `install the same version here: npm install --global ./pbt-client-${serverText}.tgz`,
+      cure: `install the same version here: sudo npm install --global ./pbt-client-${serverText}.tgz; then "pbt daemon restart" if the daemon runs`,
     }
   }
   if (order === 0) return undefined
   return {
     message: `the server (${serverText}) is older than pbt ${ownText}`,
-    cure: `on the server: sudo npm install --global --prefix /usr/local ./pbt-server-${ownText}.tgz && sudo systemctl restart pbt-server`,
+    cure: `upgrade the server, on the VPS: sudo sh package/deploy/install.sh pbt-server-${ownText}.tgz (deploy/README.md, "Upgrade")`,
   }
 }
 
