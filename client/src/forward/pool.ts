@@ -15,6 +15,8 @@ const LOOK_MS = 5
 const WATCHED_MS = 2 * IDLE_MS
 /** Turns of the loop after which it has told what came along with an answer. */
 const REST_TURNS = 2
+/** One that rested when a request came is closed after so long if nobody took it: the target may have to see its end first. */
+const IN_THE_WAY_MS = 100
 
 interface Idle {
   readonly connection: Connection
@@ -22,6 +24,8 @@ interface Idle {
   readonly turn: number
   /** How long the target said it keeps it, undefined when it did not say. */
   readonly announcedMs: number | undefined
+  /** Closes it. */
+  inTheWay: Timer | undefined
 }
 
 /** Waits for a dialled connection: exactly one of them is called, unless it gives up before. */
@@ -85,7 +89,7 @@ export class Pool {
       connection.destroy()
       return
     }
-    const idle = { connection, since: now, turn: this.turn, announcedMs }
+    const idle = { connection, since: now, turn: this.turn, announcedMs, inTheWay: undefined }
     if (connection.boundTo === undefined && this.habits.lendableMs(now, announcedMs) === 0 && !this.watch(idle)) {
       connection.destroy()
       return
@@ -116,7 +120,7 @@ export class Pool {
       if (idle === undefined) continue
       const { connection, since } = idle
       const idledMs = now - since
-      if (connection.boundTo === undefined && this.turn - idle.turn < REST_TURNS) continue
+      if (this.isResting(idle)) continue
       if (idledMs <= this.lendableMs(idle, now)) {
         this.remove(idle)
         if (connection.isUsable && (idledMs < LOOK_MS || connection.isSilent())) {
@@ -128,7 +132,22 @@ export class Pool {
       } else if (this.probe?.idle === idle) this.probe.isInTheWay = true
       else this.giveUp(idle, now)
     }
+    this.passedOver(list)
     return undefined
+  }
+
+  private isResting({ connection, turn }: Idle): boolean {
+    return connection.boundTo === undefined && this.turn - turn < REST_TURNS
+  }
+
+  /** A connection is dialled beside those that rest: a target that serves one at a time does not look at it while they are open. */
+  private passedOver(list: readonly Idle[]): void {
+    for (let at = list.length - 1; at >= 0; at--) {
+      const idle = list[at]
+      if (idle === undefined || !this.isResting(idle)) return
+      if (this.probe?.idle === idle) this.probe.isInTheWay = true
+      else idle.inTheWay ??= this.clock.after(IN_THE_WAY_MS, () => this.drop(idle))
+    }
   }
 
   private lendableMs({ connection, announcedMs }: Idle, now: number): number {
@@ -209,6 +228,7 @@ export class Pool {
     list.splice(list.lastIndexOf(idle), 1)
     if (boundTo !== undefined && list.length === 0) this.bound.delete(boundTo)
     this.size--
+    idle.inTheWay?.clear()
     if (this.probe?.idle !== idle) return
     this.probe.timer.clear()
     this.probe = undefined
