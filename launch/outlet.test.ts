@@ -18,13 +18,17 @@ const stream = process.argv[1] === 'stderr' ? process.stderr : process.stdout
 const outlet = new Outlet(stream)
 outlet.note = lines => \`left out \${lines}\\n\`
 let written = 0
-const tell = () => writeSync(3, JSON.stringify({ written, dropped: outlet.dropped, isClosed: outlet.isClosed, kept: stream.writableLength }) + '\\n')
+let after = 0
+const tell = () => writeSync(3, JSON.stringify({ written, after, dropped: outlet.dropped, isClosed: outlet.isClosed, kept: stream.writableLength }) + '\\n')
 setInterval(tell, 20)
 process.on('SIGTERM', async () => {
   await outlet.leave(500)
   process.exit(outlet.hasLost ? 9 : 0)
 })
-process.on('SIGUSR2', () => outlet.write('after\\n'))
+process.on('SIGUSR2', () => {
+  outlet.write('after\\n')
+  after++
+})
 for (;;) {
   for (let count = 0; count < 50; count++) outlet.write(\`\${written++} \${'x'.repeat(200)}\\n\`)
   if (written >= Number(process.argv[2])) break
@@ -34,6 +38,8 @@ for (;;) {
 
 interface Told {
   readonly written: number
+  /** Lines written since that signals have asked for. */
+  readonly after: number
   readonly dropped: number
   readonly isClosed: boolean
   readonly kept: number
@@ -99,11 +105,12 @@ for (const stream of ['stdout', 'stderr'] as const) {
     const all = text(reader)
     await until(({ kept }) => kept === 0)
     child.kill('SIGUSR2')
+    await until(({ after }) => after === 1)
     child.kill('SIGTERM')
     assert.deepEqual(await once(child, 'exit'), [0, null])
     const said = await all
     complete(said)
-    assert.match(said, /left out \d+\n(after\n)?$/)
+    assert.match(said, /left out \d+\nafter\n$/)
   })
 
   test(`H43: ${stream} whose reader has gone holds nothing up and ends nothing`, async t => {
@@ -151,6 +158,7 @@ test('H43: a disk that has room again is written on, with what is missing told a
   assert.ok(dropped > 0 && dropped < MANY)
   rmSync(ballast)
   child.kill('SIGUSR2')
+  await until(({ after }) => after === 1)
   child.kill('SIGTERM')
   await once(child, 'exit')
   const said = readFileSync(file, 'utf8')

@@ -15,6 +15,8 @@ import { type LinkCall, startLinkServer, welcomeBatch } from './session/testing/
 
 /** A start of Node and everything after it takes less, even on a busy machine. */
 const LIMIT_MS = 30_000
+/** A port on which nothing listens: tcpmux, which no system of today has. */
+const NOBODY = '1'
 
 function makeHome(t: TestContext): string {
   const home = mkdtempSync(join(tmpdir(), 'pbt-cli-'))
@@ -237,8 +239,8 @@ test('a directory that cannot be read is not taken for one without tunnels', asy
 })
 
 test('while a server is tried again and again, what to do is told whole, in lines', async t => {
-  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
-  const child = begin(t, makeHome(t), ['http', '3000'], env)
+  const env = { PBT_SERVER: `localhost:${NOBODY}`, PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', NOBODY], env)
   let said = ''
   for await (const part of child.stdout.setEncoding('utf8')) {
     said += part
@@ -266,15 +268,15 @@ test('init stores nothing that the server refuses, ends with 3 and never shows t
 
 test('init says when the server cannot be reached, and stores nothing', async t => {
   const home = makeHome(t)
-  const { stderr, exitCode } = await run(t, ['init', 'token', '--server', 'localhost:1'], { home })
+  const { stderr, exitCode } = await run(t, ['init', 'token', '--server', `localhost:${NOBODY}`], { home })
   assert.equal(exitCode, 1)
   assert.match(stderr, /localhost:1 cannot be reached/)
   assert(!readdirSync(join(home, 'pbt')).includes('config.json'))
 })
 
 test('a tunnel keeps trying a server that is not there, and a signal ends it with 0', async t => {
-  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
-  const child = begin(t, makeHome(t), ['http', '3000', '--json'], env)
+  const env = { PBT_SERVER: `localhost:${NOBODY}`, PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', NOBODY, '--json'], env)
   const events: string[] = []
   for await (const part of child.stdout.setEncoding('utf8')) {
     for (const line of String(part).trimEnd().split('\n')) events.push(JSON.parse(line).event)
@@ -291,7 +293,7 @@ test('a refused token ends a tunnel with 3', async t => {
     call.emit('error', { code: status.UNAUTHENTICATED, details: 'no', metadata: new Metadata() }),
   )
   const env = { PBT_SERVER: server, PBT_TOKEN: 'wrong-token', PBT_CA: storeCa(home) }
-  const { stdout, exitCode } = await run(t, ['tunnel', 'http', '3000', '--json'], { home, env })
+  const { stdout, exitCode } = await run(t, ['tunnel', 'http', NOBODY, '--json'], { home, env })
   assert.equal(exitCode, 3)
   const { event, code, cure } = onlyLine(stdout.split('\n').slice(1).join('\n'))
   assert.deepEqual([event, code], ['error', 'token-refused'])
@@ -299,8 +301,8 @@ test('a refused token ends a tunnel with 3', async t => {
 })
 
 test('a reader that goes away ends nothing', async t => {
-  const env = { PBT_SERVER: 'localhost:1', PBT_TOKEN: 'token' }
-  const child = begin(t, makeHome(t), ['http', '3000', '--json'], env)
+  const env = { PBT_SERVER: `localhost:${NOBODY}`, PBT_TOKEN: 'token' }
+  const child = begin(t, makeHome(t), ['http', NOBODY, '--json'], env)
   await once(child.stdout, 'data')
   child.stdout.destroy()
   // It goes on trying, and says so to nobody.
