@@ -1,6 +1,6 @@
 // The composition root: the only place where the rooms meet, with the order of start and its reasons.
 import type { TLSSocket } from 'node:tls'
-import type { Clock } from '@pbt/proto'
+import { type Clock, untilLook } from '@pbt/proto'
 import { descriptorLimit } from '../../launch/descriptors.ts'
 import { TokenCheck } from './access/token-check.ts'
 import { TokenBook } from './access/tokens.ts'
@@ -246,7 +246,9 @@ function openFigures({ access, records }: Kept, relay: Relay, clock: Clock, onEn
   const openBytes = new OpenBytes({
     open: () => relay.sessions.openChannels(),
     carried: (tunnel, bytesIn, bytesOut) => access.carried(tunnel, bytesIn, bytesOut),
+    wereOpen: (tunnel, openMs) => access.wereOpen(tunnel, openMs),
     clock,
+    untilRound: everyMs => untilLook(clock, everyMs),
   })
   onEnd(() => openBytes.end())
   const figures = new TunnelFigures({ tallies: access.tallies, before: records.totals(), clock })

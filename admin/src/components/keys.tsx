@@ -53,11 +53,12 @@ export function useKeys(keys: Readonly<Record<string, () => void>>): void {
   }, [])
 }
 
-let goingAt = 0
+/** When g was pressed last, by the clock of events: a page that was busy between has lost no time. */
+let goingAt = Number.NEGATIVE_INFINITY
 
 /** After g: the letter that follows belongs to it, also where a row has an act of that letter. */
-export function isGoing(): boolean {
-  return Date.now() - goingAt < SECOND_MS
+export function isGoing({ timeStamp }: Pick<Event, 'timeStamp'>): boolean {
+  return timeStamp - goingAt < SECOND_MS
 }
 
 /** What every page has: g and a letter, / for the filter, j and k for rows, c to copy. */
@@ -66,8 +67,8 @@ export function useCommonKeys(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (!isPlainKey(event)) return
-      if (isGoing()) {
-        goingAt = 0
+      if (isGoing(event)) {
+        goingAt = Number.NEGATIVE_INFINITY
         const page = PAGES.find(({ key }) => key !== '' && key === event.key)
         if (page !== undefined) {
           event.preventDefault()
@@ -75,7 +76,7 @@ export function useCommonKeys(): void {
         }
         return
       }
-      if (event.key === 'g') goingAt = Date.now()
+      if (event.key === 'g') goingAt = event.timeStamp
       else if (event.key === '/') focusFilter(event)
       else if (event.key === 'j' || event.key === 'ArrowDown') walk(event, 1)
       else if (event.key === 'k' || event.key === 'ArrowUp') walk(event, -1)

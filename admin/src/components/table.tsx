@@ -74,7 +74,7 @@ const MemoRow = memo(RowOf)
 
 function RowOf<T>({ row, columns, rowClass, keys, isPhone }: RowProps<T>) {
   const onKey = (event: KeyboardEvent) => {
-    const act = isPlainKey(event.nativeEvent) && !isGoing() ? keys?.[event.key] : undefined
+    const act = isPlainKey(event.nativeEvent) && !isGoing(event) ? keys?.[event.key] : undefined
     if (act === undefined) return
     event.preventDefault()
     event.stopPropagation()

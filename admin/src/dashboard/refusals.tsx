@@ -7,6 +7,7 @@ import { useState } from 'react'
 import { Button } from '../components/button'
 import { isGoing, isPlainKey } from '../components/keys'
 import { Card, Ip } from '../components/parts'
+import { useSteady } from '../components/steady'
 import { useLive } from '../live/live'
 import { useRefusals } from '../live/refusals'
 import { useTunnelActs } from '../tunnel/acts'
@@ -16,8 +17,12 @@ import { useAllow } from './allow'
 
 /** The log has the others. */
 const SHOWN = 8
+
+const keyOf = ({ peer, tunnel, rule }: Refusal) => `${peer} ${tunnel} ${rule}`
+
 export function Refusals() {
   const refusals = useRefusals()
+  const { rows, list, isInUse } = useSteady(refusals, keyOf)
   const total = refusals.reduce((sum, { count }) => sum + Number(count), 0)
   return (
     <Card
@@ -34,9 +39,9 @@ export function Refusals() {
       {refusals.length === 0 ? (
         <p className="pad muted small">Nobody.</p>
       ) : (
-        <ul className="lines below">
-          {refusals.slice(0, SHOWN).map(refusal => (
-            <Row refusal={refusal} key={`${refusal.peer} ${refusal.tunnel} ${refusal.rule}`} />
+        <ul className="lines below" {...list}>
+          {rows.slice(0, isInUse ? 2 * SHOWN : SHOWN).map(refusal => (
+            <Row refusal={refusal} key={keyOf(refusal)} />
           ))}
         </ul>
       )}
@@ -52,7 +57,7 @@ function Row({ refusal }: { refusal: Refusal }) {
   const acts = useTunnelActs()
   const [isChosen, setChosen] = useState(false)
   const onKey = (event: KeyboardEvent) => {
-    if (act !== 'allow' || !isPlainKey(event.nativeEvent) || isGoing()) return
+    if (act !== 'allow' || !isPlainKey(event.nativeEvent) || isGoing(event)) return
     if (event.key === 'a') setChosen(true)
     else if (isChosen && event.key === '8') allow(address, peer, 8)
     else if (isChosen && event.key === 'Enter') allow(address, peer, 0)

@@ -67,6 +67,10 @@ export class Feed {
   private token = ''
   private newer: Row[] = []
   private readonly keys = new Set<string>()
+  /** Rows that came since a new tail was opened, while those of the one before are still shown. */
+  private anew: Row[] | undefined
+  /** One more for each tail: what was asked for an earlier one is nothing for this. */
+  private round = 0
   private gaps = 0
   /** Rows may be added at the top. */
   private isFlowing = true
@@ -156,7 +160,9 @@ export class Feed {
     this.keys.clear()
     this.newer = []
     this.token = ''
-    this.set({ ...EMPTY, isLive: true })
+    this.anew = []
+    this.round++
+    this.set({ waiting: 0, isLive: true, isSearching: false, trouble: undefined })
     this.goOn()
   }
 
@@ -164,6 +170,10 @@ export class Feed {
     const rows = this.rowsOf(records).reverse()
     if (dropped > 0) rows.push(this.gap(dropped))
     if (rows.length === 0) return
+    if (this.anew !== undefined) {
+      this.anew = [...rows, ...this.anew].slice(0, MAX_WAITING)
+      return
+    }
     if (this.isFlowing) {
       this.put([...rows, ...this.newer], 0)
       this.newer = []
@@ -195,7 +205,7 @@ export class Feed {
   }
 
   private async page(): Promise<number> {
-    const { token } = this
+    const { token, round } = this
     const { records, nextPageToken, searchedBackTo } = await logs.listRecords(
       {
         filter: this.filter.asked,
@@ -207,12 +217,15 @@ export class Feed {
       { signal: this.ending.signal },
     )
     // Begun anew meanwhile.
-    if (token !== this.token) return 1
+    if (token !== this.token || round !== this.round) return 1
     this.token = nextPageToken
     const rows = this.rowsOf(records)
-    const room = MAX_ROWS - this.state.rows.length
+    // What was there before is replaced only now: who reads it keeps it, and the focus, until then.
+    const shown = this.anew ?? this.state.rows
+    this.anew = undefined
+    const room = MAX_ROWS - shown.length
     this.set({
-      rows: [...this.state.rows, ...rows.slice(0, room)],
+      rows: [...shown, ...rows.slice(0, room)],
       hasMore: nextPageToken !== '' && room > rows.length,
       searchedBackTo: millis(searchedBackTo) ?? this.span.start,
     })
@@ -221,7 +234,7 @@ export class Feed {
 
   /** Of the first page: nothing that is shown already. */
   private endTime() {
-    const last = this.state.rows.findLast(row => row.kind === 'record')
+    const last = (this.anew ?? this.state.rows).findLast(row => row.kind === 'record')
     const end = last?.kind === 'record' ? endOf(last.record) + 1 : this.span.end
     return end === undefined ? undefined : timestamp(end)
   }

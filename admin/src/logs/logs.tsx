@@ -80,7 +80,8 @@ export function Logs() {
   const [open, setOpen] = useState<string>()
   const [isAtTop, setAtTop] = useState(true)
   const heldAt = numberIn(held)
-  useEffect(() => feed.flow(heldAt === undefined && isAtTop), [feed, heldAt, isAtTop])
+  const [isPressed, setPressed] = useState(false)
+  useEffect(() => feed.flow(heldAt === undefined && isAtTop && !isPressed), [feed, heldAt, isAtTop, isPressed])
 
   const hold = () => setHeld(String(Date.now()))
   const goLive = () => {
@@ -112,7 +113,6 @@ export function Logs() {
       </div>
       {filter.wrong.length > 0 && <Wrong tokens={filter.wrong} />}
       {heldAt !== undefined && <Held at={heldAt} waiting={state.waiting} isFixed={fixed !== undefined} show={goLive} />}
-      {heldAt === undefined && state.waiting > 0 && <Newer waiting={state.waiting} show={toTop} />}
       {filter.isOfTunnel && (
         <Bars
           tunnel={filter.asked.tunnel ?? ''}
@@ -121,7 +121,14 @@ export function Logs() {
           word={`in the ${title}`}
         />
       )}
-      <Rows feed={state} open={open} setOpen={setOpen} onTop={setAtTop} goOn={feed.goOn} />
+      <Rows
+        {...{ open, setOpen }}
+        feed={state}
+        onTop={setAtTop}
+        goOn={feed.goOn}
+        onPress={setPressed}
+        newer={heldAt === undefined && !isAtTop && state.waiting > 0 && <Newer waiting={state.waiting} show={toTop} />}
+      />
       {row && (
         <RecordSheet
           row={row}
@@ -214,10 +221,9 @@ function Held({ at, waiting, isFixed, show }: { at: number; waiting: number; isF
 
 function Newer({ waiting, show }: { waiting: number; show: () => void }) {
   return (
-    <div className="note above-list">
-      <span className="grow">{counted(waiting, 'newer record')} above.</span>
+    <div className="vlog-newer">
       <Button small onClick={show}>
-        Show them
+        {counted(waiting, 'newer record')} above
       </Button>
     </div>
   )

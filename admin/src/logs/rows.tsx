@@ -2,8 +2,8 @@
 // biome-ignore-all lint/a11y/useFocusableInteractive: of a table, not of a grid
 'use client'
 // The rows of the log: only those that are seen are drawn. New ones come in at the top while that is looked at.
-import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, useCallback, useEffect, useRef } from 'react'
+import { defaultRangeExtractor, type Range, useVirtualizer } from '@tanstack/react-virtual'
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { useIsPhone } from '../components/media'
@@ -26,26 +26,40 @@ export interface RowsProps {
   readonly setOpen: (key: string) => void
   readonly onTop: (isAtTop: boolean) => void
   readonly goOn: () => void
+  /** A press has begun on a row, or is over: until then rows must stay where they are. */
+  readonly onPress: (isPressed: boolean) => void
+  readonly newer: ReactNode
 }
 
-export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
+export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsProps) {
   const { rows, hasMore, isSearching } = feed
   const frame = useRef<HTMLDivElement>(null)
   const isPhone = useIsPhone()
   const height = isPhone ? PHONE_ROW_PX : ROW_PX
   // Another function makes it look at all rows again.
   const keyOf = useCallback((index: number) => rows[index]?.key ?? index, [rows])
+  // Drawn wherever it is: a row that is not would take the focus along.
+  const [focused, setFocused] = useState<string>()
+  const rangeOf = useCallback(
+    (range: Range) => {
+      const drawn = defaultRangeExtractor(range)
+      const at = focused === undefined ? -1 : rows.findIndex(({ key }) => key === focused)
+      return at < 0 || drawn.includes(at) ? drawn : [...drawn, at].sort((left, right) => left - right)
+    },
+    [rows, focused],
+  )
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: () => height,
     getItemKey: keyOf,
+    rangeExtractor: rangeOf,
     overscan: 12,
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known, and others at another width
   useEffect(() => virtual.measure(), [height])
   const seen = virtual.getVirtualItems()
-  const last = seen.at(-1)?.index ?? 0
+  const last = virtual.range?.endIndex ?? 0
   useEffect(() => {
     if (hasMore && !isSearching && rows.length > 0 && last >= rows.length - AHEAD) goOn()
   }, [last, rows.length, hasMore, isSearching, goOn])
@@ -54,12 +68,25 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
     event.stopPropagation()
-    const at = rows.findIndex(({ key }) => key === open)
-    const next = Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + step))
-    virtual.scrollToIndex(next, { align: 'auto' })
-    const row = rows[next]
-    if (row?.kind === 'record') setOpen(row.key)
+    const next = recordAt(rows, open, step)
+    isAwaited.current = next === undefined
+    if (next !== undefined) show(next)
   }
+  const show = (index: number) => {
+    virtual.scrollToIndex(index, { align: 'auto' })
+    const row = rows[index]
+    if (row !== undefined) setOpen(row.key)
+  }
+  // A key that came before the first row is not lost: it is shown when it is there.
+  const isAwaited = useRef(false)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only rows that come are a reason
+  useEffect(() => {
+    const first = isAwaited.current ? recordAt(rows, undefined, 1) : undefined
+    if (first === undefined) return
+    isAwaited.current = false
+    if (document.activeElement === frame.current) show(first)
+  }, [rows])
+  const press = usePress(onPress)
   return (
     <section className="card vlog" aria-label="Records">
       <div role="table" aria-label="Records" aria-rowcount={rows.length + 1} className="vlog-table">
@@ -72,6 +99,8 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
           tabIndex={0}
           aria-label="Records, the newest first"
           onKeyDown={onKeyDown}
+          onPointerDown={press}
+          onBlur={() => setFocused(undefined)}
           onScroll={() => onTop((frame.current?.scrollTop ?? 0) <= TOP_PX)}
         >
           <div className="vlog-all" role="presentation" style={{ height: virtual.getTotalSize() }}>
@@ -84,6 +113,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
                     role="row"
                     aria-rowindex={index + 2}
                     style={{ transform: `translateY(${start}px)`, height }}
+                    onFocus={() => setFocused(row.key)}
                     key={key}
                   >
                     <RowCells row={row} setOpen={setOpen} />
@@ -94,10 +124,40 @@ export function Rows({ feed, open, setOpen, onTop, goOn }: RowsProps) {
           </div>
         </div>
       </div>
+      {newer}
       {rows.length === 0 && <Nothing feed={feed} />}
       <Foot feed={feed} goOn={goOn} />
     </section>
   )
+}
+
+/** A row that moves between press and release would not get its click. */
+function usePress(onPress: (isPressed: boolean) => void): () => void {
+  const ending = useRef<AbortController>(undefined)
+  useEffect(() => () => ending.current?.abort(), [])
+  return () => {
+    ending.current?.abort()
+    const over = new AbortController()
+    ending.current = over
+    const end = () => {
+      over.abort()
+      // The click comes after the release.
+      setTimeout(() => onPress(false))
+    }
+    for (const name of ['pointerup', 'pointercancel']) addEventListener(name, end, { signal: over.signal })
+    onPress(true)
+  }
+}
+
+/** The record that many steps from the open one, or the first; places without a record are stepped over. Undefined: there is none. */
+function recordAt(rows: readonly Row[], open: string | undefined, step: number): number | undefined {
+  const at = rows.findIndex(({ key }) => key === open)
+  const from = Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + step))
+  const way = at < 0 ? 1 : Math.sign(step)
+  for (const direction of [way, -way])
+    for (let index = from; index >= 0 && index < rows.length; index += direction)
+      if (rows[index]?.kind === 'record') return index
+  return undefined
 }
 
 /** Where rows would be. */

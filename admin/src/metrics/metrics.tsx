@@ -16,7 +16,7 @@ import { timestamp } from '../logs/feed'
 import { bytes, rate } from '../words/bytes'
 import { counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
-import { greatest, perSecond, rates, type Steps, stepsOf } from './series'
+import { few, greatest, levels, perSecond, rates, type Steps, stepsOf } from './series'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -171,16 +171,15 @@ function FirstByte({ steps, totals }: OneChart) {
 }
 
 function Connections({ steps, totals, tunnel }: OneChart & { tunnel: string }) {
-  const open = useLive(live => openOf(live, tunnel)) ?? 0
-  const lines: Line[] = [
-    { title: 'tcp begun', colour: 'accent', filled: true, values: rates(steps, ({ connections }) => connections) },
-    { title: 'udp begun', colour: 'muted', dash: [5, 3], values: rates(steps, ({ flows }) => flows) },
-    { title: 'turned away', colour: 'warn', dash: [2, 2], values: rates(steps, ({ refused }) => refused) },
-  ]
-  const title = `${counted(open, 'connection')} open now`
-  const begun = `${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} began in this time`
-  const remark = `${begun}; ${Number(totals?.refused ?? 0n).toLocaleString('en-GB')} visits turned away, of every kind`
-  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
+  const now = useLive(live => openOf(live, tunnel)) ?? 0
+  const open = levels(steps, ({ openOnAverage }) => openOnAverage)
+  const lines: Line[] = [{ title: 'open', colour: 'accent', filled: true, values: open }]
+  const title = `${counted(now, 'connection')} open now`
+  const top = greatest(open)
+  const most = top === undefined ? '' : `most ${few(open[top] ?? 0)} at ${moment(steps.times[top] ?? 0)}; `
+  const away = Number(totals?.refused ?? 0n).toLocaleString('en-GB')
+  const remark = `${most}${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} ended, ${away} visits turned away`
+  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={few} />
 }
 
 /** Of all tunnels where none is named. */

@@ -30,12 +30,25 @@ export function rates({ figures, stepMs }: Steps, pick: (figures: Figures) => bi
   return figures.map(each => (each === undefined ? 0 : Number(pick(each)) / (stepMs / 1_000)))
 }
 
+/** How much there was at once; a time without figures had none, and the last one may have only just begun. */
+export function levels({ figures }: Steps, pick: (figures: Figures) => number | undefined): (number | null)[] {
+  return figures.map((each, index) => {
+    if (each === undefined) return index === figures.length - 1 ? null : 0
+    return pick(each) ?? null
+  })
+}
+
 /** Of the greatest value; undefined when all are 0. */
 export function greatest(values: readonly (number | null)[]): number | undefined {
   let found: number | undefined
   for (const [index, value] of values.entries())
     if (value !== null && value > 0 && value > (values[found ?? -1] ?? 0)) found = index
   return found
+}
+
+/** 27, 0.4 */
+export function few(value: number): string {
+  return value >= 10 ? Math.round(value).toLocaleString('en-GB') : String(Number(value.toPrecision(2)))
 }
 
 /** 27/s, 0.4/s */

@@ -127,6 +127,6 @@ function versionNeed(client: Client): Need[] {
 
 /** The page that explains the way to an address. */
 export function explain(address: string, peer = ''): string {
-  const params = new URLSearchParams({ address, ...(peer && { peer }) })
+  const params = new URLSearchParams({ address, ...(peer && { from: peer }) })
   return `/explain?${params}`
 }

@@ -1,6 +1,7 @@
 // What the access log counts, tells those who watch, and remembers of those turned away.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { untilLook } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { AccessLog } from './access-log.ts'
 import type { AccessRecord, VisitEnd } from './access-record.ts'
@@ -120,7 +121,7 @@ test('the end of the log ends those who watch', async t => {
   assert.equal((await last).done, true)
 })
 
-test('bytes of what is open are counted while it lasts, and each once', t => {
+test('bytes of what is open are counted while it lasts, and each once; so is how long it is open', t => {
   const { log } = opened(t)
   const clock = new FakeClock()
   const open = new Set<OpenTraffic>()
@@ -139,7 +140,13 @@ test('bytes of what is open are counted while it lasts, and each once', t => {
       yield traffic
     }
   }
-  const counting = new OpenBytes({ open: each, carried: (...carried) => log.carried(...carried), clock })
+  const counting = new OpenBytes({
+    open: each,
+    carried: (...carried) => log.carried(...carried),
+    wereOpen: (...were) => log.wereOpen(...were),
+    clock,
+    untilRound: everyMs => untilLook(clock, everyMs),
+  })
   t.after(() => counting.end())
   const figures = () => {
     const { bytesIn = 0, bytesOut = 0 } = log.tallies.get('app') ?? {}
@@ -151,6 +158,8 @@ test('bytes of what is open are counted while it lasts, and each once', t => {
   assert.ok(longest <= 2_000, `${longest} looked at in one go`)
   clock.advance(20_000)
   assert.deepEqual(figures(), [50_000, 100_000])
+  // Rounds at 5, 10, 15, 20 and 25 s.
+  assert.equal(log.tallies.get('app')?.openMs, 25_000 * made.length)
   const [first] = made
   assert.ok(first)
   open.delete(first)

@@ -137,6 +137,13 @@ export class AccessLog implements AccessSink {
     tally.hasGrown = true
   }
 
+  /** What is open has been so for this long, all together, milliseconds. */
+  wereOpen(tunnel: string, openMs: number): void {
+    const tally = this.tallyOf(tunnel)
+    tally.openMs += Math.round(openMs)
+    tally.hasGrown = true
+  }
+
   /**
    * Records as they come, until `signal` or the end of the log: see RecordTail. Also where none are kept. When its first page comes, those
    * from before are on disk, or lost: a reader that asks for them then misses none.

@@ -16,6 +16,7 @@ export const TALLY_FIELDS = [
   'bytesIn',
   'bytesOut',
   'datagramsDropped',
+  'openMs',
 ] as const
 
 /** A figure of a tunnel that is kept in the database. */
@@ -47,6 +48,8 @@ export class Tally {
   bytesIn = 0
   bytesOut = 0
   datagramsDropped = 0
+  /** How long all that was open was open, together, milliseconds: by the length of a time, how many there were on average. */
+  openMs = 0
   /** Answers by class of their time to first byte. */
   readonly firstBytes: number[] = FIRST_BYTE_FIELDS.map(() => 0)
   /** Only for metrics: in the database these flows are among the broken ones. */

@@ -182,6 +182,23 @@ test('totals are those of the time and of the one before, by tunnel with most by
   await assert.rejects(metrics().totals({ from: new Date(0) }), { code: 'usage', message: /13 months/ })
 })
 
+test('how many were open is told on average, of the time that has passed', async t => {
+  const { access, metrics, written } = opened(t)
+  access.wereOpen('app', 3 * 30 * 60_000)
+  await written()
+  const now = Date.now()
+  const open = async (from: number, to: number) => {
+    const { totals } = await metrics().totals({ tunnel: 'app', from: new Date(from), to: new Date(to) })
+    return totals.openOnAverage
+  }
+  // Three of them for half an hour; what is to come does not count.
+  for (const end of [now, now + 24 * HOUR_MS]) {
+    const hour = await open(now - HOUR_MS, end)
+    assert.ok(hour !== undefined && hour > 1.4 && hour < 1.6, String(hour))
+  }
+  assert.equal(await open(now + HOUR_MS, now + 2 * HOUR_MS), undefined)
+})
+
 test('a series has at most as many points as asked for, of the shortest step, and all that happened', async t => {
   const { access, metrics, written } = opened(t)
   access.ended(visit({ bytesOut: 7 }))

@@ -14,6 +14,8 @@ export interface Figures extends Readonly<Record<TallyField, number>> {
   /** Within how many milliseconds half of the answers began, and 19 of 20; undefined: there were none. */
   readonly firstByteP50Ms: number | undefined
   readonly firstByteP95Ms: number | undefined
+  /** How many requests, connections and flows were open on average; undefined: the time has only just begun. */
+  readonly openOnAverage: number | undefined
 }
 
 /** A time in minutes since 1970; `to` is not included. */
@@ -63,6 +65,8 @@ export const MAX_POINTS = 200
 /** Tunnels told apart in totals. */
 const MAX_TUNNELS = 200
 const MINUTE_MS = 60_000
+/** What is open is looked at every five seconds: of less than this no average can be told. */
+const LEAST_OPEN_MS = 15_000
 const [HOUR, DAY] = [60, 24 * 60]
 /** Lengths of points, minutes; what needs longer ones has whole days. */
 const STEPS = [1, 5, 15, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 4 * DAY, 7 * DAY]
@@ -89,11 +93,11 @@ export class MetricsVerbs {
     ]
     const most = [...each].sort(([, left], [, right]) => bytesOf(right) - bytesOf(left)).slice(0, MAX_TUNNELS)
     return {
-      totals: figuresOf(sum),
-      before: figuresOf(sumBefore),
+      totals: figuresOf(sum, span),
+      before: figuresOf(sumBefore, before),
       byTunnel: (tunnel === undefined ? most : [[tunnel, sum] as const]).map(([tunnel, counts]) => ({
         tunnel,
-        figures: figuresOf(counts),
+        figures: figuresOf(counts, span),
       })),
     }
   }
@@ -111,7 +115,7 @@ export class MetricsVerbs {
       stepMinutes: step,
       points: [...points].map(([minute, counts]) => ({
         at: new Date(minute * MINUTE_MS),
-        figures: figuresOf(counts),
+        figures: figuresOf(counts, { from: minute, to: minute + step }),
       })),
     }
   }
@@ -149,12 +153,15 @@ function bytesOf({ bytesIn, bytesOut }: Counts): number {
   return bytesIn + bytesOut
 }
 
-function figuresOf(counts: Counts): Figures {
+function figuresOf(counts: Counts, { from, to }: MinuteSpan): Figures {
   const { firstBytes } = counts
+  // What has not passed yet is no time in which anything could be open.
+  const passedMs = Math.min(to * MINUTE_MS, Date.now()) - from * MINUTE_MS
   const figures = Object.fromEntries(TALLY_FIELDS.map(field => [field, counts[field]])) as Record<TallyField, number>
   return {
     ...figures,
     firstByteP50Ms: firstByteWithin(firstBytes, 0.5),
     firstByteP95Ms: firstByteWithin(firstBytes, 0.95),
+    openOnAverage: passedMs < LEAST_OPEN_MS ? undefined : counts.openMs / passedMs,
   }
 }

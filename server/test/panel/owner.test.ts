@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PanelService } from '@pbt/proto/admin/v1'
+import type { Page } from 'playwright-core'
 import { apiClient } from '../support/api-client.ts'
 import { INSTALL_MS } from '../support/browser.ts'
 import { Keys } from '../support/keys.ts'
@@ -175,6 +176,27 @@ test('from the first login to a new token: tunnels, visitors, addresses, machine
   assert.deepEqual([...problems.list], [])
 })
 
+/** Questions to the server that wait until they are let go, as on a slow way to it; waits for the first one. */
+async function heldBack(page: Page, url: string) {
+  const asked: Promise<void>[] = []
+  let open: () => void = () => {}
+  const isOpen = new Promise<void>(resolve => {
+    open = resolve
+  })
+  const first = page.waitForRequest(url)
+  await page.route(url, route => {
+    asked.push(isOpen.then(() => route.continue()))
+  })
+  return {
+    letGo: async () => {
+      await first
+      open()
+      await Promise.all(asked)
+      await page.unroute(url)
+    },
+  }
+}
+
 test('everything by keyboard alone; then a server that is gone is told within seconds, and the page recovers by itself', {
   timeout: INSTALL_MS,
 }, async t => {
@@ -273,9 +295,12 @@ test('everything by keyboard alone; then a server that is gone is told within se
   )
 
   await t.test('the log row by row, the palette, the help, and the rail', async () => {
+    // A key that comes before the first row is not lost.
+    const rows = await heldBack(page, '**/pbt.admin.v1.LogService/ListRecords')
     await keys.press('g', 'l')
     await keys.to(page.locator('.vlog-frame'))
     await keyboard.press('j')
+    await rows.letGo()
     await page.locator('#record').waitFor()
     await keyboard.press('Escape')
     await page.locator('#record').waitFor({ state: 'detached' })

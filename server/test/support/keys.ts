@@ -21,12 +21,10 @@ export class Keys {
   /** By Tab, and it can be seen where it is. */
   async to(target: Locator, key = 'Tab'): Promise<void> {
     await target.waitFor()
-    const wanted = await target.elementHandle()
     for (let presses = 0; presses < MOST_TABS; presses++) {
       await this.page.keyboard.press(key)
-      if (
-        await this.page.evaluate(node => (globalThis as unknown as Focused).document.activeElement === node, wanted)
-      ) {
+      // Looked for each time: what was drawn anew meanwhile is another element.
+      if (await target.evaluate(node => (globalThis as unknown as Focused).document.activeElement === node)) {
         await this.at(target)
         return
       }

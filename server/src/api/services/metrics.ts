@@ -33,7 +33,7 @@ export function metricsService({ metrics }: Pick<Owner, 'metrics'>): ServiceImpl
 
 /** For other services that tell of figures. */
 export function figuresMessage(figures: Figures): MessageInitShape<typeof FiguresSchema> {
-  const { firstByteP50Ms, firstByteP95Ms } = figures
+  const { firstByteP50Ms, firstByteP95Ms, openOnAverage } = figures
   return {
     requests: BigInt(figures.requests),
     status2xx: BigInt(figures.status2xx),
@@ -50,6 +50,7 @@ export function figuresMessage(figures: Figures): MessageInitShape<typeof Figure
     datagramsDropped: BigInt(figures.datagramsDropped),
     ...(firstByteP50Ms !== undefined && { firstByteP50Ms }),
     ...(firstByteP95Ms !== undefined && { firstByteP95Ms }),
+    ...(openOnAverage !== undefined && { openOnAverage }),
   }
 }
 
