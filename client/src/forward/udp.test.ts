@@ -6,6 +6,7 @@ import { EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { type Clock, PbtError } from '@pbt/proto'
 import { channelStub, FakeClock } from '@pbt/proto/testing'
+import { lastingPort } from '../../../server/test/support/ports.ts'
 import { parsePortTarget, type Target } from '../config/target.ts'
 import { Places } from './places.ts'
 import { datagramHeader } from './proxy-protocol.ts'
@@ -29,16 +30,6 @@ async function listen(t: TestContext, address: string, port = 0): Promise<Socket
   socket.bind(port, address)
   await once(socket, 'listening')
   return socket
-}
-
-/** A port on which nobody listens. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  const { port } = socket.address()
-  socket.close()
-  await once(socket, 'close')
-  return port
 }
 
 /** What happens to the sockets that are made from now on, such as `0 connect`; `until` waits for one of these. */
@@ -124,7 +115,7 @@ test('a target that listens on the other loopback address gets what the visitor 
 })
 
 test('a target that was at none of its addresses is found when it comes', async t => {
-  const port = await freePort()
+  const port = await lastingPort()
   const { seen, until } = watchSockets(t)
   const flow = flowTo(t, String(port))
   flow.send('anybody?')
@@ -140,7 +131,7 @@ test('a target that was at none of its addresses is found when it comes', async 
 })
 
 test('a flow whose target refused and never answered ends with that fault', async t => {
-  const port = await freePort()
+  const port = await lastingPort()
   const cases = [
     [`127.0.0.1:${port}`, '0 error', 'target-unreachable'],
     [`[::1]:${port}`, '0 error', 'target-unreachable'],
@@ -291,13 +282,13 @@ test('F14: at another address, and after the target refused, its first datagram 
   while (got.length < 2) await once(flow.answers, 'datagram')
   assert.deepEqual(got, [`${HEADER}one`, 'two'])
 
-  const known = createSocket('udp4').bind(0, '127.0.0.1')
+  const at = await lastingPort()
+  const known = createSocket('udp4').bind(at, '127.0.0.1')
   await once(known, 'listening')
   echo(known)
-  const here = flowTo(t, `127.0.0.1:${known.address().port}`, undefined, { isIntroduced: true })
+  const here = flowTo(t, `127.0.0.1:${at}`, undefined, { isIntroduced: true })
   here.send('before')
   await once(here.answers, 'datagram')
-  const at = known.address().port
   known.close()
   await once(known, 'close')
   here.send('lost')

@@ -11,6 +11,7 @@ import { Metadata, status } from '@grpc/grpc-js'
 import { type Clock, encodeLinkFrame, type LinkFrame, reasonOf, systemClock } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { GoAwaySchema, type Welcome } from '@pbt/proto/tunnel/v1'
+import { lastingPort } from '../../../server/test/support/ports.ts'
 import type { HttpProxy } from '../config/proxy.ts'
 import type { Failure } from '../failure.ts'
 import { dial, type Line } from './dial.ts'
@@ -241,13 +242,7 @@ test('a certificate of an unknown authority is not trusted, and the cure is name
 })
 
 test('a port where nobody listens is refused on both loopback addresses', async t => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert(address !== null && typeof address === 'object')
-  server.close()
-  await once(server, 'close')
-  const failure = await dialTo(t, address.port).over
+  const failure = await dialTo(t, await lastingPort()).over
   assert.equal(failure.code, 'unreachable')
   assert.match(failure.message, /ECONNREFUSED/)
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
+import { lastingPort } from '../../../server/test/support/ports.ts'
 import { parseTarget } from '../config/target.ts'
 import type { TunnelPlan } from '../session/session.ts'
 import { Listeners } from './listeners.ts'
@@ -39,14 +40,15 @@ test('what listens on this machine is found in the tables of the system, whateve
   skip: process.platform !== 'linux',
 }, async t => {
   for (const host of ['127.0.0.1', '0.0.0.0', '::']) {
+    const port = await lastingPort()
     const server = createServer()
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve)).catch(() => {})
+    const listening = new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
+    await listening.catch(() => {})
     t.after(() => server.close())
-    const { port = 0 } = (server.address() ?? {}) as { port?: number }
-    if (port === 0) continue // no IPv6 here
-    const listening = readListening() ?? NOBODY
-    assert.equal(isListening(listening, 'tcp', at(String(port))), true, host)
-    assert.equal(isListening(listening, 'udp', at(String(port))), false, host)
+    if (!server.listening) continue // no IPv6 here
+    const found = readListening() ?? NOBODY
+    assert.equal(isListening(found, 'tcp', at(String(port))), true, host)
+    assert.equal(isListening(found, 'udp', at(String(port))), false, host)
     await new Promise(resolve => server.close(resolve))
     assert.equal(isListening(readListening() ?? NOBODY, 'tcp', at(String(port))), false, host)
   }

@@ -1,7 +1,6 @@
 // `pbt doctor` beside what is wrong: each step says what, and what to do, and nothing says a secret.
 import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '@pbt/proto'
@@ -11,6 +10,7 @@ import { ConnectProxy } from '../../../client/src/session/testing/connect-proxy.
 import { startLinkServer } from '../../../client/src/session/testing/link-server.ts'
 import { run } from '../support/commands.ts'
 import { OWN_DOMAIN, ownDomain } from '../support/own-domain.ts'
+import { lastingPort } from '../support/ports.ts'
 import { CLIENT, clientEnv, type RunningServer, scratch, startClient, startServer } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 
@@ -37,21 +37,11 @@ function assertFailed(checks: Map<string, Check>, step: string, message: RegExp,
   assert.equal(checks.get('token')?.state === 'not-checked' || step === 'token' || step === 'clock', true)
 }
 
-/** A port of loopback where nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  assert(address !== null && typeof address === 'object')
-  await new Promise(resolve => server.close(resolve))
-  return address.port
-}
-
 test('where all is well every step is ok, and a target that is not there is told', async t => {
   const target = await httpTarget(t, (_request, response) => response.end('well'))
   const server = await startServer(t)
   const home = scratch(t)
-  await startClient(t, server, ['up', `http:${target},domain=app`, `tcp:${await closedPort()}`], { home })
+  await startClient(t, server, ['up', `http:${target},domain=app`, `tcp:${await lastingPort()}`], { home })
   const { code, stdout, stderr } = await run(t, CLIENT, ['doctor', '--json'], clientEnv(t, server, { home }))
   const checks = stdout
     .trim()
@@ -98,7 +88,7 @@ test('each thing that is wrong is found at its step, with its cure, and no token
   assertFailed(await examined({ ...env, PBT_CA: undefined }), 'tls', /nobody vouches/, /--ca FILE/)
   const other = ownDomain(t)
   assertFailed(await examined({ ...env, PBT_CA: other.ca }), 'tls', /not by the authority that is stored/, /--ca FILE/)
-  const closed = await closedPort()
+  const closed = await lastingPort()
   assertFailed(await examined({ ...env, PBT_SERVER: `localhost:${closed}` }), 'ipv4', /ECONNREFUSED/, /listens on port/)
   assertFailed(
     await examined({ ...env, PBT_SERVER: `localhost:${server.http}` }),

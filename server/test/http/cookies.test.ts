@@ -1,8 +1,7 @@
 // Cookies that a tunnel sets for all others: they pass unless the owner wants tunnels apart, and then none does, by any way.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { lastingPort } from '../support/ports.ts'
 import { type RunningServer, startPbt } from '../support/programs.ts'
 import { rawTarget } from '../support/targets.ts'
 import { http2Request, http2Visitor, rawRequest, rawVisitor } from '../support/visitors.ts'
@@ -34,11 +33,7 @@ async function open(t: TestContext, ...serverArgs: string[]) {
       socket.write(ANSWERS[path] ?? '', 'latin1')
     })
   })
-  const reserved = createServer().listen(0, '127.0.0.1')
-  await once(reserved, 'listening')
-  const { port: metrics } = reserved.address() as AddressInfo
-  reserved.close()
-  await once(reserved, 'close')
+  const metrics = await lastingPort()
   const { server } = await startPbt(t, target, { serverArgs: [...serverArgs, '--metrics-port', String(metrics)] })
   return { server, metrics }
 }

@@ -1,9 +1,9 @@
 // What strangers see when a request cannot be served: in a browser, with curl, and for programs. Never an address of the owner's network.
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { INSTALL_MS, openBrowser } from '../support/browser.ts'
+import { lastingPort } from '../support/ports.ts'
 import { scratch, startClient, startServer, startTalkingClient } from '../support/programs.ts'
 import { shared, startTunnels } from '../support/shared.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
@@ -14,19 +14,10 @@ const get = (host: string, accept: string) =>
   `GET / HTTP/1.1\r\nHost: ${host}.localhost\r\nAccept: ${accept}\r\nConnection: close\r\n\r\n`
 const FORMS = ['text/html', 'application/json', '*/*']
 
-/** A port where nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 /** Tunnels whose requests all fail on the owner's side, by name, with words that only its network has. */
 const house = shared(async t => {
   const server = await startServer(t)
-  const closed = await closedPort()
+  const closed = await lastingPort()
   const breaks = await rawTarget(t, socket => socket.once('data', () => socket.destroy()))
   const odd = await rawTarget(t, socket => socket.once('data', () => socket.end('SSH-2.0-secret_9.9\r\n')))
   const specs = [`http:${closed},domain=closed`, `http:${breaks},domain=breaks`, `http:${odd},domain=odd`]

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { lastingPort } from '../support/ports.ts'
 import { type Program, startPbt } from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { rawRequest } from '../support/visitors.ts'
@@ -69,18 +69,11 @@ test('H10: a slow target is waited for', async t => {
 
 /** A port on which a service can be started and ended; nobody listens at first. */
 async function reservedPort(t: TestContext) {
-  const listen = async (port: number) => {
+  const port = await lastingPort()
+  const up = async () => {
     const service = createServer((_request, response) => response.end('up')).listen(port, '127.0.0.1')
     await once(service, 'listening')
     t.after(() => service.close())
-    return service
-  }
-  const first = await listen(0)
-  const { port } = first.address() as AddressInfo
-  first.close()
-  await once(first, 'close')
-  const up = async () => {
-    const service = await listen(port)
     return async () => {
       service.closeAllConnections()
       service.close()

@@ -12,10 +12,7 @@ import { rawTarget } from '../support/targets.ts'
 import { outcome } from '../support/tcp-visitors.ts'
 
 const house = shared(async t => {
-  const free = createSocket('udp4').bind(0, '127.0.0.1')
-  await once(free, 'listening')
-  const later = free.address().port
-  await new Promise<void>(resolve => free.close(resolve))
+  const later = await lastingPort()
   const echo = await udpTarget(t, datagram => [datagram])
   const many = await udpTarget(t, datagram => [datagram])
   const forgetful = await udpTarget(t, datagram => [datagram])
