@@ -52,24 +52,8 @@ export function AddressesPage() {
       <PageHead
         title="Addresses"
         tab={counted(all.length, 'address', 'addresses')}
-        lead={
-          all.length === 0
-            ? 'None is yours yet. Reserve one here, or open a tunnel: what it serves is kept for it.'
-            : all.length === 1
-              ? 'This one is yours, whether a machine is there or not.'
-              : `These ${all.length} names and ports are yours, whether a machine is there or not.`
-        }
-        acts={
-          <>
-            <Button kind="primary" icon="plus" className="only-phone" onClick={() => setReserving(true)}>
-              Reserve
-            </Button>
-            <Link className="btn" href="/domains">
-              <Icon name="globe" small />
-              Add a domain
-            </Link>
-          </>
-        }
+        lead={leadOf(all.length)}
+        acts={<HeadActs reserve={() => setReserving(true)} />}
       />
       <div className="cols">
         <div>
@@ -101,10 +85,43 @@ export function AddressesPage() {
   )
 }
 
+function leadOf(count: number): string {
+  if (count === 0) return 'None is yours yet. Reserve one here, or open a tunnel: what it serves is kept for it.'
+  if (count === 1) return 'This one is yours, whether a machine is there or not.'
+  return `These ${count} names and ports are yours, whether a machine is there or not.`
+}
+
+function HeadActs({ reserve }: { reserve: () => void }) {
+  return (
+    <>
+      <Button kind="primary" icon="plus" className="only-phone" onClick={reserve}>
+        Reserve
+      </Button>
+      <Link className="btn" href="/domains">
+        <Icon name="globe" small />
+        Add a domain
+      </Link>
+    </>
+  )
+}
+
 type AskRow = (row: AddressRow, what: 'release' | 'note') => void
 
 function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; now: number }) {
-  const columns: readonly Column<AddressRow>[] = [
+  return (
+    <Table
+      className="adr"
+      label="Addresses"
+      rows={rows}
+      columns={columnsOf(ask, now)}
+      keyOf={({ address }) => address}
+      firstSort="used"
+    />
+  )
+}
+
+function columnsOf(ask: AskRow, now: number): readonly Column<AddressRow>[] {
+  return [
     {
       ...{ key: 'address', title: 'Address', head: 'w-addr', className: 'c-addr', sortBy: ({ address }) => address },
       cell: ({ url, kindWord, note }) => (
@@ -115,59 +132,24 @@ function List({ rows, ask, now }: { rows: readonly AddressRow[]; ask: AskRow; no
       ),
     },
     {
-      ...{
-        key: 'tunnel',
-        title: 'Used by',
-        head: 'w-use',
-        className: 'c-use',
-        sortBy: ({ tunnels }) => tunnels[0] ?? '~',
-      },
+      ...{ key: 'tunnel', title: 'Used by', head: 'w-use', className: 'c-use' },
+      sortBy: ({ tunnels }) => tunnels[0] ?? '~',
       cell: row => <UsedBy row={row} />,
     },
     {
       ...{ key: 'used', title: 'Last used', head: 'w-last', className: 'nowrap c-last' },
       sortBy: ({ isInUse, lastUsed }) => (isInUse ? Number.MAX_SAFE_INTEGER : (lastUsed ?? 0)),
-      cell: ({ isInUse, lastUsed }) =>
-        isInUse ? (
-          <span className="row">
-            <Mark name="ok" tone="ok" />
-            now
-          </span>
-        ) : lastUsed === undefined ? (
-          <span className="muted">never</span>
-        ) : (
-          <>
-            {moment(lastUsed, now)}
-            <small>{howLong(now - lastUsed)} ago</small>
-          </>
-        ),
+      cell: row => <LastUsed row={row} now={now} />,
     },
     {
       ...{ key: 'who', title: 'Who may come in', className: 'off nowrap', sortBy: ({ audience }) => audience },
-      cell: ({ audience, isOpen, tunnels: [first] }) =>
-        isOpen || first === undefined ? (
-          <span className="muted">{audience}</span>
-        ) : (
-          <Link className="plain" href={tunnelHref(first)}>
-            {audience}
-          </Link>
-        ),
+      cell: row => <Audience row={row} />,
     },
     {
       ...{ key: 'acts', title: 'Acts', isHidden: true, head: 'w-act', className: 'num c-act' },
       cell: row => <Acts row={row} ask={ask} now={now} />,
     },
   ]
-  return (
-    <Table
-      className="adr"
-      label="Addresses"
-      rows={rows}
-      columns={columns}
-      keyOf={({ address }) => address}
-      firstSort="used"
-    />
-  )
 }
 
 function UsedBy({ row }: { row: AddressRow }) {
@@ -183,6 +165,34 @@ function UsedBy({ row }: { row: AddressRow }) {
       ))}
       {label && <small>{label}</small>}
     </>
+  )
+}
+
+function LastUsed({ row: { isInUse, lastUsed }, now }: { row: AddressRow; now: number }) {
+  if (isInUse) {
+    return (
+      <span className="row">
+        <Mark name="ok" tone="ok" />
+        now
+      </span>
+    )
+  }
+  if (lastUsed === undefined) return <span className="muted">never</span>
+  return (
+    <>
+      {moment(lastUsed, now)}
+      <small>{howLong(now - lastUsed)} ago</small>
+    </>
+  )
+}
+
+function Audience({ row: { audience, isOpen, tunnels } }: { row: AddressRow }) {
+  const [first] = tunnels
+  if (isOpen || first === undefined) return <span className="muted">{audience}</span>
+  return (
+    <Link className="plain" href={tunnelHref(first)}>
+      {audience}
+    </Link>
   )
 }
 

@@ -4,8 +4,9 @@ import { useQuery } from '@connectrpc/connect-query'
 import { AddressService } from '@pbt/proto/admin/v1'
 import { type FormEvent, useEffect, useState } from 'react'
 import { Button } from '../components/button'
-import { Icon, Mark } from '../components/icon'
+import { Mark } from '../components/icon'
 import { Command } from '../components/parts'
+import { PhoneSheet } from '../components/phone-sheet'
 import { Segments } from '../components/segments'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
@@ -19,17 +20,69 @@ const TYPING_MS = 250
 type Protocols = 'tcp' | 'udp' | 'tcp+udp'
 
 export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
-  const domain = useLive(live => live.server?.baseDomain) ?? ''
+  const wish = useWish()
+  const { kind, typed, address, what, note, setNote } = wish
+  const free = useFree(address)
+  const { busy, reserve, nextFree } = useReserving(wish, close)
+  return (
+    <PhoneSheet id="rs" title="Reserve" isUp={isUp} close={close}>
+      <form className="pad stack-sm" onSubmit={reserve}>
+        <Segments
+          label="What to reserve"
+          className="even"
+          value={kind}
+          onChange={wish.setKind}
+          choices={[
+            { value: 'name', label: 'Name' },
+            { value: 'port', label: 'Port' },
+          ]}
+        />
+        {kind === 'name' ? <NameField wish={wish} /> : <PortFields wish={wish} nextFree={nextFree} />}
+        <p className="state small" id="free" aria-live="polite">
+          {address !== '' && <Free free={free} />}
+        </p>
+        <NoteField note={note} setNote={setNote} />
+        <Button
+          type="submit"
+          kind="primary"
+          className="wide flush"
+          busy={busy}
+          isAct
+          because={free.isFree === false ? 'It is taken' : undefined}
+        >
+          {`Reserve ${what}`}
+        </Button>
+        {typed !== '' && (
+          <>
+            <p className="small muted">Then, on the machine that has the service:</p>
+            <Command line={commandFor(wish)} />
+          </>
+        )}
+      </form>
+    </PhoneSheet>
+  )
+}
+
+type Wish = ReturnType<typeof useWish>
+
+/** What the fields have, and what that asks for. */
+function useWish() {
   const [kind, setKind] = useState<'name' | 'port'>('name')
   const [name, setName] = useState('')
   const [port, setPort] = useState('')
   const [protocols, setProtocols] = useState<Protocols>('tcp+udp')
   const [note, setNote] = useState('')
-  const { busy, run } = useAct()
   const typed = kind === 'name' ? name.trim().toLowerCase() : port.trim()
   const address = typed === '' ? '' : kind === 'name' ? typed : `${protocols}:${typed}`
-  const free = useFree(address)
   const what = kind === 'name' ? typed || 'the name' : `${typed || 'the port'} for ${protocols.replace('+', ' and ')}`
+  return {
+    ...{ kind, setKind, name, setName, port, setPort, protocols, setProtocols, note, setNote },
+    ...{ typed, address, what },
+  }
+}
+
+function useReserving({ address, what, protocols, setPort, note, setNote }: Wish, close: () => void) {
+  const { busy, run } = useAct()
   const reserve = (event: FormEvent) => {
     event.preventDefault()
     if (address === '') return
@@ -53,112 +106,87 @@ export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
         return undefined
       },
     )
+  return { busy, reserve, nextFree }
+}
+
+function NameField({ wish: { name, setName } }: { wish: Wish }) {
+  const domain = useLive(live => live.server?.baseDomain) ?? ''
   return (
-    <section className={`card sheet-on-phone ${isUp ? 'up' : ''}`} aria-labelledby="rs">
-      <div className="card-head">
-        <h2 id="rs">Reserve</h2>
-        <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </div>
-      <form className="pad stack-sm" onSubmit={reserve}>
-        <Segments
-          label="What to reserve"
-          className="even"
-          value={kind}
-          onChange={setKind}
-          choices={[
-            { value: 'name', label: 'Name' },
-            { value: 'port', label: 'Port' },
-          ]}
+    <label className="field">
+      <span className="lab">Name</span>
+      <span className="input">
+        <input
+          className="mono"
+          placeholder="wiki"
+          value={name}
+          spellCheck={false}
+          aria-describedby="free"
+          onChange={event => setName(event.target.value)}
         />
-        {kind === 'name' ? (
-          <label className="field">
-            <span className="lab">Name</span>
-            <span className="input">
-              <input
-                className="mono"
-                placeholder="wiki"
-                value={name}
-                spellCheck={false}
-                aria-describedby="free"
-                onChange={event => setName(event.target.value)}
-              />
-              <span className="mono faint">.{domain}</span>
-            </span>
-          </label>
-        ) : (
-          <>
-            <div className="field">
-              <label className="lab" htmlFor="port">
-                Port
-              </label>
-              <div className="input">
-                <span className="mono faint">{domain}:</span>
-                <input
-                  className="mono"
-                  id="port"
-                  inputMode="numeric"
-                  value={port}
-                  aria-describedby="free"
-                  onChange={event => setPort(event.target.value)}
-                />
-                <Button small kind="quiet" onClick={nextFree} isAct>
-                  Next free
-                </Button>
-              </div>
-            </div>
-            <Segments
-              label="Protocol"
-              className="even"
-              value={protocols}
-              onChange={setProtocols}
-              choices={[
-                { value: 'tcp', label: 'tcp' },
-                { value: 'udp', label: 'udp' },
-                { value: 'tcp+udp', label: 'both' },
-              ]}
-            />
-          </>
-        )}
-        <p className="state small" id="free" aria-live="polite">
-          {address !== '' && <Free free={free} />}
-        </p>
-        <label className="field">
-          <span className="lab">
-            Note <span className="faint optional">if you like</span>
-          </span>
-          <span className="input">
-            <input
-              placeholder="what it is for"
-              value={note}
-              maxLength={500}
-              onChange={event => setNote(event.target.value)}
-            />
-          </span>
-        </label>
-        <Button
-          type="submit"
-          kind="primary"
-          className="wide flush"
-          busy={busy}
-          isAct
-          because={free.isFree === false ? 'It is taken' : undefined}
-        >
-          {`Reserve ${what}`}
-        </Button>
-        {typed !== '' && (
-          <>
-            <p className="small muted">Then, on the machine that has the service:</p>
-            <Command line={commandFor(kind, typed, protocols)} />
-          </>
-        )}
-      </form>
-    </section>
+        <span className="mono faint">.{domain}</span>
+      </span>
+    </label>
   )
 }
 
-function commandFor(kind: 'name' | 'port', typed: string, protocols: Protocols): string {
+function PortFields({ wish, nextFree }: { wish: Wish; nextFree: () => void }) {
+  const { port, setPort, protocols, setProtocols } = wish
+  const domain = useLive(live => live.server?.baseDomain) ?? ''
+  return (
+    <>
+      <div className="field">
+        <label className="lab" htmlFor="port">
+          Port
+        </label>
+        <div className="input">
+          <span className="mono faint">{domain}:</span>
+          <input
+            className="mono"
+            id="port"
+            inputMode="numeric"
+            value={port}
+            aria-describedby="free"
+            onChange={event => setPort(event.target.value)}
+          />
+          <Button small kind="quiet" onClick={nextFree} isAct>
+            Next free
+          </Button>
+        </div>
+      </div>
+      <Segments
+        label="Protocol"
+        className="even"
+        value={protocols}
+        onChange={setProtocols}
+        choices={[
+          { value: 'tcp', label: 'tcp' },
+          { value: 'udp', label: 'udp' },
+          { value: 'tcp+udp', label: 'both' },
+        ]}
+      />
+    </>
+  )
+}
+
+function NoteField({ note, setNote }: { note: string; setNote: (note: string) => void }) {
+  return (
+    <label className="field">
+      <span className="lab">
+        Note <span className="faint optional">if you like</span>
+      </span>
+      <span className="input">
+        <input
+          placeholder="what it is for"
+          value={note}
+          maxLength={500}
+          onChange={event => setNote(event.target.value)}
+        />
+      </span>
+    </label>
+  )
+}
+
+function commandFor({ kind, typed, protocols }: Wish): string {
   if (kind === 'name') return `pbt http 3000 --domain ${typed}`
   if (protocols === 'tcp+udp') return `pbt up tcp:${typed},port=${typed} udp:${typed},port=${typed}`
   return `pbt ${protocols} ${typed} --reserve-port ${typed}`

@@ -63,22 +63,24 @@ export function Menu({ label, items, because }: { label: string; items: readonly
         onKeyDown={walk}
         tabIndex={-1}
       >
-        {isOpen &&
-          items.map(({ key, label: text, icon, run, isDanger }) => (
-            <button
-              type="button"
-              role="menuitem"
-              tabIndex={-1}
-              className={`menu-item ${isDanger ? 'bad' : ''}`}
-              key={key}
-              onClick={() => choose(run)}
-            >
-              <Icon name={icon} small />
-              {text}
-            </button>
-          ))}
+        {isOpen && items.map(item => <Item item={item} choose={() => choose(item.run)} key={item.key} />)}
       </div>
     </>
+  )
+}
+
+function Item({ item: { label, icon, isDanger }, choose }: { item: MenuItem; choose: () => void }) {
+  return (
+    <button
+      type="button"
+      role="menuitem"
+      tabIndex={-1}
+      className={`menu-item ${isDanger ? 'bad' : ''}`}
+      onClick={choose}
+    >
+      <Icon name={icon} small />
+      {label}
+    </button>
   )
 }
 

@@ -2,7 +2,7 @@
 // The field and the hits of "Go to or do", loaded when it is first opened.
 import type { Tunnel } from '@pbt/proto/admin/v1'
 import { useRouter } from 'next/navigation'
-import { type KeyboardEvent, useMemo, useRef, useState } from 'react'
+import { type KeyboardEvent, type RefObject, useMemo, useRef, useState } from 'react'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { useTunnelActs } from '../tunnel/acts'
@@ -14,22 +14,20 @@ import { useSay } from './toast'
 
 const all = (live: Live) => live
 
-export function Ask({
-  close,
-  kill,
-  showKeys,
-}: {
-  close: () => void
-  kill: (tunnel: Tunnel) => void
-  showKeys: () => void
-}) {
+export interface AskProps {
+  readonly close: () => void
+  readonly kill: (tunnel: Tunnel) => void
+  readonly showKeys: () => void
+}
+
+export function Ask(props: AskProps) {
   const live = useLive(all)
   const [typed, setTyped] = useState('')
   const [at, setAt] = useState(0)
   const hits = useMemo(() => find(live, typed), [live, typed])
   const chosen = Math.min(at, hits.length - 1)
   const list = useRef<HTMLDivElement>(null)
-  const open = useOpen({ close, kill, showKeys })
+  const open = useOpen(props)
   const onKey = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
     if (step !== 0) {
@@ -44,7 +42,6 @@ export function Ask({
       open(hit, event.metaKey || event.ctrlKey)
     }
   }
-  const groups = [...new Set(hits.map(({ group }) => group))]
   return (
     <>
       <div className="ask">
@@ -65,37 +62,47 @@ export function Ask({
           }}
           onKeyDown={onKey}
         />
-        <button type="button" className="btn quiet sm" aria-label="Close, esc" onClick={close}>
+        <button type="button" className="btn quiet sm" aria-label="Close, esc" onClick={props.close}>
           <span className="kbd">esc</span>
         </button>
       </div>
-      <div className="hitlist" id="hits" role="listbox" aria-label="Results" ref={list}>
-        {groups.map(group => (
-          <fieldset className="group" aria-label={group} key={group}>
-            <p className="cap" aria-hidden="true">
-              {group}
-            </p>
-            {hits.map((hit, index) =>
-              hit.group === group ? (
-                <HitRow
-                  hit={hit}
-                  id={`hit-${index}`}
-                  isChosen={index === chosen}
-                  open={() => open(hit, false)}
-                  key={hit.key}
-                />
-              ) : null,
-            )}
-          </fieldset>
-        ))}
-        {hits.length === 0 && <p className="cap">Nothing is called so.</p>}
-      </div>
+      <Hits hits={hits} chosen={chosen} open={hit => open(hit, false)} list={list} />
       <p className="keys">
         <span>↑ ↓ choose</span>
         <span>↵ open</span>
         <span className="push">An IP address typed here is explained</span>
       </p>
     </>
+  )
+}
+
+interface HitsProps {
+  readonly hits: readonly Hit[]
+  /** Its place among them. */
+  readonly chosen: number
+  readonly open: (hit: Hit) => void
+  readonly list: RefObject<HTMLDivElement | null>
+}
+
+/** In groups, which stand in the order of their first hits. */
+function Hits({ hits, chosen, open, list }: HitsProps) {
+  const groups = [...new Set(hits.map(({ group }) => group))]
+  return (
+    <div className="hitlist" id="hits" role="listbox" aria-label="Results" ref={list}>
+      {groups.map(group => (
+        <fieldset className="group" aria-label={group} key={group}>
+          <p className="cap" aria-hidden="true">
+            {group}
+          </p>
+          {hits.map((hit, index) =>
+            hit.group === group ? (
+              <HitRow hit={hit} id={`hit-${index}`} isChosen={index === chosen} open={() => open(hit)} key={hit.key} />
+            ) : null,
+          )}
+        </fieldset>
+      ))}
+      {hits.length === 0 && <p className="cap">Nothing is called so.</p>}
+    </div>
   )
 }
 
@@ -114,15 +121,7 @@ function HitRow({ hit, id, isChosen, open }: { hit: Hit; id: string; isChosen: b
 }
 
 /** What a hit does when it is chosen. */
-function useOpen({
-  close,
-  kill,
-  showKeys,
-}: {
-  close: () => void
-  kill: (tunnel: Tunnel) => void
-  showKeys: () => void
-}) {
+function useOpen({ close, kill, showKeys }: AskProps) {
   const router = useRouter()
   const acts = useTunnelActs()
   const logout = useLogout()

@@ -4,7 +4,8 @@ import { Domain_Proof } from '@pbt/proto/admin/v1'
 import { useRouter } from 'next/navigation'
 import { type FormEvent, useState } from 'react'
 import { Button } from '../components/button'
-import { Icon, Mark } from '../components/icon'
+import { Mark } from '../components/icon'
+import { PhoneSheet } from '../components/phone-sheet'
 import { Segments } from '../components/segments'
 import { useAct } from '../components/toast'
 import { domains } from '../live/services'
@@ -19,36 +20,11 @@ interface AddProps {
 }
 
 export function AddDomain({ isUp, close, offReason }: AddProps) {
-  const router = useRouter()
-  const { busy, run } = useAct()
-  const [name, setName] = useState('')
-  const [isWild, setWild] = useState(false)
-  const [proof, setProof] = useState<'http' | 'record'>('http')
-  const typed = name.trim().toLowerCase()
-  const isByRecord = isWild || proof === 'record' || typed.startsWith('*.')
-  const add = (event: FormEvent) => {
-    event.preventDefault()
-    if (typed === '') return
-    const also = isWild && !typed.startsWith('*.') ? [`*.${typed}`] : []
-    run(
-      'Adding',
-      () => domains.addDomain({ domain: typed, also, proof: isByRecord ? Domain_Proof.DELEGATED : Domain_Proof.HTTP }),
-      ({ domain }) => {
-        setName('')
-        close()
-        if (domain !== undefined) router.push(domainHref(domain.domain))
-        return { text: `${typed} is added` }
-      },
-    )
-  }
+  const wish = useWish()
+  const { name, setName, typed, isByRecord } = wish
+  const { busy, add } = useAdding(wish, close)
   return (
-    <section className={`card sheet-on-phone ${isUp ? 'up' : ''}`} aria-labelledby="ad">
-      <div className="card-head">
-        <h2 id="ad">Add a domain</h2>
-        <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </div>
+    <PhoneSheet id="ad" title="Add a domain" isUp={isUp} close={close}>
       <form className="pad stack-sm" onSubmit={add}>
         <label className="field">
           <span className="lab">Domain</span>
@@ -63,32 +39,7 @@ export function AddDomain({ isUp, close, offReason }: AddProps) {
             />
           </span>
         </label>
-        <div>
-          <Segments
-            label="Which names"
-            className="even"
-            value={isWild ? 'all' : 'one'}
-            onChange={value => setWild(value === 'all')}
-            choices={[
-              { value: 'one', label: 'This name' },
-              { value: 'all', label: 'And all under it' },
-            ]}
-          />
-        </div>
-        {!isWild && (
-          <div>
-            <Segments
-              label="Proof"
-              className="even"
-              value={proof}
-              onChange={setProof}
-              choices={[
-                { value: 'http', label: 'By port 80' },
-                { value: 'record', label: 'By a record' },
-              ]}
-            />
-          </div>
-        )}
+        <Choices wish={wish} />
         <p className="small muted">
           {isByRecord
             ? 'One CNAME record, created once, proves it at every renewal. No DNS password is kept here.'
@@ -111,6 +62,72 @@ export function AddDomain({ isUp, close, offReason }: AddProps) {
           {typed === '' ? 'Add the domain' : `Add ${typed}`}
         </Button>
       </form>
-    </section>
+    </PhoneSheet>
+  )
+}
+
+type Wish = ReturnType<typeof useWish>
+
+/** What the fields have, and what that asks for. */
+function useWish() {
+  const [name, setName] = useState('')
+  const [isWild, setWild] = useState(false)
+  const [proof, setProof] = useState<'http' | 'record'>('http')
+  const typed = name.trim().toLowerCase()
+  const isByRecord = isWild || proof === 'record' || typed.startsWith('*.')
+  return { name, setName, isWild, setWild, proof, setProof, typed, isByRecord }
+}
+
+function useAdding({ typed, isWild, isByRecord, setName }: Wish, close: () => void) {
+  const router = useRouter()
+  const { busy, run } = useAct()
+  const add = (event: FormEvent) => {
+    event.preventDefault()
+    if (typed === '') return
+    const also = isWild && !typed.startsWith('*.') ? [`*.${typed}`] : []
+    run(
+      'Adding',
+      () => domains.addDomain({ domain: typed, also, proof: isByRecord ? Domain_Proof.DELEGATED : Domain_Proof.HTTP }),
+      ({ domain }) => {
+        setName('')
+        close()
+        if (domain !== undefined) router.push(domainHref(domain.domain))
+        return { text: `${typed} is added` }
+      },
+    )
+  }
+  return { busy, add }
+}
+
+function Choices({ wish: { isWild, setWild, proof, setProof } }: { wish: Wish }) {
+  return (
+    <>
+      <div>
+        <Segments
+          label="Which names"
+          className="even"
+          value={isWild ? 'all' : 'one'}
+          onChange={value => setWild(value === 'all')}
+          choices={[
+            { value: 'one', label: 'This name' },
+            { value: 'all', label: 'And all under it' },
+          ]}
+        />
+      </div>
+      {!isWild && (
+        <div>
+          <Segments
+            label="Proof"
+            className="even"
+            value={proof}
+            onChange={setProof}
+            choices={[
+              { value: 'http', label: 'By port 80' },
+              { value: 'record', label: 'By a record' },
+            ]}
+          />
+        </div>
+      )}
+    </>
   )
 }

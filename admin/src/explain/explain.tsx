@@ -3,7 +3,7 @@
 import { createClient } from '@connectrpc/connect'
 import { useQuery } from '@connectrpc/connect-query'
 import { AddressService, type Check, Check_State, type ExplainResponse, ServerService } from '@pbt/proto/admin/v1'
-import { type FormEvent, useEffect, useId, useRef } from 'react'
+import { type FormEvent, type RefObject, useEffect, useId, useRef } from 'react'
 import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { useNoContact } from '../components/contact'
@@ -68,10 +68,8 @@ interface QuestionProps {
 
 function Question({ address, from, isBusy, ask }: QuestionProps) {
   const you = useLive(live => live.server?.yourAddress) ?? ''
-  const known = useLive(live => live.addresses)
   const first = useRef<HTMLInputElement>(null)
   const second = useRef<HTMLInputElement>(null)
-  const list = useId()
   useEffect(() => {
     // Somebody who explains nothing yet most likely asks for themselves.
     if (second.current !== null && second.current.value === '' && address === '') second.current.value = you
@@ -84,27 +82,7 @@ function Question({ address, from, isBusy, ask }: QuestionProps) {
   }
   return (
     <form className="ask card" onSubmit={submit}>
-      <label className="field">
-        <span className="lab">Address</span>
-        <span className="input">
-          <input
-            className="mono"
-            name="address"
-            placeholder="myapp or tcp:20022"
-            defaultValue={address}
-            list={list}
-            ref={first}
-            data-filter
-            autoComplete="off"
-            spellCheck={false}
-          />
-        </span>
-        <datalist id={list}>
-          {[...(known?.keys() ?? [])].map(each => (
-            <option value={each} key={each} />
-          ))}
-        </datalist>
-      </label>
+      <AddressField address={address} input={first} />
       <label className="field">
         <span className="lab">
           Visitor <span className="faint">if you like</span>
@@ -126,6 +104,35 @@ function Question({ address, from, isBusy, ask }: QuestionProps) {
         Explain
       </Button>
     </form>
+  )
+}
+
+/** It offers the addresses that are there. */
+function AddressField({ address, input }: { address: string; input: RefObject<HTMLInputElement | null> }) {
+  const known = useLive(live => live.addresses)
+  const list = useId()
+  return (
+    <label className="field">
+      <span className="lab">Address</span>
+      <span className="input">
+        <input
+          className="mono"
+          name="address"
+          placeholder="myapp or tcp:20022"
+          defaultValue={address}
+          list={list}
+          ref={input}
+          data-filter
+          autoComplete="off"
+          spellCheck={false}
+        />
+      </span>
+      <datalist id={list}>
+        {[...(known?.keys() ?? [])].map(each => (
+          <option value={each} key={each} />
+        ))}
+      </datalist>
+    </label>
   )
 }
 

@@ -4,15 +4,14 @@ import { type KeyboardEvent, useRef, useState } from 'react'
 import { Icon } from '../components/icon'
 import { tokensOf } from './filter'
 
-export function Field({
-  text,
-  setText,
-  wrong,
-}: {
-  text: string
-  setText: (text: string) => void
-  wrong: readonly string[]
-}) {
+export interface FieldProps {
+  readonly text: string
+  readonly setText: (text: string) => void
+  /** Tokens that mean nothing. */
+  readonly wrong: readonly string[]
+}
+
+export function Field({ text, setText, wrong }: FieldProps) {
   const tokens = tokensOf(text)
   const [draft, setDraft] = useState('')
   const input = useRef<HTMLInputElement>(null)
@@ -42,12 +41,7 @@ export function Field({
       <Icon name="search" small />
       {tokens.map((token, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the same word may stand twice
-        <span className={`tok ${wrong.includes(token) ? 'wrong' : ''}`} key={`${token} ${index}`}>
-          {token}
-          <button type="button" aria-label={`Remove ${token}`} onClick={() => without(index)}>
-            <Icon name="cross" />
-          </button>
-        </span>
+        <Token text={token} isWrong={wrong.includes(token)} remove={() => without(index)} key={`${token} ${index}`} />
       ))}
       <input
         ref={input}
@@ -63,5 +57,16 @@ export function Field({
       />
       <span className="kbd hide-phone">/</span>
     </div>
+  )
+}
+
+function Token({ text, isWrong, remove }: { text: string; isWrong: boolean; remove: () => void }) {
+  return (
+    <span className={`tok ${isWrong ? 'wrong' : ''}`}>
+      {text}
+      <button type="button" aria-label={`Remove ${text}`} onClick={remove}>
+        <Icon name="cross" />
+      </button>
+    </span>
   )
 }

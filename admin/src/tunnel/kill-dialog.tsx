@@ -1,7 +1,7 @@
 'use client'
 // Before a tunnel is killed: what is cut, what stops answering, and what stays.
 import { useQuery } from '@connectrpc/connect-query'
-import { type Tunnel, TunnelService } from '@pbt/proto/admin/v1'
+import { type KillTunnelResponse, type Tunnel, TunnelService } from '@pbt/proto/admin/v1'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
 import { Mark } from '../components/icon'
@@ -35,8 +35,6 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
         return { text: `${name} is killed, ${cut}`, undo: { word: 'Start again', run: () => start(name) } }
       },
     )
-  const peers = [...new Set(data?.cut.map(({ peer }) => peer))]
-  const urls = tunnel.addresses.map(({ url }) => addressText(url).replace(/^https?:\/\//, ''))
   return (
     <Dialog
       isOpen
@@ -52,35 +50,42 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
       }
     >
       <p className="muted small">It ends now and stays down, also after a restart, until you start it again.</p>
-      <ul className="hits">
-        <li>
-          <Mark name={data?.cutCount === 0 ? 'none' : 'bad'} tone={data?.cutCount === 0 ? '' : 'bad'} />
-          <span>
-            {data === undefined
-              ? 'Looking at what is open'
-              : data.cutCount === 0
-                ? 'Nothing is open now, so nobody is cut'
-                : `${counted(data.cutCount, 'connection')} cut: ${peers.slice(0, NAMED).join(', ')}${
-                    peers.length > NAMED ? ` and ${peers.length - NAMED} more` : ''
-                  }`}
-          </span>
-        </li>
-        {urls.length > 0 && (
-          <li>
-            <Mark name="bad" tone="bad" />
-            <span>
-              {urls.join(', ')} {urls.length === 1 ? 'stops' : 'stop'} answering
-            </span>
-          </li>
-        )}
-        <li>
-          <Mark name="none" />
-          <span>
-            The address, its list of who may come in and its log stay; other tunnels of{' '}
-            {tunnel.clientLabel || 'its machine'} go on
-          </span>
-        </li>
-      </ul>
+      <Consequences tunnel={tunnel} cut={data} />
     </Dialog>
   )
+}
+
+/** What comes of it; `cut` is undefined until the server has said it. */
+function Consequences({ tunnel, cut }: { tunnel: Tunnel; cut: KillTunnelResponse | undefined }) {
+  const urls = tunnel.addresses.map(({ url }) => addressText(url).replace(/^https?:\/\//, ''))
+  return (
+    <ul className="hits">
+      <li>
+        <Mark name={cut?.cutCount === 0 ? 'none' : 'bad'} tone={cut?.cutCount === 0 ? '' : 'bad'} />
+        <span>{cut === undefined ? 'Looking at what is open' : whoIsCut(cut)}</span>
+      </li>
+      {urls.length > 0 && (
+        <li>
+          <Mark name="bad" tone="bad" />
+          <span>
+            {urls.join(', ')} {urls.length === 1 ? 'stops' : 'stop'} answering
+          </span>
+        </li>
+      )}
+      <li>
+        <Mark name="none" />
+        <span>
+          The address, its list of who may come in and its log stay; other tunnels of{' '}
+          {tunnel.clientLabel || 'its machine'} go on
+        </span>
+      </li>
+    </ul>
+  )
+}
+
+function whoIsCut({ cut, cutCount }: KillTunnelResponse): string {
+  if (cutCount === 0) return 'Nothing is open now, so nobody is cut'
+  const peers = [...new Set(cut.map(({ peer }) => peer))]
+  const others = peers.length > NAMED ? ` and ${peers.length - NAMED} more` : ''
+  return `${counted(cutCount, 'connection')} cut: ${peers.slice(0, NAMED).join(', ')}${others}`
 }

@@ -2,7 +2,7 @@
 // The login: the token in the field, or the code of a link after # in the address, which never reaches a server's log.
 import { createClient } from '@connectrpc/connect'
 import { PanelService } from '@pbt/proto/admin/v1'
-import { type FormEvent, useCallback, useEffect, useRef, useState } from 'react'
+import { type FormEvent, type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import { Button } from '../../components/button'
 import { Brand, Mark } from '../../components/icon'
 import { Command } from '../../components/parts'
@@ -11,53 +11,8 @@ import { type Trouble, transport, troubleOf } from '../../live/transport'
 const panel = createClient(PanelService, transport)
 
 export function LoginForm() {
-  const [host, setHost] = useState('')
-  const [trouble, setTrouble] = useState<Trouble>()
-  const [isBusy, setBusy] = useState(false)
   const field = useRef<HTMLInputElement>(null)
-  const isStarted = useRef(false)
-
-  const login = useCallback(async (proof: { case: 'token' | 'code'; value: string }) => {
-    setBusy(true)
-    setTrouble(undefined)
-    try {
-      await panel.login({ proof })
-      location.replace(whereTo())
-    } catch (error) {
-      setTrouble(troubleOf(error))
-      setBusy(false)
-      field.current?.focus()
-    }
-  }, [])
-
-  useEffect(() => {
-    setHost(location.hostname)
-    document.title = 'Log in · pbt'
-    if (isStarted.current) return
-    isStarted.current = true
-    const code = location.hash.slice(1)
-    if (code !== '') {
-      history.replaceState(null, '', location.pathname + location.search)
-      login({ case: 'code', value: code })
-    } else {
-      field.current?.focus()
-      panel.getSession({}).then(
-        ({ session }) => session && location.replace(whereTo()),
-        () => {},
-      )
-    }
-  }, [login])
-
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    const token = field.current?.value.trim() ?? ''
-    if (token === '') {
-      field.current?.focus()
-      return
-    }
-    if (!isBusy) login({ case: 'token', value: token })
-  }
-
+  const { host, trouble, isBusy, submit } = useLogin(field)
   return (
     <div className="login">
       <main className="box">
@@ -100,6 +55,59 @@ export function LoginForm() {
       </main>
     </div>
   )
+}
+
+/** Logs in by what is in the field, or by the code in the address as soon as the page is there. */
+function useLogin(field: RefObject<HTMLInputElement | null>) {
+  const [host, setHost] = useState('')
+  const [trouble, setTrouble] = useState<Trouble>()
+  const [isBusy, setBusy] = useState(false)
+  const isStarted = useRef(false)
+
+  const login = useCallback(
+    async (proof: { case: 'token' | 'code'; value: string }) => {
+      setBusy(true)
+      setTrouble(undefined)
+      try {
+        await panel.login({ proof })
+        location.replace(whereTo())
+      } catch (error) {
+        setTrouble(troubleOf(error))
+        setBusy(false)
+        field.current?.focus()
+      }
+    },
+    [field],
+  )
+
+  useEffect(() => {
+    setHost(location.hostname)
+    document.title = 'Log in · pbt'
+    if (isStarted.current) return
+    isStarted.current = true
+    const code = location.hash.slice(1)
+    if (code !== '') {
+      history.replaceState(null, '', location.pathname + location.search)
+      login({ case: 'code', value: code })
+    } else {
+      field.current?.focus()
+      panel.getSession({}).then(
+        ({ session }) => session && location.replace(whereTo()),
+        () => {},
+      )
+    }
+  }, [login, field])
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const token = field.current?.value.trim() ?? ''
+    if (token === '') {
+      field.current?.focus()
+      return
+    }
+    if (!isBusy) login({ case: 'token', value: token })
+  }
+  return { host, trouble, isBusy, submit }
 }
 
 function Refused({ trouble }: { trouble: Trouble }) {
