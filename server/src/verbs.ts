@@ -28,7 +28,7 @@ import { VERSION } from './process/version.ts'
 import { type Address, keptAddress, type Protocol } from './relay/address.ts'
 import type { Keyring } from './relay/keyring.ts'
 import type { Relay } from './relay/open.ts'
-import { urlOf } from './relay/urls.ts'
+import { urlOf as visitorUrl } from './relay/urls.ts'
 import type { LogStore } from './store/log-store.ts'
 import type { Store } from './store/store.ts'
 
@@ -76,31 +76,14 @@ export interface VerbOptions {
 
 /** All that the owner can ask for; without `running` it is done in the database alone. */
 export function verbsOver(options: VerbOptions): Owner {
-  const { settings, store, records, changed, tell, running } = options
-  const { baseDomain, portRange, publicHttpsPort, httpsPort, ...config } = settings.config
-  const own = [httpsPort, config.httpPort, publicHttpsPort, config.publicHttpPort, config.metricsPort]
-  const portOf = () => publicHttpsPort || (running?.ports().https ?? httpsPort)
+  const { settings, store, records, tell, running } = options
+  const { baseDomain } = settings.config
   const addresses = () => store.addresses.list()
-  const tunnels = new TunnelVerbs({
-    records: store.tunnels,
-    addresses,
-    live: running?.relay.live,
-    figures: running?.figures,
-    waitingAt: address => running?.relay.waitingAt(address),
-    changed,
-    tell,
-  })
+  const urlOf = (address: string) => visitorUrl(keptAddress(address, baseDomain), baseDomain, httpsPortOf(options))
+  const tunnels = tunnelsOver(options)
   const domains = domainsOver(options)
   return {
-    addresses: new AddressVerbs({
-      records: store.addresses,
-      baseDomain,
-      ports: running?.relay.ports ?? restingPorts(portRange, own),
-      certificateWanted: options.certificateWanted ?? (() => {}),
-      connectionsOf: tunnel => (tunnel === '' ? [] : (running?.relay.live.connections(tunnel) ?? [])),
-      changed,
-      tell,
-    }),
+    addresses: addressesOver(options),
     clients: new ClientVerbs({
       records: store.clients,
       live: running?.relay.sessions,
@@ -109,35 +92,77 @@ export function verbsOver(options: VerbOptions): Owner {
     }),
     domains,
     tunnels,
-    tokens: new TokenVerbs({
-      records: store.tokens,
-      live: running && {
-        clients: () => running.relay.sessions.clients(),
-        offer: (id, token, ms) => running.relay.tokenOffer.offer(id, token, ms),
-      },
-      changed,
-      tell,
-    }),
-    panel: panelOver(options, () => urlOf(keptAddress('admin', baseDomain), baseDomain, portOf())),
+    tokens: tokensOver(options),
+    panel: panelOver(options, () => urlOf('admin')),
     log: new LogVerbs({ records, live: running?.log, addresses }),
     metrics: new MetricsVerbs(records),
     server: serverOver(options),
-    explain: new ExplainVerb({
-      baseDomain,
-      addresses,
-      tunnel: name => explained(tunnels, name),
-      running: running && {
-        covers: host => running.keyring.covers(host, host),
-        waitingAt: address => running.relay.waitingAt(address),
-        httpsPort: portOf,
-        listens: running.listens,
-      },
-      resolve: host => resolveHost(host, config.dnsResolver),
-      domainSteps: name => domains.check(name),
-      publicAddresses: config.publicAddress,
-    }),
-    urlOf: address => urlOf(keptAddress(address, baseDomain), baseDomain, portOf()),
+    explain: explainOver(options, tunnels, domains),
+    urlOf,
   }
+}
+
+function addressesOver({ settings, store, certificateWanted, changed, tell, running }: VerbOptions): AddressVerbs {
+  const { baseDomain, portRange, httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort } = settings.config
+  const own = [httpsPort, httpPort, publicHttpsPort, publicHttpPort, metricsPort]
+  return new AddressVerbs({
+    records: store.addresses,
+    baseDomain,
+    ports: running?.relay.ports ?? restingPorts(portRange, own),
+    certificateWanted: certificateWanted ?? (() => {}),
+    connectionsOf: tunnel => (tunnel === '' ? [] : (running?.relay.live.connections(tunnel) ?? [])),
+    changed,
+    tell,
+  })
+}
+
+function tunnelsOver({ store, changed, tell, running }: VerbOptions): TunnelVerbs {
+  return new TunnelVerbs({
+    records: store.tunnels,
+    addresses: () => store.addresses.list(),
+    live: running?.relay.live,
+    figures: running?.figures,
+    waitingAt: address => running?.relay.waitingAt(address),
+    changed,
+    tell,
+  })
+}
+
+function tokensOver({ store, changed, tell, running }: VerbOptions): TokenVerbs {
+  return new TokenVerbs({
+    records: store.tokens,
+    live: running && {
+      clients: () => running.relay.sessions.clients(),
+      offer: (id, token, ms) => running.relay.tokenOffer.offer(id, token, ms),
+    },
+    changed,
+    tell,
+  })
+}
+
+function explainOver(options: VerbOptions, tunnels: TunnelVerbs, domains: DomainVerbs): ExplainVerb {
+  const { settings, store, running } = options
+  const { baseDomain, dnsResolver, publicAddress } = settings.config
+  return new ExplainVerb({
+    baseDomain,
+    addresses: () => store.addresses.list(),
+    tunnel: name => explained(tunnels, name),
+    running: running && {
+      covers: host => running.keyring.covers(host, host),
+      waitingAt: address => running.relay.waitingAt(address),
+      httpsPort: () => httpsPortOf(options),
+      listens: running.listens,
+    },
+    resolve: host => resolveHost(host, dnsResolver),
+    domainSteps: name => domains.check(name),
+    publicAddresses: publicAddress,
+  })
+}
+
+/** As visitors come by it. */
+function httpsPortOf({ settings, running }: VerbOptions): number {
+  const { publicHttpsPort, httpsPort } = settings.config
+  return publicHttpsPort || (running?.ports().https ?? httpsPort)
 }
 
 function domainsOver({ settings, store, checks, changed, tell, running }: VerbOptions): DomainVerbs {

@@ -150,64 +150,13 @@ function sessionFrameOf(random: Random): SessionFrame {
 
 /** Two ends; what the hostile one says passes through `mutate`. Returns the frames that came and how it ended. */
 function run(victimRole: Role, random: Random, mutate: (batches: Buffer[]) => Buffer[]) {
-  const clock = new FakeClock()
-  const violations: PbtError[] = []
-  const owners = { server: new Owner(random), client: new Owner(random) }
-  const endOf = (role: Role, onViolation: (error: PbtError) => void) =>
-    new Mux({
-      role,
-      clock,
-      handler: {
-        onOpen: channel => owners[role].take(channel),
-        onSessionFrame: (_frame: SessionFrame) => {},
-        onLinkSilent: () => {},
-        onViolation,
-      },
-    })
-  const muxes = { server: endOf('server', note('server')), client: endOf('client', note('client')) }
-  function note(role: Role) {
-    return (error: PbtError) => {
-      if (role === victimRole) violations.push(error)
-    }
-  }
-  const peerRole: Role = victimRole === 'server' ? 'client' : 'server'
-  const [victim, peer] = [muxes[victimRole], muxes[peerRole]]
-  let waiting: Buffer[] = []
+  const pair = pairOf(victimRole, random)
+  const { victim, clock } = pair
   let frames = 0
-  peer.attach(
-    linkOf(batch => waiting.push(batch)),
-    0,
-  )
-  victim.attach(
-    linkOf(batch => peer.receive(batch)),
-    0,
-  )
-  function linkOf(deliver: (batch: Buffer) => void) {
-    return {
-      write: (batch: Batch, taken: () => void) => {
-        const copy = Buffer.from(bufferOf(batch))
-        clock.soon(() => {
-          deliver(copy)
-          taken()
-        })
-      },
-      close: () => {},
-    }
-  }
   for (let round = 0; round < 30 && !victim.isClosed; round++) {
-    const { server } = muxes
-    if (!server.isClosed) {
-      for (let count = random(4); count > 0; count--) {
-        owners.server.take(server.open(openOf(random), random(4) === 0, { onReset: () => {} }))
-      }
-    }
-    owners[peerRole].act()
-    if (random(3) === 0) owners[victimRole].act()
-    peer.sendSessionFrame(sessionFrameOf(random))
+    talk(pair, random)
     clock.advance(6)
-    const batches = waiting
-    waiting = []
-    for (const batch of mutate(batches)) {
+    for (const batch of mutate(pair.waiting.splice(0))) {
       frames += countFrames(batch)
       assert.doesNotThrow(() => victim.receive(batch))
       clock.settle()
@@ -215,14 +164,90 @@ function run(victimRole: Role, random: Random, mutate: (batches: Buffer[]) => Bu
     const { unackedBytes, queuedBytes } = victim.stats
     assert.ok(unackedBytes + queuedBytes < MAX_HELD_BYTES, `holds ${unackedBytes + queuedBytes} bytes`)
   }
+  return { frames, code: endOf(pair) }
+}
+
+type Pair = ReturnType<typeof pairOf>
+
+/** What the peer says to the victim waits, so that it can be changed. */
+function pairOf(victimRole: Role, random: Random) {
+  const clock = new FakeClock()
+  const violations: PbtError[] = []
+  const owners = { server: new Owner(random), client: new Owner(random) }
+  const muxOf = (role: Role) =>
+    new Mux({
+      role,
+      clock,
+      handler: {
+        onOpen: channel => owners[role].take(channel),
+        onSessionFrame: (_frame: SessionFrame) => {},
+        onLinkSilent: () => {},
+        onViolation: error => {
+          if (role === victimRole) violations.push(error)
+        },
+      },
+    })
+  const muxes = { server: muxOf('server'), client: muxOf('client') }
+  const peerRole: Role = victimRole === 'server' ? 'client' : 'server'
+  const [victim, peer] = [muxes[victimRole], muxes[peerRole]]
+  const waiting: Buffer[] = []
+  peer.attach(
+    linkOf(clock, batch => waiting.push(batch)),
+    0,
+  )
+  victim.attach(
+    linkOf(clock, batch => peer.receive(batch)),
+    0,
+  )
+  const [victimOwner, peerOwner] = [owners[victimRole], owners[peerRole]]
+  return {
+    clock,
+    violations,
+    server: muxes.server,
+    serverOwner: owners.server,
+    victim,
+    victimOwner,
+    peer,
+    peerOwner,
+    waiting,
+  }
+}
+
+function linkOf(clock: FakeClock, deliver: (batch: Buffer) => void) {
+  return {
+    write: (batch: Batch, taken: () => void) => {
+      const copy = Buffer.from(bufferOf(batch))
+      clock.soon(() => {
+        deliver(copy)
+        taken()
+      })
+    },
+    close: () => {},
+  }
+}
+
+/** Channels open, and both ends use them. */
+function talk({ server, serverOwner, victimOwner, peer, peerOwner }: Pair, random: Random): void {
+  if (!server.isClosed) {
+    for (let count = random(4); count > 0; count--) {
+      serverOwner.take(server.open(openOf(random), random(4) === 0, { onReset: () => {} }))
+    }
+  }
+  peerOwner.act()
+  if (random(3) === 0) victimOwner.act()
+  peer.sendSessionFrame(sessionFrameOf(random))
+}
+
+/** Ends the victim, unless it has ended itself, and looks at whether it ended well. Its code, if it had a reason. */
+function endOf({ victim, victimOwner, violations }: Pair): PbtError['code'] | undefined {
   const open = victim.stats.channels
-  const told = owners[victimRole].ends
+  const told = victimOwner.ends
   victim.close('shutdown', 'the test is over')
   assert.equal(victim.stats.channels, 0)
-  assert.equal(owners[victimRole].ends - told, violations.length > 0 ? 0 : open, 'who was open is told of the end')
+  assert.equal(victimOwner.ends - told, violations.length > 0 ? 0 : open, 'who was open is told of the end')
   for (const { code } of violations) assert.ok(CODES.includes(code), `ended with ${code}`)
   assert.ok(violations.length <= 1)
-  return { frames, code: violations[0]?.code }
+  return violations[0]?.code
 }
 
 /** Frames in a batch as far as they can be told apart; at least one, since the rest was looked at too. */

@@ -19,62 +19,14 @@ export interface BusyTarget {
 
 /** Paths are `/<kind>/<id>/<bytes>/<pace>`: see traffic.ts. `httpPort` 0: any. */
 export async function busyTarget(t: Cleaner, httpPort = 0): Promise<BusyTarget> {
-  const asked = new Map<string, number>()
-  const uploads = new Map<string, number>()
-  let open = 0
+  const book = new Book()
+  const server = createServer((incoming, response) => serve(book, incoming, response))
+  server.on('upgrade', (incoming, socket) => upgrade(book, incoming, socket))
   const sockets = new Set<Socket>()
-
-  function serve(incoming: IncomingMessage, response: ServerResponse): void {
-    const [, kind = '', id = '', bytes = '0', pace = '0'] = (incoming.url ?? '').split('/')
-    asked.set(id, (asked.get(id) ?? 0) + 1)
-    open++
-    response.once('close', () => open--)
-    const over = () => response.destroy()
-    switch (kind) {
-      case 'down':
-        response.writeHead(200, { 'content-length': bytes })
-        send(response, Number(id), Number(bytes), Number(pace)).catch(over)
-        break
-      case 'chunked':
-        response.writeHead(200)
-        send(response, Number(id), Number(bytes), Number(pace)).catch(over)
-        break
-      case 'up':
-        receive(incoming).then(got => {
-          uploads.set(id, got.bytes)
-          response.end(`${id} ${got.hash}`)
-        }, over)
-        break
-      case 'events':
-        void sendEvents(response, id, Number(bytes), Number(pace))
-        break
-      default:
-        response.end(`${id} here`)
-    }
-  }
-
-  function upgrade(incoming: IncomingMessage, socket: Duplex): void {
-    const [, , id = ''] = (incoming.url ?? '').split('/')
-    asked.set(id, (asked.get(id) ?? 0) + 1)
-    open++
-    socket.once('close', () => open--)
-    acceptUpgrade(incoming, socket)
-    const reader = new FrameReader()
-    socket.on('data', (chunk: Buffer) => {
-      for (const payload of reader.push(chunk)) socket.write(frame(payload, false))
-    })
-    socket.on('end', () => socket.end())
-    socket.on('error', () => socket.destroy())
-  }
-
-  const server = createServer(serve).on('upgrade', upgrade)
   const tcp = createTcpServer({ allowHalfOpen: true }, socket => {
-    open++
     sockets.add(socket)
-    socket.once('close', () => {
-      open--
-      sockets.delete(socket)
-    })
+    socket.once('close', () => sockets.delete(socket))
+    book.opened(socket)
     socket.on('error', () => socket.destroy())
     socket.pipe(socket)
   })
@@ -87,12 +39,70 @@ export async function busyTarget(t: Cleaner, httpPort = 0): Promise<BusyTarget> 
   return {
     port: await listen(server, httpPort),
     tcpPort: await listen(tcp),
-    asked,
-    uploads,
+    asked: book.asked,
+    uploads: book.uploads,
     get open() {
-      return open
+      return book.open
     },
   }
+}
+
+class Book {
+  readonly asked = new Map<string, number>()
+  readonly uploads = new Map<string, number>()
+  open = 0
+
+  /** A request with this id has come. */
+  request(id: string): void {
+    this.asked.set(id, (this.asked.get(id) ?? 0) + 1)
+  }
+
+  /** Counts as open until it closes. */
+  opened(transfer: ServerResponse | Duplex): void {
+    this.open++
+    transfer.once('close', () => this.open--)
+  }
+}
+
+function serve(book: Book, incoming: IncomingMessage, response: ServerResponse): void {
+  const [, kind = '', id = '', bytes = '0', pace = '0'] = (incoming.url ?? '').split('/')
+  book.request(id)
+  book.opened(response)
+  const over = () => response.destroy()
+  switch (kind) {
+    case 'down':
+      response.writeHead(200, { 'content-length': bytes })
+      send(response, Number(id), Number(bytes), Number(pace)).catch(over)
+      break
+    case 'chunked':
+      response.writeHead(200)
+      send(response, Number(id), Number(bytes), Number(pace)).catch(over)
+      break
+    case 'up':
+      receive(incoming).then(got => {
+        book.uploads.set(id, got.bytes)
+        response.end(`${id} ${got.hash}`)
+      }, over)
+      break
+    case 'events':
+      void sendEvents(response, id, Number(bytes), Number(pace))
+      break
+    default:
+      response.end(`${id} here`)
+  }
+}
+
+function upgrade(book: Book, incoming: IncomingMessage, socket: Duplex): void {
+  const [, , id = ''] = (incoming.url ?? '').split('/')
+  book.request(id)
+  book.opened(socket)
+  acceptUpgrade(incoming, socket)
+  const reader = new FrameReader()
+  socket.on('data', (chunk: Buffer) => {
+    for (const payload of reader.push(chunk)) socket.write(frame(payload, false))
+  })
+  socket.on('end', () => socket.end())
+  socket.on('error', () => socket.destroy())
 }
 
 async function sendEvents(response: ServerResponse, id: string, count: number, paceMs: number): Promise<void> {

@@ -6,29 +6,78 @@ import { codeOf, type Link, Mux, type SessionFrame } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import { CloseTunnelSchema, HelloSchema, OpenTunnelSchema, TunnelKind } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../../observe/log.ts'
-import type { Address } from '../address.ts'
 import { Addresses, type StoredAddress } from '../addresses.ts'
 import { Allowlists, type StoredAllowlist } from '../allowlists.ts'
 import type { TunnelRecord } from '../book.ts'
-import type { LetIn } from '../letting-in.ts'
 import { NO_NEWS, type RelayNews } from '../news.ts'
 import { Registry } from '../registry.ts'
-import { Session, type SessionLink } from '../session.ts'
+import { Session, type SessionContext, type SessionLink } from '../session.ts'
 import { Steering } from '../steering.ts'
 
-/** A house for sessions whose names are remembered when `written` resolves. */
+/** A house for sessions whose names are remembered when `disk.written` resolves. */
 export function house() {
   const clock = new FakeClock()
   const registry = new Registry(clock)
-  const offline: string[] = []
-  const ended: Session[] = []
-  const warnings: string[] = []
-  const disk = { written: Promise.resolve() }
-  const lists: StoredAllowlist[] = []
+  const { log, errors, warnings } = notedLog()
+  const { store, disk, kept, lists, offline } = memory()
+  const { steering, steered } = steeringInMemory()
+  const addresses = new Addresses({ baseDomain: 'localhost', steering, registry, store, ...NO_PORTS, log })
+  const allowlists = new Allowlists({ store, baseDomain: 'localhost', log })
   /** Hosts that no certificate covers. */
   const certificates = { without: new Set<string>() }
+  const ended: Session[] = []
+  const news: string[] = []
+  const context: SessionContext = {
+    ...{ clock, log, addresses, allowlists, steering, ended: session => ended.push(session) },
+    keyring: {
+      contextFor: () => undefined,
+      unnamed: undefined,
+      covers: (_serverName, host) => !certificates.without.has(host),
+    },
+    certificates: undefined,
+    urlOf: address => `https://${address.key}`,
+    news: noting(news),
+    letIn: async ({ address, block }) => {
+      news.push(`let-in ${address} ${block}`)
+      return true
+    },
+  }
+  return {
+    ...{ clock, registry, certificates, kept, disk, steered, news, offline, ended, warnings, errors },
+    ...ownersActs({ addresses, allowlists, steering, steered, lists }),
+    state: (host = 'app.localhost') => registry.lookup(host).state,
+    join: () => client(context, clock),
+  }
+}
+
+/** Sessions of these tests have no ports. */
+const NO_PORTS = {
+  range: { first: 1, last: 0 },
+  ephemeral: undefined,
+  listeners: { listen: () => Promise.reject(new Error('no ports')), unlisten: () => {} },
+  isOwn: () => false,
+}
+
+function notedLog() {
+  const errors: string[] = []
+  const warnings: string[] = []
+  const log: Log = {
+    error: text => errors.push(text),
+    warn: text => warnings.push(text),
+    info: () => {},
+    debug: () => {},
+    child: () => log,
+  }
+  return { log, errors, warnings }
+}
+
+/** What a server remembers, and when it is written. */
+function memory() {
+  const disk = { written: Promise.resolve() }
+  const lists: StoredAllowlist[] = []
   /** What is remembered of addresses. */
   const kept = new Map<string, StoredAddress>()
+  const offline: string[] = []
   const store = {
     load: () => Promise.resolve([...kept.values()]),
     claim: async (tunnel: TunnelRecord, addresses: readonly string[]) => {
@@ -46,83 +95,59 @@ export function house() {
     },
     allowlists: () => Promise.resolve([...lists]),
   }
-  const errors: string[] = []
-  const news: string[] = []
-  const log: Log = {
-    error: text => errors.push(text),
-    warn: text => warnings.push(text),
-    info: () => {},
-    debug: () => {},
-    child: () => log,
-  }
-  // Sessions of these tests have no ports.
-  const listeners = { listen: () => Promise.reject(new Error('no ports')), unlisten: () => {} }
-  /** What the owner has said of tunnels, by their names. */
-  const steered = { paused: [] as string[], killed: [] as string[] }
+  return { store, disk, kept, lists, offline }
+}
+
+/** What the owner has said of tunnels, by their names. */
+interface Steered {
+  paused: string[]
+  killed: string[]
+}
+
+function steeringInMemory() {
+  const steered: Steered = { paused: [], killed: [] }
   const steering = new Steering({
     steered: async () => structuredClone(steered),
     lift: async name => {
       steered.killed = steered.killed.filter(each => each !== name)
     },
   })
-  /** As a running server does when the owner has changed something. */
-  const steer = async (change: Partial<typeof steered>, ...sessions: Session[]) => {
-    Object.assign(steered, change)
-    await steering.load()
-    addresses.endAwaited()
-    for (const session of sessions) session.tunnels.endKilled()
-  }
-  const ports = { range: { first: 1, last: 0 }, ephemeral: undefined, listeners, isOwn: () => false }
-  const addresses = new Addresses({ baseDomain: 'localhost', steering, registry, store, ...ports, log })
-  const allowlists = new Allowlists({ store, baseDomain: 'localhost', log })
-  /** Sets the list of an address, or takes it away, as `pbt-server allow` does. */
-  const allow = async (address: string, list: string[] | 'everybody' | undefined, ...sessions: Session[]) => {
-    const kept = lists.filter(list => list.address !== address)
-    const access = list === 'everybody' ? list : 'listed'
-    const blocks = typeof list === 'string' ? [] : list
-    lists.splice(0, lists.length, ...kept, ...(blocks === undefined ? [] : [{ address, access, blocks } as const]))
-    await allowlists.load()
-    for (const session of sessions) session.tunnels.judgeAgain()
-  }
-  const context = {
-    ...{ clock, log, addresses, allowlists, steering, ended: (session: Session) => ended.push(session) },
-    keyring: {
-      contextFor: () => undefined,
-      unnamed: undefined,
-      covers: (_serverName: string | undefined, host: string) => !certificates.without.has(host),
+  return { steering, steered }
+}
+
+interface Changed {
+  readonly addresses: Addresses
+  readonly allowlists: Allowlists
+  readonly steering: Steering
+  readonly steered: Steered
+  readonly lists: StoredAllowlist[]
+}
+
+/** What a running server does when the owner has changed something. */
+function ownersActs({ addresses, allowlists, steering, steered, lists }: Changed) {
+  return {
+    steer: async (change: Partial<Steered>, ...sessions: Session[]) => {
+      Object.assign(steered, change)
+      await steering.load()
+      addresses.endAwaited()
+      for (const session of sessions) session.tunnels.endKilled()
     },
-    certificates: undefined,
-    urlOf: (address: Address) => `https://${address.key}`,
-    news: noting(news),
-    letIn: async ({ address, block }: LetIn) => {
-      news.push(`let-in ${address} ${block}`)
-      return true
+    /** Sets the list of an address, or takes it away, as `pbt-server allow` does. */
+    allow: async (address: string, list: string[] | 'everybody' | undefined, ...sessions: Session[]) => {
+      const others = lists.filter(list => list.address !== address)
+      const access = list === 'everybody' ? list : 'listed'
+      const blocks = typeof list === 'string' ? [] : list
+      lists.splice(0, lists.length, ...others, ...(blocks === undefined ? [] : [{ address, access, blocks } as const]))
+      await allowlists.load()
+      for (const session of sessions) session.tunnels.judgeAgain()
     },
-  }
-  const state = (host = 'app.localhost') => registry.lookup(host).state
-  const seen = {
-    news,
-    clock,
-    registry,
-    certificates,
-    offline,
-    ended,
-    warnings,
-    errors,
-    disk,
-    state,
-    allow,
-    steer,
-    steered,
-    kept,
-    /** As a running server does when the owner has changed an address. */
+    /** An address was changed. */
     reload: () => addresses.reload(),
   }
-  return { ...seen, join: () => client(context, clock) }
 }
 
 /** A session and the client's end of it. */
-function client(context: ConstructorParameters<typeof Session>[0], clock: FakeClock) {
+function client(context: SessionContext, clock: FakeClock) {
   const hello = create(HelloSchema, { major: 1, clientId: 'c', machineId: 'm', generation: 1n })
   const session = new Session(context, hello, 1)
   const heard: SessionFrame[] = []

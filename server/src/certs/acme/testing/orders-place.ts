@@ -80,25 +80,8 @@ export async function place(t: TestContext): Promise<Place> {
   const dataDir = mkdtempSync(join(tmpdir(), 'pbt-orders-'))
   const clock = new FakeClock()
   const start = Date.now()
-  let busy = 0
   const made: Orders[] = []
-  const records = new Proxy({} as OrderRecords, {
-    get: (_, name: keyof OrderRecords) => {
-      return async (...given: unknown[]) => {
-        if (it.breaks === name) {
-          it.breaks = ''
-          throw new Error(`${name}: database or disk is full`)
-        }
-        busy++
-        try {
-          const table = it.store.domains
-          return await (table[name] as (...given: unknown[]) => Promise<unknown>).apply(table, given)
-        } finally {
-          busy--
-        }
-      }
-    },
-  })
+  const { records, isBusy } = recordsOf(() => it)
   const it: Place = {
     ...{ store: await makeStore(dataDir), records, clock, keys: new KeyFiles(dataDir), dataDir },
     ...{ asked: [], ariAsked: [], told: [], checks: [], breaks: '', skewMs: 0 },
@@ -119,7 +102,7 @@ export async function place(t: TestContext): Promise<Place> {
     },
     passTo: async time => await it.pass(time + 1_500 - it.now()),
     quiet: async () => {
-      for (let still = 0; still < 5; still = busy === 0 ? still + 1 : 0) await turn()
+      for (let still = 0; still < 5; still = isBusy() ? 0 : still + 1) await turn()
     },
     scheduler: (holder = 'this process') => {
       const orders = new Orders(optionsOf(it, holder))
@@ -137,16 +120,42 @@ export async function place(t: TestContext): Promise<Place> {
     },
   }
   await it.store.tokens.addFirst(Buffer.alloc(32, 1), 'first')
-  t.after(async () => {
-    for (const orders of made) {
-      const stopped = orders.stop()
-      await it.pass(MINUTE)
-      await stopped
-    }
-    await it.store.close()
-    rmSync(dataDir, { recursive: true })
-  })
+  t.after(() => leave(it, made))
   return it
+}
+
+/** The database's methods as the place has them now: one of them fails when it is to, and it is seen while any is at work. */
+function recordsOf(place: () => Place): { readonly records: OrderRecords; readonly isBusy: () => boolean } {
+  let busy = 0
+  const records = new Proxy({} as OrderRecords, {
+    get: (_, name: keyof OrderRecords) => {
+      return async (...given: unknown[]) => {
+        const it = place()
+        if (it.breaks === name) {
+          it.breaks = ''
+          throw new Error(`${name}: database or disk is full`)
+        }
+        busy++
+        try {
+          const table = it.store.domains
+          return await (table[name] as (...given: unknown[]) => Promise<unknown>).apply(table, given)
+        } finally {
+          busy--
+        }
+      }
+    },
+  })
+  return { records, isBusy: () => busy > 0 }
+}
+
+async function leave(it: Place, made: readonly Orders[]): Promise<void> {
+  for (const orders of made) {
+    const stopped = orders.stop()
+    await it.pass(MINUTE)
+    await stopped
+  }
+  await it.store.close()
+  rmSync(it.dataDir, { recursive: true })
 }
 
 function optionsOf(it: Place, holder: string): ConstructorParameters<typeof Orders>[0] {
