@@ -2,13 +2,15 @@
 # It needs no root and no terminal, and writes nothing but /data (deploy/client.compose.yaml).
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
+# The packaged Node is linked against it, and slim images are without.
+RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN npm ci --no-audit --no-fund && npm run --silent pack \
  && npm install --global --prefix /opt/pbt --no-audit --no-fund dist/pbt-client-*.tgz
 
 FROM debian:12-slim
 # The first process reaps children and passes signals on.
-RUN apt-get update && apt-get install -y --no-install-recommends tini ca-certificates && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends tini ca-certificates libatomic1 && rm -rf /var/lib/apt/lists/* \
  && install -d -m 0700 -o 10001 -g 10001 /data
 COPY --from=build /opt/pbt /usr/local
 USER 10001:10001

@@ -88,7 +88,12 @@ ask() {
 
 install_program() {
   say "the program, in $PREFIX"
-  has npm || { run apt-get update -q; run apt-get install -y -q --no-install-recommends npm ca-certificates; }
+  missing=''
+  has npm || missing='npm ca-certificates'
+  # Of the Node that the program brings; minimal systems are without.
+  ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
+  # shellcheck disable=SC2086
+  [ -z "$missing" ] || { run apt-get update -q; run apt-get install -y -q --no-install-recommends $missing; }
   if [ -x "$PREFIX/bin/pbt-server" ] && cmp -s "$TARBALL" "$KEPT/installed.tgz"; then
     echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"; return; fi
   back_up
@@ -132,6 +137,11 @@ public_addresses() {
     grep -Ev '^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|f[cd])' || true
 }
 
+# Behind NAT: where the records of the base domain lead, and the address that is left by, to which the router forwards. Nothing is sent.
+forwarded_addresses() { getent ahostsv4 "$BASE_DOMAIN" 2> /dev/null | awk '{ print $1 }' | sort -u; }
+leaving_address() { ! has ip || ip -4 -o route get 192.0.2.1 2> /dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p'; }
+listed() { sed 's/.*/"&"/' | paste -sd, -; }
+
 write_settings() {
   say 'settings'
   if [ -f "$SETTINGS" ]; then echo "  = $SETTINGS is there, and stays as it is"; return; fi
@@ -139,10 +149,15 @@ write_settings() {
     echo "base-domain: $BASE_DOMAIN"
     echo 'https-port: 443'
     echo 'http-port: 80'
-    addresses=$(public_addresses | sed 's/.*/"&"/' | paste -sd, -)
+    addresses=$(public_addresses | listed)
+    behind=$(forwarded_addresses | listed)
+    inner=$(leaving_address)
     # The responder for wildcard certificates listens on them, not on 127.0.0.53, which is the system's.
     if [ -n "$addresses" ]; then printf 'public-address: [%s]\ndns-port: 53\n' "$addresses"
-    else say "this machine has no public address of its own (NAT?): no wildcard certificate until $SETTINGS has public-address, dns-address and dns-port (deploy/README.md, \"DNS responder\")" >&2; fi
+    elif [ -n "$behind" ] && [ -n "$inner" ]; then
+      printf 'public-address: [%s]\ndns-address: ["%s"]\ndns-port: 53\n' "$behind" "$inner"
+      say "this machine is behind NAT: $BASE_DOMAIN leads to $behind, so that is taken for its public address. What has that must forward TCP 80, 443 and 53, UDP 53, and $PORTS of both to $inner" >&2
+    else say "this machine has no public address of its own (NAT?), and $BASE_DOMAIN leads nowhere yet: no wildcard certificate until $SETTINGS has public-address, dns-address and dns-port (deploy/README.md, \"DNS responder\")" >&2; fi
     [ -z "$EMAIL" ] || echo "acme-email: $EMAIL"
   } | write "$SETTINGS" 0640 pbt-server
 }

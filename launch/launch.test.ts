@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
@@ -176,4 +176,29 @@ test('a signal that was ignored when a program began ends it no more than before
       await once(ignoring, 'exit')
     }
   }
+})
+
+test('a packaged Node that the system has no libraries for is told with the package to install', t => {
+  const folder = scratch(t)
+  const launch = join(folder, 'launch')
+  const bin = join(folder, 'node_modules/.bin')
+  for (const each of [launch, bin]) mkdirSync(each, { recursive: true })
+  // A system without the library, and the words of its loader.
+  const script = readFileSync(join(ROOT, 'launch/start.sh'), 'utf8')
+  assert.match(script, /\/usr\/lib\/\*\/libatomic\.so\.1/)
+  writeFileSync(join(launch, 'start.sh'), script.replace('/usr/lib/', `${folder}/lib/`))
+  writeFileSync(join(launch, 'server.flags'), '--flag')
+  const words = 'node: error while loading shared libraries: libatomic.so.1: cannot open shared object file'
+  const start = () => spawnSync('sh', [join(launch, 'start.sh'), 'server', 'main', 'init'], { encoding: 'utf8' })
+
+  writeFileSync(join(bin, 'node'), `#!/bin/sh\necho "${words}" >&2; exit 127\n`, { mode: 0o755 })
+  const { status, stderr } = start()
+  if (process.platform === 'linux') {
+    assert.equal(status, 1)
+    assert.match(stderr, /does not start: node: error .*libatomic\.so\.1.*\n {2}to do: .*apt-get install libatomic1/)
+  }
+
+  // It may lie elsewhere.
+  writeFileSync(join(bin, 'node'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 })
+  assert.equal(start().stdout, '--flag main init\n')
 })

@@ -8,6 +8,7 @@ launch=$(dirname -- "$0")
 flags=$launch/$1.flags
 file=$2
 shift 2
+is_there() { [ -e "$1" ]; }
 
 if [ -r /proc/self/status ]; then
   while read -r name value; do
@@ -18,6 +19,13 @@ fi
 
 node=$launch/../node_modules/.bin/node
 if [ -x "$node" ]; then
+  # Minimal systems are without a library of this Node's, and the loader names no package. Only where it is not in its usual place, a
+  # start shows whether it is there; what is no Linux needs none.
+  if [ -n "${PBT_IGNORED_SIGNALS-}" ] && ! is_there /usr/lib/*/libatomic.so.1 && ! words=$("$node" --version 2>&1); then
+    echo "pbt: the packaged Node does not start: $words" >&2
+    echo '  to do: install the libraries of Node; on Debian and Ubuntu: sudo apt-get install libatomic1 libstdc++6' >&2
+    exit 1
+  fi
   # The flags are words: they are to be split.
   # shellcheck disable=SC2046
   exec "$node" $(cat "$flags") "$file" "$@"

@@ -1,8 +1,9 @@
 // Installs the packages when they are not what package-lock.json says. Plain JavaScript: it runs before anything is there.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { packagedNode } from '../launch/launch.js'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const STAMP = fileURLToPath(new URL('../node_modules/.pbt-installed', import.meta.url))
@@ -21,7 +22,18 @@ export async function bootstrap() {
     .digest('hex')
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return
   await install()
+  checkNode()
   writeFileSync(STAMP, wanted)
+}
+
+/** Minimal systems are without a library that it is linked against. */
+function checkNode() {
+  const node = packagedNode()
+  if (node === undefined) return
+  const { status, stderr, error } = spawnSync(node, ['--version'], { encoding: 'utf8' })
+  if (status === 0) return
+  const cure = 'install the libraries of Node; on Debian and Ubuntu: sudo apt-get install libatomic1 libstdc++6'
+  fail(`the packaged Node does not start: ${error?.message ?? stderr.trim()}`, cure)
 }
 
 function install() {

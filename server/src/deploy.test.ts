@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { SETTING_NAMES, variableOf } from './config/config.ts'
+import { readConfig } from './config/read.ts'
 
 const UNIT = fileURLToPath(new URL('../../deploy/pbt-server.service', import.meta.url))
 const unit = readFileSync(UNIT, 'utf8')
@@ -143,7 +144,7 @@ test('the unit starts the program that "npm install -g" puts there, which brings
 
 test('the install script is one that a shell and its checker take, and only says what it would do', t => {
   const script = new URL('../../deploy/install.sh', import.meta.url)
-  assert.ok(readFileSync(script, 'utf8').split('\n').length < 220, 'it is to be read in one sitting')
+  assert.ok(readFileSync(script, 'utf8').split('\n').length < 240, 'it is to be read in one sitting')
   assert.equal(spawnSync('sh', ['-n', fileURLToPath(script)]).status, 0)
   const checked = spawnSync('shellcheck', [fileURLToPath(script)], { encoding: 'utf8' })
   if (checked.error === undefined) assert.equal(checked.stdout, '')
@@ -165,5 +166,60 @@ test('what the compose files set are settings of the programs', () => {
     else
       for (const line of [/^USER 10001:10001$/m, /^VOLUME \/data$/m, /^HEALTHCHECK /m, /^ENTRYPOINT \["tini"/m])
         assert.match(text, line)
+  }
+})
+
+/** What the install script would write as settings on a machine with these addresses. */
+function settingsWritten(addresses: readonly string[], leaving: string, records: readonly string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pbt-install-'))
+  const lines = addresses.map((address, index) => `${index + 2}: eth0    inet ${address}/24 scope global eth0`)
+  const tools = {
+    ip: `case "$*" in *route*) echo "192.0.2.1 via 10.0.0.1 dev eth0 src ${leaving} uid 0";; *) printf '%s\\n' ${lines.map(each => `'${each}'`).join(' ')};; esac`,
+    getent:
+      records.length === 0
+        ? 'exit 2'
+        : `printf '%s\\n' ${records.map(each => `'${each}  STREAM tunnel.mine.uk'`).join(' ')}`,
+  }
+  for (const [name, body] of Object.entries(tools))
+    writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+  const script = readFileSync(new URL('../../deploy/install.sh', import.meta.url), 'utf8')
+  const [functions = ''] = script.split('\nread_arguments "$@"')
+  const shell = `${functions}\nDRY_RUN=yes BASE_DOMAIN=tunnel.mine.uk SETTINGS=${folder}/none\nwrite_settings`
+  const env = { PATH: `${folder}:${process.env.PATH}` }
+  const { stdout, stderr, status } = spawnSync('/bin/sh', ['-c', shell], { env, encoding: 'utf8' })
+  rmSync(folder, { recursive: true })
+  assert.equal(status, 0, stderr)
+  return stdout + stderr
+}
+
+test('I5: the install script turns the DNS responder on, behind NAT on the address that the router forwards to', () => {
+  const own = settingsWritten(['203.0.113.7', '10.0.0.5'], '203.0.113.7', ['203.0.113.7'])
+  assert.match(own, /public-address: \["203\.0\.113\.7"\]\n *dns-port: 53\n/)
+  assert.doesNotMatch(own, /dns-address|NAT/)
+
+  const behind = settingsWritten(['10.0.0.5', '172.17.0.1'], '10.0.0.5', ['203.0.113.7', '203.0.113.7'])
+  assert.match(behind, /public-address: \["203\.0\.113\.7"\]\n *dns-address: \["10\.0\.0\.5"\]\n *dns-port: 53\n/)
+  assert.match(behind, /behind NAT.*must forward TCP 80, 443 and 53, UDP 53, and 20000-40000 of both to 10\.0\.0\.5/)
+
+  const unknown = settingsWritten(['10.0.0.5'], '10.0.0.5', [])
+  assert.doesNotMatch(unknown, /^ *(dns-port|public-address|dns-address):/m)
+  assert.match(
+    unknown,
+    /leads nowhere yet: no wildcard certificate until .* has public-address, dns-address and dns-port/,
+  )
+})
+
+test('I5: a container answers DNS on its own address, and the compose file publishes that for UDP and TCP', () => {
+  const compose = readFileSync(new URL('../../deploy/server.compose.yaml', import.meta.url), 'utf8')
+  const environment = Object.fromEntries(
+    [...compose.matchAll(/^ +(PBT_SERVER_[A-Z_]+): (.*)$/gm)].map(([, name, value]) => [name, value]),
+  )
+  const ports = [...compose.matchAll(/^ +- "([^"]+)"$/gm)].map(([, port]) => port)
+  const config = readConfig({ environment, flags: {}, home: '/' })
+  assert.deepEqual([config.dnsPort, config.dnsAddress], [5353, ['0.0.0.0']])
+  const { first, last } = config.portRange
+  for (const protocol of ['udp', 'tcp']) {
+    assert.ok(ports.includes(`${config.publicAddress}:53:${config.dnsPort}/${protocol}`), `DNS over ${protocol}`)
+    assert.ok(ports.includes(`${first}-${last}:${first}-${last}/${protocol}`), `tunnels over ${protocol}`)
   }
 })

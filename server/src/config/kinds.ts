@@ -162,16 +162,6 @@ export const address: Kind<string> = {
   show: quoted,
 }
 
-/** An address of one interface: not 0.0.0.0 or ::, which would take other programs' place. */
-export const ownAddress: Kind<string> = {
-  expected: 'an IPv4 or IPv6 address of this machine, not 0.0.0.0 or ::',
-  read: (value, home) => {
-    const text = address.read(value, home)
-    return text === undefined || /^[0:.]+$/.test(text) ? undefined : text
-  },
-  show: quoted,
-}
-
 /** An address, perhaps with a port (`[::1]:5353` for IPv6); empty for none. */
 export const resolverAddress: Kind<string> = {
   expected: 'an address such as 9.9.9.9, 127.0.0.1:5353 or [::1]:5353, or empty',

@@ -150,7 +150,7 @@ test('what does not fit together is refused', () => {
     'tls-cert',
   ])
   assert.deepEqual(Object.keys(problemsOf({ flags: { 'dns-port': '53' } })), ['dns-port'])
-  for (const value of ['0.0.0.0', '::', '1.2.3.4:53']) {
+  for (const value of ['1.2.3.4:53', 'eth0']) {
     assert.deepEqual(Object.keys(problemsOf({ flags: { 'dns-address': value } })), ['dns-address'])
   }
   assert.deepEqual(Object.keys(problemsOf({ file: { name: 's.yaml', text: 'bind-address: []' } })), ['bind-address'])

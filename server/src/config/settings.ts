@@ -11,7 +11,6 @@ import {
   type Kind,
   listOf,
   oneOf,
-  ownAddress,
   path,
   pathOrNone,
   port,
@@ -111,11 +110,11 @@ export const SETTINGS = {
     doc: 'the port of the DNS responder, 53 to prove wildcards by delegation; it answers for acme.<base-domain> only; 0 is off',
   }),
   dnsAddress: setting({
-    kind: listOf(ownAddress),
+    kind: listOf(address),
     default: () => [],
     defaultText: '[] (those of public-address)',
     unit: '',
-    doc: 'the addresses of this machine for the DNS responder, where they differ from public-address',
+    doc: 'the addresses of this machine for the DNS responder, where they differ from public-address, as behind NAT and in a container; 0.0.0.0 is every IPv4 address that its network interfaces have at the start, :: every address, each with a socket of its own',
   }),
   dnsResolver: setting({
     kind: resolverAddress,

@@ -55,7 +55,7 @@ function dnsFailure(error: unknown, address: string, port: number): unknown {
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
       return new Failure('address-unavailable', `${what}: this machine has no such address`, {
-        cure: 'name the addresses of its network interfaces with --dns-address: behind NAT they are not those of public-address ("ip address" shows them)',
+        cure: 'name the addresses of its network interfaces with --dns-address: behind NAT and in a container they are not those of public-address ("ip address" shows them; 0.0.0.0 is every IPv4 one)',
         cause: error,
       })
     default:

@@ -1,8 +1,10 @@
 // Opens the DNS responder as the settings say.
+import { networkInterfaces } from 'node:os'
 import type { Clock } from '@pbt/proto'
 import type { Config } from '../../../config/config.ts'
 import type { Log } from '../../../observe/log.ts'
 import type { TxtSource } from '../types.ts'
+import { ownAddresses } from './own-addresses.ts'
 import { type KeptSocket, Responder } from './responder.ts'
 
 export interface OpenResponderOptions {
@@ -16,12 +18,14 @@ export interface OpenResponderOptions {
   readonly log: Log
 }
 
-/** Undefined when it is off. Rejects with the system's error when a port cannot be had. */
+/** Undefined when it is off. Rejects with the system's error when a port cannot be had, with a Failure where there is no address. */
 export async function openResponder(options: OpenResponderOptions): Promise<Responder | undefined> {
   const { config, texts, log } = options
   const { baseDomain, dnsPort: port, dnsAddress, publicAddress } = config
   if (port === 0) return undefined
-  const addresses = dnsAddress.length > 0 ? dnsAddress : publicAddress
+  const listed = dnsAddress.length > 0 ? dnsAddress : publicAddress
+  // What a supervisor has bound needs no address, and may come before the network has one.
+  const addresses = options.kept.length > 0 ? listed : ownAddresses(listed, networkInterfaces())
   // Seconds: nobody transfers the zone, but a number that falls looks broken to those who watch it.
   const zone = { baseDomain, texts, serial: () => Math.floor(Date.now() / 1_000) }
   const responder = await Responder.open({ ...options, zone, addresses, port })

@@ -15,7 +15,7 @@ export interface KeptSocket {
 
 export interface ResponderOptions {
   readonly zone: Zone
-  /** Of this machine; `0.0.0.0` would take the port of a resolver of the machine's own. */
+  /** Of this machine's interfaces, none of them 0.0.0.0 (own-addresses.ts). */
   readonly addresses: readonly string[]
   /** 0 chooses a free one, for all addresses and both protocols. */
   readonly port: number
