@@ -6,7 +6,7 @@ WORKDIR /src
 RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN npm ci --no-audit --no-fund && npm run --silent pack \
- && npm install --global --prefix /opt/pbt --no-audit --no-fund dist/pbt-server-*.tgz
+ && npm install --global --prefix /opt/pbt --no-audit --no-fund ./dist/pbt-server-*.tgz
 
 FROM debian:12-slim
 # The first process reaps children and passes signals on.

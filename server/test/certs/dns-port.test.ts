@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { decode, encode } from 'dns-packet'
 import { lastingPort } from '../support/ports.ts'
@@ -26,25 +27,27 @@ $ENV{LISTEN_FDS} = 2;
 exec @command or die;
 `
 
-async function overUdp(t: TestContext, port: number): Promise<ReturnType<typeof decode>> {
+/** On a socket that takes answers from the address that was asked alone. */
+async function overUdp(t: TestContext, port: number, address: string): Promise<ReturnType<typeof decode>> {
   const socket = createSocket('udp4')
   t.after(() => socket.close())
   const reply = once(socket, 'message', { signal: AbortSignal.timeout(20_000) }) as Promise<[Buffer]>
-  socket.send(query, port, '127.0.0.1')
+  await new Promise<void>(resolve => socket.connect(port, address, resolve))
+  socket.send(query)
   return decode((await reply)[0])
 }
 
-async function overTcp(t: TestContext, port: number): Promise<ReturnType<typeof decode>> {
-  const socket = connect(port, '127.0.0.1')
+async function overTcp(t: TestContext, port: number, address: string): Promise<ReturnType<typeof decode>> {
+  const socket = connect(port, address)
   t.after(() => socket.destroy())
   socket.write(Buffer.concat([Buffer.from([0, query.length]), query]))
   const [reply] = (await once(socket, 'data', { signal: AbortSignal.timeout(20_000) })) as [Buffer]
   return decode(reply.subarray(2))
 }
 
-async function answers(t: TestContext, port: number): Promise<void> {
+async function answers(t: TestContext, port: number, address = '127.0.0.1'): Promise<void> {
   for (const ask of [overUdp, overTcp]) {
-    const { flag_aa, answers: found = [] } = await ask(t, port)
+    const { flag_aa, answers: found = [] } = await ask(t, port, address)
     assert.deepEqual([flag_aa, found.map(each => each.type === 'NS' && each.data)], [true, ['localhost']])
   }
 }
@@ -70,6 +73,21 @@ test('row 6: another resolver on 127.0.0.53 is no hindrance, and a taken address
     assert.match(`${error.message}\n${error.cure}`, words)
     await other.exited
   }
+})
+
+test('row 6: 0.0.0.0 answers on each address of the interfaces, from that address, and leaves those of loopback to others', async t => {
+  const outside = Object.values(networkInterfaces()).flatMap(each => each ?? [])
+  const addresses = outside.filter(({ internal, family }) => !internal && family === 'IPv4').map(each => each.address)
+  if (addresses.length === 0) {
+    t.skip('this machine has no network interface with an IPv4 address')
+    return
+  }
+  const port = await lastingPort()
+  const resolver = createSocket('udp4')
+  t.after(() => resolver.close())
+  await new Promise<void>(resolve => resolver.bind(port, '127.0.0.1', resolve))
+  await startServer(t, { serverArgs: ['--dns-port', String(port), '--dns-address', '0.0.0.0'] })
+  for (const address of addresses) await answers(t, port, address)
 })
 
 test('sockets for DNS that a supervisor has bound are used', async t => {
