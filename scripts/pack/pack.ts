@@ -12,8 +12,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DIST = join(ROOT, 'dist')
 const STAGE = join(DIST, '.stage')
 const COMPILED = join(STAGE, 'js')
-/** Of a compiler or of tar; only one that hangs takes as long. */
-const STEP_MS = 180_000
+/** Of a compiler or of tar, or of the panel, which a small busy machine builds for minutes; only one that hangs takes as long. */
+const STEP_MS = 600_000
 
 interface Manifest {
   readonly version: string
