@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { TEST_CERTIFICATE, TEST_KEY } from '../session/testing/certificate.ts'
 import { Connection } from './connection.ts'
 
-const WAIT_MS = 10_000
+const WAIT_MS = 60_000
 let paths = 0
 
 /** Listens, and does to its connection what it is told, `end` or `say`; what is done is noted where a blocked loop can see it. */

@@ -11,7 +11,7 @@ import { Places } from './places.ts'
 import { Pool } from './pool.ts'
 
 /** Only a failure waits for it. */
-const WAIT_MS = 10_000
+const WAIT_MS = 60_000
 
 /** A request with `Content-Length: 4`, its channel, and what the target got and how its connection ended. */
 async function posted(t: TestContext, isWhole: boolean) {

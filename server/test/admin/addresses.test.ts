@@ -17,7 +17,7 @@ import { httpTarget } from '../support/targets.ts'
 import { rawVisitor } from '../support/visitors.ts'
 
 /** What is promised is a second; programs are slow where many tests run. */
-const LIMIT_MS = 10_000
+const LIMIT_MS = 60_000
 
 /** Runs a command of `pbt-server` on the server's data and tells what it printed. */
 async function run(t: TestContext, dataDir: string, ...args: string[]) {
@@ -46,15 +46,16 @@ test('who is let in for two seconds is turned away when they are over, and that 
   const server = await startServer(t)
   await startTunnel(t, server, target, { domain: 'app', args: ['--allow', '127.0.23.1'] })
   assert.equal(await statusOf(t, server, 'app.localhost', '127.0.23.2'), '403')
-  const [after] = await run(t, server.dataDir, 'allow', 'app', '--add', '127.0.23.2', '--for', '2s', '--note', 'guest')
-  assert.deepEqual(after?.allow, ['127.0.23.1', '127.0.23.2'])
-  const began = performance.now()
-  assert.equal(await statusOf(t, server, 'app.localhost', '127.0.23.2'), '200')
+  const begun = Date.now()
+  const allow = run(t, server.dataDir, 'allow', 'app', '--add', '127.0.23.2', '--for', '2s', '--note', 'guest')
+  // While the command ends: on a busy machine that takes longer than the two seconds.
+  await becomes(t, server, '200', 'app.localhost', '127.0.23.2')
   await becomes(t, server, '403', 'app.localhost', '127.0.23.2')
-  assert.ok(performance.now() - began > 500, 'it was let in for a while')
+  assert.deepEqual((await allow)[0]?.allow, ['127.0.23.1', '127.0.23.2'])
   assert.equal(await statusOf(t, server, 'app.localhost', '127.0.23.1'), '200')
   const ended = await eventual(server.dataDir, events => events.find(({ kind }) => kind === 'allowlist.ended'))
   assert.equal(ended.subject, 'app')
+  assert.ok(Date.parse(ended.at) - begun >= 2_000, `${ended.at}: it was let in for a while`)
   const [now] = await run(t, server.dataDir, 'allow', 'app')
   assert.deepEqual(now?.allow, ['127.0.23.1'])
 })

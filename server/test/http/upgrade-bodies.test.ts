@@ -9,7 +9,7 @@ import { rawVisitor } from '../support/visitors.ts'
 const { pbt } = sharedPbt()
 
 /** Only a failure waits for it. */
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 const HOST = 'Host: app.localhost\r\n'
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: tcp\r\n'
 const ACCEPTED = 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'

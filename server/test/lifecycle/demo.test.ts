@@ -6,15 +6,20 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { lastingPort } from '../support/ports.ts'
 import { scratch } from '../support/programs.ts'
 
 const START = fileURLToPath(new URL('../../../scripts/start.js', import.meta.url))
 /** The panel may have to be built, beside other tests. */
 const SAYING_MS = 120_000
 
+async function demoPorts() {
+  return { PBT_DEMO_HTTPS_PORT: String(await lastingPort()), PBT_DEMO_HTTP_PORT: String(await lastingPort()) }
+}
+
 test('the demonstration announces what answers, then a login link of the panel, and ends with all its programs', async t => {
   const child = spawn(process.execPath, [START], {
-    env: { ...process.env, PBT_DEMO_HOME: scratch(t), PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' },
+    env: { ...process.env, PBT_DEMO_HOME: scratch(t), ...(await demoPorts()) },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGTERM'))
@@ -50,7 +55,7 @@ test('H47: a demonstration whose port is taken says how to run it with another o
   await once(other, 'listening')
   const { port } = other.address() as AddressInfo
   for (const setting of ['https-port', 'http-port']) {
-    const ports = { PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' }
+    const ports = await demoPorts()
     const variable = `PBT_DEMO_${setting.replace('-', '_').toUpperCase()}`
     const child = spawn(process.execPath, [START], {
       env: { ...process.env, PBT_DEMO_HOME: scratch(t), ...ports, [variable]: String(port) },

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { scratch } from '../support/programs.ts'
 
 /** Only a failure ever waits for it. */
-const ENDED_MS = 10_000
+const ENDED_MS = 60_000
 const PROGRAMS = new URL('../support/programs.ts', import.meta.url).href
 
 test('SIGTERM for a file of tests ends the programs that it has started', async t => {

@@ -250,7 +250,7 @@ test('connections that came together look for silent peers at different times', 
   ] as const) {
     // The timer of what was just sent comes first.
     let times: number[] = []
-    for (const deadline = performance.now() + 5_000; times.length < COUNT; times = secondsToProbe(end, at)) {
+    for (const deadline = performance.now() + 60_000; times.length < COUNT; times = secondsToProbe(end, at)) {
       assert.ok(performance.now() < deadline, `${times.length} of ${COUNT} at the ${end} port ${at}`)
       await new Promise(resolve => setTimeout(resolve, 20))
     }

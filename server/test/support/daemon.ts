@@ -14,7 +14,7 @@ export interface Said {
 }
 
 /** Only a failure waits for it. */
-const WAIT_MS = 40_000
+const WAIT_MS = 60_000
 const LOOK_EVERY_MS = 50
 
 /** Commands of a home; whatever runs for it is ended after the test, and when the tests are ended from outside. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Only a failure waits for it. */
-const EVENT_MS = 20_000
+const EVENT_MS = 60_000
 const LOOK_MS = 20
 
 /** What SQLite itself thinks of the database: `ok`, or what is wrong. */

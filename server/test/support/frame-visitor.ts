@@ -23,7 +23,7 @@ import {
 import type { RunningServer } from './programs.ts'
 
 const MAX_PAYLOAD = 16_384
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 export interface Frame {
   readonly type: number

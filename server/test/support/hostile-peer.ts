@@ -16,7 +16,7 @@ import { batchOf, grpcMessage, HandmadeLink, type HelloInit } from './handmade-l
 import type { RunningServer } from './programs.ts'
 
 const PATH = '/pbt.tunnel.v1.TunnelService/Link'
-const WAIT_MS = 15_000
+const WAIT_MS = 60_000
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 /** A TLS connection to the server under the link's name. */

@@ -13,7 +13,7 @@ export type Stage = (typeof STAGES)[number]
 
 const EVENT_MS = 100
 /** Only a failure waits for it. */
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 export class StageTarget {

@@ -59,8 +59,11 @@ export async function nothingLeft({ metrics, target, client, descriptors }: Hous
 
 export async function until(holds: () => Promise<boolean>, otherwise: () => string): Promise<void> {
   const deadline = performance.now() + OVER_MS
-  while (!(await holds())) {
-    if (performance.now() > deadline) assert.fail(otherwise())
+  for (;;) {
+    // What a look sees is not older than its begin, however long it takes.
+    const lookedAt = performance.now()
+    if (await holds()) return
+    if (lookedAt > deadline) assert.fail(otherwise())
     await new Promise(resolve => setTimeout(resolve, LOOK_MS))
   }
 }

@@ -9,7 +9,7 @@ import { IGNORED, NO_LIMIT } from '../testing/access.ts'
 import { Http1 } from './http1.ts'
 
 /** Only a failure ever waits for it. */
-const ANSWER_MS = 10_000
+const ANSWER_MS = 60_000
 const REQUEST = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
 
 test('H6: a request that has come before an idle connection is ended is answered, also when the process was busy', async t => {

@@ -14,7 +14,7 @@ import { serveUpgrade } from './upgrade.ts'
 
 const LENGTH = 300 * KIB
 /** Only a failure waits for it. */
-const WAIT_MS = 10_000
+const WAIT_MS = 60_000
 
 async function waiting(t: TestContext) {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(0, '127.0.0.1')
