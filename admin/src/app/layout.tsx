@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import { Announcer } from '../components/announce'
 import { Sprite } from '../components/sprite'
 import { EARLY_THEME } from '../components/theme-early'
+import { EARLY_WATCH } from '../live/early'
 import { Questions } from '../live/live'
 import './globals.css'
 
@@ -15,7 +16,7 @@ export default function Layout({ children }: { children: ReactNode }) {
     <html lang="en" suppressHydrationWarning>
       <head>
         {/* biome-ignore lint/security/noDangerouslySetInnerHtml: our own constant text, whose hash is in the policy */}
-        <script dangerouslySetInnerHTML={{ __html: EARLY_THEME }} />
+        <script dangerouslySetInnerHTML={{ __html: `${EARLY_THEME};${EARLY_WATCH}` }} />
       </head>
       <body>
         <Sprite />

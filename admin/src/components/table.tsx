@@ -1,13 +1,14 @@
 'use client'
 // A list: a table on a desk, cards on a phone; sorted by a click on a head. While it is read, rows keep their places.
-import { type KeyboardEvent, memo, type ReactNode, useDeferredValue, useMemo, useRef } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, useDeferredValue, useMemo, useRef, useState } from 'react'
 import { useParam } from './address-bar'
 import { Icon } from './icon'
 import { isGoing, isPlainKey } from './keys'
 import { useIsPhone } from './media'
 
-/** Rows that are there at once: more than a screen has. Others follow in the background. */
-const FIRST_ROWS = 30
+/** The least height of a row, pixels: as many rows as a screen may have are there at once, others follow in the background. */
+const ROW_PX = 48
+const FIRST_ROWS = { least: 12, most: 40 } as const
 
 export interface Column<T> {
   readonly key: string
@@ -39,9 +40,10 @@ export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '
   const isPhone = useIsPhone()
   const sorted = useSteadyOrder(rows, columns, keyOf, sort)
   const Row = MemoRow as typeof RowOf<T>
-  const shown = useDeferredValue(sorted.length, FIRST_ROWS)
+  const [first] = useState(firstRows)
+  const shown = useDeferredValue(sorted.length, first)
   const drawn = sorted
-    .slice(0, Math.max(shown, FIRST_ROWS))
+    .slice(0, Math.max(shown, first))
     .map(row => <Row row={row} columns={columns} rowClass={rowClass} keys={keys} isPhone={isPhone} key={keyOf(row)} />)
   if (isPhone) {
     return (
@@ -62,6 +64,11 @@ export function Table<T>({ label, rows, columns, keyOf, firstSort, className = '
       <tbody>{drawn}</tbody>
     </table>
   )
+}
+
+function firstRows(): number {
+  const { least, most } = FIRST_ROWS
+  return typeof innerHeight === 'undefined' ? least : Math.min(most, Math.max(least, Math.ceil(innerHeight / ROW_PX)))
 }
 
 interface RowProps<T> extends Pick<TableProps<T>, 'columns' | 'rowClass' | 'keys'> {

@@ -15,6 +15,7 @@ import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { transport, troubleOf } from '../live/transport'
 import { sentence } from '../words/sentence'
+import { moment } from '../words/time'
 
 const addresses = createClient(AddressService, transport)
 const EIGHT_HOURS = 8n * 3_600n
@@ -190,12 +191,17 @@ function Answer({ answer, address, from, again }: AnswerProps) {
 }
 
 function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
-  const common = { key: step, title: TITLES[step] ?? step, detail: message }
+  const common = { key: step, title: TITLES[step] ?? step, detail: withClock(message) }
   if (isBehind && state !== Check_State.NOT_CHECKED) return { ...common, state: 'skips', word: 'not reached' }
   if (state === Check_State.OK) return { ...common, state: 'fine', word: 'fine' }
   if (state === Check_State.FAILED)
     return { ...common, state: 'fails', word: 'stops here', ...(cure !== '' && { more: <p>{sentence(cure)}</p> }) }
   return { ...common, state: 'skips', word: 'not checked' }
+}
+
+/** Times of the server as the browser's. */
+function withClock(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, time => moment(Date.parse(time)))
 }
 
 function Allow({ address, peer, done }: { address: string; peer: string; done: () => void }) {

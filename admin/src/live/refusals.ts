@@ -1,7 +1,8 @@
 'use client'
+import { create } from '@bufbuild/protobuf'
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { useQuery } from '@connectrpc/connect-query'
-import { LogService, type Refusal } from '@pbt/proto/admin/v1'
+import { ListRefusalsResponseSchema, LogService, type Refusal } from '@pbt/proto/admin/v1'
 import { useEffect, useRef } from 'react'
 import { useLive } from './live'
 import type { Live } from './state'
@@ -22,7 +23,17 @@ export function useRefusalsSince(startTime: Timestamp): readonly Refusal[] {
 export function useRefusals(): readonly Refusal[] {
   const first = useLive(live => live.refusals) ?? []
   const newest = useLive(newestOf) ?? 0n
-  const { data, refetch } = useQuery(LogService.method.listRefusals, {}, { refetchInterval: AGAIN_MS })
+  const { data, refetch } = useQuery(
+    LogService.method.listRefusals,
+    {},
+    {
+      refetchInterval: AGAIN_MS,
+      // A page that was just loaded has them from the stream, and does not ask.
+      initialData: () => create(ListRefusalsResponseSchema, { refusals: [...first] }),
+      initialDataUpdatedAt: performance.timeOrigin,
+      staleTime: AGAIN_MS,
+    },
+  )
   useAgain(newest, refetch)
   return data?.refusals ?? first
 }

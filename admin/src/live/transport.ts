@@ -2,6 +2,7 @@
 import { type Code, ConnectError } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-web'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
+import { fetchOrTakeEarly } from './early'
 
 /** No question of a page takes longer, milliseconds; streams have none. */
 const QUESTION_MS = 15_000
@@ -10,6 +11,7 @@ export const transport = createConnectTransport({
   baseUrl: '/',
   useBinaryFormat: true,
   defaultTimeoutMs: QUESTION_MS,
+  fetch: fetchOrTakeEarly,
 })
 
 /** What went wrong, what to do, and pbt's own code for it. */

@@ -46,8 +46,8 @@ export function Chart(props: ChartProps) {
         <TableButton title={title} isTable={isTable} setTable={setTable} />
       </div>
       <div className="pad">
-        {isTable ? <Figures {...props} /> : <Plot {...props} summary={summary} at={at} setAt={setAt} />}
         <Key lines={lines} at={at} times={times} word={word} />
+        {isTable ? <Figures {...props} /> : <Plot {...props} summary={summary} at={at} setAt={setAt} />}
       </div>
     </section>
   )
@@ -66,8 +66,8 @@ export function InnerChart(props: ChartProps) {
         </p>
         <TableButton title={title} isTable={isTable} setTable={setTable} />
       </div>
-      {isTable ? <Figures {...props} /> : <Plot {...props} at={at} setAt={setAt} />}
       <Key lines={lines} at={at} times={times} word={word} />
+      {isTable ? <Figures {...props} /> : <Plot {...props} at={at} setAt={setAt} />}
     </div>
   )
 }

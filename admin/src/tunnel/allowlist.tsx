@@ -10,7 +10,7 @@ import { Segments } from '../components/segments'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { addresses } from '../live/services'
-import { areSame, blockProblem, type Draft, type DraftEntry, draftOf, listOf } from '../words/draft'
+import { areSame, blockProblem, type Draft, type DraftEntry, draftOf, listOf, networkOf } from '../words/draft'
 import { counted, millis, moment } from '../words/time'
 
 /** The list of one address; `key` it by the address. */
@@ -184,23 +184,30 @@ function AddBlock({ add }: { add: (entry: DraftEntry) => void }) {
           {problem}
         </p>
       )}
-      {you !== '' && (
-        <Button
-          small
-          kind="quiet"
-          icon="plus"
-          onClick={() => add({ block: you, note: 'added by you', endTime: undefined })}
-        >
-          My address {you}
+      {you !== '' && <Mine you={you} add={add} />}
+    </form>
+  )
+}
+
+/** The server knows the one address that this browser comes from: of the other family it hears only when somebody comes by it. */
+function Mine({ you, add }: { you: string; add: (entry: DraftEntry) => void }) {
+  const network = networkOf(you)
+  const addMine = (block: string) => add({ block, note: 'added by you', endTime: undefined })
+  const [by, other] = you.includes(':') ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6']
+  return (
+    <>
+      <Button small kind="quiet" icon="plus" onClick={() => addMine(you)}>
+        My address {you}
+      </Button>
+      {network !== undefined && (
+        <Button small kind="quiet" icon="plus" onClick={() => addMine(network)}>
+          My network {network}
         </Button>
       )}
-      {you !== '' && (
-        <p className="small muted">
-          {you.includes(':')
-            ? 'That is how you come now, by IPv6. Where you come by IPv4, allow that one from its refusal on the dashboard.'
-            : 'That is how you come now, by IPv4. Where you come by IPv6, allow that one from its refusal on the dashboard.'}
-        </p>
-      )}
-    </form>
+      <p className="small muted">
+        That is how you come now, by {by}. Where you come by {other}, allow that one from its refusal on the dashboard.
+        {network !== undefined && ' Browsers change their IPv6 address every day; the network stays the same.'}
+      </p>
+    </>
   )
 }

@@ -50,6 +50,19 @@ export function listOf({ isOpen, entries }: Draft) {
   }
 }
 
+/**
+ * The network of a public IPv6 address: browsers change the rest of their address every day (RFC 8981 section 3.8), the network stays.
+ * Undefined for all others.
+ */
+export function networkOf(address: string): string | undefined {
+  // Of 2000::/3, which is all that is given out.
+  if (!/^[23][0-9a-f]{3}:[0-9a-f:]+$/i.test(address)) return undefined
+  const [before = '', after] = address.split('::')
+  const [head, tail] = [before, after ?? ''].map(part => part.split(':').filter(Boolean)) as [string[], string[]]
+  const zeros = after === undefined ? [] : Array(Math.max(0, 8 - head.length - tail.length)).fill('0')
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`
+}
+
 /** What is wrong with a block that was typed; '' when nothing is. The server judges again. */
 export function blockProblem(text: string): string {
   const [address = '', bits, ...more] = text.split('/')

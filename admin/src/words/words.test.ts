@@ -23,7 +23,7 @@ import {
 } from '@pbt/proto/admin/v1'
 import { after, type Live } from '../live/state.ts'
 import { addressRows, isFound, isUnused } from './address-rows.ts'
-import { areSame, blockProblem, draftOf, listOf } from './draft.ts'
+import { areSame, blockProblem, draftOf, listOf, networkOf } from './draft.ts'
 import { eventLines } from './events.ts'
 import { find } from './find.ts'
 import { headlineOf, whyNot } from './headline.ts'
@@ -182,6 +182,14 @@ test('a draft of an allowlist begins with what holds, and is the same again when
     assert.equal(blockProblem(good), '', good)
   for (const bad of ['', 'home', '203.0.113.300', '203.0.113.0/33', '::1/129', '1.2.3.4/', '1.2.3.4/8/8'])
     assert.notEqual(blockProblem(bad), '', bad)
+})
+
+test('the network of a public IPv6 address is its first 64 bits; other addresses have none', () => {
+  assert.equal(networkOf('2001:db8:1:2:3:4:5:6'), '2001:db8:1:2::/64')
+  assert.equal(networkOf('2001:db8::6'), '2001:db8:0:0::/64')
+  assert.equal(networkOf('2a00:1:2:3::'), '2a00:1:2:3::/64')
+  for (const none of ['203.0.113.7', '::1', 'fe80::1', 'fd00::1', '']) assert.equal(networkOf(none), undefined, none)
+  assert.equal(blockProblem(networkOf('2001:db8::6') ?? ''), '')
 })
 
 test('tcp and udp of one number are one row; what nobody used for 90 days is unused', () => {

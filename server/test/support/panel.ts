@@ -73,18 +73,21 @@ export async function openPanel(
   return { page, context, problems, origin }
 }
 
+/** The machine's network is another one, as when an interface comes or goes: a browser breaks off all that is under way, and the page asks again. */
+const NETWORK_CHANGED = 'net::ERR_NETWORK_CHANGED'
+
 /** Notes what goes wrong in this page from now on. */
 export function watchProblems(page: Page): Problems {
   const list: string[] = []
   page.on('console', line => {
-    if (line.type() === 'error' || line.type() === 'warning')
+    if ((line.type() === 'error' || line.type() === 'warning') && !line.text().includes(NETWORK_CHANGED))
       list.push(`${line.type()}: ${line.text()} (${line.location().url})`)
   })
   page.on('pageerror', error => list.push(`exception: ${error.stack ?? error}`))
   page.on('requestfailed', request => {
     const why = request.failure()?.errorText ?? ''
     // Streams and questions of a page that is left.
-    if (why !== 'net::ERR_ABORTED') list.push(`${why}: ${request.method()} ${request.url()}`)
+    if (why !== 'net::ERR_ABORTED' && why !== NETWORK_CHANGED) list.push(`${why}: ${request.method()} ${request.url()}`)
   })
   page.on('response', response => {
     if (response.status() >= 400) list.push(`${response.status()}: ${response.request().method()} ${response.url()}`)
