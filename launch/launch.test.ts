@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
@@ -201,4 +201,22 @@ test('a packaged Node that the system has no libraries for is told with the pack
   // It may lie elsewhere.
   writeFileSync(join(bin, 'node'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 })
   assert.equal(start().stdout, '--flag main init\n')
+})
+
+test('a Node that npm has not linked in .bin is found, as npm 9 of Debian 12 leaves it', t => {
+  const directory = scratch(t)
+  const bin = join(directory, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin')
+  cpSync(join(ROOT, 'launch'), join(directory, 'launch'), { recursive: true })
+  mkdirSync(bin, { recursive: true })
+  symlinkSync(packagedNode() ?? '', join(bin, 'node'))
+  const file = join(directory, 'said.mjs')
+  writeFileSync(
+    file,
+    "import { packagedNode } from './launch/launch.js'\nconsole.log(process.version, process.execArgv[0], packagedNode())\n",
+  )
+  const { stdout, stderr } = spawnSync(join(directory, 'launch/start.sh'), ['client', file], {
+    encoding: 'utf8',
+    env: { PATH: '/usr/bin:/bin' },
+  })
+  assert.equal(stdout, `${process.version} ${CLIENT_FLAGS[0]} ${join(bin, 'node')}\n`, stderr)
 })

@@ -18,6 +18,8 @@ if [ -r /proc/self/status ]; then
 fi
 
 node=$launch/../node_modules/.bin/node
+# npm 9, which Debian 12 has, makes no link of that name. Of all systems' packages npm installs the one of this system.
+[ -x "$node" ] || for node in "$launch"/../node_modules/node-*/bin/node; do [ ! -x "$node" ] || break; done
 if [ -x "$node" ]; then
   # Minimal systems are without a library of this Node's, and the loader names no package. Only where it is not in its usual place, a
   # start shows whether it is there; what is no Linux needs none.

@@ -168,7 +168,8 @@ function writeManifest({ workspace, name, command, description }: Product, home:
     ...{ name, version, description, license, type: 'module' },
     ...(isPublic ? {} : { private: true }),
     bin: { [command]: `${workspace}/bin/${command}` },
-    engines: { node: '>=20' },
+    // What npm itself runs under: the programs bring their own.
+    engines: { node: '>=18' },
     os: ['linux', 'darwin'],
     dependencies,
     bundleDependencies: Object.keys(dependencies),

@@ -1,6 +1,6 @@
 // Which tunnel a public address leads to, in memory: what the edge asks for each request, connection and flow. An address
 // is a host name, one after `*.` that stands for any label there, or a port as `tcp:20022`.
-import type { Channel, ChannelHandler, Clock, RequestHead, Timer } from '@pbt/proto'
+import { type Channel, type ChannelHandler, type Clock, MAX_CHANNELS, type RequestHead, type Timer } from '@pbt/proto'
 import { wildcardFor } from './address.ts'
 
 /** A target of a machine: it gets again the addresses that it had. */
@@ -57,8 +57,11 @@ const AWAITED: Lookup = { state: 'awaited' }
 /** What visitors of an offline name are told: about how long a restart of the client takes. */
 const OFFLINE: Lookup = { state: 'offline', retryAfterSeconds: 10 }
 
-/** Visitors who wait for clients that are expected back; more are turned away. */
-const MAX_WAITERS = 1_000
+/**
+ * Visitors who wait for clients that are expected back; more are turned away. A quarter of a minute's worth at 300 a second, for an upgrade
+ * on a busy machine; the session that they wait for has room for as many again.
+ */
+const MAX_WAITERS = MAX_CHANNELS / 2
 
 interface Entry {
   lookup: Lookup

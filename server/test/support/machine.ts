@@ -6,10 +6,13 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { OUTSIDE_ADDRESS, type Outside } from './outside.ts'
 import { type Cleaner, scratch } from './programs.ts'
+import { openRegistries } from './registries.ts'
 
 /** Of the machine. */
 export const ADDRESS = '203.0.113.7'
 const COMMAND_MS = 240_000
+/** Where packages are fetched, some hundred of them. */
+const FETCHING_MS = 900_000
 
 /** `$1`: a directory for it; `$2`: that of the Node to be seen in /opt/node; `$3`: its files. Tells when it is there, and stays until its input ends. */
 const MAKE = `set -e
@@ -38,18 +41,34 @@ export class Machine {
   private readonly holder: ChildProcess
   private readonly root: string
   private readonly outside: Outside
+  private readonly commandMs: number
 
-  private constructor(holder: ChildProcess, root: string, outside: Outside) {
+  private constructor(holder: ChildProcess, root: string, outside: Outside, commandMs: number) {
     this.holder = holder
     this.root = root
     this.outside = outside
+    this.commandMs = commandMs
   }
 
-  /** There until the test is over, on a line to that internet, whose name servers it asks. `files`: the root of a Debian, this one's by default. */
-  static async start(t: Cleaner, outside: Outside, files = '/'): Promise<Machine> {
+  /** There until the test is over, on a line to that internet, whose name servers it asks. `files`: the root of a Debian, this one's by default;
+   *  that one fetches its packages itself. */
+  static async start(t: Cleaner, outside: Outside, files?: string): Promise<Machine> {
     const directory = scratch(t)
     const node = dirname(realpathSync(process.execPath))
-    const args = ['--mount', '--net', '--pid', '--fork', '--kill-child', 'sh', '-c', MAKE, 'sh', directory, node, files]
+    const args = [
+      '--mount',
+      '--net',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      'sh',
+      '-c',
+      MAKE,
+      'sh',
+      directory,
+      node,
+      files ?? '/',
+    ]
     const holder = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] })
     t.after(async () => {
       const over = once(holder, 'exit')
@@ -57,7 +76,12 @@ export class Machine {
       await over
     })
     await once(holder.stdout, 'data')
-    const machine = new Machine(holder, join(directory, 'whole'), outside)
+    const machine = new Machine(
+      holder,
+      join(directory, 'whole'),
+      outside,
+      files === undefined ? COMMAND_MS : FETCHING_MS,
+    )
     const plug = ['link', 'add', 'name', 'eth0', 'netns', machine.pid, 'type', 'veth', 'peer', 'name', 'vps']
     execFileSync('ip', [...plug, 'netns', outside.pid])
     const set = (pid: string, ...args: string[]) => execFileSync('nsenter', ['-t', pid, '-n', 'ip', ...args])
@@ -69,13 +93,14 @@ export class Machine {
       set(pid, 'link', 'set', name, 'up')
     }
     machine.write('/etc/resolv.conf', `nameserver ${OUTSIDE_ADDRESS}\n`)
+    if (files !== undefined) await openRegistries(t, [machine.pid, outside.pid])
     return machine
   }
 
   /** A line of a shell, in the machine, as root unless it says otherwise; `home`: with the same files, in the network of those outside. */
   run(line: string, env: NodeJS.ProcessEnv = {}, where: 'here' | 'home' = 'here'): Ran {
     const [command = '', ...args] = this.into(where, 'sh', '-c', line)
-    const ran = spawnSync(command, args, { encoding: 'utf8', timeout: COMMAND_MS, env: this.environment(env) })
+    const ran = spawnSync(command, args, { encoding: 'utf8', timeout: this.commandMs, env: this.environment(env) })
     return { status: ran.status, text: `${ran.stdout}${ran.stderr}` }
   }
 
@@ -83,7 +108,7 @@ export class Machine {
   async follow(line: string, env: NodeJS.ProcessEnv, hear: (line: string) => void): Promise<Ran> {
     const [command = '', ...args] = this.into('here', 'sh', '-c', `exec 2>&1; ${line}`)
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: this.environment(env) })
-    const late = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS)
+    const late = setTimeout(() => child.kill('SIGKILL'), this.commandMs)
     let text = ''
     for await (const said of createInterface({ input: child.stdout })) {
       text += `${said}\n`

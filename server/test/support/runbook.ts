@@ -10,6 +10,7 @@ import { ADDRESS, Machine } from './machine.ts'
 import { mistakesAtInstall, mistakesForTheDoctor } from './mistakes.ts'
 import { Outside, SERVICE_PORT } from './outside.ts'
 import { type Cleaner, ROOT, scratch } from './programs.ts'
+import { APT_PROXY, npmAuthority, npmEnvironment } from './registries.ts'
 
 const DIST = join(ROOT, 'dist')
 const TARBALL = 'pbt-server-0.1.0.tgz'
@@ -18,7 +19,7 @@ const CUSTOM = 'app.mine.uk'
 const BLOCK = /<!-- (\w+): ([\w ]+)(?:; ([\w ]+))? -->\n```sh\n([\s\S]*?)```/g
 const RECORD = /([\w*.-]+)\.\s+(A|NS|CNAME)\s+([\w.-]+?)\.?\s*$/
 const DEADLINE_MS = 120_000
-/** npm asks nobody: everything but Node is in the tarball, and Node is put there beside it. */
+/** Where the machine is this one: npm asks nobody. Everything but Node is in the tarball, and Node is put there beside it. */
 const OFFLINE = { npm_config_offline: 'true', npm_config_cpu: 'none', npm_config_prefix: '/usr/local' }
 const PIN = `for folder in /usr/local/lib/node_modules/@pbt-tunnel/*/node_modules; do
   mkdir -p $folder/.bin && ln -sf /opt/node/node $folder/.bin/node
@@ -48,7 +49,7 @@ interface Block {
 export interface WalkOptions {
   /** The tarball that is installed first, and upgraded; one of the same program with another version by default. */
   readonly from?: string
-  /** The root of a Debian; this one's by default. */
+  /** The root of a Debian as a provider hands it over, with nothing but its packages; npm, Node and the rest are fetched for real then. This one's by default. */
   readonly files?: string
   /** Requests a second during the upgrade. */
   readonly perSecond: number
@@ -88,6 +89,8 @@ class Walk {
   private readonly blocks = blocksIn(this.runbook)
   private supervising: Promise<unknown> = Promise.resolve()
   private token = ''
+  /** How npm gets what it installs. */
+  private readonly packages: NodeJS.ProcessEnv = {}
   private asked = 0
   private readonly began = performance.now()
 
@@ -103,11 +106,18 @@ class Walk {
   async prepare(): Promise<void> {
     const { vps, outside, options } = this
     for (const name of readdirSync(DIST)) vps.write(`/srv/${name}`, readFileSync(join(DIST, name)))
-    vps.write(`/srv/${TARBALL}`, readFileSync(options.from ?? this.otherVersion()))
     const supervisor = readFileSync(join(ROOT, 'server/test/support/supervisor.mjs'), 'utf8')
-    vps.write('/usr/local/sbin/systemctl', `#!/opt/node/node\n${supervisor}`, 0o755)
+    vps.write('/opt/supervisor/systemctl.mjs', supervisor)
+    // A library of Node's own that this machine has, and not every other; nobody else is to find it.
+    const library = (process.report.getReport() as { sharedObjects: string[] }).sharedObjects.find(file =>
+      file.includes('libatomic'),
+    )
+    if (library !== undefined) vps.write('/opt/supervisor/libatomic.so.1', readFileSync(library))
+    const systemctl = 'LD_LIBRARY_PATH=/opt/supervisor exec /opt/node/node /opt/supervisor/systemctl.mjs "$@"'
+    vps.write('/usr/local/sbin/systemctl', `#!/bin/sh\n${systemctl}\n`, 0o755)
     vps.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755)
-    this.prepareNpm()
+    if (options.files === undefined) this.prepareNpm()
+    else this.prepareRegistries()
     vps.run('rm -rf /var/lib/pbt-server /etc/pbt-server /usr/local/lib/pbt-server; userdel pbt-server 2>/dev/null')
     vps.write('/etc/nftables.conf', FIREWALL)
     this.makeOwnCertificate()
@@ -117,6 +127,7 @@ class Walk {
     await this.boot()
     vps.run(`cd /srv; tar -xzf ${TARBALL} package/deploy/install.sh`)
     mistakesAtInstall(vps)
+    vps.write(`/srv/${TARBALL}`, readFileSync(options.from ?? this.otherVersion()))
     for (const [, name = '', type = '', value = ''] of this.recordsOf('## 1. DNS')) {
       await outside.setRecords(name, { [type]: [value] })
     }
@@ -125,7 +136,12 @@ class Walk {
   /** Installed, served, looked after, upgraded and put back, as the page has it. */
   async firstVps(): Promise<void> {
     for (const { how, where, note, text } of this.blocks) {
-      if (how === 'skip' || (where !== 'vps' && where !== 'home')) continue
+      if (
+        how === 'skip' ||
+        (how === 'packages' && this.options.files === undefined) ||
+        (where !== 'vps' && where !== 'home')
+      )
+        continue
       if (how === 'start') await this.firstTunnels(text.trim())
       else if (note === 'upgrade') await this.upgrade(text)
       else await this.block(text, where)
@@ -188,7 +204,7 @@ class Walk {
     for (const line of text.trim().split('\n')) {
       if (/pbt-server doctor/.test(line)) continue
       let downloading: Promise<void> | undefined
-      const { status, text } = await vps.follow(`cd /srv; ${line}`, OFFLINE, said => {
+      const { status, text } = await vps.follow(`cd /srv; ${line}`, this.packages, said => {
         if (said === 'install: units') downloading = outside.download()
       })
       assert.equal(status, 0, `${text}\n${this.journal()}`)
@@ -211,7 +227,10 @@ class Walk {
     vps.run('nft flush ruleset; rm -f /etc/nftables.d/pbt-server.nft')
     const enabled = vps.run('ufw --force reset > /dev/null 2>&1; ufw --force enable')
     assert.match(enabled.text, /active/, enabled.text)
-    const again = vps.run(`cd /srv; sh package/deploy/install.sh /usr/local/lib/pbt-server/installed.tgz`, OFFLINE)
+    const again = vps.run(
+      `cd /srv; sh package/deploy/install.sh /usr/local/lib/pbt-server/installed.tgz`,
+      this.packages,
+    )
     assert.match(again.text, /is there, and stays as it is[\s\S]*ufw allow 80,443\/tcp/, again.text)
     assert.equal(again.status, 0, again.text)
     await this.answers(`app.${BASE}`, readFileSync(join(this.folder, 'fullchain.pem'), 'utf8'))
@@ -233,7 +252,7 @@ class Walk {
   private command(line: string, where: 'here' | 'home'): void {
     const { vps } = this
     const answers = /install\.sh/.test(line) ? `printf '${BASE}\\nme@example.com\\n' | ` : ''
-    const env = { ...OFFLINE, PBT_CA: '/srv/roots.pem' }
+    const env = { ...this.packages, PBT_CA: '/srv/roots.pem' }
     const { status, text } = vps.run(`cd /srv; ${answers}${line}`, env, where)
     assert.equal(status, 0, `${line}\n${text}\n${this.journal()}`)
     this.token = /pbt_[\w-]{43}/.exec(text)?.[0] ?? this.token
@@ -282,7 +301,22 @@ class Walk {
     await once(supervising.stdout, 'data')
   }
 
+  /** What is installed besides is what people have who closed their machine, and what the mistakes need. */
+  private prepareRegistries(): void {
+    const { vps } = this
+    const authority = npmAuthority()
+    if (authority !== undefined) vps.write('/srv/registry.pem', readFileSync(authority))
+    Object.assign(this.packages, npmEnvironment(authority === undefined ? undefined : '/srv/registry.pem'))
+    vps.write('/etc/apt/apt.conf.d/95proxy', APT_PROXY)
+    const tools = 'nftables ufw faketime netcat-openbsd'
+    const line = `apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ${tools}`
+    const { status, text } = vps.run(line)
+    assert.equal(status, 0, text)
+    assert.notEqual(vps.run('command -v node || command -v npm').status, 0, 'the root is not one with nothing on it')
+  }
+
   private prepareNpm(): void {
+    Object.assign(this.packages, OFFLINE)
     const { vps } = this
     const npm = vps.run('command -v npm').text.trim()
     vps.write('/usr/local/sbin/npm', `#!/bin/sh\n${npm} "$@" || exit\n${PIN}\n`, 0o755)
