@@ -191,8 +191,7 @@ uninstall() {
   if has_systemd; then run systemctl disable --now $UNITS || true; fi
   for unit in $UNITS; do run rm -f "/etc/systemd/system/$unit"; done
   if has_systemd; then run systemctl daemon-reload; fi
-  say 'kernel and firewall'
-  run rm -f "$SYSCTL"
+  say 'kernel and firewall'; run rm -f "$SYSCTL"
   if has_ufw; then ufw_rules delete allow; fi
   [ ! -f "$NFTABLES" ] || { run rm -f "$NFTABLES"; say 'the rules of nftables go with the next reboot, or "systemctl restart nftables"'; }
   say 'the program'
