@@ -6,12 +6,19 @@ import { type TestContext, test } from 'node:test'
 import { FakeClock } from '@pbt/proto/testing'
 import { parseTarget } from '../config/target.ts'
 import type { Connection } from './connection.ts'
+import { hasToldSince, moment } from './loop.ts'
 import { Places } from './places.ts'
 import { Pool } from './pool.ts'
 
 const VISITOR = ''
 /** What a target says that it keeps a connection for, and what is shown of one that says nothing. */
 const SAID = [60, undefined] as const
+
+/** The loop tells what came along with an answer. */
+async function told(): Promise<void> {
+  const released = moment()
+  while (!hasToldSince(released)) await new Promise(setImmediate)
+}
 
 async function poolOf(t: TestContext) {
   const sockets: Socket[] = []
@@ -53,9 +60,10 @@ test('one that rested and was taken by a later request, or that no request came 
   pool.release(first, 60)
   assert.equal(pool.take(VISITOR), undefined)
   const second = await dialled()
-  clock.advance(1)
+  await told()
   assert.equal(pool.take(VISITOR), first)
   pool.release(second, 60)
+  await told()
   clock.advance(500)
   assert.deepEqual([first.socket.destroyed, second.socket.destroyed], [false, false])
   assert.equal(pool.take(VISITOR), second)

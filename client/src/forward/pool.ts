@@ -4,24 +4,23 @@ import type { Clock, PbtError, Timer } from '@pbt/proto'
 import { Connection } from './connection.ts'
 import { type Dialer, dial } from './dial.ts'
 import { Habits, IDLE_MS } from './habits.ts'
+import { hasToldSince, type Moment, moment } from './loop.ts'
 import { nameOf, type TargetName } from './target-name.ts'
 
 /** Idle connections kept. */
 const MAX_IDLE = 256
 const SWEEP_MS = 1_000
-/** One that idled for longer is looked at before it is lent: the loop may not have told yet that it is over. A look costs 4 us. */
+/** One is looked at before it is lent when the loop may have known for so long that it is over, and not told yet. A look costs 4 us. */
 const LOOK_MS = 5
 /** The one used last is kept for so long although it is not lent any more: a target that keeps it has shown that it does. */
 const WATCHED_MS = 2 * IDLE_MS
-/** Turns of the loop after which it has told what came along with an answer. */
-const REST_TURNS = 2
 /** One that rested when a request came is closed after so long if nobody took it: the target may have to see its end first. */
 const IN_THE_WAY_MS = 100
 
 interface Idle {
   readonly connection: Connection
   readonly since: number
-  readonly turn: number
+  readonly moment: Moment
   /** How long the target said it keeps it, undefined when it did not say. */
   readonly announcedMs: number | undefined
   /** Closes it. */
@@ -47,8 +46,8 @@ export class Pool {
   private size = 0
   /** The only one that idles while the target has not shown how long it keeps them. */
   private probe: { readonly idle: Idle; readonly timer: Timer; isInTheWay: boolean } | undefined
-  private turn = 0
-  private releasedIn = Number.NEGATIVE_INFINITY
+  /** The loop has told all that came before. */
+  private toldAt = Number.NEGATIVE_INFINITY
   private readonly stopLending: () => void
   private sweep: Timer | undefined
   private isClosed = false
@@ -89,14 +88,13 @@ export class Pool {
       connection.destroy()
       return
     }
-    const idle = { connection, since: now, turn: this.turn, announcedMs, inTheWay: undefined }
+    const idle = { connection, since: now, moment: moment(), announcedMs, inTheWay: undefined }
     if (connection.boundTo === undefined && this.habits.lendableMs(now, announcedMs) === 0 && !this.watch(idle)) {
       connection.destroy()
       return
     }
     this.size++
     this.listOf(connection).push(idle)
-    this.rest()
     this.sweep ??= this.clock.after(SWEEP_MS, this.sweepIdle)
   }
 
@@ -112,7 +110,10 @@ export class Pool {
     for (const idle of this.all()) this.drop(idle)
   }
 
-  /** Of the freshest that have rested one that is safe; those that are not are ended. */
+  /**
+   * Of the freshest that have rested, until the loop has told what came along with their answer, one that is safe; those that are
+   * not are ended.
+   */
   private lend(list: readonly Idle[]): Connection | undefined {
     const now = this.clock.now()
     for (let at = list.length - 1; at >= 0; at--) {
@@ -120,10 +121,12 @@ export class Pool {
       if (idle === undefined) continue
       const { connection, since } = idle
       const idledMs = now - since
-      if (this.isResting(idle)) continue
+      if (hasToldSince(idle.moment)) this.toldAt = Math.max(this.toldAt, since)
+      else if (connection.boundTo === undefined) continue
       if (idledMs <= this.lendableMs(idle, now)) {
         this.remove(idle)
-        if (connection.isUsable && (idledMs < LOOK_MS || connection.isSilent())) {
+        const untoldMs = now - Math.max(this.toldAt, since)
+        if (connection.isUsable && (untoldMs < LOOK_MS || connection.isSilent())) {
           connection.idledMs = idledMs
           return connection
         }
@@ -136,15 +139,11 @@ export class Pool {
     return undefined
   }
 
-  private isResting({ connection, turn }: Idle): boolean {
-    return connection.boundTo === undefined && this.turn - turn < REST_TURNS
-  }
-
   /** A connection is dialled beside those that rest: a target that serves one at a time does not look at it while they are open. */
   private passedOver(list: readonly Idle[]): void {
     for (let at = list.length - 1; at >= 0; at--) {
       const idle = list[at]
-      if (idle === undefined || !this.isResting(idle)) return
+      if (idle === undefined || idle.connection.boundTo !== undefined || hasToldSince(idle.moment)) return
       if (this.probe?.idle === idle) this.probe.isInTheWay = true
       else idle.inTheWay ??= this.clock.after(IN_THE_WAY_MS, () => this.drop(idle))
     }
@@ -169,18 +168,6 @@ export class Pool {
     })
     this.probe = { idle, timer, isInTheWay: false }
     return true
-  }
-
-  /** Counts turns of the loop for as long as somebody rests. */
-  private rest(): void {
-    const isCounting = this.turn - this.releasedIn < REST_TURNS
-    this.releasedIn = this.turn
-    if (!isCounting) this.clock.afterIo(this.turned)
-  }
-
-  private readonly turned = (): void => {
-    this.turn++
-    if (this.turn - this.releasedIn < REST_TURNS) this.clock.afterIo(this.turned)
   }
 
   private giveUpOldest(): boolean {
