@@ -1,7 +1,7 @@
 'use client'
 // A bar a minute, or a longer time: how many records there were, and how many of them were turned away or failed.
 import { useQuery } from '@connectrpc/connect-query'
-import { MetricsService } from '@pbt/proto/admin/v1'
+import { MetricsService, type Point } from '@pbt/proto/admin/v1'
 import { clock, counted, lengthOf, millis } from '../words/time'
 import { timestamp } from './feed'
 import { outcomesOf } from './outcomes'
@@ -19,22 +19,7 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
   const step = Math.max(60_000, lengthOf(data.step))
   const first = Math.floor(start / step) * step
   const until = end ?? Date.now()
-  const bars = Array.from({ length: Math.min(BARS + 1, Math.ceil((until - first) / step)) }, () => ({
-    good: 0,
-    bad: 0,
-  }))
-  let failed = 0
-  let refused = 0
-  for (const { time, figures } of data.points) {
-    const bar = bars[Math.floor(((millis(time) ?? 0) - first) / step)]
-    if (bar === undefined || figures === undefined) continue
-    const outcomes = outcomesOf(figures)
-    failed += outcomes.failed
-    refused += outcomes.refused
-    bar.bad = outcomes.failed + outcomes.refused
-    bar.good = outcomes.answered
-  }
-  const all = bars.reduce((sum, { good, bad }) => sum + good + bad, 0)
+  const { bars, all, failed, refused } = countedIn(data.points, { first, step, until })
   const most = Math.max(1, ...bars.map(({ good, bad }) => good + bad))
   const sentence = `${counted(all, 'record')} ${word}; ${refused.toLocaleString('en-GB')} turned away, ${failed.toLocaleString('en-GB')} failed`
   return (
@@ -71,4 +56,32 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
       </div>
     </section>
   )
+}
+
+interface Span {
+  /** Of the first bar's beginning, of one bar's length and of the end, milliseconds. */
+  readonly first: number
+  readonly step: number
+  readonly until: number
+}
+
+/** What each bar has, and all of them together. */
+function countedIn(points: readonly Point[], { first, step, until }: Span) {
+  const bars = Array.from({ length: Math.min(BARS + 1, Math.ceil((until - first) / step)) }, () => ({
+    good: 0,
+    bad: 0,
+  }))
+  let failed = 0
+  let refused = 0
+  for (const { time, figures } of points) {
+    const bar = bars[Math.floor(((millis(time) ?? 0) - first) / step)]
+    if (bar === undefined || figures === undefined) continue
+    const outcomes = outcomesOf(figures)
+    failed += outcomes.failed
+    refused += outcomes.refused
+    bar.bad = outcomes.failed + outcomes.refused
+    bar.good = outcomes.answered
+  }
+  const all = bars.reduce((sum, { good, bad }) => sum + good + bad, 0)
+  return { bars, all, failed, refused }
 }

@@ -70,35 +70,46 @@ function useText(): readonly [text: string, set: (text: string) => void] {
   return [text, set]
 }
 
-export function Logs() {
-  const [text, setText] = useText()
-  const [range, setRange] = useParam('range', USUAL)
+/** Live, or held at a time, which the address has; `end` is where a view that was sent ends: one that is held here goes on behind. */
+function useHeld() {
   const [held, setHeld] = useParam('until')
-  // A view that was sent ends where it was held; one that is held here goes on behind.
-  const [fixed, setFixed] = useState(() => numberIn(held))
-  const { feed, state, start, filter } = useFeed(text, range, fixed)
-  const [open, setOpen] = useState<string>()
-  const [isAtTop, setAtTop] = useState(true)
+  const [end, setEnd] = useState(() => numberIn(held))
   const heldAt = numberIn(held)
-  const [isPressed, setPressed] = useState(false)
-  useEffect(() => feed.flow(heldAt === undefined && isAtTop && !isPressed), [feed, heldAt, isAtTop, isPressed])
-
   const hold = () => setHeld(String(Date.now()))
   const goLive = () => {
     setHeld('')
-    setFixed(undefined)
+    setEnd(undefined)
   }
   useKeys({ ' ': () => (heldAt === undefined ? hold() : goLive()) })
-  const row = state.rows.find(
-    (each): each is Extract<Row, { kind: 'record' }> => each.kind === 'record' && each.key === open,
-  )
+  return { heldAt, end, hold, goLive }
+}
+
+/** The record that is shown in full. */
+function useOpen(rows: readonly Row[]) {
+  const [open, setOpen] = useState<string>()
+  const row = rows.find((each): each is Extract<Row, { kind: 'record' }> => each.kind === 'record' && each.key === open)
   const close = useCallback(() => setOpen(undefined), [])
   const walk = (step: number) => {
-    const records = state.rows.filter(each => each.kind === 'record')
+    const records = rows.filter(each => each.kind === 'record')
     const at = records.findIndex(({ key }) => key === open)
     setOpen(records[Math.min(records.length - 1, Math.max(0, at + step))]?.key)
   }
-  const title = RANGES[range]?.[1] ?? ''
+  return { open, setOpen, row, close, walk }
+}
+
+export function Logs() {
+  const [text, setText] = useText()
+  const [range, setRange] = useParam('range', USUAL)
+  const { heldAt, end, hold, goLive } = useHeld()
+  const { feed, state, start, filter } = useFeed(text, range, end)
+  const { open, setOpen, row, close, walk } = useOpen(state.rows)
+  const [isAtTop, setAtTop] = useState(true)
+  const [isPressed, setPressed] = useState(false)
+  useEffect(() => feed.flow(heldAt === undefined && isAtTop && !isPressed), [feed, heldAt, isAtTop, isPressed])
+  const narrow = (token: string) => {
+    setText(text.split(/\s+/).includes(token) ? text : `${text} ${token}`.trim())
+    close()
+  }
   return (
     <>
       <PageHead
@@ -112,13 +123,13 @@ export function Logs() {
         <Switch isHeld={heldAt !== undefined} isLive={state.isLive} hold={hold} goLive={goLive} />
       </div>
       {filter.wrong.length > 0 && <Wrong tokens={filter.wrong} />}
-      {heldAt !== undefined && <Held at={heldAt} waiting={state.waiting} isFixed={fixed !== undefined} show={goLive} />}
+      {heldAt !== undefined && <Held at={heldAt} waiting={state.waiting} isFixed={end !== undefined} show={goLive} />}
       {filter.isOfTunnel && (
         <Bars
           tunnel={filter.asked.tunnel ?? ''}
           start={start}
           {...(heldAt !== undefined && { end: heldAt })}
-          word={`in the ${title}`}
+          word={`in the ${RANGES[range]?.[1] ?? ''}`}
         />
       )}
       <Rows
@@ -129,17 +140,7 @@ export function Logs() {
         onPress={setPressed}
         newer={heldAt === undefined && !isAtTop && state.waiting > 0 && <Newer waiting={state.waiting} show={toTop} />}
       />
-      {row && (
-        <RecordSheet
-          row={row}
-          close={close}
-          walk={walk}
-          narrow={token => {
-            setText(text.split(/\s+/).includes(token) ? text : `${text} ${token}`.trim())
-            close()
-          }}
-        />
-      )}
+      {row && <RecordSheet row={row} close={close} walk={walk} narrow={narrow} />}
     </>
   )
 }

@@ -1,7 +1,7 @@
 'use client'
 // One record in full, beside the list, or over it where there is no room.
 import Link from 'next/link'
-import { useEffect, useRef } from 'react'
+import { useEffect } from 'react'
 import { Icon } from '../components/icon'
 import { Copy, Ip } from '../components/parts'
 import { useLive } from '../live/live'
@@ -19,58 +19,17 @@ export interface RecordProps {
 }
 
 export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProps) {
-  const you = useLive(live => live.server?.yourAddress)
-  const { tunnel, peer, kind, bytesIn, bytesOut, reason } = record
-  const ended = endOf(record)
-  const sheet = useRef<HTMLElement>(null)
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => event.key === 'Escape' && close()
-    document.addEventListener('keydown', onKey)
-    return () => document.removeEventListener('keydown', onKey)
-  }, [close])
+  const { tunnel, peer } = record
+  useEscape(close)
   const json = jsonOf(record)
   return (
-    <aside className="sheet" id="record" aria-labelledby="record-title" ref={sheet}>
-      <div className="row between">
-        <span className="small muted">
-          {day(ended)} {clockWithSeconds(ended)}.{String(ended % 1_000).padStart(3, '0')}
-        </span>
-        <div className="row none">
-          <button type="button" className="btn quiet square" aria-label="Newer record" onClick={() => walk(-1)}>
-            <Icon name="down" className="turned" />
-          </button>
-          <button type="button" className="btn quiet square" aria-label="Older record" onClick={() => walk(1)}>
-            <Icon name="down" />
-          </button>
-          <button type="button" className="btn quiet square" aria-label="Close" onClick={close}>
-            <Icon name="cross" />
-          </button>
-        </div>
-      </div>
+    <aside className="sheet" id="record" aria-labelledby="record-title">
+      <Head ended={endOf(record)} close={close} walk={walk} />
       <h2 id="record-title">{titleOf(record)}</h2>
       <p className="muted small">
         {endingOf(record).text}, after {tookOf(record)}
       </p>
-      <dl className="facts">
-        <dt>Visitor</dt>
-        <dd>
-          <Ip text={peer} /> {peer === you && <span className="tag you">you</span>}
-        </dd>
-        <dt>What</dt>
-        <dd>
-          <code className="wraps">{whatOf(record)}</code>
-        </dd>
-        <dt>Tunnel</dt>
-        <dd>{tunnel === '' ? 'none' : <Link href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>{tunnel}</Link>}</dd>
-        <dt>Kind</dt>
-        <dd>{kind}</dd>
-        <dt>In / out</dt>
-        <dd>
-          {bytes(bytesIn)} / {bytes(bytesOut)}
-        </dd>
-        <dt>Ended</dt>
-        <dd>{reason === '' ? 'complete' : <code>{reason}</code>}</dd>
-      </dl>
+      <FactList record={record} />
       <div className="row wrap acts">
         <button type="button" className="btn" onClick={() => narrow(`from:${peer}`)}>
           Only this visitor
@@ -90,6 +49,62 @@ export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProp
         </div>
       </details>
     </aside>
+  )
+}
+
+function useEscape(close: () => void): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => event.key === 'Escape' && close()
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [close])
+}
+
+function Head({ ended, close, walk }: Pick<RecordProps, 'close' | 'walk'> & { readonly ended: number }) {
+  return (
+    <div className="row between">
+      <span className="small muted">
+        {day(ended)} {clockWithSeconds(ended)}.{String(ended % 1_000).padStart(3, '0')}
+      </span>
+      <div className="row none">
+        <button type="button" className="btn quiet square" aria-label="Newer record" onClick={() => walk(-1)}>
+          <Icon name="down" className="turned" />
+        </button>
+        <button type="button" className="btn quiet square" aria-label="Older record" onClick={() => walk(1)}>
+          <Icon name="down" />
+        </button>
+        <button type="button" className="btn quiet square" aria-label="Close" onClick={close}>
+          <Icon name="cross" />
+        </button>
+      </div>
+    </div>
+  )
+}
+
+function FactList({ record }: { record: RecordProps['row']['record'] }) {
+  const { tunnel, peer, kind, bytesIn, bytesOut, reason } = record
+  const you = useLive(live => live.server?.yourAddress)
+  return (
+    <dl className="facts">
+      <dt>Visitor</dt>
+      <dd>
+        <Ip text={peer} /> {peer === you && <span className="tag you">you</span>}
+      </dd>
+      <dt>What</dt>
+      <dd>
+        <code className="wraps">{whatOf(record)}</code>
+      </dd>
+      <dt>Tunnel</dt>
+      <dd>{tunnel === '' ? 'none' : <Link href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>{tunnel}</Link>}</dd>
+      <dt>Kind</dt>
+      <dd>{kind}</dd>
+      <dt>In / out</dt>
+      <dd>
+        {bytes(bytesIn)} / {bytes(bytesOut)}
+      </dd>
+      <dt>Ended</dt>
+      <dd>{reason === '' ? 'complete' : <code>{reason}</code>}</dd>
+    </dl>
   )
 }
 

@@ -3,7 +3,7 @@
 'use client'
 // The rows of the log: only those that are seen are drawn. New ones come in at the top while that is looked at.
 import { defaultRangeExtractor, type Range, useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { useIsPhone } from '../components/media'
@@ -32,60 +32,16 @@ export interface RowsProps {
 }
 
 export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsProps) {
-  const { rows, hasMore, isSearching } = feed
+  const { rows } = feed
   const frame = useRef<HTMLDivElement>(null)
-  const isPhone = useIsPhone()
-  const height = isPhone ? PHONE_ROW_PX : ROW_PX
-  // Another function makes it look at all rows again.
-  const keyOf = useCallback((index: number) => rows[index]?.key ?? index, [rows])
-  // Drawn wherever it is: a row that is not would take the focus along.
-  const [focused, setFocused] = useState<string>()
-  const rangeOf = useCallback(
-    (range: Range) => {
-      const drawn = defaultRangeExtractor(range)
-      const at = focused === undefined ? -1 : rows.findIndex(({ key }) => key === focused)
-      return at < 0 || drawn.includes(at) ? drawn : [...drawn, at].sort((left, right) => left - right)
-    },
-    [rows, focused],
-  )
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => frame.current,
-    estimateSize: () => height,
-    getItemKey: keyOf,
-    rangeExtractor: rangeOf,
-    overscan: 12,
-  })
-  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known, and others at another width
-  useEffect(() => virtual.measure(), [height])
-  const seen = virtual.getVirtualItems()
-  const last = virtual.range?.endIndex ?? 0
-  useEffect(() => {
-    if (hasMore && !isSearching && rows.length > 0 && last >= rows.length - AHEAD) goOn()
-  }, [last, rows.length, hasMore, isSearching, goOn])
-  const onKeyDown = (event: KeyboardEvent) => {
-    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10 }[event.key]
-    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-    event.preventDefault()
-    event.stopPropagation()
-    const next = recordAt(rows, open, step)
-    isAwaited.current = next === undefined
-    if (next !== undefined) show(next)
-  }
+  const { virtual, seen, height, setFocused } = useDrawn(rows, frame)
+  useMore(feed, virtual.range?.endIndex ?? 0, goOn)
   const show = (index: number) => {
     virtual.scrollToIndex(index, { align: 'auto' })
     const row = rows[index]
     if (row !== undefined) setOpen(row.key)
   }
-  // A key that came before the first row is not lost: it is shown when it is there.
-  const isAwaited = useRef(false)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only rows that come are a reason
-  useEffect(() => {
-    const first = isAwaited.current ? recordAt(rows, undefined, 1) : undefined
-    if (first === undefined) return
-    isAwaited.current = false
-    if (document.activeElement === frame.current) show(first)
-  }, [rows])
+  const onKeyDown = useWalk({ rows, open, show, frame })
   const press = usePress(onPress)
   return (
     <section className="card vlog" aria-label="Records">
@@ -129,6 +85,73 @@ export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsP
       <Foot feed={feed} goOn={goOn} />
     </section>
   )
+}
+
+type Frame = RefObject<HTMLDivElement | null>
+
+/** Those that are seen, a few around them, and the one with the focus. */
+function useDrawn(rows: readonly Row[], frame: Frame) {
+  const isPhone = useIsPhone()
+  const height = isPhone ? PHONE_ROW_PX : ROW_PX
+  // Another function makes it look at all rows again.
+  const keyOf = useCallback((index: number) => rows[index]?.key ?? index, [rows])
+  // Drawn wherever it is: a row that is not would take the focus along.
+  const [focused, setFocused] = useState<string>()
+  const rangeOf = useCallback(
+    (range: Range) => {
+      const drawn = defaultRangeExtractor(range)
+      const at = focused === undefined ? -1 : rows.findIndex(({ key }) => key === focused)
+      return at < 0 || drawn.includes(at) ? drawn : [...drawn, at].sort((left, right) => left - right)
+    },
+    [rows, focused],
+  )
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => frame.current,
+    estimateSize: () => height,
+    getItemKey: keyOf,
+    rangeExtractor: rangeOf,
+    overscan: 12,
+  })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known, and others at another width
+  useEffect(() => virtual.measure(), [height])
+  return { virtual, seen: virtual.getVirtualItems(), height, setFocused }
+}
+
+/** Asks for more when the last row that is seen is near the end. */
+function useMore({ rows, hasMore, isSearching }: FeedState, last: number, goOn: () => void): void {
+  useEffect(() => {
+    if (hasMore && !isSearching && rows.length > 0 && last >= rows.length - AHEAD) goOn()
+  }, [last, rows.length, hasMore, isSearching, goOn])
+}
+
+interface WalkOptions {
+  readonly rows: readonly Row[]
+  readonly open: string | undefined
+  readonly show: (index: number) => void
+  readonly frame: Frame
+}
+
+/** From record to record by keys. */
+function useWalk({ rows, open, show, frame }: WalkOptions): (event: KeyboardEvent) => void {
+  // A key that came before the first row is not lost: it is shown when it is there.
+  const isAwaited = useRef(false)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only rows that come are a reason
+  useEffect(() => {
+    const first = isAwaited.current ? recordAt(rows, undefined, 1) : undefined
+    if (first === undefined) return
+    isAwaited.current = false
+    if (document.activeElement === frame.current) show(first)
+  }, [rows])
+  return event => {
+    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10 }[event.key]
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return
+    event.preventDefault()
+    event.stopPropagation()
+    const next = recordAt(rows, open, step)
+    isAwaited.current = next === undefined
+    if (next !== undefined) show(next)
+  }
 }
 
 /** A row that moves between press and release would not get its click. */
