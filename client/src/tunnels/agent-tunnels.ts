@@ -79,6 +79,11 @@ export class AgentTunnels {
     if (!this.sessions.isEnding()) this.healths.saw(number, message)
   }
 
+  /** Somebody asks how targets are. */
+  freshen(): void {
+    this.listeners.freshen()
+  }
+
   end(): void {
     this.healths.end()
     this.listeners.end()

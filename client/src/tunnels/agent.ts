@@ -124,6 +124,11 @@ export class Agent {
     this.tunnels.targetSeen(number, message)
   }
 
+  /** Somebody asks how targets are: what has come meanwhile is told before this returns. */
+  freshenTargets(): void {
+    this.tunnels.freshen()
+  }
+
   /**
    * Takes a tunnel away: no new visitors, what is under way goes on, and so do the other tunnels. Without a link the server
    * is told on the next one. Nothing when there is no such tunnel.

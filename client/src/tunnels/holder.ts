@@ -5,7 +5,7 @@ import type { Settings } from '../config/config.ts'
 import { formatServer } from '../config/server-address.ts'
 import { machineId, nextGeneration, readStored, writeStored } from '../config/stored.ts'
 import { type ExitCode, failureOf } from '../failure.ts'
-import { networkReader } from '../process/network.ts'
+import { NetworkReader } from '../process/network.ts'
 import { AGENT } from '../process/version.ts'
 import { dial } from '../session/dial.ts'
 import { lookOutside } from '../session/look-outside.ts'
@@ -150,10 +150,12 @@ export class Holder {
     })
     this.agent = agent
     const onChange = () => agent.networkChanged()
-    const watch = new NetworkWatch({ clock: systemClock, wallTime: Date.now, network: networkReader(), onChange })
+    const network = new NetworkReader()
+    const watch = new NetworkWatch({ clock: systemClock, wallTime: Date.now, network: () => network.read(), onChange })
     agent.start()
     const exitCode = await agent.finished
     watch.end()
+    network.close()
     this.list.end()
     this.agent = undefined
     return exitCode
@@ -188,6 +190,7 @@ export class Holder {
   snapshot(): ProcessSnapshot {
     const { options, list, observed } = this
     if (observed === undefined) throw new Error('not prepared')
+    this.agent?.freshenTargets()
     const stopped = list.items.filter(({ number }) => number === undefined)
     const snapshot = observed.snapshot()
     // Of one that was refused the server has told no name.

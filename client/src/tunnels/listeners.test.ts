@@ -75,18 +75,41 @@ test('a missing target is told at once, and again only when it is there; one tha
 test('a target is looked for often at first, and seldom when it stays away', () => {
   const { clock, seen, state, listeners } = watched(plan(1, '127.0.0.1:3000'))
   assert.equal(state.looks, 1)
-  clock.advance(6_000)
+  clock.advance(8_000)
   assert.equal(state.looks, 4)
   state.looks = 0
   clock.advance(60_000)
-  assert.ok(state.looks <= 6, `${state.looks} looks in a minute`)
+  assert.ok(state.looks <= 3, `${state.looks} looks in a minute`)
+  clock.advance(240_000)
   state.looks = 0
   clock.advance(600_000)
-  assert.equal(state.looks, 40)
+  assert.equal(state.looks, 10)
   seen.length = 0
   state.listening = { ...NOBODY, tcp: new Set(['0100007F:0BB8']) }
-  clock.advance(15_000)
+  clock.advance(60_000)
   assert.deepEqual(seen, [[1, '']])
+  listeners.end()
+})
+
+test('who asks hears how it is now, however long nothing was there; asking again and again costs a look a second', () => {
+  const { clock, seen, state, listeners } = watched(plan(1, '127.0.0.1:3000'))
+  clock.advance(3_600_000)
+  state.looks = 0
+  seen.length = 0
+  for (let asked = 0; asked < 40; asked++) {
+    listeners.freshen()
+    clock.advance(50)
+  }
+  assert.ok(state.looks <= 3, `${state.looks} looks in two seconds`)
+  clock.advance(1_000)
+  state.listening = { ...NOBODY, tcp: new Set(['0100007F:0BB8']) }
+  seen.length = 0
+  listeners.freshen()
+  assert.deepEqual(seen, [[1, '']])
+  state.looks = 0
+  listeners.freshen()
+  clock.advance(600_000)
+  assert.equal(state.looks, 0, 'what is there is not looked for')
   listeners.end()
 })
 

@@ -6,11 +6,13 @@ import { isListening, type Listening } from './listening.ts'
 
 /**
  * A service that is being started is there in a moment; the longer one is not, the less often it is looked for: the next look is
- * after half of the time that has passed. A look takes milliseconds, since Linux goes through its whole table of connections for it.
+ * after as long again as has passed. A look takes milliseconds, since Linux goes through its whole table of connections for it:
+ * once in 15 s it was a third of what a process at rest took.
  */
 const SOONEST_MS = 2_000
-const LATEST_MS = 15_000
-const PART_OF_PASSED = 1 / 2
+const LATEST_MS = 60_000
+/** Who asks gets what was seen so long ago at most. */
+const FRESH_MS = 1_000
 
 /** The clock, what is looked at, and who is told. */
 export interface ListenersOptions {
@@ -27,6 +29,7 @@ export class Listeners {
   private readonly missing = new Map<number, TunnelPlan>()
   private timer: Timer | undefined
   private begunAt = 0
+  private lookedAt = Number.NEGATIVE_INFINITY
   /** Those of them that were told of. */
   private readonly told = new Set<number>()
 
@@ -40,6 +43,11 @@ export class Listeners {
     this.missing.set(plan.number, plan)
     this.begunAt = this.options.clock.now()
     this.plan(0)
+  }
+
+  /** Somebody asks how targets are: what is missing is looked for now. */
+  freshen(): void {
+    if (this.missing.size > 0 && this.options.clock.now() - this.lookedAt >= FRESH_MS) this.look()
   }
 
   forget(number: number): void {
@@ -59,7 +67,10 @@ export class Listeners {
   }
 
   private look(): void {
-    const listening = this.options.readListening?.()
+    const { clock, readListening } = this.options
+    this.timer?.clear()
+    this.lookedAt = clock.now()
+    const listening = readListening?.()
     if (listening === undefined) {
       this.missing.clear()
       return
@@ -75,7 +86,7 @@ export class Listeners {
       if (this.told.delete(number)) this.options.onSeen(number, '')
     }
     if (this.missing.size === 0) return
-    const passedMs = this.options.clock.now() - this.begunAt
-    this.plan(Math.min(LATEST_MS, Math.max(SOONEST_MS, passedMs * PART_OF_PASSED)))
+    const passedMs = this.lookedAt - this.begunAt
+    this.plan(Math.min(LATEST_MS, Math.max(SOONEST_MS, passedMs)))
   }
 }
