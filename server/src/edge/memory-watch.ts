@@ -3,8 +3,13 @@ import { totalmem } from 'node:os'
 import { type Clock, KIB, MIB, type Timer } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
 
-/** How often is looked: at 400 MB a second, all of it kept, 40 MB come in between. A look costs 50 us. */
-const LOOK_MS = 100
+/**
+ * Between two looks: at 400 MB a second, all of it kept, 40 MB come in the shortest time. With so much room that twice as much a second
+ * does not fill it, there is time: a server at rest looks once a second.
+ */
+const SOONEST_MS = 100
+const LATEST_MS = 1_000
+const FASTEST_BYTES_A_MS = 800_000
 /** No new connections from this part of the limit on: the rest is for open ones and for garbage. */
 const SHORT_SHARE = 0.8
 /** Below this part new connections are accepted again; apart from the other, so that not every look changes it. */
@@ -54,7 +59,7 @@ export class MemoryWatch {
   constructor(options: MemoryWatchOptions) {
     this.options = options
     this.baseBytes = this.unknownBytes
-    this.timer = options.clock.after(LOOK_MS, this.look)
+    this.timer = options.clock.after(SOONEST_MS, this.look)
   }
 
   close(): void {
@@ -81,7 +86,6 @@ export class MemoryWatch {
 
   private readonly look = (): void => {
     const { limitBytes, collect, clock } = this.options
-    this.timer = clock.after(LOOK_MS, this.look)
     // The rest of the server is made after the edge.
     this.hadVisitors ||= this.options.connections() > 0
     if (!this.hadVisitors) this.baseBytes = this.unknownBytes
@@ -92,6 +96,7 @@ export class MemoryWatch {
       collect()
       used = this.usedBytes
     }
+    this.timer = clock.after(untilNext(limitBytes * SHORT_SHARE - used), this.look)
     const isShort = used >= mostBytes
     if (isShort === this.isShort) return
     this.isShort = isShort
@@ -100,6 +105,11 @@ export class MemoryWatch {
     else this.options.log.info('memory is available again: new visitors are let in', figures)
     this.options.onChange(isShort)
   }
+}
+
+/** Milliseconds until so much room may be gone, at the soonest. */
+function untilNext(roomBytes: number): number {
+  return Math.min(LATEST_MS, Math.max(SOONEST_MS, roomBytes / FASTEST_BYTES_A_MS))
 }
 
 /** What this process may have, in bytes: the limit of its cgroup (systemd, container), else the machine's memory. */

@@ -50,6 +50,8 @@ export interface BatchesOptions {
 
 /** How long a record may wait for company, milliseconds: what a killed server loses. */
 const FLUSH_MS = 250
+/** How often it is looked for figures that have grown without a record. */
+const FIGURES_MS = 1_000
 /** A batch of these is worth its transaction. Putting it together takes well under a millisecond. */
 const BATCH_RECORDS = 1_000
 /** Such a batch with the longest of usual paths; longer ones make it smaller. */
@@ -66,10 +68,12 @@ const CLOSE_MS = 2_000
 const SETTLE_MS = 1_000
 const MINUTE_MS = 60_000
 
-/** Writes four times a second, and whenever a batch is full. Drops records rather than delay traffic. */
+/** Writes four times a second while there are records, and whenever a batch is full. Drops records rather than delay traffic. */
 export class Batches {
   private readonly options: BatchesOptions
   private readonly timer: NodeJS.Timeout
+  /** While records wait. */
+  private soon: NodeJS.Timeout | undefined
   private readonly gathered = new Lines(BATCH_BYTES)
   private readonly gatheredTunnels = new Set<string>()
   /** When the first of these ended: since 1970, and on the clock of `startedAt`. */
@@ -87,7 +91,7 @@ export class Batches {
 
   constructor(options: BatchesOptions) {
     this.options = options
-    this.timer = setInterval(() => this.flush(), FLUSH_MS).unref()
+    this.timer = setInterval(() => this.flush(), FIGURES_MS).unref()
   }
 
   /** Records that wait for the disk. */
@@ -105,6 +109,7 @@ export class Batches {
     if (this.gathered.count === 0) {
       this.gatheredSince = Date.now()
       this.gatheredFrom = endedAt
+      this.flushSoon()
     }
     writeRecord(this.gathered, visit, tunnel, Math.round(endedAt - this.gatheredFrom), Math.round(durationMs * 1_000))
     this.gatheredTunnels.add(tunnel)
@@ -129,6 +134,7 @@ export class Batches {
   /** Writes what waits, as far as the disk takes it in time. */
   async close(): Promise<void> {
     clearInterval(this.timer)
+    clearTimeout(this.soon)
     const deadline = performance.now() + CLOSE_MS
     this.retryAt = 0
     for (;;) {
@@ -137,6 +143,15 @@ export class Batches {
       if (writing === undefined || performance.now() >= deadline) return
       await atMost(deadline - performance.now(), writing)
     }
+  }
+
+  private flushSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined
+      this.flush()
+      // The disk may not have taken all of them.
+      if (this.waiting > 0) this.flushSoon()
+    }, FLUSH_MS).unref()
   }
 
   private seal(): void {

@@ -1,8 +1,8 @@
 // How a change of what is kept comes into force: everything concerned is read again, wherever the change was made.
-import type { Clock, Timer } from '@pbt/proto'
+import { type Clock, type Timer, untilLook } from '@pbt/proto'
 
-/** How often it looks: what another process changes has to be in force within a second. */
-const LOOK_MS = 300
+/** How often it looks, half as long again at most: what another process changes has to be in force within a second. */
+const LOOK_MS = 500
 /** A timer takes no more (setTimeout's limit), and wall clocks are set: it is asked again then. */
 const MAX_TIMER_MS = 3_600_000
 
@@ -62,7 +62,7 @@ export class Changes {
   }
 
   private again(): Timer {
-    return this.options.clock.after(LOOK_MS, () => {
+    return this.options.clock.after(untilLook(this.options.clock, LOOK_MS), () => {
       this.reading = this.reading.then(() => this.look())
       void this.reading.then(() => {
         if (!this.isOver) this.timer = this.again()

@@ -226,10 +226,10 @@ esac`
   return { directory, under: ['unshare', '--mount', 'sh', '-c', see, 'sh', directory] }
 }
 
-test('the service of the system goes on with what root had: its daemon makes room, the addresses stay, and uninstalling leaves the home alone', {
+test('the service of the system goes on with what root had: its daemon makes room, the addresses stay over a power cut and a reboot, and uninstalling leaves the home alone', {
   skip: !canHaveVps && 'needs root and mount namespaces',
 }, async t => {
-  const server = await startServer(t)
+  let server = await startServer(t)
   const { directory, under } = machine(t)
   const env = { PBT_HOME: join(scratch(t), 'pbt'), PATH: `${directory}/bin:${process.env.PATH}` }
   const home = new Home(t, env)
@@ -258,10 +258,32 @@ test('the service of the system goes on with what root had: its daemon makes roo
   )
   assert.equal((await home.json('daemon', 'status')).events[0]?.state, 'stopped')
 
+  // Power is cut. The machine is up again before its server is, and then its daemon is killed.
+  const pid = join(directory, 'pid')
+  const isUp = async () => /200[\s\S]*here/.test(await get(t, server, name).catch(() => ''))
+  process.kill(Number(readFileSync(pid, 'utf8')), 'SIGKILL')
+  await server.program.end('SIGKILL')
+  const supervisor = new Supervisor(t, readFileSync(unit, 'utf8'), { PATH: '/usr/bin:/bin' }, under)
+  supervisor.start()
+  server = await restartServer(t, server, { ports: { https: server.https, http: server.http } })
+  await until(isUp, () => 'the tunnel after the reboot')
+  supervisor.signal('SIGKILL')
+  await until(
+    async () => supervisor.restarts === 1 && (await isUp()),
+    () => 'the tunnel after the kill',
+  )
+
+  writeFileSync(pid, String(supervisor.pid))
   const uninstall = program(t, CLIENT, ['daemon', 'uninstall', '--system'], env, undefined, undefined, undefined, under)
   assert.equal((await uninstall.exited).code, 0, uninstall.stderr)
   assert.match(uninstall.said, /removed .*pbt.service\nthe token and the tunnels are still in \/var\/lib\/pbt/)
   assert.deepEqual([readdirSync(join(directory, 'etc')), readdirSync(join(directory, 'lib'))], [[], ['pbt']])
+  // What "disable --now" ends is not started again.
+  await until(
+    () => supervisor.pid === 0,
+    () => 'the end of the daemon',
+  )
+  assert.deepEqual([supervisor.restarts, supervisor.lastCode], [1, 0])
 })
 
 test('where no systemd answers, two lines say how the daemon is kept running', async t => {

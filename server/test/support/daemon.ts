@@ -121,13 +121,15 @@ export class Supervisor {
   /** With which the process ended last. */
   lastCode: number | null = null
   private readonly env: NodeJS.ProcessEnv
+  private readonly under: readonly string[]
   private isWanted = false
   private ended: Promise<unknown> = Promise.resolve()
 
-  /** `env`: what the manager has itself, little as it is. */
-  constructor(t: Cleaner, text: string, env: NodeJS.ProcessEnv) {
+  /** `env`: what the manager has itself, little as it is; `under`: a command that starts the program in its place. */
+  constructor(t: Cleaner, text: string, env: NodeJS.ProcessEnv, under: readonly string[] = []) {
     this.unit = settingsOf(text)
     this.env = env
+    this.under = under
     t.after(() => {
       this.isWanted = false
       if (this.pid > 0) process.kill(this.pid, 'SIGKILL')
@@ -155,7 +157,7 @@ export class Supervisor {
   }
 
   private run(): void {
-    const [file = '', ...args] = wordsOf(this.one('ExecStart'))
+    const [file = '', ...args] = [...this.under, ...wordsOf(this.one('ExecStart'))]
     const assignments = (this.unit.get('Environment') ?? []).flatMap(wordsOf)
     const own = Object.fromEntries(assignments.map(each => [each.split('=', 1)[0], each.slice(each.indexOf('=') + 1)]))
     const child = spawn(file, args, {
