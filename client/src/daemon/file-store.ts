@@ -5,7 +5,10 @@ import { writeWhole } from '../config/stored.ts'
 import { Failure } from '../failure.ts'
 import type { Entry, TunnelList } from '../tunnels/tunnel-list.ts'
 import type { Change, Store } from '../tunnels/verbs.ts'
-import { editTunnels, mistakeLines, parseTunnels } from './tunnels-file.ts'
+import { editTunnels, MAX_CHARS, mistakeLines, parseTunnels } from './tunnels-file.ts'
+
+/** Of characters that take four bytes each. */
+const MOST_BYTES = 4 * MAX_CHARS
 
 /** What tells a file that was changed from the one before; '' when there is none. */
 export function stampOf(path: string): string {
@@ -124,13 +127,18 @@ function realPath(path: string): string {
 
 function textOf(path: string): string {
   try {
+    const found = statSync(path)
+    // Reading a pipe would wait for its writer.
+    if (!found.isFile()) throw new Error('it is no file')
+    if (found.size > MOST_BYTES) throw new Error(`it has ${found.size} bytes, more than ${MOST_BYTES}`)
     return readFileSync(path, 'utf8')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return ''
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Failure('usage', `${path}:1: cannot be read: ${reason}`, {
-      cure: 'make it readable for this user',
-      cause,
-    })
+    const message = `cannot be read: ${reason}`
+    const lines = mistakeLines(path, [
+      { line: 1, message, cure: 'it has to be a list of tunnels that this user may read' },
+    ])
+    throw new Failure('usage', lines.join('\n'), { cure: `mend ${path}; it is read again when it changes`, cause })
   }
 }

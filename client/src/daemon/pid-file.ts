@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure } from '../failure.ts'
+import { Failure, failureOf } from '../failure.ts'
 import { statusOf } from '../tunnels/ask.ts'
 import { socketFolder } from '../tunnels/control.ts'
 import type { Status } from '../tunnels/events.ts'
@@ -30,13 +30,15 @@ export function alreadyRuns(pid: number): Failure {
   })
 }
 
-/** Makes this process the daemon of the home; its control socket answers already. Throws Failure `running`. Returns what gives it up. */
+/**
+ * Makes this process the daemon of the home; its control socket answers already. Throws Failure `running`, and `internal` where nothing
+ * can be written. Returns what gives it up.
+ */
 export async function becomeDaemon(home: string): Promise<() => void> {
   const folder = socketFolder(home)
   const path = join(folder, FILE)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const draft = join(folder, `.${FILE}.${process.pid}`)
-  writeFileSync(draft, `${process.pid}\n`, { mode: 0o600 })
+  writeDraft(folder, draft)
   try {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (linked(draft, path)) return () => giveUp(path)
@@ -49,6 +51,28 @@ export async function becomeDaemon(home: string): Promise<() => void> {
     })
   } finally {
     rmSync(draft, { force: true })
+  }
+}
+
+function writeDraft(folder: string, draft: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    writeFileSync(draft, `${process.pid}\n`, { mode: 0o600 })
+  } catch (cause) {
+    discard(draft)
+    throw new Failure('internal', `the daemon cannot note its number in ${folder}: ${failureOf(cause).message}`, {
+      cure: 'its disk needs room, and this user leave to write there',
+      cause,
+    })
+  }
+}
+
+/** What a full disk took of it. */
+function discard(draft: string): void {
+  try {
+    rmSync(draft, { force: true })
+  } catch {
+    // There is no such folder.
   }
 }
 

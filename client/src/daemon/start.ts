@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Environment } from '../config/config.ts'
-import { Failure } from '../failure.ts'
+import { Failure, failureOf } from '../failure.ts'
 import { programCommand } from '../process/program.ts'
 import { lastLines, openLog } from './log.ts'
 import { findDaemon } from './pid-file.ts'
@@ -33,15 +33,15 @@ export async function startDaemon(
     if (daemon?.status.kind === 'answered') return daemon.pid
     await pause(LOOK_EVERY_MS)
   }
-  const said = lastLines(logPath, SHOWN_LINES).join(' | ')
+  const said = lastLines(logPath, SHOWN_LINES).join(' | ') || 'it could not even say why in its log'
   throw new Failure('internal', `the daemon did not start: ${state.ended ?? 'it does not answer'}: ${said}`, {
-    cure: `see ${logPath}`,
+    cure: `see ${logPath}, or what "pbt daemon run" says`,
   })
 }
 
 function spawnDaemon(logPath: string, env: Environment, state: { ended?: string }): void {
   const [node = '', ...args] = programCommand()
-  const log = openLog(logPath)
+  const log = logOf(logPath)
   const { PBT_IGNORED_SIGNALS: _ignored, ...rest } = env
   const child = spawn(node, [...args, ...RUN], {
     detached: true,
@@ -58,6 +58,17 @@ function spawnDaemon(logPath: string, env: Environment, state: { ended?: string 
     state.ended = `it ended with ${signal ?? code}`
   })
   child.unref()
+}
+
+function logOf(path: string): number {
+  try {
+    return openLog(path)
+  } catch (cause) {
+    throw new Failure('internal', `the daemon's log ${path} cannot be written: ${failureOf(cause).message}`, {
+      cure: 'its disk needs room, and this user leave to write there',
+      cause,
+    })
+  }
 }
 
 /** Resolves when no daemon of the home answers any more; false after `limitMs`. */

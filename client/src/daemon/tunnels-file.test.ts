@@ -86,6 +86,27 @@ test('text that is no YAML, or no list, is told with its line, and an empty file
   for (const text of ['', '# nothing yet\n', '[]', '---\n']) assert.deepEqual(entriesOf(text), [])
 })
 
+test('a wildcard without quotes is an alias to YAML: told with its line and the quotes, and so are aliases that stand for too much', () => {
+  const text = '- http: 3000\n- http: 3001\n  domain:\n    - app\n    - *.mine.uk\n- *default\n'
+  assert.deepEqual(mistakesOf(text), [
+    '5: *.mine.uk is an alias in YAML, and nothing has that name; put it in quotes: "*.mine.uk"',
+    '6: *default is an alias in YAML, and nothing has that name; put it in quotes: "*default"',
+  ])
+  assert.equal(parse(text).entries.length, 1)
+  const shared = '- http: 3000\n  allow: &office [203.0.113.0/24]\n- http: 3001\n  allow: *office\n'
+  assert.deepEqual(entriesOf(shared)[1]?.spec.options, { allow: ['203.0.113.0/24'] })
+  const tens = (name: string) => `[${Array(10).fill(name)}]`
+  const bomb = `- &a ${tens('x')}\n- &b ${tens('*a')}\n- &c ${tens('*b')}\n- http: 3000\n  allow: ${tens('*c')}\n`
+  assert.match(mistakesOf(bomb).at(-1) ?? '', /^4: its aliases stand for more than a tunnel has; write it out/)
+})
+
+test('a mark that editors begin a file with is no mistake, and goes with the first change', () => {
+  const text = '\ufeff- http: 3000\n'
+  assert.equal(entriesOf(text).length, 1)
+  const entry = { spec: { kind: 'tcp' as const, target: '22', options: {} }, isStopped: false }
+  assert.equal(entriesOf(editTunnels(text, { kind: 'add', entry })).length, 2)
+})
+
 test('the example is right, and its options are those of the command line', () => {
   const entries = entriesOf(readFileSync(EXAMPLE, 'utf8'))
   assert.ok(entries.length >= 4)

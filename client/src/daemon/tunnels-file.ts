@@ -9,6 +9,7 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  visit,
   type YAMLMap,
   YAMLSeq,
 } from 'yaml'
@@ -30,8 +31,10 @@ export interface Parsed {
   readonly mistakes: readonly FileMistake[]
 }
 
-/** More is no list that somebody wrote. */
-const MAX_CHARS = 1 << 20
+/** A thousand for each tunnel that there may be: more is no list that somebody wrote, and reading it would hold up visitors. */
+export const MAX_CHARS = 1 << 18
+/** Some editors begin a file with it. */
+const BYTE_ORDER_MARK = /^\ufeff/
 const STOPPED = 'stopped'
 const FORM = 'write a list, each tunnel as "- http: 3000" with its options below'
 const HEADER = ` Tunnels that "pbt daemon" keeps up. A list: kind and target, then options as on the command line, without dashes.
@@ -44,7 +47,11 @@ export function parseTunnels(text: string, directory: string): Parsed {
     return none({ line: 1, message: `the file is longer than ${MAX_CHARS} characters`, cure: 'make it shorter' })
   }
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: false })
+  const document = parseDocument(text.replace(BYTE_ORDER_MARK, ''), {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: false,
+  })
   const mistakes: FileMistake[] = document.errors.map(error => ({
     line: lines.linePos(error.pos[0]).line,
     message: inWords(error.message),
@@ -81,7 +88,7 @@ function none(...mistakes: FileMistake[]): Parsed {
 
 /** The text after the change, with comments and order kept. The text has no mistakes. */
 export function editTunnels(text: string, change: Change): string {
-  const document = parseDocument(text)
+  const document = parseDocument(text.replace(BYTE_ORDER_MARK, ''))
   if (!isSeq(document.contents)) {
     const list = new YAMLSeq()
     document.contents = list as never
@@ -104,7 +111,13 @@ export function mistakeLines(path: string, mistakes: readonly FileMistake[]): st
 }
 
 function readEntry(node: Node, document: Document, directory: string, lines: LineCounter): Entry | FileMistake[] {
-  const value: unknown = isMap(node) ? node.toJS(document) : undefined
+  const aliased = aliasMistakes(node, document, lines)
+  if (aliased.length > 0) return aliased
+  const value = isMap(node) ? plainOf(node, document) : undefined
+  if (value instanceof ReferenceError) {
+    const message = 'its aliases stand for more than a tunnel has'
+    return [{ line: lineOf(node, lines), message, cure: 'write it out without them' }]
+  }
   if (!isMap(node) || typeof value !== 'object' || value === null) {
     return [{ line: lineOf(node, lines), message: 'this is not a tunnel', cure: FORM }]
   }
@@ -120,6 +133,29 @@ function readEntry(node: Node, document: Document, directory: string, lines: Lin
   const read = readSpec(record, [STOPPED])
   if ('kind' in read) return mistakes.length > 0 ? mistakes : { spec: read, isStopped: stopped === true }
   return [...mistakes, ...read.map(({ key, message, cure }) => ({ line: keyLine(node, key, lines), message, cure }))]
+}
+
+/** What begins with a star means another place of the file, which is not what who writes `*.mine.uk` wants. */
+function aliasMistakes(node: Node, document: Document, lines: LineCounter): FileMistake[] {
+  const mistakes: FileMistake[] = []
+  visit(node, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) !== undefined) return
+      const message = `*${alias.source} is an alias in YAML, and nothing has that name`
+      mistakes.push({ line: lineOf(alias, lines), message, cure: `put it in quotes: "*${alias.source}"` })
+    },
+  })
+  return mistakes
+}
+
+/** ReferenceError: the library guards against aliases of aliases, which can stand for any amount. */
+function plainOf(map: YAMLMap, document: Document): unknown {
+  try {
+    return map.toJS(document)
+  } catch (error) {
+    if (error instanceof ReferenceError) return error
+    throw error
+  }
 }
 
 /** A tunnel is its name, and an address is one tunnel's. `seen`: those of the tunnels before, with their lines. */

@@ -96,7 +96,9 @@ export class MemoryWatch {
       collect()
       used = this.usedBytes
     }
-    this.timer = clock.after(untilNext(limitBytes * SHORT_SHARE - used), this.look)
+    // What the program itself is has to be known as of the moment before its first visitor.
+    const nextMs = this.hadVisitors ? untilNext(limitBytes * SHORT_SHARE - used) : SOONEST_MS
+    this.timer = clock.after(nextMs, this.look)
     const isShort = used >= mostBytes
     if (isShort === this.isShort) return
     this.isShort = isShort
