@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { type Clock, systemClock } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
 import type { HttpProxy } from '../config/proxy.ts'
@@ -65,6 +66,18 @@ test('an IPv6 address that leads nowhere does not keep the link away from the IP
   // The next address is tried after 250 ms; without that it would be the 6 s of a dial.
   assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`)
   assert.ok(silent.length > 0)
+})
+
+test('a server that waits for its first certificate is told from one that cannot be reached', async t => {
+  const server = createTlsServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  answering(t, async () => ['127.0.0.1'])
+  const { port } = server.address() as AddressInfo
+  const failure = await outcome(t, { port })
+  assert.equal(failure?.code, 'unreachable')
+  assert.equal(failure.message, `the server has no certificate for link.LOCALHOST:${port} yet`)
+  assert.match(failure.cure ?? '', /sudo pbt-server doctor/)
 })
 
 test('a name service that is away, or says nothing, does not keep a link away that was there before', async t => {

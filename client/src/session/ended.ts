@@ -72,6 +72,13 @@ function unreachable(proxy: HttpProxy | undefined, name: string, details: string
     const cure = 'check the port: it should be the one for https'
     return new Failure('unreachable', `${name} does not speak TLS`, { cure, cause })
   }
+  // Alert 40 (RFC 8446, section 6.2): a pbt-server that waits for its first certificate has nothing else to say.
+  if (/alert handshake failure/.test(reason)) {
+    return new Failure('unreachable', `the server has no certificate for ${name} yet`, {
+      cure: 'wait a minute; if it stays so, "sudo pbt-server doctor" on the VPS shows what the certificate needs',
+      cause,
+    })
+  }
   if (/certificate|altname|CERT_|self.signed|issuer|signature/i.test(reason)) {
     return new Failure('untrusted', `the certificate of ${name} is not trusted: ${reason}`, {
       cure: 'give the server\'s authority with "pbt init --ca FILE", or check the name of the server',
