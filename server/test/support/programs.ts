@@ -123,9 +123,9 @@ export class Program {
     )
   }
 
-  /** Waits until `find` finds something in what the program says. */
-  async until<T>(find: () => T | undefined, what: string): Promise<T> {
-    const deadline = AbortSignal.timeout(EVENT_MS)
+  /** Waits until `find` finds something in what the program says; `withinMs` for what takes longer than an event. */
+  async until<T>(find: () => T | undefined, what: string, withinMs = EVENT_MS): Promise<T> {
+    const deadline = AbortSignal.timeout(withinMs)
     for (;;) {
       const found = find()
       if (found !== undefined) return found

@@ -15,7 +15,7 @@ const RUNNER = fileURLToPath(new URL(`./runner/main${extname(import.meta.url)}`,
 /** Its heap; an order needs 25. */
 const HEAP_MB = 96
 /** Of what it prints, messages included; an order needs 10 KB. */
-const MAX_OUTPUT = 1024 * 1024
+const MAX_OUTPUT = 256 * 1024
 const MAX_LINE = 64 * 1024
 /** An order for 25 names with minutes of polling needs 300. */
 const MAX_ASKED = 2_000
@@ -78,6 +78,8 @@ function flagsFor(runner: string): string[] {
   const packageFile = findPackageJSON(pathToFileURL(runner)) ?? []
   return [
     `--max-old-space-size=${HEAP_MB}`,
+    // One core at most: the helpers of V8 would take the others from whoever serves.
+    '--single-threaded',
     '--disable-warning=DEP0040',
     '--disable-warning=DEP0169',
     '--permission',
