@@ -25,8 +25,7 @@ run() {
   echo "  + $*"
   [ -n "$DRY_RUN" ] || "$@"
 }
-# Writes a file from what it is given, with this mode and group, and shows it.
-write() {
+write() { # a file from what it is given, with this mode and group, and shows it
   echo "  + write $1 ($2, group $3):"
   content=$(cat)
   echo "$content" | sed 's/^/      /'
@@ -85,8 +84,8 @@ install_program() {
     echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"; return; fi
   # Beside the version of before, until it has shown that it runs: npm does not say that it could not get Node.
   run rm -rf "$STAGE"
-  run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" && run "$STAGE/bin/pbt-server" --version &&
-    run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
+  run install -d "$KEPT" && has_room && run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" &&
+    run "$STAGE/bin/pbt-server" --version && run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
   back_up
   [ ! -d "$PROGRAM" ] || run mv "$PROGRAM" "$STAGE/old"
   run install -d "$PREFIX/bin" "${PROGRAM%/*}"
@@ -97,10 +96,13 @@ install_program() {
   run rm -rf "$STAGE"; CHANGED=yes
 }
 
+# On a disk that fills meanwhile npm 9 leaves files that are cut, and reports success.
+megabytes_left() { df -m --output=avail "$KEPT" 2> /dev/null | tail -1 | tr -d ' '; }
+has_room() { [ -n "$DRY_RUN" ] || [ "$(megabytes_left)" -ge 400 ]; }
 not_installed() {
   run rm -rf "$STAGE"
-  fail "it could not be installed, and nothing was changed; the disk of $PREFIX has $(df -BM --output=avail "$PREFIX" | tail -1 | tr -d ' ')B left" \
-    'the lines above say why. It needs 500 MB there and in /root ("df -h" shows every disk), and the registry of npm ("npm ping"). Then run this again'
+  fail "it could not be installed, and nothing was changed; the disk of $KEPT has $(megabytes_left) MB left, and 400 are needed" \
+    'what other lines above say, or make room ("df -h" shows every disk); it also needs the registry of npm ("npm ping"). Then run this again'
 }
 
 # A newer version may change the database, and an older one cannot read it then.
@@ -181,8 +183,7 @@ EOF
 }
 
 install_units() {
-  say 'units'
-  for unit in $UNITS; do run install -m 0644 "$PROGRAM/deploy/$unit" "/etc/systemd/system/$unit"; done
+  say 'units'; for unit in $UNITS; do run install -m 0644 "$PROGRAM/deploy/$unit" "/etc/systemd/system/$unit"; done
   if has_systemd; then run systemctl daemon-reload; else say 'no systemd runs here: nothing starts pbt-server by itself'; fi
 }
 
@@ -194,8 +195,7 @@ uninstall() {
   say 'kernel and firewall'; run rm -f "$SYSCTL"
   if has_ufw; then ufw_rules delete allow; fi
   [ ! -f "$NFTABLES" ] || { run rm -f "$NFTABLES"; say 'the rules of nftables go with the next reboot, or "systemctl restart nftables"'; }
-  say 'the program'
-  if [ -d "$PROGRAM" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
+  say 'the program'; if [ -d "$PROGRAM" ]; then run npm uninstall --global --prefix "$PREFIX" --no-audit --no-fund --loglevel=error "$PACKAGE"; fi
   run rm -rf "$KEPT"
   say 'kept: settings, data and the user. To remove them too: rm -r /etc/pbt-server /var/lib/pbt-server; userdel pbt-server'
 }

@@ -84,6 +84,13 @@ export function mistakesForTheDoctor(machine: Machine, directory: string): void 
   const full = machine.run('pbt-server init --data-dir /tmp/small/data; pbt-server doctor --data-dir /tmp/small/data')
   assert.match(full.text, /room on the disk .*only \d+ MB[\s\S]*df -h/, 'a disk that is full')
 
+  machine.run('mount -t tmpfs -o size=40m tmpfs /usr/local/lib/pbt-server')
+  const small = machine.run(`${SCRIPT} ${TARBALL} < /dev/null`)
+  assert.equal(small.status, 1, small.text)
+  assert.match(small.text, /nothing was changed; the disk of \S+ has \d\d MB left, and 400 are needed[\s\S]*df -h/)
+  const kept = machine.run('ls /usr/local/lib/pbt-server; pbt-server --version; umount /usr/local/lib/pbt-server')
+  assert.match(kept.text, /^pbt-server \d/, 'what was installed before a disk had too little room')
+
   for (const [, line] of FOR_THE_DOCTOR) machine.run(line)
   const { status, text } = machine.run(
     `FAKETIME=+3h ${FAKED} NODE_EXTRA_CA_CERTS=/srv/ca.pem pbt-server doctor --acme-directory ${directory}`,

@@ -21,8 +21,8 @@ const RECORD = /([\w*.-]+)\.\s+(A|NS|CNAME)\s+([\w.-]+?)\.?\s*$/
 const DEADLINE_MS = 120_000
 /** Where the machine is this one: npm asks nobody. Everything but Node is in the tarball, and Node is put there beside it. */
 const OFFLINE = { npm_config_offline: 'true', npm_config_cpu: 'none', npm_config_prefix: '/usr/local' }
-const PIN = `for folder in /usr/local/lib/node_modules/@pbt-tunnel/*/node_modules; do
-  mkdir -p $folder/.bin && ln -sf /opt/node/node $folder/.bin/node
+const PIN = `for folder in /usr/local/lib/node_modules/@pbt-tunnel/* /usr/local/lib/pbt-server/stage/lib/node_modules/@pbt-tunnel/*; do
+  [ ! -d $folder ] || { mkdir -p $folder/node_modules/.bin && ln -sf /opt/node/node $folder/node_modules/.bin/node; }
 done`
 /** Steps of the doctor that cannot be right in a network whose kernel is another's. */
 const ELSEWHERE = /^(clock|UDP buffers|memory)/
