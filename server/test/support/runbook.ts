@@ -273,11 +273,21 @@ class Walk {
       const { text } = this.vps.run('pbt-server doctor')
       const bad = [...text.matchAll(/^FAILED +(.*)$/gm)].filter(([, step = '']) => !ELSEWHERE.test(step))
       if (bad.length === 0) return
+      if (/a newer pbt-server wrote the database/.test(text)) this.restoreEarlier()
       for (const [, name = '', value = ''] of text.matchAll(/create (\S+?)\.? CNAME ([\w.-]+?)\.?$/gm))
         await this.outside.setRecords(name, { CNAME: [value] })
       assert.ok(performance.now() < deadline, `${text}\n${this.journal()}`)
       await pause(1_500)
     }
+  }
+
+  /** An earlier version refuses what a newer one has changed: then its backup is needed as well, says the page. */
+  private restoreEarlier(): void {
+    const units = 'pbt-server.socket pbt-server'
+    const restore = 'pbt-server restore "$(ls /var/backups/pbt-before-* | tail -1)" --replace'
+    const { status, text } = this.vps.run(`systemctl stop ${units} && ${restore} && systemctl start ${units}`)
+    assert.equal(status, 0, text)
+    this.options.tell('the backup from before the upgrade is restored for the earlier version')
   }
 
   /** A visitor from outside, who trusts the CA alone, gets what the service at home says. */
