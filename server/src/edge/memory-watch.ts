@@ -3,13 +3,12 @@ import { totalmem } from 'node:os'
 import { type Clock, KIB, MIB, type Timer } from '@pbt/proto'
 import type { Log } from '../observe/log.ts'
 
-/**
- * Between two looks: at 400 MB a second, all of it kept, 40 MB come in the shortest time. With so much room that twice as much a second
- * does not fill it, there is time: a server at rest looks once a second.
- */
+/** Between two looks where there is little room: at 400 MB a second, all of it kept, 40 MB come in between. A look costs 50 us. */
 const SOONEST_MS = 100
+/** Between two looks where there is much room, as in a server at rest. */
 const LATEST_MS = 1_000
-const FASTEST_BYTES_A_MS = 800_000
+/** The next look is so soon that this fills no room before it: twice the most that has been seen. */
+const FASTEST_BYTES_A_SECOND = 800_000_000
 /** No new connections from this part of the limit on: the rest is for open ones and for garbage. */
 const SHORT_SHARE = 0.8
 /** Below this part new connections are accepted again; apart from the other, so that not every look changes it. */
@@ -111,7 +110,7 @@ export class MemoryWatch {
 
 /** Milliseconds until so much room may be gone, at the soonest. */
 function untilNext(roomBytes: number): number {
-  return Math.min(LATEST_MS, Math.max(SOONEST_MS, roomBytes / FASTEST_BYTES_A_MS))
+  return Math.min(LATEST_MS, Math.max(SOONEST_MS, (1_000 * roomBytes) / FASTEST_BYTES_A_SECOND))
 }
 
 /** What this process may have, in bytes: the limit of its cgroup (systemd, container), else the machine's memory. */
