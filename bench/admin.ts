@@ -40,7 +40,7 @@ const system = await pbtWith(
   undefined,
   [],
   ['--access-log-megabytes', '2000', '--metrics-port', String(metricsPort)],
-  line => line.includes(`"${names.at(-1)}"`),
+  line => line.includes(`//${names.at(-1)}.`),
   dataDir => fillLog(dataDir, names),
 )
 const api = clientsAt(socketIn(system.dataDir))

@@ -41,7 +41,7 @@ process.exit()
 
 async function holdPbt(): Promise<void> {
   const specs = ['up', `http:${origin.port},domain=bench`, `tcp:${origin.port}`]
-  const system = await pbtWith(specs, undefined, [], [], text => text.includes('"tcp://'))
+  const system = await pbtWith(specs, undefined, [], [], text => text.includes(' tcp://'))
   const events = getRequest(system.host, '/events')
   await hold('pbt', system, async () => [
     ...(await openTcp({ ...system, http: system.port })),

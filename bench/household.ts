@@ -40,7 +40,7 @@ const specs = [
   `tcp:${origin.port},port=${tcpPort}`,
   `http:${origin.port},domain=bench`,
 ]
-const system = await pbtWith(['up', ...specs], LINE, [], [], line => line.includes('"http"'))
+const system = await pbtWith(['up', ...specs], LINE, [], [], line => line.includes(' https://'))
 
 const end = performance.now() + options.seconds * 1_000
 const isOver = () => performance.now() >= end

@@ -45,7 +45,7 @@ const system = await pbtWith(
   undefined,
   [],
   ['--access-log-megabytes', '2000'],
-  line => line.includes(`"${names.at(-1)}"`),
+  line => line.includes(`//${names.at(-1)}.`),
   dataDir => fillLog(dataDir, names),
 )
 const [socket = ''] = readdirSync(socketDirectory(system.dataDir)).filter(name => name.endsWith('.sock'))

@@ -41,7 +41,7 @@ const system = await pbtWith(
   undefined,
   [],
   [],
-  line => line.includes('"udp://'),
+  line => line.includes(' udp://'),
 )
 
 report.say(`\nAs fast as it goes: ${LOAD_NAME}. Times: load in Node.`)
@@ -82,7 +82,7 @@ async function oneWay(): Promise<void> {
   const number = 20_000 + Math.floor(Math.random() * 12_000)
   // iperf3 agrees over TCP what it sends over UDP, to the same number.
   const specs = [`tcp:${iperf.port},port=${number}`, `udp:${iperf.port},port=${number},reply-factor=off`]
-  const tunnel = await pbtWith(['up', ...specs], undefined, [], [], line => line.includes('"udp://'))
+  const tunnel = await pbtWith(['up', ...specs], undefined, [], [], line => line.includes(' udp://'))
   const rows: string[][] = []
   for (const kind of ['up', 'down'] as const) {
     for (const size of SIZES) {
