@@ -13,7 +13,9 @@ import { CLIENT_FLAGS, packagedNode, SERVER_FLAGS } from './launch.js'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const BIN = join(ROOT, 'node_modules/.bin')
 /** Only a failure waits for it. */
-const WAIT_MS = 30_000
+const WAIT_MS = 60_000
+/** Characters of what a program says that a failure tells. */
+const MAX_SAID = 4_000
 const PORTS = ['--https-port', '0', '--http-port', '0']
 
 /** The PATH without the packaged Node that npm puts there for scripts, and the Node that is left. */
@@ -57,17 +59,22 @@ async function started(t: TestContext, way: Way, args: readonly string[], event:
     cwd: ROOT,
     // A group of its own: npx starts a shell that starts the program.
     detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PATH: [...way.path, '/usr/bin', '/bin'].join(':'), ...env },
   })
   t.after(() => end(child))
   const timer = setTimeout(() => child.kill('SIGKILL'), WAIT_MS)
+  let said = ''
+  child.stderr.on('data', chunk => {
+    said = `${said}${chunk}`.slice(-MAX_SAID)
+  })
   for await (const line of createInterface({ input: child.stdout })) {
+    said = `${said}${line}\n`.slice(-MAX_SAID)
     if (!line.startsWith('{') || JSON.parse(line).event !== event) continue
     clearTimeout(timer)
     return child
   }
-  throw new Error(`${way.name}: ended without "${event}"`)
+  throw new Error(`${way.name}: ended without "${event}": ${said}`)
 }
 
 function end(child: ChildProcess): void {
@@ -99,13 +106,21 @@ async function flagsOf(pid: number, directory: string): Promise<string[]> {
   const deadline = performance.now() + WAIT_MS
   for (;;) {
     const [report] = readdirSync(directory).filter(name => name.includes(`.${pid}.`))
-    const text = report === undefined ? '' : readFileSync(join(directory, report), 'utf8')
-    if (text.trimEnd().endsWith('}')) {
-      const { header } = JSON.parse(text) as { header: { commandLine: string[] } }
+    const header = report === undefined ? undefined : headerIn(join(directory, report))
+    if (header !== undefined) {
       return header.commandLine.slice(1).filter(argument => argument.startsWith('--') && argument !== '--json')
     }
     if (performance.now() > deadline) throw new Error('no report')
     await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+/** Undefined while it is being written: what is there may end with the brace of a part. */
+function headerIn(report: string): { commandLine: string[] } | undefined {
+  try {
+    return JSON.parse(readFileSync(report, 'utf8')).header
+  } catch {
+    return undefined
   }
 }
 
