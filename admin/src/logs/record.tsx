@@ -1,7 +1,7 @@
 'use client'
 // One record in full, beside the list, or over it where there is no room.
 import Link from 'next/link'
-import { useEffect } from 'react'
+import { useLayoutEffect } from 'react'
 import { Icon } from '../components/icon'
 import { Copy, Ip } from '../components/parts'
 import { useLive } from '../live/live'
@@ -53,7 +53,8 @@ export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProp
 }
 
 function useEscape(close: () => void): void {
-  useEffect(() => {
+  // As soon as it is seen, not a moment later: a key at once is one too.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => event.key === 'Escape' && close()
     document.addEventListener('keydown', onKey)
     return () => document.removeEventListener('keydown', onKey)

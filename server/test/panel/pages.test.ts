@@ -43,6 +43,10 @@ test('each page opens by its link, with all that it asks for, readable in both w
   if (panel === undefined) return
   const { page, problems, origin } = panel
   const wrong: string[] = []
+  // The event stream is asked for before there are scripts, which take what has come of it.
+  assert.match(await page.content(), /pbtEarly/)
+  await page.getByRole('heading', { name: 'app is reachable', exact: true }).waitFor()
+  assert.equal(await page.evaluate('typeof globalThis.pbtEarly'), 'undefined')
   for (const name of PAGES) {
     await page.setViewportSize({ width: 1440, height: WIDTHS[1440] })
     await page.locator('.rail').getByRole('link', { name, exact: true }).click()

@@ -32,6 +32,11 @@ export class Keys {
     assert.fail(`${target} is not reached by ${MOST_TABS} times ${key}`)
   }
 
+  /** A dialog is open and has taken the focus, a moment after it is seen: a key before that would be undone. */
+  async inDialog(): Promise<void> {
+    await this.page.locator('[role="dialog"] :focus').waitFor()
+  }
+
   /** It has the focus, and shows it. */
   async at(target: Locator): Promise<void> {
     await target.and(this.page.locator(':focus-visible')).waitFor()
