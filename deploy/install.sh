@@ -20,8 +20,7 @@ KEPT=$PREFIX/lib/pbt-server STAGE=$PREFIX/lib/pbt-server/stage BACKUPS=/var/back
 
 say() { echo "install: $*"; }
 fail() { echo "install: $1" >&2; echo "  $2" >&2; exit 1; }
-# Says what it runs, and runs it.
-run() {
+run() { # says what it runs, and runs it
   echo "  + $*"
   [ -n "$DRY_RUN" ] || "$@"
 }
