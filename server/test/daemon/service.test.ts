@@ -1,11 +1,14 @@
 // The daemon as a service: what the units say holds, and a supervisor that does what they say brings everything back at its address.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import type { Socket } from 'node:dgram'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MARKER, unitText } from '../../../client/src/daemon/unit.ts'
 import { Home, Supervisor, until } from '../support/daemon.ts'
+import { udpSocket, udpTarget } from '../support/datagrams.ts'
 import { CLIENT, program, type RunningServer, restartServer, scratch, startServer } from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
 import { outcome } from '../support/tcp-visitors.ts'
@@ -16,6 +19,8 @@ import { canHaveVps } from '../support/vps.ts'
 const KILLS = Number(process.env.PBT_KILLS ?? 2)
 /** What is promised, and what a machine that is busy with other tests may take. */
 const BACK_MS = process.env.PBT_KILLS === undefined ? 30_000 : 5_000
+/** After which a datagram is not waited for any more: nothing tells its sender that it was lost. */
+const LOST_MS = 300
 const UNITS = [true, false].map(isSystem => ({ isSystem, text: unitFor(isSystem) }))
 const analyze = spawnSync('systemd-analyze', ['--version']).status === 0
 
@@ -73,6 +78,18 @@ function manager(t: TestContext) {
   return { directory, asked: () => (existsSync(noted) ? readFileSync(noted, 'utf8').trim().split('\n') : []) }
 }
 
+/** Whether a visitor of this address gets what its target says. */
+async function isServed(t: TestContext, server: RunningServer, url: URL, visitor: Socket): Promise<boolean> {
+  if (url.protocol === 'tcp:') return (await outcome(t, Number(url.port))).text === 'hello'
+  if (url.protocol === 'udp:') {
+    const answered = once(visitor, 'message', { signal: AbortSignal.timeout(LOST_MS) }).catch(() => [])
+    visitor.send(url.port, Number(url.port), '127.0.0.1')
+    return String((await answered)[0]) === url.port
+  }
+  const [name = ''] = url.hostname.split('.')
+  return /200[\s\S]*here/.test(await get(t, server, name).catch(() => ''))
+}
+
 async function installedHome(t: TestContext, server: RunningServer) {
   const { directory, asked } = manager(t)
   const base = scratch(t)
@@ -95,13 +112,23 @@ async function installedHome(t: TestContext, server: RunningServer) {
   return { home, asked, unit, base }
 }
 
-test('the service: installed once, killed with or without its server and back at its addresses, rebooted, and gone without a trace', async t => {
+test('the service: installed once, ten tunnels killed with or without its server and back at its addresses, rebooted, and gone without a trace', async t => {
   let server = await startServer(t)
   const { home, asked, unit, base } = await installedHome(t, server)
   const target = await httpTarget(t, (_request, response) => response.end('here'))
   const greeting = await rawTarget(t, socket => socket.end('hello'))
-  mkdirSync(home.home, { recursive: true })
-  writeFileSync(home.file, `- http: ${target}\n  domain: app\n- http: ${target}\n- tcp: ${greeting}\n`)
+  const { port: echo } = await udpTarget(t, datagram => [datagram])
+  const listed = [
+    ...Array(4).fill(`http: ${target}`),
+    ...Array(3).fill(`tcp: ${greeting}`),
+    ...Array(3).fill(`udp: ${echo}`),
+  ]
+  home.write(
+    `- http: ${target}\n  domain: app\n${listed
+      .slice(1)
+      .map(line => `- ${line}\n`)
+      .join('')}`,
+  )
 
   const before = readdirSync(join(base, '.config'))
   // The manager that is asked notes only, so that it says so without waiting for the daemon to answer for long.
@@ -141,15 +168,14 @@ test('the service: installed once, killed with or without its server and back at
     return all.sort()
   }
   await until(
-    async () => (await addresses()).filter(Boolean).length === 3,
+    async () => (await addresses()).filter(Boolean).length === 10,
     () => home.log,
   )
   const expected = await addresses()
-  const names = expected.flatMap(url => (url.startsWith('https') ? [new URL(url).hostname.split('.')[0] ?? ''] : []))
-  const tcp = Number(new URL(expected.find(url => url.startsWith('tcp')) ?? '').port)
+  const visitor = await udpSocket(t)
   const isUp = async () => {
-    for (const name of names) if (!/200[\s\S]*here/.test(await get(t, server, name).catch(() => ''))) return false
-    return (await outcome(t, tcp)).text === 'hello'
+    for (const url of expected) if (!(await isServed(t, server, new URL(url), visitor))) return false
+    return true
   }
   const back = async (what: string) => {
     const began = performance.now()
