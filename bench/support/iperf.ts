@@ -1,6 +1,7 @@
 // iperf3 as the load, where it is installed: written in C, it costs a fraction of what a load in Node does, which on shared cores hides
 // what is measured behind itself.
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answering, cpuSeconds, find, freePort, placed, type Running, start } from './machine.ts'
 import type { Measured } from './measure.ts'
@@ -10,6 +11,8 @@ const HOST = '127.0.0.1'
 /** Its server takes one client at a time, and needs a moment to see that the last one is gone. */
 const ATTEMPTS = 6
 const BUSY_MS = 500
+/** So that it loses as little as may be by itself. */
+const MOST_BUFFER_BYTES = 1 << 20
 /** Datagrams of the last run that are late are taken for the greeting of the next one: then it has to be tried again. */
 const PASSING = /busy|temporarily unavailable|unable to (read|receive)/
 
@@ -77,7 +80,8 @@ export async function iperfDatagrams(
   const { kind, size, perSecond, flows } = load
   const seconds = whole(load.seconds)
   const bits = Math.round((perSecond * size * 8) / flows)
-  const args = ['-u', '-b', String(bits), '-l', String(size), '-P', String(flows), '-w', '1M', '-t', String(seconds)]
+  const buffer = String(Math.min(MOST_BUFFER_BYTES, ...['rmem_max', 'wmem_max'].map(systemLimit)))
+  const args = ['-u', '-b', String(bits), '-l', String(size), '-P', String(flows), '-w', buffer, '-t', String(seconds)]
   const { said, edge, client } = await ask(system, port, kind === 'down' ? [...args, '-R'] : args)
   // What is still on its way at the end is no loss for iperf3, which counts gaps: here it has not come.
   const sent = said.end?.sum_sent?.packets ?? 0
@@ -89,6 +93,11 @@ export async function iperfDatagrams(
     edgeMicros: (1e6 * edge) / came,
     clientMicros: (1e6 * client) / came,
   }
+}
+
+/** Of Linux, in bytes; iperf3 refuses to go on with less than it asked for. */
+function systemLimit(name: string): number {
+  return Number(readFileSync(`/proc/sys/net/core/${name}`, 'utf8'))
 }
 
 /** It knows no parts of a second, and takes 0 for ever. */
