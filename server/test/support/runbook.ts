@@ -11,13 +11,12 @@ import { mistakesAtInstall, mistakesForTheDoctor } from './mistakes.ts'
 import { Outside, SERVICE_PORT } from './outside.ts'
 import { type Cleaner, ROOT, scratch } from './programs.ts'
 import { APT_PROXY, npmAuthority, npmEnvironment } from './registries.ts'
+import { RECORD, RunbookPage } from './runbook-page.ts'
 
 const DIST = join(ROOT, 'dist')
 const TARBALL = 'pbt-server-0.1.0.tgz'
 const BASE = 'tunnel.example.com'
 const CUSTOM = 'app.mine.uk'
-const BLOCK = /<!-- (\w+): ([\w ]+)(?:; ([\w ]+))? -->\n```sh\n([\s\S]*?)```/g
-const RECORD = /([\w*.-]+)\.\s+(A|NS|CNAME)\s+([\w.-]+?)\.?\s*$/
 const DEADLINE_MS = 120_000
 /** Where the machine is this one: npm asks nobody. Everything but Node is in the tarball, and Node is put there beside it. */
 const OFFLINE = { npm_config_offline: 'true', npm_config_cpu: 'none', npm_config_prefix: '/usr/local' }
@@ -39,13 +38,6 @@ table inet filter {
 }
 `
 
-interface Block {
-  readonly how: string
-  readonly where: string
-  readonly note: string
-  readonly text: string
-}
-
 export interface WalkOptions {
   /** The tarball that is installed first, and upgraded; one of the same program with another version by default. */
   readonly from?: string
@@ -55,15 +47,6 @@ export interface WalkOptions {
   readonly perSecond: number
   /** Hears how far it is. */
   readonly tell: (text: string) => void
-}
-
-/** The blocks with commands, in order. */
-function blocksIn(runbook: string): readonly Block[] {
-  const found = [...runbook.matchAll(BLOCK)].map(([, how = '', where = '', note = '', text = '']) => ({
-    ...{ how, where, note, text },
-  }))
-  assert.equal(found.length, runbook.split('```sh').length - 1, 'each block of commands says where it runs')
-  return found
 }
 
 /** Walks it with the tarballs in dist/. */
@@ -85,8 +68,7 @@ class Walk {
   private readonly outside: Outside
   private readonly options: WalkOptions
   private readonly folder: string
-  private readonly runbook = readFileSync(join(ROOT, 'deploy/README.md'), 'utf8')
-  private readonly blocks = blocksIn(this.runbook)
+  private readonly page = new RunbookPage()
   private supervising: Promise<unknown> = Promise.resolve()
   private token = ''
   /** How npm gets what it installs. */
@@ -128,14 +110,14 @@ class Walk {
     vps.run(`cd /srv; tar -xzf ${TARBALL} package/deploy/install.sh`)
     mistakesAtInstall(vps)
     vps.write(`/srv/${TARBALL}`, readFileSync(options.from ?? this.otherVersion()))
-    for (const [, name = '', type = '', value = ''] of this.recordsOf('## 1. DNS')) {
+    for (const [, name = '', type = '', value = ''] of this.page.recordsOf('## 1. DNS')) {
       await outside.setRecords(name, { [type]: [value] })
     }
   }
 
   /** Installed, served, looked after, upgraded and put back, as the page has it. */
   async firstVps(): Promise<void> {
-    for (const { how, where, note, text } of this.blocks) {
+    for (const { how, where, note, text } of this.page.blocks) {
       if (
         how === 'skip' ||
         (how === 'packages' && this.options.files === undefined) ||
@@ -179,7 +161,7 @@ class Walk {
     vps.start(t, `cd /srv; exec ${line}`, env, 'home')
     await this.answers(`app.${BASE}`)
     const recipe = new RegExp(`\`(pbt http ${SERVICE_PORT} --domain ${CUSTOM})\`, and a record \`([^\`]+)\``).exec(
-      this.runbook,
+      this.page.text,
     )
     const [, name = '', type = '', value = ''] = RECORD.exec(recipe?.[2] ?? '') ?? []
     await outside.setRecords(name, { [type]: [value] })
@@ -237,7 +219,7 @@ class Walk {
   }
 
   private async named(where: string): Promise<void> {
-    for (const block of this.blocks.filter(each => each.where === where)) await this.block(block.text, 'vps')
+    for (const block of this.page.blocks.filter(each => each.where === where)) await this.block(block.text, 'vps')
   }
 
   /** Every command of it. A line that goes on in the next ones is one command. */
@@ -332,15 +314,6 @@ class Walk {
     vps.write('/usr/local/sbin/npm', `#!/bin/sh\n${npm} "$@" || exit\n${PIN}\n`, 0o755)
     // Whatever Node is there is not the one that counts.
     vps.write('/usr/local/bin/node', '#!/bin/sh\nexec /opt/node/node "$@"\n', 0o755)
-  }
-
-  /** The records that a part of the page asks for. */
-  private recordsOf(heading: string): RegExpMatchArray[] {
-    const [, list = ''] = this.runbook.slice(this.runbook.indexOf(heading)).split('```')
-    return list.split('\n').flatMap(line => {
-      const found = RECORD.exec(line)
-      return found === null ? [] : [found]
-    })
   }
 
   /** The tarball of dist/ as one of version 0.0.9. */
