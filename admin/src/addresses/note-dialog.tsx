@@ -2,6 +2,7 @@
 import { type FormEvent, useState } from 'react'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
+import { TextField } from '../components/text-field'
 import { useAct } from '../components/toast'
 import { addresses } from '../live/services'
 import type { AddressRow } from '../words/address-rows'
@@ -31,12 +32,7 @@ function Ask({ row, close }: { row: AddressRow; close: () => void }) {
   return (
     <Dialog isOpen setOpen={close} title={`What is ${row.address} for?`}>
       <form onSubmit={save}>
-        <label className="field">
-          <span className="lab">Note</span>
-          <span className="input">
-            <input value={note} maxLength={500} onChange={event => setNote(event.target.value)} />
-          </span>
-        </label>
+        <TextField label="Note" value={note} maxLength={500} onChange={event => setNote(event.target.value)} />
         <div className="acts">
           <Button onClick={close}>Cancel</Button>
           <Button type="submit" kind="primary" busy={busy} isAct>

@@ -8,6 +8,7 @@ import { Mark } from '../components/icon'
 import { Command } from '../components/parts'
 import { PhoneSheet } from '../components/phone-sheet'
 import { Segments } from '../components/segments'
+import { TextField } from '../components/text-field'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { addresses } from '../live/services'
@@ -112,20 +113,16 @@ function useReserving({ address, what, protocols, setPort, note, setNote }: Wish
 function NameField({ wish: { name, setName } }: { wish: Wish }) {
   const domain = useLive(live => live.server?.baseDomain) ?? ''
   return (
-    <label className="field">
-      <span className="lab">Name</span>
-      <span className="input">
-        <input
-          className="mono"
-          placeholder="wiki"
-          value={name}
-          spellCheck={false}
-          aria-describedby="free"
-          onChange={event => setName(event.target.value)}
-        />
-        <span className="mono faint">.{domain}</span>
-      </span>
-    </label>
+    <TextField
+      label="Name"
+      className="mono"
+      placeholder="wiki"
+      value={name}
+      spellCheck={false}
+      aria-describedby="free"
+      onChange={event => setName(event.target.value)}
+      suffix={<span className="mono faint">.{domain}</span>}
+    />
   )
 }
 
@@ -170,19 +167,14 @@ function PortFields({ wish, nextFree }: { wish: Wish; nextFree: () => void }) {
 
 function NoteField({ note, setNote }: { note: string; setNote: (note: string) => void }) {
   return (
-    <label className="field">
-      <span className="lab">
-        Note <span className="faint optional">if you like</span>
-      </span>
-      <span className="input">
-        <input
-          placeholder="what it is for"
-          value={note}
-          maxLength={500}
-          onChange={event => setNote(event.target.value)}
-        />
-      </span>
-    </label>
+    <TextField
+      label="Note"
+      hint="if you like"
+      placeholder="what it is for"
+      value={note}
+      maxLength={500}
+      onChange={event => setNote(event.target.value)}
+    />
   )
 }
 

@@ -5,6 +5,7 @@ import { useParam } from './address-bar'
 import { Icon } from './icon'
 import { isGoing, isPlainKey } from './keys'
 import { useIsPhone } from './media'
+import { steadied } from './steady'
 
 /** The least height of a row, pixels: as many rows as a screen may have are there at once, others follow in the background. */
 const ROW_PX = 48
@@ -140,13 +141,10 @@ function useSteadyOrder<T>(
 ): readonly T[] {
   const known = useRef<{ sort: string; keys: readonly string[] }>({ sort: '', keys: [] })
   return useMemo(() => {
-    const byKey = new Map(rows.map(row => [keyOf(row), row]))
-    const kept = known.current.sort === sort ? known.current.keys.filter(key => byKey.has(key)) : []
-    const there = new Set(kept)
-    const fresh = rows.filter(row => !there.has(keyOf(row)))
-    const keys = [...kept, ...inOrder(fresh, columns, sort).map(keyOf)]
-    known.current = { sort: rows.length === 0 ? '' : sort, keys }
-    return keys.map(key => byKey.get(key)).filter(row => row !== undefined)
+    const kept = known.current.sort === sort ? known.current.keys : []
+    const steady = steadied(rows, keyOf, kept, others => inOrder(others, columns, sort))
+    known.current = { sort: rows.length === 0 ? '' : sort, keys: steady.map(keyOf) }
+    return steady
   }, [rows, columns, keyOf, sort])
 }
 

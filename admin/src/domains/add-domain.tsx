@@ -7,6 +7,7 @@ import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { PhoneSheet } from '../components/phone-sheet'
 import { Segments } from '../components/segments'
+import { TextField } from '../components/text-field'
 import { useAct } from '../components/toast'
 import { domains } from '../live/services'
 import { domainHref } from '../words/domain'
@@ -26,19 +27,15 @@ export function AddDomain({ isUp, close, offReason }: AddProps) {
   return (
     <PhoneSheet id="ad" title="Add a domain" isUp={isUp} close={close}>
       <form className="pad stack-sm" onSubmit={add}>
-        <label className="field">
-          <span className="lab">Domain</span>
-          <span className="input">
-            <input
-              className="mono"
-              placeholder="app.mine.uk"
-              value={name}
-              spellCheck={false}
-              autoComplete="off"
-              onChange={event => setName(event.target.value)}
-            />
-          </span>
-        </label>
+        <TextField
+          label="Domain"
+          className="mono"
+          placeholder="app.mine.uk"
+          value={name}
+          spellCheck={false}
+          autoComplete="off"
+          onChange={event => setName(event.target.value)}
+        />
         <Choices wish={wish} />
         <p className="small muted">
           {isByRecord

@@ -11,6 +11,7 @@ import { Mark } from '../components/icon'
 import { PageHead } from '../components/page-head'
 import { Command } from '../components/parts'
 import { type Step, Steps } from '../components/steps'
+import { TextField } from '../components/text-field'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { transport, troubleOf } from '../live/transport'
@@ -84,23 +85,18 @@ function Question({ address, from, isBusy, ask }: QuestionProps) {
   return (
     <form className="ask card" onSubmit={submit}>
       <AddressField address={address} input={first} />
-      <label className="field">
-        <span className="lab">
-          Visitor <span className="faint">if you like</span>
-        </span>
-        <span className="input">
-          <input
-            className="mono"
-            name="from"
-            placeholder={you || '203.0.113.7'}
-            defaultValue={from}
-            ref={second}
-            autoComplete="off"
-            spellCheck={false}
-          />
-          {from !== '' && from === you && <span className="tag you">you</span>}
-        </span>
-      </label>
+      <TextField
+        label="Visitor"
+        hint="if you like"
+        className="mono"
+        name="from"
+        placeholder={you || '203.0.113.7'}
+        defaultValue={from}
+        ref={second}
+        autoComplete="off"
+        spellCheck={false}
+        suffix={from !== '' && from === you && <span className="tag you">you</span>}
+      />
       <Button type="submit" kind="primary" className="tall" busy={isBusy && 'Looking'}>
         Explain
       </Button>
@@ -113,27 +109,24 @@ function AddressField({ address, input }: { address: string; input: RefObject<HT
   const known = useLive(live => live.addresses)
   const list = useId()
   return (
-    <label className="field">
-      <span className="lab">Address</span>
-      <span className="input">
-        <input
-          className="mono"
-          name="address"
-          placeholder="myapp or tcp:20022"
-          defaultValue={address}
-          list={list}
-          ref={input}
-          data-filter
-          autoComplete="off"
-          spellCheck={false}
-        />
-      </span>
+    <TextField
+      label="Address"
+      className="mono"
+      name="address"
+      placeholder="myapp or tcp:20022"
+      defaultValue={address}
+      list={list}
+      ref={input}
+      data-filter
+      autoComplete="off"
+      spellCheck={false}
+    >
       <datalist id={list}>
         {[...(known?.keys() ?? [])].map(each => (
           <option value={each} key={each} />
         ))}
       </datalist>
-    </label>
+    </TextField>
   )
 }
 

@@ -135,7 +135,7 @@ function readEntry(node: Node, document: Document, directory: string, lines: Lin
   return [...mistakes, ...read.map(({ key, message, cure }) => ({ line: keyLine(node, key, lines), message, cure }))]
 }
 
-/** What begins with a star means another place of the file, which is not what who writes `*.mine.uk` wants. */
+/** What begins with a star means another place of the file: not what somebody wants who writes `*.mine.uk`. */
 function aliasMistakes(node: Node, document: Document, lines: LineCounter): FileMistake[] {
   const mistakes: FileMistake[] = []
   visit(node, {
