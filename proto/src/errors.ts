@@ -1,5 +1,5 @@
 // The one error of pbt: a code from a closed set, a text that reads well after a colon, the cause kept.
-import { Reason } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+import { Reason } from './tunnel-v1.ts'
 
 /** Every code and the reason that stands for it on the wire. `docs/errors.md` lists them for users. */
 const REASON_OF_CODE = {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { type Frame, PingSchema, PongSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import {
   type Batch,
   BatchWriter,
@@ -25,6 +24,7 @@ import {
 } from './limits.ts'
 import { Mux } from './mux.ts'
 import { FakeClock } from './testing/fake-clock.ts'
+import { type Frame, PingSchema, PongSchema } from './tunnel-v1.ts'
 
 const TCP: ChannelOpen = { kind: 'tcp', tunnel: 1, visitor: '192.0.2.1:9', local: '' }
 const HTTP: ChannelOpen = {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { type Frame, HelloSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import {
   type Batch,
   BatchWriter,
@@ -21,6 +20,7 @@ import type { PbtError } from './errors.ts'
 import { INITIAL_CREDIT_BYTES, KIB, MAX_CHANNELS, MAX_CREDIT_BYTES, MAX_UNACKED_BATCHES, MIB } from './limits.ts'
 import { Mux } from './mux.ts'
 import { FakeClock } from './testing/fake-clock.ts'
+import { type Frame, HelloSchema } from './tunnel-v1.ts'
 
 const TCP: ChannelOpen = { kind: 'tcp', tunnel: 1, visitor: '192.0.2.1:9', local: '' }
 const HTTP: ChannelOpen = {

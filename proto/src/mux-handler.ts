@@ -1,9 +1,10 @@
 // What a multiplexer tells its owner, and what it is given.
-import type { Frame } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
+
 import type { Channel } from './channel/channel.ts'
 import type { Clock } from './clock.ts'
 import type { ChannelOpen } from './codec/heads.ts'
 import type { ErrorCode, PbtError } from './errors.ts'
+import type { Frame } from './tunnel-v1.ts'
 
 /** A frame of the session itself, counted and replayed. */
 export type SessionFrame = Extract<

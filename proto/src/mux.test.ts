@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { NewTokenSchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from './errors.ts'
 import { KIB, LINK_SILENCE_MS, MAX_CHANNELS, MAX_DATAGRAM_CHANNELS, MIB } from './limits.ts'
 import type { SessionFrame } from './mux-handler.ts'
 import { LinkPair } from './testing/link-pair.ts'
 import { OK, open, pairOfMuxes, pump, REQUEST, type Record, TCP, take, UDP } from './testing/mux-pair.ts'
+import { NewTokenSchema } from './tunnel-v1.ts'
 
 test('a request and its answer need one batch each way', () => {
   const { clock, server, client } = pairOfMuxes({}, ({ channel, open: what, last }) => {

@@ -1,6 +1,5 @@
 // The multiplexer: channels of one session over whatever link is attached, at either end.
 import { create } from '@bufbuild/protobuf'
-import { type Frame, GoAwaySchema } from '../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { Allowance } from './allowance.ts'
 import type { Channel, ChannelHandler } from './channel/channel.ts'
 import { ChannelTable, type OpenChannels } from './channel/channel-table.ts'
@@ -24,6 +23,7 @@ import type { Link } from './link/link.ts'
 import type { MuxHandler, MuxOptions, MuxStats, SessionFrame } from './mux-handler.ts'
 import type { SendPool, SendQueue } from './send/send-queue.ts'
 import { Sender } from './send/sender.ts'
+import { type Frame, GoAwaySchema } from './tunnel-v1.ts'
 
 /** What a late frame or a tiny one counts of one that brings nothing. */
 const SMALL_PART = 1 / 32

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
 import fc from 'fast-check'
-import { type Batch, BatchSchema, type Frame, Reason } from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from '../errors.ts'
 import { MAX_BATCH_BYTES, MAX_DATA_BYTES, MAX_HEADER_FIELDS } from '../limits.ts'
+import { type Batch, BatchSchema, type Frame, Reason } from '../tunnel-v1.ts'
 import {
   BatchReader,
   BODY_CREDIT,

@@ -1,6 +1,5 @@
 // Reads batches: hot frames by hand, all others through protobuf-es. Checks sizes before it takes anything apart.
 import { fromBinary } from '@bufbuild/protobuf'
-import { type Frame, FrameSchema } from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from '../errors.ts'
 import {
   MAX_BATCH_BYTES,
@@ -12,6 +11,7 @@ import {
   MAX_HEADER_FIELDS,
   TINY_DATA_BYTES,
 } from '../limits.ts'
+import { type Frame, FrameSchema } from '../tunnel-v1.ts'
 import type { HeaderList, RequestHead, ResponseHead } from './heads.ts'
 import { WireReader } from './wire.ts'
 

@@ -1,19 +1,13 @@
-// Writes hot frames (heads, trailers, data, credit, end) by hand in the wire format of tunnel.proto.
+// Writes hot frames (heads, trailers, data, credit, end) by hand in the wire format of pbt/tunnel/v1.
 //
 // A frame's body waits in the outbox as latin1 text (heads, encoded when sent) or as the bytes of a data chunk, and is
 // written once, into the batch. Text, because joining strings and one latin1 write cost a fifth of writing each field
 // into a buffer. encode.test.ts proves the bytes equal to protobuf-es's.
 import { create, toBinary } from '@bufbuild/protobuf'
-import {
-  type Frame,
-  FrameSchema,
-  ResetSchema,
-  TcpOpenSchema,
-  UdpOpenSchema,
-} from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { readBuffers } from '../channel/read-buffers.ts'
 import { type ErrorCode, MAX_MESSAGE_CHARS, reasonOf } from '../errors.ts'
 import { KIB } from '../limits.ts'
+import { type Frame, FrameSchema, ResetSchema, TcpOpenSchema, UdpOpenSchema } from '../tunnel-v1.ts'
 import type { ChannelOpen, HeaderList, RequestHead, ResponseHead } from './heads.ts'
 import { varintSize, varintText, writeVarint } from './wire.ts'
 

@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import {
-  CloseTunnelSchema,
-  OpenTunnelSchema,
-  StartTunnelSchema,
-  TargetHealthSchema,
-  TokenTakenSchema,
-} from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { PbtError } from '../errors.ts'
 import { MAX_BATCH_FRAMES, MIB } from '../limits.ts'
 import { Mux } from '../mux.ts'
 import type { SessionFrame } from '../mux-handler.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
+import {
+  CloseTunnelSchema,
+  OpenTunnelSchema,
+  StartTunnelSchema,
+  TargetHealthSchema,
+  TokenTakenSchema,
+} from '../tunnel-v1.ts'
 import { type Batch, bufferOf } from './encode.ts'
 import type { ChannelOpen } from './heads.ts'
 

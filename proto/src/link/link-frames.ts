@@ -1,8 +1,8 @@
 // Frames of the link itself (hello, welcome, ping, pong, goaway): batches that are neither counted nor replayed.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { BatchSchema, type Frame } from '../../gen/pbt/tunnel/v1/tunnel_pb.ts'
 import { PbtError } from '../errors.ts'
 import { MAX_CONTROL_BYTES } from '../limits.ts'
+import { BatchSchema, type Frame } from '../tunnel-v1.ts'
 
 /** Frames that belong to one link, not to the session: lost with the link, never sent again. */
 export type LinkFrame = Extract<Frame['body'], { case: 'hello' | 'welcome' | 'ping' | 'pong' | 'goAway' }>
