@@ -31,12 +31,15 @@ const CURES: Partial<Record<FailureCode, string>> = {
 export class Failure extends Error {
   readonly code: FailureCode
   readonly cure: string
+  /** This machine's own network or name service is away: trying again soon costs nobody anything. */
+  readonly isNear: boolean
 
-  constructor(code: FailureCode, message: string, options: { cure?: string; cause?: unknown } = {}) {
+  constructor(code: FailureCode, message: string, options: { cure?: string; cause?: unknown; isNear?: boolean } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'Failure'
     this.code = code
     this.cure = options.cure || (CURES[code] ?? '')
+    this.isNear = options.isNear ?? false
   }
 }
 

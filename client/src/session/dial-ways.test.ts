@@ -4,6 +4,7 @@ import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
 import { type Clock, systemClock } from '@pbt/proto'
 import { FakeClock } from '@pbt/proto/testing'
@@ -11,7 +12,7 @@ import { stopwatch } from '../../../server/test/support/process.ts'
 import type { HttpProxy } from '../config/proxy.ts'
 import type { Failure } from '../failure.ts'
 import { dial } from './dial.ts'
-import { LOOKUP_MS, Lookup } from './lookup.ts'
+import { ASK_AGAIN_EVERY_MS, LOOKUP_MS, Lookup } from './lookup.ts'
 import { TEST_CERTIFICATE, TEST_KEY } from './testing/certificate.ts'
 import { ConnectProxy } from './testing/connect-proxy.ts'
 import { startLinkServer, welcomeBatch } from './testing/link-server.ts'
@@ -46,7 +47,10 @@ async function welcoming(t: TestContext): Promise<number> {
   return server.port
 }
 
+/** What the name service answers to the system; to the client's own question nothing, unless a test says more. */
 function answering(t: TestContext, answer: () => Promise<string[]>) {
+  for (const method of ['resolve4', 'resolve6'] as const)
+    t.mock.method(dns.Resolver.prototype, method, () => new Promise(() => {}))
   const found = async () => (await answer()).map(address => ({ address, family: address.includes(':') ? 6 : 4 }))
   return t.mock.method(dns, 'lookup', found as unknown as typeof dns.lookup)
 }
@@ -110,6 +114,57 @@ test('a name is asked for once at a time, and an answer that comes late is for t
   assert.deepEqual(await third, ['192.0.2.2'])
 })
 
+test('a name service that said nothing and is back is heard within a second, while the system still waits', async t => {
+  const clock = new FakeClock()
+  const lookup = new Lookup(clock)
+  const calls = answering(t, () => new Promise(() => {}))
+  let isBack = false
+  const asked = { resolve4: 0, resolve6: 0 }
+  const question = (method: 'resolve4' | 'resolve6', addresses: string[]) =>
+    t.mock.method(dns.Resolver.prototype, method, async () => {
+      asked[method]++
+      if (!isBack) throw Object.assign(new Error('queryA ETIMEOUT'), { code: 'ETIMEOUT' })
+      return addresses
+    })
+  question('resolve4', ['192.0.2.1'])
+  question('resolve6', ['2001:db8::1'])
+  const found = lookup.addresses('link.t')
+  clock.advance(ASK_AGAIN_EVERY_MS - 1)
+  assert.deepEqual(asked, { resolve4: 0, resolve6: 0 }, 'one that is well is asked once')
+  clock.advance(8_001)
+  assert.deepEqual(asked, { resolve4: 9, resolve6: 9 })
+  isBack = true
+  clock.advance(1_000)
+  assert.deepEqual(await found, ['2001:db8::1', '192.0.2.1'])
+  clock.advance(60_000)
+  assert.deepEqual(asked, { resolve4: 10, resolve6: 10 })
+  // The system still waits, and is not asked twice.
+  const next = lookup.addresses('link.t')
+  clock.advance(ASK_AGAIN_EVERY_MS)
+  assert.deepEqual(await next, ['2001:db8::1', '192.0.2.1'])
+  assert.equal(calls.mock.callCount(), 1)
+})
+
+test('a name service that is away is told from a server that is, and from a name that does not exist', async t => {
+  const clock = new FakeClock()
+  answering(t, () => new Promise(() => {}))
+  const waiting = outcome(t, { port: 1, clock })
+  clock.advance(6_001)
+  const silent = await waiting
+  assert.match(silent?.message ?? '', /the name service did not answer for link\.LOCALHOST within 6 s/)
+  assert.equal(silent?.isNear, true)
+  const refusing = (code: string) => Promise.reject(Object.assign(new Error(`getaddrinfo ${code} link.t`), { code }))
+  for (const [code, isNear] of [
+    ['EAI_AGAIN', true],
+    ['ENOTFOUND', false],
+  ] as const) {
+    answering(t, () => refusing(code))
+    assert.equal((await outcome(t, { port: 1 }))?.isNear, isNear, code)
+  }
+  answering(t, async () => ['127.0.0.1'])
+  assert.equal((await outcome(t, { port: 1 }))?.isNear, false)
+})
+
 test('a link goes through a proxy, with the user and password that it asks for', async t => {
   const port = await welcoming(t)
   const proxy = await new ConnectProxy(port).start(t)
@@ -156,6 +211,7 @@ test('a proxy that says nothing is given up with the dial, and named', async t =
   proxy.isSilent = true
   const way = { host: '127.0.0.1', port: proxy.port, isTls: false, authorization: undefined }
   const waiting = outcome(t, { port: 1, proxy: way, clock })
+  await immediate()
   clock.advance(6_001)
   assert.match((await waiting)?.message ?? '', /through the proxy 127\.0\.0\.1:\d+ did not connect within 6 s/)
 })

@@ -103,6 +103,8 @@ class Call implements Line {
   private targets: string[] = []
   /** Those of the target under way. */
   private addresses: readonly string[] = []
+  /** There is an address to connect to. */
+  private isLookedUp = false
   private client: Client | undefined
   private connections = new Connections()
   private stream: ClientDuplexStream<Buffer, Buffer> | undefined
@@ -120,9 +122,10 @@ class Call implements Line {
     this.options = options
     this.hello = hello
     this.events = events
-    this.timer = options.clock.after(CONNECT_MS, () => this.finish(this.tooLate('connect', CONNECT_MS)))
+    this.timer = options.clock.after(CONNECT_MS, () => this.finish(this.notConnected()))
     this.targets = [...loopbackTargets(options.server)]
-    if (this.targets.length > 0) this.connect()
+    this.isLookedUp = this.targets.length > 0
+    if (this.isLookedUp) this.connect()
     else void this.lookUp()
   }
 
@@ -141,6 +144,7 @@ class Call implements Line {
       this.finish(whyNotFound(server, proxy, error))
       return
     }
+    this.isLookedUp = true
     if (this.phase !== 'connecting') return
     this.targets = [targetOf(this.addresses, port)]
     this.connect()
@@ -241,6 +245,13 @@ class Call implements Line {
       this.connect()
       // Without IPv6 here, `::1` says nothing of the server.
     } else this.finish(/EAFNOSUPPORT|EADDRNOTAVAIL/.test(ended.details) ? (this.refusal ?? failure) : failure)
+  }
+
+  private notConnected(): Failure {
+    const { server, proxy } = this.options
+    if (this.isLookedUp) return this.tooLate('connect', CONNECT_MS)
+    const silence = new Error(`the name service did not answer for ${this.place.host} within ${CONNECT_MS / 1000} s`)
+    return whyNotFound(server, proxy, silence)
   }
 
   private tooLate(what: 'connect' | 'answer', limitMs: number): Failure {

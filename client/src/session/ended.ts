@@ -10,18 +10,22 @@ export interface Ended {
   readonly details: string
 }
 
-/** Why there is nothing to connect to: the name has no address, or nobody could be asked. */
+/** Why there is nothing to connect to: the name has no address, or nobody could be asked, or nobody has answered yet. */
 export function whyNotFound(server: ServerAddress, proxy: HttpProxy | undefined, cause: unknown): Failure {
   const reason = cause instanceof Error ? cause.message : String(cause)
+  // A name that does not exist (ENOTFOUND) was answered by somebody, who need not be asked all the time.
+  const isNear = !/ENOTFOUND/.test(reason)
   if (proxy === undefined) {
     return new Failure('unreachable', `${linkName(server)}:${server.port} cannot be reached: ${reason}`, {
       cure: `check the network, and the DNS records of *.${server.base}`,
       cause,
+      isNear,
     })
   }
   return new Failure('unreachable', `the proxy ${formatProxy(proxy)} cannot be reached: ${reason}`, {
     cure: CHECK_PROXY,
     cause,
+    isNear,
   })
 }
 
@@ -85,13 +89,16 @@ function unreachable(proxy: HttpProxy | undefined, name: string, details: string
       cause,
     })
   }
+  // There is no route to it, for now.
+  const isNear = /ENETUNREACH|EHOSTUNREACH|ENETDOWN/.test(reason)
   if (proxy !== undefined && /^connect E/.test(reason)) {
     return new Failure('unreachable', `the proxy ${formatProxy(proxy)} cannot be reached: ${reason}`, {
       cure: CHECK_PROXY,
       cause,
+      isNear,
     })
   }
-  return new Failure('unreachable', `${name} cannot be reached: ${reason}`, { cure: cureOf(reason), cause })
+  return new Failure('unreachable', `${name} cannot be reached: ${reason}`, { cure: cureOf(reason), cause, isNear })
 }
 
 function cureOf(reason: string): string {

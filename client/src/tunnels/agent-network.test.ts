@@ -67,3 +67,16 @@ test('ten minutes of sleep: what the server gave up meanwhile is begun anew at o
   const [asked] = run.call(1).frames
   assert.deepEqual(asked?.case === 'openTunnel' && asked.value.domains, ['app'])
 })
+
+test('a name service or a route that has been away for long is found within two seconds of being back', () => {
+  const run = start()
+  for (let failures = 1; failures <= 100; failures++) {
+    run.call(-1).end('unreachable', 'getaddrinfo EAI_AGAIN', true)
+    run.clock.advance(2_000)
+    assert.equal(run.dials(), failures + 1)
+  }
+  // A server that does not answer is not dialled so often.
+  run.call(-1).end('unreachable', 'nobody there')
+  run.clock.advance(20_000)
+  assert.equal(run.dials(), 101)
+})

@@ -8,7 +8,7 @@ import { NOT_LOOKED } from '../session/look-outside.ts'
 import { GOODBYE_MS, Session, type SessionEvents, type TunnelPlan } from '../session/session.ts'
 import type { AgentOptions } from './agent-options.ts'
 import { AgentTunnels } from './agent-tunnels.ts'
-import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS, STABLE_MS } from './backoff.ts'
+import { Backoff, MAX_DELAY_MS, MAX_SOON_DELAY_MS, STABLE_MS } from './backoff.ts'
 import { Carried } from './carried.ts'
 import { Drains } from './drains.ts'
 import { helloOf } from './identity.ts'
@@ -237,10 +237,8 @@ export class Agent {
   private retry(failure: Failure, kept: Session | undefined, minimumMs = 0): void {
     const resumable = kept?.isOver === false ? kept : undefined
     if (resumable === undefined && this.drains.isEmpty) this.offline(failure.message)
-    const retryInMs = Math.max(
-      minimumMs,
-      this.backoff.next(resumable === undefined ? MAX_DELAY_MS : MAX_RESUMABLE_DELAY_MS),
-    )
+    const isSoon = resumable !== undefined || failure.isNear
+    const retryInMs = Math.max(minimumMs, this.backoff.next(isSoon ? MAX_SOON_DELAY_MS : MAX_DELAY_MS))
     const { message: reason, cure } = failure
     this.options.onEvent({ event: 'reconnecting', reason, cure, retryInMs })
     const timer = this.options.clock.after(retryInMs, () => this.dial(resumable))

@@ -1,7 +1,7 @@
 // Waits between tries, with a known random.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Backoff, MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS } from './backoff.ts'
+import { Backoff, MAX_DELAY_MS, MAX_SOON_DELAY_MS } from './backoff.ts'
 
 function waits(backoff: Backoff, count: number): number[] {
   return Array.from({ length: count }, () => backoff.next(MAX_DELAY_MS))
@@ -20,7 +20,7 @@ test('waits are spread by a fifth either way', () => {
 test('while a session can be resumed no wait is longer than two seconds', () => {
   const backoff = new Backoff(() => 0.5)
   waits(backoff, 10)
-  assert.equal(backoff.next(MAX_RESUMABLE_DELAY_MS), 1_500)
+  assert.equal(backoff.next(MAX_SOON_DELAY_MS), 1_500)
 })
 
 test('after a stable link the next try is at once again', () => {

@@ -4,8 +4,11 @@
 export const FIRST_DELAY_MS = 500
 /** No wait is longer: a server that is back is found within half a minute. */
 export const MAX_DELAY_MS = 30_000
-/** No wait is longer while a session can be resumed: a server or network that is back is found within two seconds, each time. */
-export const MAX_RESUMABLE_DELAY_MS = 1_500
+/**
+ * No wait is longer while a session can be resumed, or while this machine's own network or name service is away: what is back is
+ * found within two seconds, each time.
+ */
+export const MAX_SOON_DELAY_MS = 1_500
 /** A link that lasted this long was a success: the next loss is tried again at once. */
 export const STABLE_MS = 30_000
 /** Each wait is longer or shorter by up to this part, so that clients of a restarted server spread. */

@@ -3,7 +3,7 @@ import type { Clock, ErrorCode } from '@pbt/proto'
 import type { TunnelOpened } from '@pbt/proto/tunnel/v1'
 import { Failure, type FailureCode, isWorthRetrying } from '../failure.ts'
 import type { TunnelEnd, TunnelPlan } from '../session/session.ts'
-import { MAX_DELAY_MS, MAX_RESUMABLE_DELAY_MS } from './backoff.ts'
+import { MAX_DELAY_MS, MAX_SOON_DELAY_MS } from './backoff.ts'
 import type { ClientEvent } from './events.ts'
 import { Refusals } from './refusals.ts'
 
@@ -110,7 +110,7 @@ export class TunnelSet {
     const isKept = this.keepsEnded && code !== 'killed'
     if (end.mayPass || isWorthRetrying(code) || isKept) {
       // One who is away is back within the grace time, or has lost what it held; who holds an address lets go of it some day.
-      this.refusals.add(number, told, end.mayPass ? MAX_RESUMABLE_DELAY_MS : MAX_DELAY_MS, ask)
+      this.refusals.add(number, told, end.mayPass ? MAX_SOON_DELAY_MS : MAX_DELAY_MS, ask)
       return
     }
     this.over(plan, code)

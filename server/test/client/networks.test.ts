@@ -1,6 +1,8 @@
 // A client whose network is another one from one moment to the next: it is back within two seconds, and nothing is lost.
+// The name service is away for as long as this says: DNS_GAP_SECONDS=60 npm test -- server/test/client/networks.test.ts
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { OWN_DOMAIN, ownDomain } from '../support/own-domain.ts'
 import { CLIENT, type Program, program, scratch, startServer } from '../support/programs.ts'
@@ -9,6 +11,7 @@ import { SERVER_ADDRESS, TwoNetworks, whyNoNamespaces } from '../support/two-net
 const STEADY = fileURLToPath(new URL('../support/steady.ts', import.meta.url))
 const ECHO_PORT = 7_007
 const PUBLIC_PORT = 20_077
+const DNS_GAP_MS = Number(process.env.DNS_GAP_SECONDS ?? 3) * 1_000
 /** What is promised. */
 const BACK_MS = 2_000
 /** How late a busy machine may be is beside the point. */
@@ -24,8 +27,13 @@ function steady(t: TestContext, under: readonly string[], ...args: readonly stri
 async function resumesAfter(t: TestContext, client: Program, what: string, change: () => unknown): Promise<void> {
   const before = client.events.length
   await change()
+  await inTime(t, what, client.event('resumed', before))
+}
+
+/** From now on. */
+async function inTime(t: TestContext, what: string, isBack: Promise<unknown>): Promise<void> {
   const backAt = performance.now()
-  await client.event('resumed', before)
+  await isBack
   const ms = Math.round(performance.now() - backAt)
   t.diagnostic(`${what}: back after ${ms} ms`)
   assert.ok(ms <= BACK_MS + LATE_MS, `${what}: back after ${ms} ms`)
@@ -66,11 +74,31 @@ test('H15: an address that is replaced, a default route that moves and a name se
     await client.event('reconnecting', before)
     networks.join(2, '10.77.2.9')
   })
-  await dns.end('SIGKILL')
+  dns.child.kill('SIGUSR2')
+  await dns.event('silent')
+  // It knows no address of the server yet.
+  const newcomer = program(
+    t,
+    CLIENT,
+    ['tcp', String(ECHO_PORT), '--json'],
+    { ...env, PBT_HOME: scratch(t) },
+    undefined,
+    undefined,
+    undefined,
+    networks.under('client'),
+  )
   await resumesAfter(t, client, 'another address while nobody answers for names', () => {
     networks.leave(2)
     networks.join(2, '10.77.2.17')
   })
+  await pause(DNS_GAP_MS)
+  await resumesAfter(t, client, 'the same once more, after a long time without names', () => {
+    networks.leave(2)
+    networks.join(2, '10.77.2.18')
+  })
+  dns.child.kill('SIGUSR2')
+  await dns.event('answering')
+  await inTime(t, 'names are answered for again, and a client that never knew the address', newcomer.event('online'))
 
   visitor.child.kill('SIGTERM')
   await visitor.exited

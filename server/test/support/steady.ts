@@ -65,10 +65,16 @@ function visit(port: number): void {
   })
 }
 
-/** Answers every question for an IPv4 address with this one. */
+/** Answers every question for an IPv4 address with this one; from one SIGUSR2 to the next it says nothing to anybody. */
 function names(listen: string, address: string): void {
   const socket = createSocket('udp4')
+  let isSilent = false
+  process.on('SIGUSR2', () => {
+    isSilent = !isSilent
+    tell(isSilent ? 'silent' : 'answering')
+  })
   socket.on('message', (message, from) => {
+    if (isSilent) return
     const { id, questions = [] } = decode(message)
     const answers = questions.flatMap(({ name, type }) =>
       type === 'A' ? [{ type: 'A' as const, name, ttl: 1, data: address }] : [],

@@ -86,10 +86,10 @@ export class Call {
   }
 
   /** The call ends, and with it the server's link. */
-  end(code: Failure['code'], message = 'gone'): void {
+  end(code: Failure['code'], message = 'gone', isNear = false): void {
     this.isCut = true
     this.mux.detach()
-    this.events.onOver(new Failure(code, message))
+    this.events.onOver(new Failure(code, message, { isNear }))
   }
 
   private newMux(): Mux {
