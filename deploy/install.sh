@@ -6,7 +6,8 @@
 #   sudo sh install.sh [--dry-run] --uninstall
 #
 # It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over. With
-# another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back installs the one from before.
+# another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back goes back to the version from
+# before, which is kept on the disk: that needs no registry.
 # shellcheck disable=SC2015,SC2086
 set -eu; umask 022
 
@@ -15,8 +16,8 @@ PREFIX=/usr/local PACKAGE=@pbt-tunnel/server
 PROGRAM=$PREFIX/lib/node_modules/$PACKAGE UNITS='pbt-server.service pbt-server.socket'
 SETTINGS=/etc/pbt-server/server.yaml SYSCTL=/etc/sysctl.d/60-pbt-server.conf NFTABLES=/etc/nftables.d/pbt-server.nft
 PORTS=20000-40000
-# The tarballs of what is installed, and of what was before; and what is not yet installed.
-KEPT=$PREFIX/lib/pbt-server STAGE=$PREFIX/lib/pbt-server/stage BACKUPS=/var/backups
+# The tarballs of what is installed and of what was before, which is kept whole; and what is not yet installed.
+KEPT=$PREFIX/lib/pbt-server STAGE=$PREFIX/lib/pbt-server/stage PREVIOUS=$PREFIX/lib/pbt-server/previous BACKUPS=/var/backups
 
 say() { echo "install: $*"; }
 fail() { echo "install: $1" >&2; echo "  $2" >&2; exit 1; }
@@ -83,12 +84,17 @@ install_program() {
     echo "  = $("$PREFIX/bin/pbt-server" --version) is installed from this very tarball"; return; fi
   # Beside the version of before, until it has shown that it runs: npm does not say that it could not get Node.
   run rm -rf "$STAGE"
-  run install -d "$KEPT" && has_room && run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" &&
-    run "$STAGE/bin/pbt-server" --version && run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
+  if [ -n "$BACK" ] && [ -d "$PREVIOUS" ]; then new=$PREVIOUS; run install -d "$STAGE"; else
+    new=$STAGE/lib/node_modules/$PACKAGE
+    run install -d "$KEPT" && has_room && run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" || not_installed
+  fi
+  run "$new/server/bin/pbt-server" --version && run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
   back_up
-  [ ! -d "$PROGRAM" ] || run mv "$PROGRAM" "$STAGE/old"
+  old=$(ls -d "$PROGRAM" 2> /dev/null || true)
+  [ -z "$old" ] || run mv "$old" "$STAGE/old"
   run install -d "$PREFIX/bin" "${PROGRAM%/*}"
-  run mv "$STAGE/lib/node_modules/$PACKAGE" "$PROGRAM"
+  run mv "$new" "$PROGRAM"
+  [ -z "$old" ] || { run rm -rf "$PREVIOUS" && run mv "$STAGE/old" "$PREVIOUS"; }
   run ln -sfn "../lib/node_modules/$PACKAGE/server/bin/pbt-server" "$PREFIX/bin/pbt-server"
   [ ! -f "$KEPT/installed.tgz" ] || run mv "$KEPT/installed.tgz" "$KEPT/previous.tgz"
   run mv "$STAGE/new.tgz" "$KEPT/installed.tgz"

@@ -20,6 +20,8 @@ const CUSTOM = 'app.mine.uk'
 const DEADLINE_MS = 120_000
 /** Where the machine is this one: npm asks nobody. Everything but Node is in the tarball, and Node is put there beside it. */
 const OFFLINE = { npm_config_offline: 'true', npm_config_cpu: 'none', npm_config_prefix: '/usr/local' }
+/** Whoever goes back is in a hurry, and a registry may be what is down. */
+const NO_REGISTRY = { ...OFFLINE, npm_config_cache: '/nonexistent' }
 const PIN = `for folder in /usr/local/lib/node_modules/@pbt-tunnel/* /usr/local/lib/pbt-server/stage/lib/node_modules/@pbt-tunnel/*; do
   [ ! -d $folder ] || { mkdir -p $folder/node_modules/.bin && ln -sf /opt/node/node $folder/node_modules/.bin/node; }
 done`
@@ -234,7 +236,7 @@ class Walk {
   private command(line: string, where: 'here' | 'home'): void {
     const { vps } = this
     const answers = /install\.sh/.test(line) ? `printf '${BASE}\\nme@example.com\\n' | ` : ''
-    const env = { ...this.packages, PBT_CA: '/srv/roots.pem' }
+    const env = { ...(/--back/.test(line) ? NO_REGISTRY : this.packages), PBT_CA: '/srv/roots.pem' }
     const { status, text } = vps.run(`cd /srv; ${answers}${line}`, env, where)
     assert.equal(status, 0, `${line}\n${text}\n${this.journal()}`)
     this.token = /pbt_[\w-]{43}/.exec(text)?.[0] ?? this.token
