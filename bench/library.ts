@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { clientsAt } from '../server/src/api/client.ts'
 import { socketDirectory } from '../server/src/api/open.ts'
 import { startPebble } from '../server/test/certs/support/pebble.ts'
@@ -15,12 +16,30 @@ import { milli, Report, ratio } from './support/report.ts'
 import { readOptions } from './support/run.ts'
 import { pbtWith, startOrigin } from './support/systems.ts'
 
-/** Two at once, as long as the domain is there. */
-const LASTING = ['hangs', 'spins']
-/** Over within a moment, and begun again as often as orders may be. */
-const PASSING = ['floods', 'floods-errors', 'prints', 'exits', 'throws', 'aborts', 'asks', 'grows', 'strays', 'speaks']
-/** Between two looks at what is to be begun again. */
-const AGAIN_MS = 250
+/** What goes wrong in a row, and how often it is begun. */
+interface Row {
+  readonly title: string
+  readonly behaviours: readonly string[]
+  /** `once`: all at the start. `each second`: one more each second. `again`: all, and each anew as soon as it has failed. */
+  readonly begun: 'once' | 'each second' | 'again'
+}
+
+/** Orders are made ten in ten seconds at most, and two at once: no row could begin more. */
+const ROWS: readonly Row[] = [
+  { title: 'nothing', behaviours: [], begun: 'once' },
+  { title: 'exits, one each second', behaviours: ['exits'], begun: 'each second' },
+  { title: 'prints, one each second', behaviours: ['prints'], begun: 'each second' },
+  { title: 'floods, one each second', behaviours: ['floods'], begun: 'each second' },
+  { title: 'hangs, two at once', behaviours: ['hangs', 'hangs'], begun: 'once' },
+  { title: 'spins, two at once', behaviours: ['spins', 'spins'], begun: 'once' },
+  {
+    title: 'ten kinds of failures, each tried again at once by hand',
+    behaviours: ['floods', 'floods-errors', 'prints', 'exits', 'throws', 'aborts', 'asks', 'grows', 'strays', 'speaks'],
+    begun: 'again',
+  },
+]
+/** Between two looks at what has failed. */
+const LOOK_MS = 1_000
 const FILE = randomBytes(64 * 1024 * 1024)
 const FILE_HASH = hashOf(FILE)
 
@@ -40,19 +59,15 @@ const fits = (line: string) => line.includes('bench.localhost')
 const system = await pbtWith(tunnels, undefined, flags, serverArgs, fits)
 const [pid = 0] = system.edge()
 const { domains } = clientsAt(join(socketDirectory(system.dataDir), `${pid}.sock`))
-const nameOf = (behaviour: string) => `${behaviour}.mine.test`
+let named = 0
 
 const phases = new Map<string, { all: Measured[]; whole: number; failed: number }>()
 for (let round = 0; round <= options.rounds; round++) {
-  for (const [title, behaviours] of [
-    ['nothing', []],
-    [LASTING.join(', '), LASTING],
-    [PASSING.join(', '), PASSING],
-  ] as const) {
-    const found = await beside(behaviours)
+  for (const row of ROWS) {
+    const found = await beside(row)
     if (round === 0) continue
-    const { all, whole, failed } = phases.get(title) ?? { all: [], whole: 0, failed: 0 }
-    phases.set(title, { all: [...all, found.measured], whole: whole + found.whole, failed: failed + found.failed })
+    const { all, whole, failed } = phases.get(row.title) ?? { all: [], whole: 0, failed: 0 }
+    phases.set(row.title, { all: [...all, found.measured], whole: whole + found.whole, failed: failed + found.failed })
   }
 }
 
@@ -76,32 +91,48 @@ await cleanup.end()
 process.exit()
 
 /** Measures while these go wrong. Throws when a download is not what it should be. */
-async function beside(behaviours: readonly string[]) {
-  for (const behaviour of behaviours) await domains.addDomain({ domain: nameOf(behaviour) })
+async function beside(row: Row) {
   const over = new AbortController()
-  const again = keepBroken(behaviours, over.signal)
+  const broken = keepBroken(row, over.signal)
   const whole = keepDownloading(over.signal)
   const load = { kind: 'mixed', bulk: 'down', isTls: true, connections: 4, warmupSeconds: 2 } as const
   const measured = await measure(system, { ...load, seconds: options.seconds })
   over.abort()
-  const found = { whole: await whole, failed: await again }
-  for (const behaviour of behaviours) await domains.removeDomain({ domain: nameOf(behaviour) })
+  const found = { whole: await whole, failed: await broken }
   if (measured === undefined) throw new Error('nothing could be measured')
   return { measured, ...found }
 }
 
-/** Has each tried again as soon as it has failed; how many failed. */
-async function keepBroken(behaviours: readonly string[], signal: AbortSignal): Promise<number> {
-  let failed = 0
-  while (!signal.aborted && behaviours.length > 0) {
-    await new Promise(resolve => setTimeout(resolve, AGAIN_MS))
-    for (const { domain, problem, isBase } of (await domains.listDomains({})).domains) {
-      if (problem === undefined || isBase || signal.aborted) continue
-      failed += 1
-      await domains.retryDomain({ domain })
+/** Has the library go wrong until the end; how many orders failed. */
+async function keepBroken({ behaviours, begun }: Row, signal: AbortSignal): Promise<number> {
+  const names = new Set<string>()
+  const begin = async () => {
+    for (const behaviour of behaviours) {
+      named += 1
+      const domain = `${behaviour}.n${named}.mine.test`
+      names.add(domain)
+      await domains.addDomain({ domain })
     }
   }
-  return failed
+  const failed = new Set<string>()
+  const look = async () => {
+    for (const { domain, problem } of (await domains.listDomains({})).domains) {
+      const failure = `${domain} ${problem?.time?.seconds}.${problem?.time?.nanos}`
+      if (!names.has(domain) || problem === undefined || failed.has(failure)) continue
+      failed.add(failure)
+      if (begun === 'again' && !signal.aborted) await domains.retryDomain({ domain })
+    }
+  }
+  if (begun !== 'each second') await begin()
+  for (;;) {
+    await wait(LOOK_MS, undefined, { signal }).catch(() => {})
+    if (signal.aborted) break
+    if (begun === 'each second') await begin()
+    else if (begun === 'again') await look()
+  }
+  await look()
+  for (const domain of names) await domains.removeDomain({ domain })
+  return failed.size
 }
 
 /** How many came; throws when one is not what was sent. */

@@ -1,6 +1,7 @@
 // Obtains certificates from a CA: one order, from account to chain, with the library in a process of its own.
 import type { LookupFunction } from 'node:net'
 import type { Log } from '../../../observe/log.ts'
+import { rememberedTrust, type Trust } from '../trust.ts'
 import type { Issued, IssueFailure, IssueRequest, Issuer } from '../types.ts'
 import { renewalInfo } from './ari.ts'
 import { runLibrary } from './child.ts'
@@ -28,10 +29,11 @@ const MAX_NAMES = 100
 
 /** Each order is on its own; how many there are at once is for the caller to limit. */
 export function openIssuer(options: IssuerOptions): Issuer {
+  const trust = rememberedTrust()
   return {
     issue: async request => {
       const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS)
-      const attempt = new Attempt(request, options, AbortSignal.any([request.signal, deadline]))
+      const attempt = new Attempt(request, { ...options, trust }, AbortSignal.any([request.signal, deadline]))
       const result = await attempt.run()
       if (!result.isIssued && request.signal.aborted) {
         return { ...result, code: 'stopped', type: '', message: 'stopped before it was done' }
@@ -46,7 +48,7 @@ export function openIssuer(options: IssuerOptions): Issuer {
       return result
     },
     renewalInfo: async (authority, chain, signal) => {
-      const transport = openTransport({ authority, userAgent: options.userAgent, lookup: options.lookup })
+      const transport = openTransport({ authority, userAgent: options.userAgent, lookup: options.lookup, trust })
       try {
         return await renewalInfo(transport, authority.directory, chain, signal)
       } finally {
@@ -58,11 +60,11 @@ export function openIssuer(options: IssuerOptions): Issuer {
 
 class Attempt {
   private readonly request: IssueRequest
-  private readonly options: IssuerOptions
+  private readonly options: IssuerOptions & { readonly trust: Trust }
   private readonly signal: AbortSignal
   private stage = 'directory'
 
-  constructor(request: IssueRequest, options: IssuerOptions, signal: AbortSignal) {
+  constructor(request: IssueRequest, options: IssuerOptions & { readonly trust: Trust }, signal: AbortSignal) {
     this.request = request
     this.options = options
     this.signal = signal

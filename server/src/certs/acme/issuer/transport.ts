@@ -1,7 +1,7 @@
 // Speaks HTTPS to one CA and to nobody else, within limits of time and size.
 import { type Agent, Agent as HttpsAgent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import { createSecureContext, getCACertificates } from 'node:tls'
+import type { Trust } from '../trust.ts'
 import type { Authority } from '../types.ts'
 import type { CaAnswer } from './answer.ts'
 import { Failed } from './failed.ts'
@@ -21,6 +21,8 @@ export interface TransportOptions {
   readonly userAgent: string
   /** How names become addresses; the system's way by default. */
   readonly lookup?: LookupFunction | undefined
+  /** From `rememberedTrust`. */
+  readonly trust: Trust
 }
 
 /** Connections to one CA. */
@@ -40,14 +42,13 @@ const MAX_BODY = 256 * 1024
 const MAX_ORIGINS = 10
 
 /** Nothing is sent until something is asked. */
-export function openTransport({ authority, userAgent, lookup }: TransportOptions): Transport {
+export function openTransport({ authority, userAgent, lookup, trust }: TransportOptions): Transport {
+  const secureContext = trust(authority.ca)
   const agent = new HttpsAgent({
     keepAlive: true,
     maxSockets: 2,
     ...(lookup === undefined ? {} : { lookup }),
-    ...(authority.ca === ''
-      ? {}
-      : { secureContext: createSecureContext({ ca: [...getCACertificates('default'), authority.ca] }) }),
+    ...(secureContext === undefined ? {} : { secureContext }),
   })
   const origins = new Set<string>()
   const allow = (url: string, stage: string) => {

@@ -1,7 +1,7 @@
 // What the CA says of itself: its time and its names for CAA, from its directory.
 import { request } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import { getCACertificates } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { CaView } from './clock.ts'
 
 /** How long it has, milliseconds. */
@@ -11,16 +11,19 @@ const MAX_IDENTITIES = 10
 
 export interface CaPlace {
   readonly directory: string
-  /** PEM of roots to trust beside the usual ones; '' for none. */
-  readonly ca: string
+  /** Undefined: the usual roots alone. */
+  readonly secureContext: SecureContext | undefined
   /** The system's way by default. */
   readonly lookup?: LookupFunction | undefined
 }
 
 /** Undefined when it does not answer, or not in a way that can be read. Never rejects. */
-export async function askCa({ directory, ca, lookup }: CaPlace, signal: AbortSignal): Promise<CaView | undefined> {
+export async function askCa(
+  { directory, secureContext, lookup }: CaPlace,
+  signal: AbortSignal,
+): Promise<CaView | undefined> {
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
-  const roots = ca === '' ? {} : { ca: [...getCACertificates('default'), ca] }
+  const roots = secureContext === undefined ? {} : { secureContext }
   const way = lookup === undefined ? {} : { lookup }
   return await new Promise(resolve => {
     const none = () => resolve(undefined)

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { systemClock } from '@pbt/proto'
 import type { Config } from '../../../config/config.ts'
+import { rememberedTrust } from '../trust.ts'
 import type { AskOutside, Preflight } from '../types.ts'
 import { askCa } from './ca-view.ts'
 import { lookupFor } from './lookup.ts'
@@ -33,13 +34,15 @@ export interface PreflightParts {
 export function preflightOver({ config, ownNames, accountUrl, askOutside = nobody }: PreflightParts): Preflight {
   const { baseDomain, publicAddress, dnsPort, dnsResolver, acmeDirectory, acmeCa } = config
   const httpPort = config.publicHttpPort || config.httpPort
+  const trust = rememberedTrust()
   return openPreflight({
     place: { baseDomain, publicAddresses: publicAddress, ownNames, httpPort, dnsPort },
     world: () => worldFor(dnsResolver),
     // Looks are made every few seconds while something is missing: no reason to ask the CA each time.
     askCa: rememberedView(async signal => {
       if (acmeDirectory === '') return undefined
-      return await askCa({ directory: acmeDirectory, ca: textOf(acmeCa), lookup: lookupFor(dnsResolver) }, signal)
+      const secureContext = trust(textOf(acmeCa))
+      return await askCa({ directory: acmeDirectory, secureContext, lookup: lookupFor(dnsResolver) }, signal)
     }, systemClock),
     accountUrl,
     askOutside,
