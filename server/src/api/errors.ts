@@ -74,6 +74,8 @@ export function tellFailures(log: Log): Interceptor {
       if (!response.stream) return response
       return { ...response, message: tellingOf(response.message, request.method.name, log) }
     } catch (error) {
+      // The caller has gone, and nothing was wrong.
+      if (request.signal.aborted && error === request.signal.reason) throw ConnectError.from(error, Code.Canceled)
       throw told(error, request.method.name, log)
     }
   }

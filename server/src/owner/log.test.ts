@@ -110,6 +110,29 @@ test('more questions than can wait are refused, and the others answered', async 
   assert.equal((await verbs().list({})).records.length, 0)
 })
 
+test('questions that nobody waits for any more are not put to the database', async t => {
+  const { verbs, metrics } = opened(t)
+  const gone = new AbortController()
+  const asked = [
+    ...Array.from({ length: 10 }, () => verbs().list({}, gone.signal)),
+    metrics().totals({}, gone.signal),
+    metrics().series({}, undefined, gone.signal),
+  ]
+  const stays = verbs().list({})
+  const reason = new Error('nobody waits')
+  gone.abort(reason)
+  for (const each of await Promise.allSettled(asked)) assert.deepEqual(each, { status: 'rejected', reason })
+  assert.equal((await stays).records.length, 0)
+})
+
+test('questions that wait when the log is closed are refused', async t => {
+  const { verbs, reopen } = opened(t)
+  const asked = Array.from({ length: 3 }, () => verbs().list({}))
+  const answers = Promise.allSettled(asked)
+  await reopen()
+  for (const each of await answers) assert.equal(each.status === 'rejected' && each.reason.code, 'not-running')
+})
+
 test('those who are turned away are told with the list that does, and the nearest entry of it', async t => {
   const { access, verbs } = opened(t, [
     kept({ address: 'app', entries: listed('203.0.113.0/24') }),

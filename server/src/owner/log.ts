@@ -83,9 +83,12 @@ export class LogVerbs {
 
   /**
    * The newest first. A page may be short or empty and still have a token: its time was over. Rejects with Failure `usage` for
-   * a filter or token that cannot be used, and with what the database says.
+   * a filter or token that cannot be used, with what the database says, and when `signal` was aborted before its turn came.
    */
-  async list({ filter = {}, from, to, pageSize = USUAL_RECORDS_A_PAGE, token }: ListQuery): Promise<RecordPage> {
+  async list(
+    { filter = {}, from, to, pageSize = USUAL_RECORDS_A_PAGE, token }: ListQuery,
+    signal?: AbortSignal,
+  ): Promise<RecordPage> {
     matcherOf(filter)
     if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_RECORDS_A_PAGE) {
       throw new Failure('usage', `a page has 1 to ${MAX_RECORDS_A_PAGE} records`, { cure: 'ask for fewer at a time' })
@@ -98,7 +101,7 @@ export class LogVerbs {
         cure: 'send it unchanged with the same filter and times, or leave it out to start again',
       })
     }
-    const found = await this.options.records.search({ ...search, pageSize, ...(position && { position }) })
+    const found = await this.options.records.search({ ...search, pageSize, ...(position && { position }) }, signal)
     return {
       records: found.records,
       next: found.next === undefined ? '' : pageToken(found.next, search),

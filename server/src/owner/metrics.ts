@@ -24,17 +24,22 @@ export interface MinuteSpan {
   readonly to: number
 }
 
-/** What is kept of figures: by minute, hour and day of UTC. */
+/** What is kept of figures: by minute, hour and day of UTC. Not read any more once `signal` is aborted; rejects then. */
 export interface KeptFigures {
   /** Of one tunnel; undefined: of all together. */
-  sum(tunnel: string | undefined, span: MinuteSpan): Promise<Counts>
+  sum(tunnel: string | undefined, span: MinuteSpan, signal?: AbortSignal): Promise<Counts>
   /** Of each tunnel that has any, '' for what was for none. */
-  byTunnel(span: MinuteSpan): Promise<ReadonlyMap<string, Counts>>
+  byTunnel(span: MinuteSpan, signal?: AbortSignal): Promise<ReadonlyMap<string, Counts>>
   /**
    * By when each point begins, in order, those that have any. `span` and `stepMinutes` are whole hours, or days, when a step is
    * an hour, or a day, or more.
    */
-  series(tunnel: string | undefined, span: MinuteSpan, stepMinutes: number): Promise<ReadonlyMap<number, Counts>>
+  series(
+    tunnel: string | undefined,
+    span: MinuteSpan,
+    stepMinutes: number,
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<number, Counts>>
 }
 
 /** Undefined times: the last 24 hours. Undefined tunnel: all. */
@@ -82,14 +87,14 @@ export class MetricsVerbs {
   }
 
   /** To the minute. Rejects with Failure `usage` for times that make no sense, and with what the database says. */
-  async totals(query: FiguresQuery): Promise<Totals> {
+  async totals(query: FiguresQuery, signal?: AbortSignal): Promise<Totals> {
     const { tunnel } = query
     const span = spanOf(query)
     const before = { from: 2 * span.from - span.to, to: span.from }
     const [sum, sumBefore, each] = [
-      await this.figures.sum(tunnel, span),
-      await this.figures.sum(tunnel, before),
-      tunnel === undefined ? await this.figures.byTunnel(span) : new Map<string, Counts>(),
+      await this.figures.sum(tunnel, span, signal),
+      await this.figures.sum(tunnel, before, signal),
+      tunnel === undefined ? await this.figures.byTunnel(span, signal) : new Map<string, Counts>(),
     ]
     const most = [...each].sort(([, left], [, right]) => bytesOf(right) - bytesOf(left)).slice(0, MAX_TUNNELS)
     return {
@@ -103,14 +108,14 @@ export class MetricsVerbs {
   }
 
   /** Points of one length, the shortest of which no more than `maxPoints` are needed, from a multiple of it (in UTC) on. Rejects as `totals`. */
-  async series(query: FiguresQuery, maxPoints = MAX_POINTS): Promise<Series> {
+  async series(query: FiguresQuery, maxPoints = MAX_POINTS, signal?: AbortSignal): Promise<Series> {
     if (!Number.isInteger(maxPoints) || maxPoints < 1 || maxPoints > MAX_POINTS) {
       throw new Failure('usage', `there are 1 to ${MAX_POINTS} points`, { cure: 'ask for fewer' })
     }
     const { from, to } = spanOf(query)
     const step = stepFor(from, to, maxPoints)
     const aligned = { from: floor(from, step), to: floor(to - 1, step) + step }
-    const points = await this.figures.series(query.tunnel, aligned, step)
+    const points = await this.figures.series(query.tunnel, aligned, step, signal)
     return {
       stepMinutes: step,
       points: [...points].map(([minute, counts]) => ({

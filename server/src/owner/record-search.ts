@@ -33,6 +33,9 @@ export interface FoundRecords {
 
 /** What is kept of what visitors did. */
 export interface KeptRecords {
-  /** Takes a tenth of a second at most and returns what it has found by then. */
-  search(query: RecordQuery): Promise<FoundRecords>
+  /**
+   * Takes a tenth of a second at most and returns what it has found by then. Who asks page after page, and whoever asks beside
+   * that, waits longer the more visitors there are. Not begun any more once `signal` is aborted; rejects then.
+   */
+  search(query: RecordQuery, signal?: AbortSignal): Promise<FoundRecords>
 }

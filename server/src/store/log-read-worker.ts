@@ -3,11 +3,13 @@ import { setPriority } from 'node:os'
 import { workerData } from 'node:worker_threads'
 import { LogReader } from './log-reader.ts'
 import type { ReadJob } from './log-store.ts'
-import { Pace, sleep } from './pace.ts'
+import { ownClocks, Pace } from './pace.ts'
 import { doJobs } from './thread-jobs.ts'
 
 /** A tenth of an ordinary thread's share, where they are more than the cores. */
 const NICE = 10
+/** Before a question, for what was used by those before it, milliseconds: as much as the costliest one earns beside busy traffic. */
+const LONGEST_REST_MS = 1_000
 
 // On Linux it is a property of the thread that asks (setpriority(2), "C library/kernel differences"); elsewhere it would be all of the server's.
 if (process.platform === 'linux') {
@@ -18,20 +20,17 @@ if (process.platform === 'linux') {
   }
 }
 
-const pace = new Pace({ now: () => performance.now(), sleep })
+const pace = new Pace(ownClocks())
 
 doJobs(
   () => new LogReader(String(workerData)),
   (reader, job: ReadJob) => {
+    const began = performance.now()
+    // Whatever is asked, also one question after the other without end.
+    pace.rest(LONGEST_REST_MS)
     switch (job.kind) {
-      case 'search': {
-        pace.begin()
-        try {
-          return reader.search(job.query, job.budgetMs, () => pace.step())
-        } finally {
-          pace.stop()
-        }
-      }
+      case 'search':
+        return reader.search(job.query, job.budgetMs - (performance.now() - began), leftMs => pace.rest(leftMs))
       case 'sum':
         return reader.figures.sum(job.tunnel, job.span)
       case 'byTunnel':

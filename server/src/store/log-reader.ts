@@ -60,13 +60,13 @@ export class LogReader {
   }
 
   /**
-   * Ends when the page is full, when all was looked at, or after the batch in which `budgetMs` is over. `step`: called between
-   * batches, may rest. Throws Failure `usage`.
+   * Ends when the page is full, when all was looked at, or after the batch in which `budgetMs` is over. `rest`: called between
+   * batches with the milliseconds that are left, which it may use. Throws Failure `usage`.
    */
   search(
     { filter, from = 0, to = NEVER, pageSize, position }: RecordQuery,
     budgetMs: number,
-    step: () => void = () => {},
+    rest: (leftMs: number) => void = () => {},
   ): FoundRecords {
     const deadline = performance.now() + budgetMs
     const page = new Page(matcherOf(filter), filter.tunnel, { from, to, pageSize })
@@ -79,8 +79,8 @@ export class LogReader {
       isLast = row.since < from - GATHER_MS
       const index = page.take(row, row.id === at.batch ? at.index : NEVER)
       at = { since: row.since, batch: row.id, index }
+      if (!page.isFull) rest(deadline - performance.now())
       if (page.isFull || performance.now() >= deadline) return page.found(at, page.oldest)
-      step()
     }
   }
 

@@ -43,8 +43,10 @@ export class LogStore implements KeptRecords, KeptFigures {
   private readonly file: string
   private readonly writer: LogThread<WriteJob>
   private readonly reader: LogThread<ReadJob>
-  /** Questions that wait for an answer. */
+  /** Questions that wait for an answer; the thread has one at a time, so that those which nobody waits for any more are left out. */
   private asked = 0
+  private turn: Promise<void> = Promise.resolve()
+  private isClosed = false
   /** The database is there, and of this version. */
   private ready: Promise<unknown> | undefined
 
@@ -61,46 +63,72 @@ export class LogStore implements KeptRecords, KeptFigures {
     await this.writer.ask({ kind: 'write', batch })
   }
 
-  // All that follow reject with Failure `limited` when too many ask, and with what the database says.
+  // All that follow reject with Failure `limited` when too many ask, with what the database says, and with the signal's reason.
 
-  async search(query: RecordQuery): Promise<FoundRecords> {
-    const budgetMs = Math.max(LEAST_SEARCH_MS, SEARCH_MS / (this.asked + 1))
-    return (await this.ask({ kind: 'search', query, budgetMs })) as FoundRecords
+  async search(query: RecordQuery, signal?: AbortSignal): Promise<FoundRecords> {
+    const job = () => {
+      const budgetMs = Math.max(LEAST_SEARCH_MS, SEARCH_MS / this.asked)
+      return { kind: 'search', query, budgetMs } as const
+    }
+    return (await this.ask(job, signal)) as FoundRecords
   }
 
-  async sum(tunnel: string | undefined, span: MinuteSpan): Promise<Counts> {
-    return (await this.ask({ kind: 'sum', tunnel, span })) as Counts
+  async sum(tunnel: string | undefined, span: MinuteSpan, signal?: AbortSignal): Promise<Counts> {
+    return (await this.ask(() => ({ kind: 'sum', tunnel, span }), signal)) as Counts
   }
 
-  async byTunnel(span: MinuteSpan): Promise<ReadonlyMap<string, Counts>> {
-    return (await this.ask({ kind: 'byTunnel', span })) as Map<string, Counts>
+  async byTunnel(span: MinuteSpan, signal?: AbortSignal): Promise<ReadonlyMap<string, Counts>> {
+    return (await this.ask(() => ({ kind: 'byTunnel', span }), signal)) as Map<string, Counts>
   }
 
   async series(
     tunnel: string | undefined,
     span: MinuteSpan,
     stepMinutes: number,
+    signal?: AbortSignal,
   ): Promise<ReadonlyMap<number, Counts>> {
-    return (await this.ask({ kind: 'series', tunnel, span, stepMinutes })) as Map<number, Counts>
+    return (await this.ask(() => ({ kind: 'series', tunnel, span, stepMinutes }), signal)) as Map<number, Counts>
   }
 
   /** Since each tunnel was first seen. */
   async totals(): Promise<TotalRow[]> {
-    return (await this.ask({ kind: 'totals' })) as TotalRow[]
+    return (await this.ask(() => ({ kind: 'totals' }))) as TotalRow[]
   }
 
+  /** Questions that still wait are refused: Failure `not-running`. */
   async close(): Promise<void> {
+    this.isClosed = true
     await this.reader.close()
     await this.writer.close()
   }
 
-  private async ask(job: ReadJob): Promise<unknown> {
+  /** `jobOf`: what is asked when it is its turn. */
+  private async ask(jobOf: () => ReadJob, signal?: AbortSignal): Promise<unknown> {
     if (this.asked >= MAX_QUESTIONS) {
       throw new Failure('limited', `${MAX_QUESTIONS} queries of the access log are queued already, the maximum`, {
         cure: 'try again in a moment',
       })
     }
     this.asked++
+    const before = this.turn
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.turn = promise
+    try {
+      await before
+      signal?.throwIfAborted()
+      if (this.isClosed) {
+        throw new Failure('not-running', 'the access log is closed: pbt-server stops', {
+          cure: 'try again when it is back',
+        })
+      }
+      return await this.answer(jobOf())
+    } finally {
+      this.asked--
+      resolve()
+    }
+  }
+
+  private async answer(job: ReadJob): Promise<unknown> {
     try {
       this.ready ??= this.writer.ask({ kind: 'open' })
       await this.ready
@@ -108,8 +136,6 @@ export class LogStore implements KeptRecords, KeptFigures {
     } catch (error) {
       this.ready = undefined
       throw databaseFailure(error, this.file)
-    } finally {
-      this.asked--
     }
   }
 }

@@ -1,30 +1,92 @@
 // How much of the time a thread works that searches behind others.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
-import { Pace } from './pace.ts'
+import { Worker } from 'node:worker_threads'
+import { ownClocks, Pace } from './pace.ts'
 
-test('a tenth of a second is worked at once, then a fifth of the time, and after a rest a tenth of a second again', () => {
-  let now = 0
-  let slept = 0
+/** A thread on a clock of its own; the rest of the server uses `restCores` all the time. */
+function thread(restCores: number) {
+  const has = { restCores, now: 0, used: 0, usedByRest: 0, slept: 0 }
+  const passes = (ms: number) => {
+    has.now += ms
+    has.usedByRest += ms * has.restCores
+  }
   const pace = new Pace({
-    now: () => now,
+    now: () => has.now,
+    used: () => has.used,
+    usedByRest: () => has.usedByRest,
     sleep: ms => {
-      now += ms
-      slept += ms
+      passes(ms)
+      has.slept += ms
     },
   })
-  const work = (ms: number) => {
-    slept = 0
-    pace.begin()
+  /** Does so much in pieces of a millisecond, for each of which it waits as long for a processor; returns how long it rested. */
+  const work = (ms: number, waitMs = 0, mostMs = Number.POSITIVE_INFINITY) => {
+    has.slept = 0
     for (let done = 0; done < ms; done++) {
-      now++
-      pace.step()
+      pace.rest(mostMs)
+      passes(1 + waitMs)
+      has.used++
     }
-    return slept
+    return has.slept
   }
+  return { has, work, passes }
+}
+
+function assertNear(actual: number, expected: number) {
+  assert.ok(Math.abs(actual - expected) < expected / 20, `${actual} instead of ${expected}`)
+}
+
+test('a tenth of a second is worked at once, then half of the time, and after a while of nothing a tenth of a second again', () => {
+  const { work, passes } = thread(0)
   assert.equal(work(100), 0)
-  const rests = work(1_000)
-  assert.ok(Math.abs(rests - 4_000) < 200, `${rests} ms of rest beside 1,000 ms of work`)
-  now += 10_000
+  assertNear(work(10_000), 10_000)
+  passes(10_000)
   assert.equal(work(100), 0)
+})
+
+test('beside a busy server 3 in 100 of the time are worked, however long it takes, and less than half beside one that is less busy', () => {
+  const { has, work, passes } = thread(0.57)
+  // It is looked at once while the burst lasts.
+  assert.equal(work(100), 0)
+  const began = has.now
+  work(1_000)
+  assertNear(1_000 / (has.now - began), 0.03)
+  has.restCores = 0.075
+  passes(10_000)
+  work(100)
+  assertNear(work(10_000), 30_000)
+})
+
+test('traffic that begins or ends during a rest is noticed in that rest', () => {
+  const { has, work } = thread(0)
+  work(1_100)
+  has.restCores = 1
+  assertNear(work(3_000), 3_000 * (0.97 / 0.03))
+  has.restCores = 0
+  assertNear(work(10_000), 10_000)
+})
+
+test('to wait for a processor is no work, and a rest is not longer than allowed and made up for later', () => {
+  const { work } = thread(0)
+  assert.equal(work(5_000, 9), 0)
+  const other = thread(1)
+  other.work(200, 0, 5)
+  assert.ok(other.has.slept <= 200 * 5, `${other.has.slept} ms`)
+  const owed = other.work(1)
+  assert.ok(owed > 1_000, `${owed} ms`)
+})
+
+test('what a thread uses itself is told apart from what the rest of the process uses, by the system', async () => {
+  const { used, usedByRest } = ownClocks()
+  const spin = '{ const { threadCpuUsage } = process; while (threadCpuUsage().user < 300_000); }'
+  const before = { own: used(), rest: usedByRest() }
+  await once(new Worker(spin, { eval: true }), 'exit')
+  const between = { own: used(), rest: usedByRest() }
+  assert.ok(between.rest - before.rest >= 300, `${between.rest - before.rest} ms`)
+  while (used() < between.own + 300);
+  const byRest = usedByRest() - between.rest
+  // What compiles and cleans up belongs to it.
+  assert.ok(byRest < 150, `${byRest} ms`)
 })

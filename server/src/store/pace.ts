@@ -1,55 +1,88 @@
-// How much of a core a thread takes that works behind others: at once a little, in the long run a part, whatever it is given.
+// How much of the processor a thread takes that works behind others: a little at once; in the long run a part of the time, and the
+// less of it the more the rest of the server works. A low priority alone does not do: it gives every moment to such a thread in
+// which the others wait for each other, and takes it from visitors where the cores are full.
 
-/** Worked without a rest, milliseconds, after as long a time of nothing as earns it: what an ordinary question needs. */
+/** Used without a rest, milliseconds of CPU, after as long a time of nothing as earns it: what an ordinary question needs. */
 const BURST_MS = 100
-/** Of the time, in the long run; less where others want every core, since its priority is low besides. */
-const SHARE = 0.2
+/** Of the time, in the long run, while the rest of the server does nothing. */
+const MOST_SHARE = 0.5
+/** While the rest is busy, which it is from so much of a core on; between, the share falls in proportion. */
+const LEAST_SHARE = 0.03
+const BUSY_CORES = 0.15
+/** How often it is looked how busy the rest is, milliseconds; a rest is not longer without a look. */
+const LOOK_MS = 50
 /** Rests are not shorter than this work deserves, milliseconds: the system's clock is no finer. */
 const LEAST_DEBT_MS = 1
 
-/** `sleep` blocks the thread for so many milliseconds. */
+/** All in milliseconds since some moment; `sleep` blocks the thread for so many. */
 export interface PaceOptions {
-  /** Milliseconds since some moment. */
   readonly now: () => number
+  /** CPU time that this thread has used. */
+  readonly used: () => number
+  /** CPU time that the rest of the process has used. */
+  readonly usedByRest: () => number
   readonly sleep: (ms: number) => void
 }
 
-/** For one thread: `begin`, a `step` after each piece of work, `stop`. */
+/** For one thread, which calls `rest` before each piece of its work. */
 export class Pace {
   private readonly options: PaceOptions
   /** Work that may be done without a rest, milliseconds. */
   private credit = BURST_MS
+  private share = MOST_SHARE
   private at: number
+  private used: number
+  private lookedAt: number
+  private usedByRest: number
 
   constructor(options: PaceOptions) {
     this.options = options
     this.at = options.now()
+    this.lookedAt = this.at
+    this.used = options.used()
+    this.usedByRest = options.usedByRest()
   }
 
-  /** Work begins, after nothing was done since the last `step` or `begin`. */
-  begin(): void {
+  /** Rests for what was used so far, when that was more than its part; not longer than `mostMs`, what is left is for the next time. */
+  rest(mostMs: number): void {
+    this.settle()
+    const until = this.at + mostMs
+    while (this.credit <= -LEAST_DEBT_MS && this.at < until) {
+      this.options.sleep(Math.min(-this.credit / this.share, until - this.at, LOOK_MS))
+      this.settle()
+    }
+  }
+
+  private settle(): void {
     const now = this.options.now()
-    this.credit = Math.min(BURST_MS, this.credit + (now - this.at) * SHARE)
+    if (now - this.lookedAt >= LOOK_MS) this.look(now)
+    const used = this.options.used()
+    this.credit = Math.min(BURST_MS, this.credit + (now - this.at) * this.share - (used - this.used))
     this.at = now
+    this.used = used
   }
 
-  /** A step was done, and another one is to come: rests when it has to. */
-  step(): void {
-    this.stop()
-    if (this.credit > -LEAST_DEBT_MS) return
-    this.options.sleep(-this.credit / SHARE)
-    this.begin()
-  }
-
-  /** The last step was done. */
-  stop(): void {
-    const now = this.options.now()
-    this.credit -= (now - this.at) * (1 - SHARE)
-    this.at = now
+  private look(now: number): void {
+    const usedByRest = this.options.usedByRest()
+    const cores = (usedByRest - this.usedByRest) / (now - this.lookedAt)
+    this.share = Math.max(LEAST_SHARE, MOST_SHARE * (1 - cores / BUSY_CORES))
+    this.usedByRest = usedByRest
+    this.lookedAt = now
   }
 }
 
-/** Holds up the whole thread, which must not be the one that carries traffic. */
-export function sleep(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+/** The clocks of the thread that calls this, which must not be the one that carries traffic: `sleep` would hold it up. */
+export function ownClocks(): PaceOptions {
+  const used = () => millisecondsOf(process.threadCpuUsage())
+  const cell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  return {
+    now: () => performance.now(),
+    used,
+    usedByRest: () => millisecondsOf(process.cpuUsage()) - used(),
+    sleep: ms => void Atomics.wait(cell, 0, 0, ms),
+  }
+}
+
+function millisecondsOf({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1_000
 }

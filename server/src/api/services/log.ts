@@ -25,14 +25,15 @@ const FIELDS: Readonly<Record<keyof RecordFilter, string>> = {
 /** `draining`: aborted when streams have to end. */
 export function logService({ log }: Pick<Owner, 'log'>, draining: AbortSignal): ServiceImpl<typeof LogService> {
   return {
-    async listRecords({ filter, startTime, endTime, pageSize, pageToken }) {
-      const { records, next, searchedBackTo } = await log.list({
+    async listRecords({ filter, startTime, endTime, pageSize, pageToken }, { signal }) {
+      const query = {
         filter: filterOf(filter),
         from: dateOf('start_time', startTime),
         to: dateOf('end_time', endTime),
         pageSize: pageSizeOf(pageSize, USUAL_RECORDS_A_PAGE, MAX_RECORDS_A_PAGE),
         token: pageToken,
-      })
+      }
+      const { records, next, searchedBackTo } = await log.list(query, signal)
       return {
         records: records.map(recordMessage),
         nextPageToken: next,

@@ -12,17 +12,17 @@ const MINUTE_MS = 60_000
 /** Messages of the API over `metrics` of the owner, which does the work. */
 export function metricsService({ metrics }: Pick<Owner, 'metrics'>): ServiceImpl<typeof MetricsService> {
   return {
-    async getTotals(request) {
-      const { totals, before, byTunnel } = await metrics.totals(queryOf(request))
+    async getTotals(request, { signal }) {
+      const { totals, before, byTunnel } = await metrics.totals(queryOf(request), signal)
       return {
         totals: figuresMessage(totals),
         before: figuresMessage(before),
         byTunnel: byTunnel.map(({ tunnel, figures }) => ({ tunnel, figures: figuresMessage(figures) })),
       }
     },
-    async getSeries(request) {
+    async getSeries(request, { signal }) {
       const maxPoints = pageSizeOf(request.maxPoints, MAX_POINTS, MAX_POINTS, 'max_points')
-      const { stepMinutes, points } = await metrics.series(queryOf(request), maxPoints)
+      const { stepMinutes, points } = await metrics.series(queryOf(request), maxPoints, signal)
       return {
         step: durationFromMs(stepMinutes * MINUTE_MS),
         points: points.map(({ at, figures }) => ({ time: timestampFromDate(at), figures: figuresMessage(figures) })),
