@@ -2,7 +2,7 @@
 import { PbtError } from '@pbt/proto'
 import { oneBlock } from '../access/one-block.ts'
 import { Failure } from '../failure.ts'
-import type { AccessRecord } from '../observe/access-record.ts'
+import type { SoughtFields } from '../observe/access-record.ts'
 
 /** Everything that is given has to fit; what is not given, or empty, fits all. */
 export interface RecordFilter {
@@ -31,7 +31,7 @@ const [FIRST_CLASS, LAST_CLASS] = [1, 5]
 export interface Matcher {
   /** False: none of these lines is of a record that fits. True says nothing. */
   mayBeIn(lines: string): boolean
-  fits(record: AccessRecord): boolean
+  fits(record: SoughtFields): boolean
 }
 
 /** What is wrong with a filter, by field; nothing: it can be used. */

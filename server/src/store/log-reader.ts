@@ -2,7 +2,7 @@
 // search holds up the writer, whose journal starts anew only when nothing reads.
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { type AccessRecord, accessRecord, endedAt, isOfTunnel } from '../observe/access-record.ts'
+import { type AccessRecord, accessRecord, endedAt, isOfTunnel, RecordLine } from '../observe/access-record.ts'
 import type { TALLY_FIELDS } from '../observe/tally.ts'
 import { type Matcher, matcherOf } from '../owner/record-filter.ts'
 import type { FoundRecords, RecordPosition, RecordQuery } from '../owner/record-search.ts'
@@ -129,9 +129,10 @@ class Page {
     while (index > 0 && !this.isFull) {
       const line = all[--index] ?? ''
       if (tunnel !== undefined && !isOfTunnel(line, tunnel)) continue
+      if (!matcher.fits(new RecordLine(line))) continue
       const record = accessRecord(line, id + index, since)
       const ended = endedAt(record)
-      if (ended >= limits.from && ended < limits.to && matcher.fits(record)) this.records.push(record)
+      if (ended >= limits.from && ended < limits.to) this.records.push(record)
     }
     if (index > 0) {
       const last = this.records.at(-1)
