@@ -58,9 +58,11 @@ export function DomainView({ name, domain, remove }: ViewProps) {
         lead={leadOf(domain)}
         acts={
           <>
-            <Button onClick={retry} busy={busy} isAct>
-              Try now
-            </Button>
+            {!hasTrouble(domain) && domain.state !== Domain_State.ISSUED && (
+              <Button onClick={retry} busy={busy} isAct>
+                Try now
+              </Button>
+            )}
             {!domain.isBase && (
               <Button kind="danger" onClick={remove} isAct>
                 Remove…
@@ -71,7 +73,7 @@ export function DomainView({ name, domain, remove }: ViewProps) {
       />
       <Road domain={domain} />
       <div className="stack">
-        {hasTrouble(domain) && <Trouble domain={domain} now={Date.now()} />}
+        {hasTrouble(domain) && <Trouble domain={domain} now={Date.now()} isAlone />}
         <Looked domain={domain} key={domain.domain} />
         <History name={domain.domain} />
       </div>
@@ -98,7 +100,10 @@ function leadOf({ state }: Domain): string {
 }
 
 function Road({ domain: { state, certificate, tunnel } }: { domain: Domain }) {
-  const isProved = certificate !== undefined || state === Domain_State.VERIFIED || state === Domain_State.ISSUING
+  const isProved =
+    certificate !== undefined ||
+    // Without a certificate, an error is the CA's: what is missing before an order is waited for.
+    [Domain_State.VERIFIED, Domain_State.ISSUING, Domain_State.ERROR].includes(state)
   const past = [true, isProved, certificate !== undefined, certificate !== undefined && tunnel !== '']
   const here = past.indexOf(false)
   return (

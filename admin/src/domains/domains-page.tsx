@@ -1,7 +1,7 @@
 'use client'
 // Domains of the owner: their certificates, and what stands in the way of one.
 import { useQuery } from '@connectrpc/connect-query'
-import { type Domain, DomainService } from '@pbt/proto/admin/v1'
+import { type Domain, Domain_State, DomainService } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
 import { useState } from 'react'
@@ -149,7 +149,7 @@ function Days({ domain, now }: { domain: Domain; now: number }) {
   if (life === undefined) return <span className="faint">none</span>
   return (
     <div className="days">
-      <span>{life.days === 1 ? '1 day' : `${life.days} days`}</span>
+      <span>{life.text}</span>
       <span className="bar">
         <i style={{ width: `${Math.round(life.share * 100)}%` }} />
       </span>
@@ -163,7 +163,10 @@ function Acts({ domain, remove }: { domain: Domain; remove: (domain: Domain) => 
   const { retry } = useRetry(domain.domain)
   const items: MenuItem[] = [
     { key: 'look', label: 'Records and checks', icon: 'lines', run: () => router.push(domainHref(domain.domain)) },
-    { key: 'retry', label: 'Try now', icon: 'again', run: retry },
+    // Nothing is due for one that has its certificate.
+    ...(domain.state === Domain_State.ISSUED
+      ? []
+      : [{ key: 'retry', label: 'Try now', icon: 'again' as const, run: retry }]),
     ...(domain.isBase
       ? []
       : [{ key: 'remove', label: 'Remove…', icon: 'cross' as const, run: () => remove(domain), isDanger: true }]),

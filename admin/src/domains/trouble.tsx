@@ -22,12 +22,20 @@ export function useRetry(domain: string): { readonly busy: string | false; reado
   return { busy, retry }
 }
 
-export function Trouble({ domain, now }: { domain: Domain; now: number }) {
+interface TroubleProps {
+  readonly domain: Domain
+  readonly now: number
+  /** On the domain's own page, which has its checks below. */
+  readonly isAlone?: boolean
+}
+
+export function Trouble({ domain, now, isAlone = false }: TroubleProps) {
   const { busy, retry } = useRetry(domain.domain)
   const { problem, failures, isGivenUp, certificate } = domain
   const at = millis(problem?.time)
   const next = millis(domain.nextTryTime)
   const tried = failures > 1 ? `It failed ${counted(failures, 'time')}` : 'It failed'
+  const end = millis(certificate?.endTime)
   const again = isGivenUp || next === undefined ? 'It waits for you' : `Next try by itself ${moment(next, now)}`
   return (
     <section className="card trouble" aria-label={`Trouble with ${domain.domain}`}>
@@ -40,12 +48,15 @@ export function Trouble({ domain, now }: { domain: Domain; now: number }) {
           <p>
             {tried}
             {at !== undefined && `, last ${moment(at, now)}`}. {again}.
+            {end !== undefined && ` The one that it has is valid until ${moment(end, now)}.`}
           </p>
         </div>
         <div className="row push">
-          <Link className="btn sm" href={domainHref(domain.domain)}>
-            Check again
-          </Link>
+          {!isAlone && (
+            <Link className="btn sm" href={domainHref(domain.domain)}>
+              Records and checks
+            </Link>
+          )}
           <Button small kind="primary" onClick={retry} busy={busy} isAct>
             Try now
           </Button>

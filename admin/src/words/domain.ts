@@ -10,7 +10,7 @@ import {
 import type { MarkName, Tone } from '../components/icon'
 import type { Step } from '../components/steps'
 import { sentence } from './sentence'
-import { counted, day, millis, moment } from './time'
+import { counted, day, howLong, millis, moment } from './time'
 
 const DAY_MS = 24 * 3_600_000
 
@@ -47,12 +47,17 @@ export function hasTrouble({ state }: Domain): boolean {
   return state === Domain_State.ERROR
 }
 
-/** Days that its certificate is valid, and how much of its life that is, 0 to 1; undefined without one. */
-export function lifeLeft({ certificate }: Domain, now: number): { days: number; share: number } | undefined {
+/** How long its certificate is valid, and how much of its life that is, 0 to 1; undefined without one. */
+export function lifeLeft(
+  { certificate }: Domain,
+  now: number,
+): { days: number; text: string; share: number } | undefined {
   const [start, end] = [millis(certificate?.startTime), millis(certificate?.endTime)]
   if (start === undefined || end === undefined) return undefined
+  const left = end - now
   return {
-    days: Math.max(0, Math.floor((end - now) / DAY_MS)),
+    days: left / DAY_MS,
+    text: left <= 0 ? 'has ended' : left < DAY_MS ? howLong(left) : counted(Math.floor(left / DAY_MS), 'day'),
     share: Math.min(1, Math.max(0, (end - now) / (end - start))),
   }
 }
@@ -63,7 +68,7 @@ export function nextText(domain: Domain, now: number): string {
   const renews = millis(domain.certificate?.renewTime)
   if (domain.isGivenUp) return 'when you try again'
   if (domain.state === Domain_State.ISSUED && renews !== undefined) return day(renews, now)
-  if (next !== undefined && next > now) return `looks ${moment(next, now)}`
+  if (next !== undefined && next > now) return `${hasTrouble(domain) ? 'tries' : 'looks'} ${moment(next, now)}`
   return domain.state === Domain_State.ISSUING || domain.state === Domain_State.RENEWING ? 'now' : 'in a moment'
 }
 

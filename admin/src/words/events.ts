@@ -14,7 +14,7 @@ export interface EventLine {
 
 const GOOD =
   /^(client\.(connected|resumed)|tunnel\.(online|resumed|started|target-answers)|token\.taken|server\.started|domain\.(issued|renewed|verified))$/
-const BAD = /^(client\.lost|tunnel\.(refused|target-refuses)|server\.(certificate|events-lost)|domain\.failed)$/
+const BAD = /^(client\.lost|tunnel\.(refused|target-refuses)|server\.(certificate|events-lost))$/
 const AWAY = /^(client\.(gone|disconnected)|tunnel\.offline)$/
 /** More than so many times in an hour, and it is said once. */
 const FLAPS = 5
@@ -26,6 +26,7 @@ const TOGETHER_MS = 5_000
 export function eventMark(kind: string): readonly [MarkName, Tone] {
   if (GOOD.test(kind)) return ['ok', 'ok']
   if (BAD.test(kind)) return ['bad', 'bad']
+  if (kind === 'domain.error') return ['warn', 'warn']
   if (AWAY.test(kind)) return ['off', '']
   if (kind === 'tunnel.paused') return ['paused', '']
   if (kind === 'tunnel.killed') return ['killed', '']

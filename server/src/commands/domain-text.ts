@@ -29,6 +29,13 @@ export function domainsText(domains: readonly DomainItem[], offReason: string): 
   return [table([head, ...rows]), ...(problems.length === 0 ? [] : ['', ...problems])].join('\n')
 }
 
+/** One that has its certificate is not ordered anew before its time. */
+export function domainRetried({ domain, state, renewsAt }: DomainItem): string {
+  if (state === 'issued' && renewsAt !== undefined)
+    return `${domain} has its certificate: there is nothing to try until it is renewed, ${timeText(renewsAt)}`
+  return `${domain} is tried again now: "pbt-server domain list" shows what comes of it`
+}
+
 function validText({ validUntil }: DomainItem): string {
   return validUntil === undefined ? '-' : timeText(validUntil)
 }
@@ -42,7 +49,8 @@ function nextText({ state, nextTry, renewsAt, isGivenUp }: DomainItem): string {
 function problemLines({ domain, problem }: DomainItem): string[] {
   if (problem === undefined) return []
   const { message, cure, link } = problem
-  return [`${domain}: ${message}`, ...[cure, link].flatMap(line => (line === undefined ? [] : [`  ${line}`]))]
+  const what = message.startsWith(`${domain} `) ? message : `${domain}: ${message}`
+  return [what, ...[cure, link].flatMap(line => (line === undefined ? [] : [`  ${line}`]))]
 }
 
 function recordsText(records: readonly RecordToCreate[]): string {

@@ -69,9 +69,8 @@ const check: Command = {
       }
       return first
     })
-    const verdict = failed?.message ?? `nothing stands in the way of ${domain}`
-    output({ list: 'check', items: [], verdict })
-    if (failed !== undefined) throw new Failure('not-reachable', verdict, { cure: failed.cure ?? '' })
+    if (failed !== undefined) throw new Failure('not-reachable', failed.message, { cure: failed.cure ?? '' })
+    output({ list: 'check', items: [], verdict: `nothing stands in the way of ${domain}` })
   },
 }
 

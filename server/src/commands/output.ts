@@ -1,7 +1,7 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
 import { sentenceOf } from '../config/config.ts'
-import { domainAdded, domainsText } from './domain-text.ts'
+import { domainAdded, domainRetried, domainsText } from './domain-text.ts'
 import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
 import { table, timeText } from './table.ts'
@@ -63,7 +63,7 @@ ${rotatedText(event)}`
     case 'domain-added':
       return domainAdded(event)
     case 'domain-retried':
-      return `${event.domain} is tried again now: "pbt-server domain list" shows what comes of it`
+      return domainRetried(event)
     case 'domain-removed':
       return `${event.domain} is removed: its certificate is no longer served or renewed`
     case 'check':

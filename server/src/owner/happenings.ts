@@ -170,14 +170,14 @@ export function domainOrdered(domain: string): Happening {
 
 /** Its first certificate has come. */
 export function domainIssued(domain: string, notAfter: Date): Happening {
-  const end = notAfter.toISOString()
-  return ofDomain('domain.issued', domain, `${domain} has a certificate, valid until ${end}`, { end })
+  const [end, until] = [notAfter.toISOString(), minuteText(notAfter)]
+  return ofDomain('domain.issued', domain, `${domain} has a certificate, valid until ${until}`, { end })
 }
 
 /** A certificate has come in the place of one that it had. */
 export function domainRenewed(domain: string, notAfter: Date): Happening {
-  const end = notAfter.toISOString()
-  return ofDomain('domain.renewed', domain, `the certificate of ${domain} is renewed, valid until ${end}`, { end })
+  const [end, until] = [notAfter.toISOString(), minuteText(notAfter)]
+  return ofDomain('domain.renewed', domain, `the certificate of ${domain} is renewed, valid until ${until}`, { end })
 }
 
 /** No certificate comes: `message` and `cure` are for people. */
@@ -281,6 +281,11 @@ function connections(count: number): string {
 }
 
 /** With one decimal below ten. */
+/** For people, who may be anywhere: 2026-11-28 14:32 UTC. */
+function minuteText(time: Date): string {
+  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
 function secondsOf(ms: number): string {
   return ms < 10_000 ? (ms / 1_000).toFixed(1) : String(Math.round(ms / 1_000))
 }

@@ -158,6 +158,14 @@ describe('CAA', () => {
     })
   })
 
+  test('whether CAA allows a CA that does not say what CAA calls it is not known', async () => {
+    caa('mine.uk CAA 0 issue digicert.com')
+    is(await step('caa', { ca: undefined }), {
+      state: 'not-checked',
+      says: /^CAA at mine\.uk allows digicert\.com; whether that is the CA is not known$/,
+    })
+  })
+
   test('I5: row 9: quotes in the value', async () => {
     caa('mine.uk CAA 0 issue "letsencrypt.org"')
     is(await step('caa'), {

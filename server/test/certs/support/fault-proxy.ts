@@ -133,12 +133,14 @@ export function changed(change: (value: Record<string, unknown>) => void): Fault
   }
 }
 
-/** A rule by which the CA has ARI (RFC 9773) and profiles, which Debian's Pebble has not; `next` goes before. */
+/** A rule by which the CA has ARI (RFC 9773), profiles and names for CAA, which Debian's Pebble has not; `next` goes before. */
 export function modernCa(
   options: {
     /** The suggestion for a certificate's ARI identifier, in Unix ms. */
     readonly renewal?: (id: string) => { start: number; end: number; retryAfterSeconds?: number }
     readonly profiles?: Readonly<Record<string, string>>
+    /** What CAA records call it. */
+    readonly caaIdentities?: readonly string[]
   },
   next: Rule = () => undefined,
 ): Rule {
@@ -156,7 +158,8 @@ export function modernCa(
 function modernDirectory(from: CaAnswer, options: Parameters<typeof modernCa>[0]): CaAnswer {
   const directory = JSON.parse(from.body)
   if (options.renewal !== undefined) directory.renewalInfo = new URL('/renewal-info', directory.newNonce).href
-  if (options.profiles !== undefined) directory.meta = { ...directory.meta, profiles: options.profiles }
+  const { profiles, caaIdentities } = options
+  directory.meta = { ...directory.meta, ...(profiles && { profiles }), ...(caaIdentities && { caaIdentities }) }
   return { ...from, body: JSON.stringify(directory) }
 }
 
