@@ -20,7 +20,12 @@ export class SourceChain implements Keyring {
   }
 
   get unnamed(): CertificatePair | undefined {
-    return this.sourceWithout()?.unnamed
+    // Asked for each connection.
+    for (const source of this.sources) {
+      const { unnamed } = source
+      if (unnamed !== undefined) return unnamed
+    }
+    return undefined
   }
 
   covers(serverName: string | undefined, host: string): boolean {

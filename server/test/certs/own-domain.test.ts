@@ -11,7 +11,7 @@ import { HOSTILE, hasPebble, startPebble } from './support/pebble.ts'
 
 const BASE = 'tunnel.example.test'
 
-test('I1, I5, I8: from no certificate to the wildcards of the base and of a custom domain', async t => {
+test('I1, I5, I8: row 21: though all of HTTP leads to https, from no certificate to the wildcards of the base and of a custom domain', async t => {
   if (!hasPebble(t) || !(await hasDnsWorld(t))) return
   const world = await startDnsWorld(t, BASE)
   const ports = { https: await lastingPort(), http: await lastingPort() }

@@ -75,7 +75,7 @@ test('B12: visitors without TLS are sent to the port that they can dial, with no
   assert.match(await rawRequest(t, usual, asked), location(''))
 })
 
-test('I8: over plain HTTP the token of a service that has certificates of its own goes to its tunnel, all else to https', async t => {
+test('I8: row 23: over plain HTTP the token of a service that has certificates of its own goes to its tunnel, all else to https', async t => {
   const target = await httpTarget(t, (request, response) => response.end(`the service has ${request.url}`))
   const { serverArgs, ca } = ownDomain(t)
   // With automatic certificates, of which it needs none.

@@ -69,7 +69,7 @@ test('I4: when the CA wants to be left alone, no name is ordered before, also no
   assert.equal(it.asked.length, 10)
 })
 
-test('I4: five certificates for exactly the same names in seven days, whatever became of them', async t => {
+test('I4: row 17: five certificates for exactly the same names in seven days, whatever became of them', async t => {
   const it = await place(t)
   it.issue = ({ names, at, onStage }) => {
     onStage?.('finalize')
@@ -87,6 +87,7 @@ test('I4: five certificates for exactly the same names in seven days, whatever b
   assert.equal(it.asked.length, 5)
   const { problem, nextAt, state } = await it.domain(NAME)
   assert.match(problem?.message ?? '', /5 certificates for exactly these names .*the next try is/)
+  assert.match(problem?.cure ?? '', /if the data directory was lost, restore a backup instead of starting anew/)
   assert.equal(state, 'error')
   it.issue = request => issued(request, request.at + 90 * DAY)
   await it.passTo(nextAt?.getTime() ?? 0)
@@ -142,13 +143,15 @@ test('I4: one order for a set of names at a time, ten of all in ten seconds, by 
   }
 })
 
-test('a name that the CA has paused: the link is shown, and nothing is ordered before the owner says so', async t => {
+test('I4: row 18: a name that the CA has paused: the link is shown, and nothing is ordered before the owner says so', async t => {
   const it = await place(t)
   const link = 'https://unpause.test/x'
   it.issue = () => refused({ type: 'rateLimited', message: 'paused', stage: 'newOrder', pausedLink: link })
   const orders = await started(it, NAME)
   const { problem, isGivenUp } = await it.domain(NAME)
   assert.deepEqual([problem?.link, isGivenUp], [link, true])
+  assert.match(problem?.message ?? '', /^the CA has paused .* after many failures/)
+  assert.match(problem?.cure ?? '', /^open the link once, then try again/)
   for (let days = 0; days < 30; days += 3) await it.pass(3 * DAY)
   assert.equal(it.asked.length, 1)
   await it.store.domains.changeDomain(NAME, { nextAt: null, isGivenUp: false, failures: 0 })
