@@ -100,10 +100,9 @@ function leadOf({ state }: Domain): string {
 }
 
 function Road({ domain: { state, certificate, tunnel } }: { domain: Domain }) {
-  const isProved =
-    certificate !== undefined ||
-    // Without a certificate, an error is the CA's: what is missing before an order is waited for.
-    [Domain_State.VERIFIED, Domain_State.ISSUING, Domain_State.ERROR].includes(state)
+  // An error without a certificate is the CA's: what is missing before an order is waited for.
+  const isPending = state === Domain_State.PENDING || state === Domain_State.UNSPECIFIED
+  const isProved = certificate !== undefined || !isPending
   const past = [true, isProved, certificate !== undefined, certificate !== undefined && tunnel !== '']
   const here = past.indexOf(false)
   return (
