@@ -24,6 +24,7 @@ test('the unit keeps what the server counts on', () => {
   assert.equal(settingOf('ConfigurationDirectory'), 'pbt-server')
   assert.equal(settingOf('CapabilityBoundingSet'), 'CAP_NET_BIND_SERVICE')
   assert.ok(Number(settingOf('LimitNOFILE')) >= 65_536)
+  assert.equal(settingOf('LimitCORE'), '0')
   assert.ok(Number(settingOf('TimeoutStopSec')) > 30, 'longer than drain-seconds')
   assert.equal(settingOf('MemoryDenyWriteExecute'), undefined, 'V8 compiles while it runs')
 })
