@@ -3,6 +3,7 @@
 import { fstatSync, writeSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
+import { wrapWords } from './words.ts'
 
 /** What may wait for a reader: some seconds of a busy program, and little beside its other memory. */
 export const MAX_WAITING_BYTES = 256 * 1024
@@ -74,6 +75,11 @@ export class Outlet {
     if (this.isClosed || this.stream.writableLength > most) return this.drop(text)
     this.stream.write(text)
     return true
+  }
+
+  /** Takes lines for people: in a terminal they are broken between words. */
+  say(text: string): boolean {
+    return this.write(this.isTTY ? wrapWords(text, this.columns) : text)
   }
 
   /** The same as a stream, for callers that need one. */

@@ -1,6 +1,7 @@
 // The command line: which commands there are, how their options are read, and what is said about wrong ones.
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR } from '@pbt/proto'
 import yargs, { type Argv } from 'yargs'
+import { wrapWords } from '../../launch/words.ts'
 import { allow } from './commands/allow.ts'
 import type { Command, Context } from './commands/command.ts'
 import { completionOf } from './commands/completion.ts'
@@ -35,13 +36,10 @@ Variables, which come before what is stored:
   PBT_TOKEN_FILE   a file that holds the token
   PBT_CA           PEM file of the certificate authority to trust for the server, and no other
   PBT_HOME         another directory for the files
-  HTTPS_PROXY      an HTTP proxy on the way to the server, http://[USER:PASSWORD@]HOST:PORT or https://…; NO_PROXY names servers
-                   that are reached without it
-  PBT_UNATTENDED   1: something that restarts programs has started this one, 0: a person has; only a person opens again what the
-                   owner ended on the server (default: what the surroundings say: a terminal, or systemd and the like)
+  HTTPS_PROXY      an HTTP proxy on the way to the server, http://[USER:PASSWORD@]HOST:PORT or https://…; NO_PROXY names servers that are reached without it
+  PBT_UNATTENDED   1: something that restarts programs has started this one, 0: a person has; only a person opens again what the owner ended on the server (default: what the surroundings say: a terminal, or systemd and the like)
 
-Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available,
-5 ended by the owner on the server`
+Exit codes: 0 stopped by the user, 1 failed, 2 wrong usage, 3 token refused, 4 name or port not available, 5 ended by the owner on the server`
 
 /** Besides `_`, which holds the commands. */
 const REPEATABLE: ReadonlySet<string> = new Set(['_', 'domain', 'allow', 'spec', 'who'])
@@ -99,12 +97,13 @@ export async function runCli(args: readonly string[], context: Context): Promise
 }
 
 async function parse(args: readonly string[], context: Context): Promise<ExitCode> {
+  const width = Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS))
   let exitCode: Promise<ExitCode> | undefined
-  const add = <Options>(parser: Argv, command: Command<Options>): Argv =>
+  const add = <Options>(parser: Argv, command: Command<Options>, before = ''): Argv =>
     parser.command(
       command.usage,
       command.summary,
-      builder => command.build(builder.usage(`$0 ${command.usage}\n\n${command.summary}`).epilogue('')),
+      builder => command.build(builder.usage(`$0 ${before}${command.usage}\n\n${command.summary}`).epilogue('')),
       options => {
         exitCode = command.run(options, context)
       },
@@ -119,23 +118,26 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     'open a tunnel ("pbt http" is short for "pbt tunnel http"), or steer those of the daemon',
     builder => {
       const kinds = add(add(add(builder.usage('$0 tunnel <command>'), http), tcp), udp)
-      const verbs = add(add(add(add(kinds, held.list), held.startTunnel), held.stopTunnel), held.removeTunnel)
-      return verbs.demandCommand(1, 'which kind of tunnel? Try "pbt tunnel http 3000"')
+      add(kinds, held.list, 'tunnel ')
+      for (const command of [held.startTunnel, held.stopTunnel, held.removeTunnel]) add(kinds, command, 'tunnel ')
+      return kinds.demandCommand(1, 'which kind of tunnel? Try "pbt tunnel http 3000"')
     },
   )
   parser.command('daemon', 'the process that keeps tunnels up, whoever is logged in', builder => {
-    const control = add(add(add(builder.usage('$0 daemon <command>'), daemon.start), daemon.stop), daemon.restart)
-    const more = add(add(add(control, daemon.daemonStatus), daemon.logs), daemonRun)
-    const all = add(add(more, service.install), service.uninstall)
-    return all.demandCommand(1, 'which command of the daemon? Try "pbt daemon status"')
+    const group = builder.usage('$0 daemon <command>')
+    const steering = [daemon.start, daemon.stop, daemon.restart, daemon.daemonStatus]
+    for (const command of steering) add(group, command, 'daemon ')
+    add(add(group, daemon.logs, 'daemon '), daemonRun, 'daemon ')
+    for (const command of [service.install, service.uninstall]) add(group, command, 'daemon ')
+    return group.demandCommand(1, 'which command of the daemon? Try "pbt daemon status"')
   })
   add(add(add(add(add(add(add(add(parser, http), tcp), udp), up), status), allow), doctor), completion)
   await parser
-    .example('$0 init TOKEN --server tunnel.example.com', 'once, with the token of the server')
+    .example('$0 init --server tunnel.example.com', 'once: asks for the token of the server')
     .example('$0 3000', 'short for "pbt http 3000": a public https address reaches port 3000')
     .example('$0 http 3000 --domain myapp', 'https://myapp.tunnel.example.com reaches port 3000')
     .example('$0 tcp 22', 'a public port of the server reaches port 22')
-    .epilogue(FILES)
+    .epilogue(wrapWords(FILES, width))
     .demandCommand(1, 'which command? "pbt --help" lists them')
     .strict()
     .strictCommands()
@@ -149,7 +151,7 @@ async function parse(args: readonly string[], context: Context): Promise<ExitCod
     .help()
     .alias('help', 'h')
     .version(`pbt ${VERSION}, protocol ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR}, Node ${process.versions.node}`)
-    .wrap(Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS)))
+    .wrap(width)
     .exitProcess(false)
     .fail((message, cause) => {
       throw wrongUsage(message ?? cause.message, args, COMMANDS, cause)

@@ -15,6 +15,7 @@ import { jsonOutput, type Output, plainOutput } from './commands/output.ts'
 import { start } from './commands/start.ts'
 import { TOKEN_COMMANDS } from './commands/token.ts'
 import { TUNNEL_COMMANDS } from './commands/tunnel.ts'
+import { wrongUsage } from './commands/usage.ts'
 import {
   ConfigError,
   DEFAULT_CONFIG_TEXT,
@@ -75,9 +76,12 @@ const USUAL: readonly SettingName[] = [
 const WHERE: readonly SettingName[] = ['dataDir']
 
 const WIDTH_COLUMNS = 110
+/** In less, two columns of help are a letter wide: the terminal may break the lines. */
+const LEAST_COLUMNS = 40
+/** Options of every command, besides settings. */
+const OF_ALL = ['help', 'version', 'config', 'json', 'help-settings']
 
-const SETTINGS_HELP = `Every setting can also be given in the configuration file (YAML, "https-port: 443") or in the environment
-(${variableOf('httpsPort')}=443); flags override the environment, the environment overrides the file.
+const SETTINGS_HELP = `Every setting can also be given in the configuration file (YAML, "https-port: 443") or in the environment (${variableOf('httpsPort')}=443); flags override the environment, the environment overrides the file.
 
 Exit codes: 0 done or stopped, 1 failed, 2 wrong usage or settings`
 
@@ -87,8 +91,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
   const output = args.includes('--json') ? jsonOutput(context) : plainOutput(context)
   try {
     // yargs shows all only beside --help.
-    await parse(args.includes('--help-settings') ? [...args, '--help'] : args, output, context)
-    return EXIT.done
+    await parse(args.includes('--help-settings') || args.length === 0 ? [...args, '--help'] : args, output, context)
+    return args.length === 0 ? EXIT.usage : EXIT.done
   } catch (error) {
     return report(error, output)
   }
@@ -106,7 +110,7 @@ async function parse(args: readonly string[], output: Output, context: Context):
   for (const [group, summary] of Object.entries(GROUPS)) {
     parser.command(group, summary, parser => {
       for (const command of COMMANDS) if (command.name.startsWith(`${group} `)) add(parser, command, run)
-      return parser.demandCommand(1, `which one? "pbt-server ${group} --help" lists them`)
+      return parser.demandCommand(1, `which command? Try "pbt-server ${group} list"`)
     })
   }
   parser.command(
@@ -130,10 +134,12 @@ async function parse(args: readonly string[], output: Output, context: Context):
     .help()
     .alias('help', 'h')
     .version(`pbt-server ${VERSION}, protocol ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR}, Node ${process.versions.node}`)
-    .wrap(WIDTH_COLUMNS)
+    .wrap(Math.max(LEAST_COLUMNS, Math.min(WIDTH_COLUMNS, context.stdout.columns ?? WIDTH_COLUMNS)))
     .exitProcess(false)
     .fail((message, cause) => {
-      throw new Failure('usage', inOneLine(message ?? cause.message), { cure: 'see "pbt-server --help"', cause })
+      const options = [...SETTING_NAMES.map(keyOf), ...OF_ALL]
+      const usage = { commands: COMMANDS, groups: Object.keys(GROUPS), options }
+      throw wrongUsage(message ?? cause.message, args, usage, cause)
     })
     .parseAsync([...args])
   await running
@@ -211,7 +217,7 @@ function optionsOf(
   // A server that root starts elsewhere may need to be root, for its ports.
   if (keepsUser !== true && (isStart !== true || isServiceData(dataDir))) becomeOwnerOf(dataDir)
   if (isStart !== true) {
-    for (const { variable, why } of odd) stderr.write(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
+    for (const { variable, why } of odd) stderr.say(`pbt-server: the variable ${variable} is ignored: ${why}\n`)
   }
   return { config: settings.config, settings, odd, values }
 }
@@ -242,9 +248,4 @@ function cureOf({ code, cure }: Failure): string {
 
 function exitCodeOf(code: FailureCode): ExitCode {
   return code === 'usage' || code === 'config-invalid' ? EXIT.usage : EXIT.failed
-}
-
-/** What yargs says, as a text that reads on after a colon. */
-function inOneLine(text: string): string {
-  return (text.charAt(0).toLowerCase() + text.slice(1)).replace(/\s+/g, ' ')
 }

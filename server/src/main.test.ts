@@ -179,20 +179,32 @@ test('logs go to stderr as JSON and never to stdout', async t => {
   server.child.kill('SIGINT')
   const { code, stdout, stderr } = await server.ended
   assert.equal(code, 0)
-  assert.match(stdout, /^pbt-server is ready: .*\n.*pbt init <token> --server localhost:\d+ --ca .*stopped\n$/s)
+  assert.match(stdout, /^pbt-server is ready: .*\n.*pbt init --server localhost:\d+ --ca .*stopped\n$/s)
   for (const line of stderr.trim().split('\n')) assert.equal(typeof parsed(line).message, 'string')
 })
 
 test('wrong usage ends with 2', async t => {
   const directory = home(t)
-  const wrong = [[], ['nonsense'], ['start', '--nonsense'], ['init', '--config'], ['start', 'extra']]
+  const wrong: Record<string, string> = {
+    nonsense: 'unknown command "nonsense"\n  to do: see "pbt-server --help"',
+    strat: 'unknown command "strat"; did you mean "start"?\n  to do: see "pbt-server --help"',
+    'tunnel lst': 'unknown command "tunnel lst"; did you mean "tunnel list"?\n  to do: see "pbt-server tunnel --help"',
+    'start --htps-port 1':
+      'unknown option --htps-port; did you mean --https-port?\n  to do: see "pbt-server start --help"',
+    'init --config': '--config needs a value\n  to do: see "pbt-server init --help"',
+    'start extra': 'unexpected argument: extra\n  to do: see "pbt-server start --help"',
+    'tunnel kill':
+      'pbt-server tunnel kill needs a name, for example: pbt-server tunnel kill app\n  to do: see "pbt-server tunnel kill --help"',
+  }
   await Promise.all(
-    wrong.map(async args => {
-      const { code, stdout, stderr } = await run(t, directory, args).ended
-      assert.deepEqual([code, stdout], [2, ''], args.join(' '))
-      assert.match(stderr, /^pbt-server: .*\n {2}see "pbt-server --help"\n$/, args.join(' '))
+    Object.entries(wrong).map(async ([line, told]) => {
+      const { code, stdout, stderr } = await run(t, directory, line.split(' ')).ended
+      assert.deepEqual([code, stdout, stderr], [2, '', `pbt-server: error: ${told}\n`], line)
     }),
   )
+  const alone = await run(t, directory, []).ended
+  assert.equal(alone.code, 2)
+  assert.match(alone.stdout, /^pbt-server <command>\n/)
 })
 
 test('wrong settings end with 2 and are told all at once', async t => {

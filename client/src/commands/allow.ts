@@ -8,6 +8,7 @@ import { plainOutput } from '../output/output.ts'
 import { AGENT } from '../process/version.ts'
 import { onErrand } from '../session/brief.ts'
 import { Lookup } from '../session/lookup.ts'
+import { checkBlock } from '../tunnels/plans.ts'
 import { type Command, tellUnknownVariables } from './command.ts'
 import { JSON_LINES } from './options.ts'
 import { outputOptions } from './output-options.ts'
@@ -47,6 +48,7 @@ export const allow: Command<AllowOptions> = {
   run: async ({ name = '', who = [], for: time, json }, context) => {
     tellUnknownVariables(context)
     const blocks = who.filter(each => each !== 'me')
+    for (const block of blocks) checkBlock(block, `"${block}"`)
     const wish = { tunnel: name, blocks, isMe: blocks.length < who.length, durationMs: durationOf(time) }
     const settings = readSettings(context.env)
     const options = { ...settings, lookup: new Lookup(systemClock), clock: systemClock }

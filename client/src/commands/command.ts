@@ -22,7 +22,7 @@ export interface Context {
 /** Tells of variables that are probably slips; they stop nothing. */
 export function tellUnknownVariables({ env, stderr }: Context): void {
   const names = unknownVariables(env)
-  if (names.length > 0) stderr.write(`pbt: unknown variables, ignored: ${names.sort().join(', ')}\n`)
+  if (names.length > 0) stderr.say(`pbt: unknown variables, ignored: ${names.sort().join(', ')}\n`)
 }
 
 /** A command as a value. `Options`: the names as on the command line. */

@@ -41,7 +41,7 @@ function completed(commands: Commands): CompletedCommand[] {
   })
   const after = (group: string) =>
     all.flatMap(({ name }) => (name.startsWith(`${group} `) ? [name.slice(group.length + 1)] : []))
-  const groups = Object.keys(GROUPS).map(name => ({ name, words: after(name), options: ALWAYS }))
+  const groups = GROUPS.map(name => ({ name, words: after(name), options: ALWAYS }))
   const top = all.flatMap(({ name }) => (name.includes(' ') ? [] : [name]))
-  return [{ name: '', words: [...top, ...Object.keys(GROUPS)], options: ALWAYS }, ...groups, ...all]
+  return [{ name: '', words: [...top, ...GROUPS], options: ALWAYS }, ...groups, ...all]
 }

@@ -133,7 +133,7 @@ export const logs: Command<LogsOptions> = {
       throw new Failure('usage', `--lines "${lines}" is not a number`, { cure: 'give for example 200' })
     const path = logPathOf(context.env)
     let shown = lastLines(path, Number(lines))
-    if (shown.length === 0 && follow !== true) context.stderr.write(`pbt: nothing was logged yet in ${path}\n`)
+    if (shown.length === 0 && follow !== true) context.stderr.say(`pbt: nothing was logged yet in ${path}\n`)
     if (shown.length > 0) context.stdout.write(`${shown.join('\n')}\n`)
     if (follow !== true) return EXIT.stopped
     const stopping = new AbortController()

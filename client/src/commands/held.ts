@@ -45,7 +45,7 @@ export const list: Command<ListOptions> = {
         entries.length === 0
           ? 'it holds no tunnels; add --detach to a command, such as "pbt http 3000 --detach"'
           : '"pbt daemon start" starts it'
-      context.stdout.write(`pbt: ${reason}; ${what}\n`)
+      context.stdout.say(`pbt: ${reason}; ${what}\n`)
     }
     return EXIT.stopped
   },

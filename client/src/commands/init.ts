@@ -11,6 +11,7 @@ import { AGENT } from '../process/version.ts'
 import { onErrand } from '../session/brief.ts'
 import { Lookup } from '../session/lookup.ts'
 import { type Command, type Context, tellUnknownVariables } from './command.ts'
+import { readHidden } from './hidden-input.ts'
 import { JSON_LINES } from './options.ts'
 import { outputOptions } from './output-options.ts'
 
@@ -31,12 +32,13 @@ interface InitOptions {
 export const init: Command<InitOptions> = {
   usage: 'init [token]',
   summary: 'store the token and the server, after checking them',
-  needs: 'a token, for example: pbt init TOKEN --server tunnel.example.com',
+  needs: 'a server, for example: pbt init --server tunnel.example.com',
   build: yargs =>
     yargs
       .positional('token', {
         // No type: of a lone dash yargs makes `true` then, and an empty string with one.
-        describe: 'the token; "-" reads it from standard input, without it PBT_TOKEN or PBT_TOKEN_FILE is taken',
+        describe:
+          'the token, which stays in the history of the shell; without it PBT_TOKEN, PBT_TOKEN_FILE or the stored one is taken, or a terminal is asked; "-" reads standard input',
       })
       .option('server', {
         type: 'string',
@@ -50,13 +52,15 @@ export const init: Command<InitOptions> = {
       })
       .option('yes', { type: 'boolean', describe: 'replace another server that is stored, without asking' })
       .option('json', JSON_LINES)
-      .example('$0 init - --server tunnel.example.com < token.txt', 'the token stays out of the process list')
-      .example('$0 init TOKEN --server localhost:8443 --ca dev-ca.pem', 'a server of your own machine'),
+      .example('$0 init --server tunnel.example.com', 'asks for the token, and does not show it')
+      .example('$0 init - --server tunnel.example.com < token.txt', 'takes it from a file')
+      .example('$0 init --server localhost:8443 --ca dev-ca.pem', 'a server on this machine'),
   run: async (options, context) => {
     tellUnknownVariables(context)
     const replaced = storedBefore(context, options.server)
     if (replaced !== undefined && options.yes !== true) await agreeToReplace(replaced, options.json === true, context)
-    const token = options.token === true ? await readAll(context) : asText(options.token)
+    const token =
+      options.token === true ? await readAll(context) : (asText(options.token) ?? (await askFor(options, context)))
     const settings = readSettings(context.env, { token, server: options.server, ca: options.ca })
     const id = machineId(settings.home)
     await check(settings, id)
@@ -69,9 +73,8 @@ export const init: Command<InitOptions> = {
 
 /** The server that is stored, when this one is another. */
 function storedBefore({ env }: Context, server: string | undefined): string | undefined {
-  const home = homeOf(env)
   try {
-    const stored = readStored(home)
+    const stored = readStored(homeOf(env))
     const given = server === undefined ? {} : { server }
     return stored === undefined || formatServer(serverOf(env, given, stored)) === stored.server
       ? undefined
@@ -97,18 +100,44 @@ async function agreeToReplace(replaced: string, isJson: boolean, context: Contex
   }
 }
 
+/** A person at a terminal, where no token is known and a server is. Throws Failure for a server that is none. */
+async function askFor({ server, json }: InitOptions, context: Context): Promise<string | undefined> {
+  const { env, stdin, stderr } = context
+  if (json === true || !stdin.isTTY || !stderr.isTTY || env.PBT_TOKEN || env.PBT_TOKEN_FILE) return undefined
+  const stored = storedOrNone(env)
+  if (server === undefined && !env.PBT_SERVER && stored === undefined) return undefined
+  const named = formatServer(serverOf(env, server === undefined ? {} : { server }, stored))
+  return stored?.server === named ? undefined : await askHidden(context)
+}
+
+/** What is damaged is written anew. */
+function storedOrNone(env: Context['env']): ReturnType<typeof readStored> {
+  try {
+    return readStored(homeOf(env))
+  } catch {
+    return undefined
+  }
+}
+
+async function askHidden({ stdin, stderr }: Context): Promise<string> {
+  stderr.write('pbt: paste the token, then press Enter; it is not shown: ')
+  const text = await readHidden(stdin, MAX_INPUT_CHARS, () => process.kill(process.pid, 'SIGINT'))
+  stderr.write('\n')
+  return text
+}
+
 function asText(argument: unknown): string | undefined {
   return argument === undefined ? undefined : String(argument)
 }
 
-async function readAll({ stdin, stderr }: Context): Promise<string> {
+async function readAll(context: Context): Promise<string> {
+  const { stdin } = context
+  if (stdin.isTTY) return await askHidden(context)
   let text = ''
-  if (stdin.isTTY) stderr.write('paste the token, then press Enter\n')
   stdin.setEncoding('utf8')
   for await (const part of stdin) {
     text += String(part)
     if (text.length > MAX_INPUT_CHARS) throw new Failure('usage', 'standard input is too long for a token')
-    if (stdin.isTTY && text.includes('\n')) break
   }
   return text
 }

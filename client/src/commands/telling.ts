@@ -15,7 +15,7 @@ const SILENCE_MS = 20_000
 export function tell(isJson: boolean, { stdout }: Context, event: { event: string } & Told, words: string): void {
   const { event: name, ...fields } = event
   if (isJson) stdout.write(jsonLine(name, Date.now(), fields))
-  else if (words !== '') stdout.write(`pbt: ${words}\n`)
+  else if (words !== '') stdout.say(`pbt: ${words}\n`)
 }
 
 /** Sends the request to a process of the home, tells its answer, and says how the command ends. Throws Failure `not-running`. */
@@ -37,7 +37,7 @@ export async function steer(
       if (isJson) context.stdout.write(`${JSON.stringify(line)}\n`)
       else {
         const words = sentenceOf(event)
-        if (words !== '') (event.event === 'error' ? context.stderr : context.stdout).write(`pbt: ${words}\n`)
+        if (words !== '') (event.event === 'error' ? context.stderr : context.stdout).say(`pbt: ${words}\n`)
       }
     },
     { silenceMs: SILENCE_MS },

@@ -1,10 +1,10 @@
 // `pbt up`: several tunnels in one process, each described in a few words.
 import { resolve } from 'node:path'
 import type { ChannelKind } from '@pbt/proto'
+import { suggestionFor } from '../../../launch/suggestion.ts'
 import { readTunnels } from '../daemon/file-store.ts'
 import { Failure } from '../failure.ts'
 import { FLAGS, KINDS, LISTS, OPTIONS, planOf, type SpecValue, type TunnelSpec } from '../tunnels/specs.ts'
-import { suggestionFor } from '../tunnels/suggestion.ts'
 import type { Command } from './command.ts'
 import { detach } from './detach.ts'
 import { DETACH, JSON_LINES } from './options.ts'

@@ -1,8 +1,8 @@
 // Wrong usage in words: what the parser of options says, as a sentence with what was probably meant.
 import type { Argv } from 'yargs'
 import type { CompletedOption } from '../../../launch/completion.ts'
+import { suggestionFor } from '../../../launch/suggestion.ts'
 import { Failure } from '../failure.ts'
-import { suggestionFor } from '../tunnels/suggestion.ts'
 import type { Command } from './command.ts'
 
 /** The commands, whatever their options are. */
@@ -18,8 +18,8 @@ export interface CommandWords {
 
 /** Commands that make a tunnel, which may stand behind `tunnel`. */
 export const KINDS = ['http', 'tcp', 'udp']
-/** Words before other commands, and what those are called. */
-export const GROUPS: Readonly<Record<string, string>> = { tunnel: 'kind of tunnel', daemon: 'command of the daemon' }
+/** Words before other commands. */
+export const GROUPS: readonly string[] = ['tunnel', 'daemon']
 /** Options of every command. */
 export const OF_ALL = ['help', 'version']
 
@@ -32,6 +32,14 @@ const VALUES: Readonly<Record<string, string>> = {
   server: 'a server, for example: --server tunnel.example.com',
   ca: 'a file, for example: --ca dev-ca.pem',
   'idle-timeout': 'a time, for example: --idle-timeout 5m',
+}
+
+const PORT_INSTEAD = '; a name is for pbt http, here --reserve-port chooses the public port'
+/** Options of the other kind of tunnel. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'tcp --domain': PORT_INSTEAD,
+  'udp --domain': PORT_INSTEAD,
+  'http --reserve-port': '; a port is for pbt tcp and pbt udp, here --domain chooses the name',
 }
 
 /** Reduces a command to its needs and the names of its options. */
@@ -67,7 +75,7 @@ function asParser(recorder: object): Argv {
 /** `pbt 3000` is short for `pbt http 3000`. */
 export function withKind(args: readonly string[], commands: Commands): string[] {
   const [first = ''] = args
-  const isTarget = /^\d+$|^https?:\/\/|^unix:|^(?:\[[^\]]*\]|[^:/]+):\d+$/.test(first)
+  const isTarget = /^\d+$|^https?:\/\/|^unix:|^(?:\[[^\]]*\]|[^:/]+):\d+\/?$/.test(first)
   return isTarget && !isSpec(first) && !commands.has(first) ? ['http', ...args] : [...args]
 }
 
@@ -79,7 +87,7 @@ function isSpec(text: string): boolean {
 /** The failure for what the parser said of these arguments. */
 export function wrongUsage(said: string, args: readonly string[], commands: Commands, cause?: unknown): Failure {
   const words = args.filter(argument => !argument.startsWith('-'))
-  const group = Object.hasOwn(GROUPS, words[0] ?? '') ? words[0] : undefined
+  const group = GROUPS.find(group => group === words[0])
   const name = (group === undefined ? words[0] : words[1]) ?? ''
   const isShort = group === undefined || (group === 'tunnel' && KINDS.includes(name))
   const command = commands.get(isShort ? name : `${group} ${name}`)
@@ -123,11 +131,11 @@ function messageFor(said: string, line: Line): string {
 function unknownCommand({ name, commands, group }: Line): string {
   const all = [...commands.keys()]
   const inGroup = all.flatMap(key => (key.startsWith(`${group} `) ? [key.slice(`${group} `.length)] : []))
-  const atTop = [...Object.keys(GROUPS), ...all.filter(key => !key.includes(' '))]
+  const atTop = [...GROUPS, ...all.filter(key => !key.includes(' '))]
   const known = group === undefined ? atTop : group === 'tunnel' ? [...KINDS, ...inGroup] : inGroup
   const meant = isSpec(name) ? `pbt up ${name}` : suggestionFor(name, known)
-  const what = (group === undefined ? undefined : GROUPS[group]) ?? 'command'
-  return `unknown ${what} "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`
+  const before = group === undefined ? '' : `${group} `
+  return `unknown command "${before}${name}"${meant === undefined ? '' : `; did you mean "${before}${meant}"?`}`
 }
 
 function unexpected(unknown: string, { args, name }: Line, { options }: CommandWords): string {
@@ -144,7 +152,8 @@ function unexpected(unknown: string, { args, name }: Line, { options }: CommandW
   return wrongOptions
     .map(option => {
       const meant = suggestionFor(option.replace(/^--?/, ''), [...options.map(({ name }) => name), ...OF_ALL])
-      return `unknown option ${option}${meant === undefined ? '' : `; did you mean --${meant}?`}`
+      const other = INSTEAD[`${name} ${option}`]
+      return `unknown option ${option}${other ?? (meant === undefined ? '' : `; did you mean --${meant}?`)}`
     })
     .join('; ')
 }

@@ -30,6 +30,7 @@ export interface Target {
 /** A server that listens on one of them only is found on either. */
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1']
 const FORMS = 'use 3000, HOST:3000, http://HOST:PORT, https://HOST:PORT or unix:/PATH'
+const HOST_AND_PORT = /^(\[[^\]]*\]|[^:]*):(\d+)$/
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i
 
 /** Reads a target as given on the command line. Throws Failure `usage`. */
@@ -39,9 +40,26 @@ export function parseTarget(text: string): Target {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase()
   if (scheme !== undefined) return urlTarget(text, scheme)
   if (/^\d+$/.test(text)) return tcpTarget(text, 'localhost', portOf(text, text), false)
-  const match = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(text)
-  if (match === null) throw wrong(text, 'it has no port')
+  const match = HOST_AND_PORT.exec(text.replace(/\/$/, ''))
+  if (match === null) throw notHostAndPort(text)
   return tcpTarget(text, match[1] ?? '', portOf(text, match[2] ?? ''), false)
+}
+
+function notHostAndPort(text: string): Failure {
+  const [bare = ''] = text.split(/[/?#]/, 1)
+  if (bare !== text && HOST_AND_PORT.test(bare)) return hasPath(text, bare)
+  const port = /^(?:\[[^\]]*\]|[^:]*):([^:]+)$/.exec(text)?.[1]
+  if (port !== undefined) return wrong(text, `"${port}" is not a port`)
+  return wrong(text, 'it has no port', /^[^:\s/]+$/.test(text) ? `add one, for example ${text}:3000` : FORMS)
+}
+
+/** A tunnel has all paths of its target. */
+function hasPath(text: string, bare: string): Failure {
+  return wrong(
+    text,
+    `it has the path "${text.slice(bare.length)}"`,
+    `drop the path: give ${bare}; visitors add their own`,
+  )
 }
 
 /** Reads the target of a TCP or UDP tunnel. Throws Failure `usage`. */
@@ -55,14 +73,19 @@ export function parsePortTarget(text: string, protocol: 'tcp' | 'udp'): Target {
   try {
     return parseTarget(text)
   } catch (cause) {
-    throw cause instanceof Failure ? new Failure(cause.code, cause.message, { cure, cause }) : cause
+    throw cause instanceof Failure && cause.cure === FORMS
+      ? new Failure(cause.code, cause.message, { cure, cause })
+      : cause
   }
 }
 
 function urlTarget(text: string, scheme: string): Target {
   if (scheme !== 'http' && scheme !== 'https') throw wrong(text, `"${scheme}" is not http or https`)
   const match = /^[a-z]+:\/\/(\[[^\]]*\]|[^:/?#@]*)(?::(\d+))?(\/?)(.*)$/i.exec(text)
-  if (match === null || match[4] !== '') throw wrong(text, 'only scheme, host and port can be given')
+  if (match === null || match[4] !== '') {
+    const bare = /^[a-z]+:\/\/(?:\[[^\]]*\]|[^:/?#@]+)(?::\d+)?(?=[/?#])/i.exec(text)?.[0]
+    throw bare === undefined ? wrong(text, 'only scheme, host and port can be given') : hasPath(text, bare)
+  }
   const isTls = scheme === 'https'
   return tcpTarget(text, match[1] ?? '', portOf(text, match[2] ?? (isTls ? '443' : '80')), isTls)
 }
@@ -110,6 +133,6 @@ function portOf(text: string, digits: string): number {
   return port
 }
 
-function wrong(text: string, why: string): Failure {
-  return new Failure('usage', `target "${text}" cannot be used: ${why}`, { cure: FORMS })
+function wrong(text: string, why: string, cure = FORMS): Failure {
+  return new Failure('usage', `target "${text}" cannot be used: ${why}`, { cure })
 }

@@ -16,6 +16,8 @@ export class LogFile {
   private readonly mostBytes: number
   private file: number | undefined
   private bytes = 0
+  /** The full file could not be set aside, and goes on growing. */
+  private isStuck = false
 
   constructor(path: string, mostBytes = MAX_BYTES) {
     this.path = path
@@ -39,9 +41,23 @@ export class LogFile {
     this.file = undefined
   }
 
+  /** Where it cannot be, as in a directory that is not writable any more, the file is written on. It says so once. */
   private turn(): void {
+    try {
+      renameSync(this.path, asideOf(this.path))
+    } catch (error) {
+      this.bytes = 0 // tried again when as much more was written
+      if (this.isStuck || this.file === undefined) return
+      this.isStuck = true
+      const reason = error instanceof Error ? error.message : String(error)
+      writeSync(
+        this.file,
+        `${new Date().toISOString()} pbt: this log is full and cannot be renamed: ${reason}; it goes on growing here\n`,
+      )
+      return
+    }
+    this.isStuck = false
     this.close()
-    renameSync(this.path, asideOf(this.path))
     this.open()
   }
 

@@ -45,17 +45,19 @@ async function checkProcess(snapshot: ProcessSnapshot): Promise<Check[]> {
 }
 
 async function checkTunnel(tunnel: TunnelSnapshot): Promise<Check[]> {
-  const { name, kind, target, urls, waiting, fault, cure, isStopped } = tunnel
+  const { name, kind, target, targetFault, urls, waiting, fault, cure, isStopped } = tunnel
   const what = `${urls[0] ?? (name || kind)} to ${target}`
   if (isStopped) return [notChecked('target', `${what}: it is stopped`)]
   if (fault !== '') return [failed('tunnel', `${what}: ${fault}`, cure || 'see "pbt status"')]
   const waits = waiting.map(({ url, reason, cure: toDo }) =>
     failed('tunnel', `${url} does not serve yet: ${reason}`, toDo),
   )
+  const start = `start what should listen at ${target}`
+  if (kind === 'udp' && targetFault !== '') return [...waits, failed('target', `${what}: ${targetFault}`, start)]
   if (kind === 'udp') return [...waits, notChecked('target', `${what}: UDP does not tell whether anybody listens`)]
   const why = await whyUnreachable(target)
   if (why === '') return [...waits, ok('target', `${what}: it takes connections`)]
-  return [...waits, failed('target', `${what}: ${why}`, `start what should listen at ${target}`)]
+  return [...waits, failed('target', `${what}: ${why}`, start)]
 }
 
 /** '' when the target takes a connection. */
@@ -83,6 +85,8 @@ function tried(place: { path: string } | { host: string; port: number }): Promis
     }
     socket.setTimeout(TARGET_MS, () => over(`no connection within ${TARGET_MS / 1_000} s`))
     socket.once('connect', () => over(''))
-    socket.on('error', ({ message }) => over(message))
+    socket.on('error', error =>
+      over('code' in error && error.code === 'ECONNREFUSED' ? 'nothing listens there' : error.message),
+    )
   })
 }

@@ -1,5 +1,6 @@
 // The live view in a terminal: collects what happens and draws it, at most ten times a second.
 import type { Clock, Timer } from '@pbt/proto'
+import { wrapWords } from '../../../launch/words.ts'
 import type { ClientEvent, Running, TunnelStanding, TunnelTraffic } from '../tunnels/events.ts'
 import { type RequestRecord, RequestRing } from '../tunnels/requests.ts'
 import { Standing } from '../tunnels/standing.ts'
@@ -96,9 +97,14 @@ export class Live {
     this.tickTimer?.clear()
     this.options.screen.off('resize', this.resized)
     const { bytesIn, bytesOut } = sumOf(this.options.byTunnel())
-    const counts = countsOf(this.standing.tunnels.map(({ kind, number }) => ({ kind, count: this.requestsOf(number) })))
+    const { tunnels } = this.standing
+    const counts = countsOf(tunnels.map(({ kind, number }) => ({ kind, count: this.requestsOf(number) })))
     const sum = `pbt: ${counts}, ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`
-    this.options.screen.write(`${LEAVE}${[...this.lastWords, sum].join('\n')}\n`)
+    // Of a tunnel that never opened there is only why.
+    const isUnused = bytesIn + bytesOut === 0 && tunnels.every(({ number }) => this.requestsOf(number) === 0)
+    const words = isUnused && this.lastWords.length > 0 ? this.lastWords : [...this.lastWords, sum]
+    const { screen } = this.options
+    screen.write(`${LEAVE}${wrapWords(words.join('\n'), screen.columns)}\n`)
   }
 
   event(event: ClientEvent): void {

@@ -36,10 +36,10 @@ export interface OutputOptions {
 export function plainOutput({ stdout, stderr, isJson }: OutputOptions): Output {
   if (isJson) return jsonOutput(stdout, stderr)
   return {
-    event: event => (event.event === 'error' ? stderr : stdout).write(`pbt: ${sentence(event)}\n`),
+    event: event => (event.event === 'error' ? stderr : stdout).say(`pbt: ${sentence(event)}\n`),
     opened: () => {},
     request: () => {},
-    say: text => stderr.write(`${text}\n`),
+    say: text => stderr.say(`${text}\n`),
     close: () => {},
   }
 }
@@ -59,7 +59,7 @@ function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
     event: event => lines.event(event),
     opened: (tunnel, kind, visitor) => lines.opened(tunnel, kind, visitor),
     request: (tunnel, record) => lines.request(tunnel, record),
-    say: text => stderr.write(`${text}\n`),
+    say: text => stderr.say(`${text}\n`),
     close: () => lines.flush(),
   }
 }
@@ -70,12 +70,12 @@ function linesOutput(stdout: Outlet, stderr: Outlet): Output {
   const lines = new Lines(systemClock, Date.now, text => stdout.write(text))
   return {
     event: event => {
-      if (event.event === 'error') stderr.write(`pbt: ${sentence(event)}\n`)
+      if (event.event === 'error') stderr.say(`pbt: ${sentence(event)}\n`)
       else lines.event(event)
     },
     opened: () => {},
     request: (tunnel, record) => lines.request(tunnel, record),
-    say: text => stderr.write(`${text}\n`),
+    say: text => stderr.say(`${text}\n`),
     close: () => lines.flush(),
   }
 }

@@ -31,11 +31,7 @@ export function sentence(event: ClientEvent): string {
     case 'waiting':
       return safe(`${event.url} is reserved, but ${event.reason} -> ${event.target}`) + cureLine(event.cure)
     case 'target':
-      return safe(
-        event.state === 'answers'
-          ? `${event.target} takes connections again`
-          : `${event.tunnel} has no target: ${event.reason}`,
-      )
+      return safe(event.state === 'answers' ? `${event.target} takes connections again` : targetText(event))
     case 'reconnecting':
       return (
         safe(
@@ -59,6 +55,10 @@ export function sentence(event: ClientEvent): string {
       return safe(`error: ${about}${message} (${code})${next}`) + cureLine(cure)
     }
   }
+}
+
+function targetText({ tunnel, target, reason }: Extract<ClientEvent, { event: 'target' }>): string {
+  return tunnel === '' || tunnel === target ? reason : `${tunnel} does not work yet: ${reason}`
 }
 
 function allowedText({ blocks, addresses, everybody, until }: Extract<ClientEvent, { event: 'allowed' }>): string {

@@ -22,12 +22,14 @@ export function render(line: readonly Span[], columns: number, isColored: boolea
 
 /** A word, or the blanks between two. */
 const PIECE = /\s+|\S+/g
+/** A quoted command too. */
+const WHOLE_PIECE = /\s+|[("]*"[^"]*"\S*|\S+/g
 
 /**
  * One line of spans as as many as it takes, each at most `columns` wide: broken between words, and within those that are longer
- * than a line. Lines after the first begin with `indent` blanks, where there is room for that.
+ * than a line, unless they stay whole, to be copied. Lines after the first begin with `indent` blanks, where there is room for that.
  */
-export function wrap(line: readonly Span[], columns: number, indent: number): Span[][] {
+export function wrap(line: readonly Span[], columns: number, indent: number, isWhole = false): Span[][] {
   const width = Math.max(1, columns)
   const margin = indent < width / 2 ? indent : 0
   const lines: Span[][] = [[]]
@@ -45,12 +47,16 @@ export function wrap(line: readonly Span[], columns: number, indent: number): Sp
     left -= cellsOf(text)
   }
   for (const [text, style] of line) {
-    for (const [piece] of text.matchAll(PIECE)) {
+    for (const [piece] of text.matchAll(isWhole ? WHOLE_PIECE : PIECE)) {
       const isBlank = piece.trim() === ''
       if (cellsOf(piece) <= left) put(piece, style)
       else if (isBlank) breakLine()
       else {
-        if (cellsOf(piece) <= width - margin) breakLine()
+        if (cellsOf(piece) <= width - margin || isWhole) breakLine()
+        if (isWhole) {
+          put(piece, style)
+          continue
+        }
         for (let rest = piece; rest !== ''; ) {
           if (left < cellsOf(firstOf(rest)) && left < width - margin) breakLine()
           const part = beginningOf(rest, left)

@@ -51,15 +51,18 @@ export function statusOutput({ stdout, isJson, isColored, isDrawn, isWatching }:
     }
   }
   const isScreen = isWatching && isDrawn
-  // Lines that stay are left to the terminal to wrap: nothing of them is lost.
-  const columns = () => (isScreen ? Math.max(1, (stdout.columns ?? 80) - 1) : MOST_COLUMNS)
+  const columns = () => {
+    if (isScreen) return Math.max(1, (stdout.columns ?? 80) - 1)
+    return (stdout.isTTY ? stdout.columns : undefined) ?? MOST_COLUMNS
+  }
   if (isScreen) stdout.write(ENTER)
   let isOpen = isScreen
   return {
     show: all => {
       const lines = statusLines(all)
-        .flatMap(line => wrap(line, columns(), INDENT_CELLS))
-        .map(line => render(line, columns(), isColored))
+        // Lines that stay may be copied from.
+        .flatMap(line => wrap(line, columns(), INDENT_CELLS, !isScreen))
+        .map(line => render(line, isScreen ? columns() : MOST_COLUMNS, isColored))
       if (!isScreen) stdout.write(`${lines.join('\n')}\n`)
       else if (!stdout.writableNeedDrain)
         stdout.write(`${HOME}${lines.slice(0, stdout.rows ?? 24).join(`${CLEAR_LINE}\r\n`)}${CLEAR_LINE}${CLEAR_BELOW}`)
@@ -122,9 +125,14 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
     tunnel
   if (tunnel.isStopped)
     return [[[`  ${safe(tunnel.name || kind)}`, 'bold'], [`  to ${safe(target)}`], ['  stopped', 'yellow']]]
-  const waits = waiting.map(({ url, reason }): Span[] => [
-    [`  ${safe(url)}`, 'bold'],
-    [`  reserved, but ${safe(reason)}`, 'yellow'],
+  const waits = waiting.flatMap(({ url, reason, cure }): Span[][] => [
+    [
+      [`  ${safe(url)}`, 'bold'],
+      ...(isNamed(url, tunnel.name) ? [] : [[`  ${safe(tunnel.name)}`] as Span]),
+      [`  to ${safe(target)}`],
+      [`  reserved, but ${safe(reason)}`, 'yellow'],
+    ],
+    ...(cure === '' ? [] : [[[`    to do: ${safe(cure)}`, 'yellow']] as Span[]]),
   ])
   if (urls.length === 0 && waits.length > 0) return waits
   if (urls.length === 0) {

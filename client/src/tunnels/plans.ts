@@ -121,7 +121,7 @@ const MAX_ALLOW_BYTES = MAX_CONTROL_BYTES - 16 * 1024
 const ENTRY_FRAMING_BYTES = 2
 
 function common({ name, allow = [] }: CommonOptions) {
-  for (const entry of allow) checkBlock(entry)
+  for (const entry of allow) checkBlock(entry, `--allow "${entry}"`)
   const bytes = allow.reduce((sum, entry) => sum + entry.length + ENTRY_FRAMING_BYTES, 0)
   if (bytes > MAX_ALLOW_BYTES) {
     throw new Failure(
@@ -135,11 +135,11 @@ function common({ name, allow = [] }: CommonOptions) {
   return { name: name ?? '', domains: [], port: 0, allow, idleTimeoutMs: 0, replyFactor: undefined }
 }
 
-/** The server reads them again; here a slip is told before anything is opened. */
-function checkBlock(entry: string): void {
+/** The server reads them again; here a slip is told before anything is opened. `what`: how it was given. Throws Failure `usage`. */
+export function checkBlock(entry: string, what: string): void {
   const block = parseBlock(entry)
   if (typeof block !== 'string') return
-  throw new Failure('usage', `--allow "${entry}" cannot be used: ${block}`, {
+  throw new Failure('usage', `${what} cannot be used: ${block}`, {
     cure: 'give addresses or CIDR blocks, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32',
   })
 }

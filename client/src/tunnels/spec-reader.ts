@@ -1,7 +1,8 @@
 // Reads tunnels as files and requests have them, `{ http: 3000, domain: app }`: everything that is wrong is told, with its key.
+
+import { suggestionFor } from '../../../launch/suggestion.ts'
 import { Failure } from '../failure.ts'
 import { FLAGS, KINDS, LISTS, OPTIONS, planOf, type SpecValue, type TunnelSpec } from './specs.ts'
-import { suggestionFor } from './suggestion.ts'
 
 /** What is wrong with a key of a tunnel; '' for the tunnel as a whole. */
 export interface Mistake {

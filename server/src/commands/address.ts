@@ -135,6 +135,11 @@ function changesIn(values: Readonly<Record<string, unknown>>): Change[] {
       cure: 'give either all blocks that may visit, or what to add and to remove',
     })
   }
+  if ([...blocks, ...added, ...removed].includes('me')) {
+    throw new Failure('usage', '"me" is known only to "pbt allow", on a machine with a tunnel', {
+      cure: 'run "pbt allow NAME me" there, or give the IP address of the visitor here',
+    })
+  }
   if (added.length === 0 && (values.for !== undefined || values.note !== undefined)) {
     throw new Failure('usage', '--for and --note need --add', {
       cure: 'for example: pbt-server allow app --add 203.0.113.7 --for 8h',

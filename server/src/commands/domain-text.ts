@@ -20,13 +20,16 @@ function isAlias({ name, type }: RecordToCreate): boolean {
 }
 
 /** Below the table, what is missing. `offReason`: why no certificate comes automatically. */
-export function domainsText(domains: readonly DomainItem[], offReason: string): string {
-  if (domains.length === 0)
-    return offReason === '' ? 'there is no domain yet: "pbt-server domain add app.mine.uk"' : offReason
+export function domainsText(domains: readonly DomainItem[], offReason: string, columns: number | undefined): string {
+  if (domains.length === 0) {
+    return offReason === ''
+      ? 'there is no domain yet; "pbt-server domain add app.mine.uk" adds one'
+      : `${offReason}; set it to have certificates for domains issued, see docs/settings.md`
+  }
   const rows = domains.map(item => [item.domain, item.state, validText(item), nextText(item), item.tunnel ?? '-'])
   const problems = domains.flatMap(problemLines)
   const head = ['DOMAIN', 'STATE', 'VALID UNTIL', 'NEXT TRY', 'TUNNEL']
-  return [table([head, ...rows]), ...(problems.length === 0 ? [] : ['', ...problems])].join('\n')
+  return [table([head, ...rows], columns), ...(problems.length === 0 ? [] : ['', ...problems])].join('\n')
 }
 
 /** One that has its certificate is not ordered anew before its time. */

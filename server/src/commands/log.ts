@@ -47,6 +47,10 @@ export const log: Command = {
     await withApi(options.settings, api =>
       asked.follow ? follow(api.log, asked, teller, context) : tellBefore(api.log, asked, new Date(), teller),
     )
+    if (!asked.follow && teller.told === 0) {
+      const isEvery = asked.since === undefined && Object.values(asked.filter).every(value => value.length === 0)
+      context.stderr.say(`pbt-server: ${isEvery ? 'no visit is recorded yet' : 'no recorded visit matches'}\n`)
+    }
   },
 }
 
@@ -140,6 +144,8 @@ async function between(
 
 /** Says no more at a time than may wait for its reader, who may be a pager. */
 class Teller {
+  /** So many records. */
+  told = 0
   private readonly output: Output
   private readonly context: Context
 
@@ -154,6 +160,7 @@ class Teller {
   }
 
   async tell(items: readonly RecordItem[]): Promise<void> {
+    this.told += items.length
     for (let first = 0; first < items.length && !this.isOver; first += LINES_AT_ONCE) {
       this.output({ list: 'record', items: items.slice(first, first + LINES_AT_ONCE) })
       await this.context.stdout.flush()

@@ -1,6 +1,7 @@
 // The only place that writes to stdout: JSON lines for programs, or words that say what to do next.
 import type { Outlet } from '../../../launch/outlet.ts'
 import { sentenceOf } from '../config/config.ts'
+import type { FailureCode } from '../failure.ts'
 import { domainAdded, domainRetried, domainsText } from './domain-text.ts'
 import type { AddressItem, CheckItem, Ready, ServerEvent, ServerList, TokenItem, TunnelItem } from './events.ts'
 import { recordText } from './record-text.ts'
@@ -29,12 +30,17 @@ export function jsonOutput({ stdout }: OutputStreams): Output {
   }
 }
 
+const VERDICTS: ReadonlySet<string> = new Set(['unhealthy', 'not-reachable'] satisfies FailureCode[])
+
 /** For people: errors go to stderr. */
 export function plainOutput({ stdout, stderr }: OutputStreams): Output {
+  const columns = stdout.isTTY ? stdout.columns : undefined
   return told => {
     const isError = 'event' in told && told.event === 'error'
-    const text = 'list' in told ? listText(told) : textOf(told)
-    ;(isError ? stderr : stdout).write(`${text}\n`)
+    // A verdict, which its list has told.
+    if (isError && VERDICTS.has(told.code)) return
+    const text = 'list' in told ? listText(told, columns) : textOf(told)
+    if (text !== '') (isError ? stderr : stdout).say(`${text}\n`)
   }
 }
 
@@ -73,7 +79,7 @@ ${rotatedText(event)}`
     case 'skipped':
       return `… ${event.records} came too fast to be shown`
     case 'killed':
-      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connections were cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
+      return `${event.tunnel} is ended${event.cut === 0 ? '' : `, ${event.cut} connection${event.cut === 1 ? ' was' : 's were'} cut`}; it stays down until its command is run again or "pbt-server tunnel start ${event.tunnel}"`
     case 'started':
       return event.isOpening
         ? `${event.tunnel} is opened by ${event.client}`
@@ -114,7 +120,7 @@ function readyText({ baseDomain, ca, publicAddress, ...ports }: Ready): string {
     `pbt-server is ready: tunnels appear as https://<name>.${baseDomain}${https === 443 ? '' : `:${https}`}`,
     '',
     'On the machine with your service:',
-    `  pbt init <token> --server ${baseDomain}:${https}${authority}`,
+    `  pbt init --server ${baseDomain}:${https}${authority}`,
     '  pbt tunnel http 3000 --domain myapp',
   ]
   if (ca !== undefined) {
@@ -137,12 +143,13 @@ function mappedText({ address, tunnel, isMapped }: AddressItem): string {
 
 function backedUpText({ file, files, bytes, skipped }: EventOf<'backed-up'>): string {
   const others = skipped.length === 0 ? '' : `\nNot in it, because they are none of pbt-server's: ${skipped.join(', ')}`
-  return `${file}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB. Keep it safe: it has the private keys.${others}`
+  return `${file}: ${files} files, ${bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`}. Keep it safe: it has the private keys.${others}`
 }
 
 function errorText({ message, problems, cure }: EventOf<'error'>): string {
   const said = problems === undefined ? [message] : problems.map(sentenceOf)
-  return [`pbt-server: ${said.join('\n  ')}`, cure].filter(line => line !== '').join('\n  ')
+  const toDo = cure === '' ? [] : [`to do: ${cure}`]
+  return [`pbt-server: error: ${said.join('\n  ')}`, ...toDo].join('\n  ')
 }
 
 function restoredText(event: EventOf<'restored'>): string {
@@ -173,28 +180,28 @@ function quoted(path: string): string {
   return `'${path.replace(/\p{C}/gu, '?').replaceAll("'", "'\\''")}'`
 }
 
-function listText(list: ServerList): string {
-  if (list.list === 'token') return tokensText(list.items)
+function listText(list: ServerList, columns: number | undefined): string {
+  if (list.list === 'token') return tokensText(list.items, columns)
   if (list.list === 'record') return list.items.map(recordText).join('\n')
-  if (list.list === 'tunnel') return tunnelsText(list.items)
+  if (list.list === 'tunnel') return tunnelsText(list.items, columns)
   if (list.list === 'check') return checksText(list.items, list.verdict)
-  if (list.list === 'domain') return domainsText(list.items, list.offReason)
-  if (list.list === 'address') return addressesText(list.items)
+  if (list.list === 'domain') return domainsText(list.items, list.offReason, columns)
+  if (list.list === 'address') return addressesText(list.items, columns)
   if (list.items.length === 0) return 'no allowlist is set here: --allow of the client applies'
   return list.items.map(item => `${item.address}: ${visitorsText(item)}`).join('\n')
 }
 
 function rotatedText({ endsAt, told }: EventOf<'rotated'>): string {
-  if (endsAt === undefined) return 'The previous one has ended. On each machine with tunnels: pbt init <token>'
+  if (endsAt === undefined) return 'The previous one has ended. On each machine with tunnels: pbt init -'
   const who =
     told.length === 0
       ? 'No client is connected, so none was sent the new one.'
       : `These are sent the new one now: ${told.join(', ')} ("pbt-server token list" shows who has which).`
   return `The previous one is valid until ${timeText(endsAt)}; clients that connect until then get the new one automatically.
-${who} On all others: pbt init <token>`
+${who} On all others: pbt init -`
 }
 
-function tokensText(tokens: readonly TokenItem[]): string {
+function tokensText(tokens: readonly TokenItem[], columns: number | undefined): string {
   const rows = tokens.map(({ id, label, state, createdAt, lastUsedAt, endsAt, clients }) => {
     const stateText = endsAt === undefined ? state : `${state === 'ended' ? 'ended' : 'ends'} ${timeText(endsAt)}`
     return [
@@ -206,7 +213,7 @@ function tokensText(tokens: readonly TokenItem[]): string {
       clients.join(', '),
     ]
   })
-  return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE', 'IN USE BY'], ...rows])
+  return table([['ID', 'LABEL', 'MADE', 'LAST USED', 'STATE', 'IN USE BY'], ...rows], columns)
 }
 
 const MARKS = { ok: 'ok', failed: 'FAILED', 'not-checked': '-' } as const
@@ -228,24 +235,24 @@ function checksText(checks: readonly CheckItem[], verdict: string): string {
   return [table(rows), '', verdict, ...cures].join('\n')
 }
 
-function tunnelsText(tunnels: readonly TunnelItem[]): string {
+function tunnelsText(tunnels: readonly TunnelItem[], columns: number | undefined): string {
   if (tunnels.length === 0) return 'there is no tunnel yet: "pbt http 3000" on a machine with a service opens one'
   const rows = tunnels.map(({ tunnel, state, since, urls, waiting, target, client, open, reason }) => {
     const where = [...urls, ...waiting.map(({ url, reason }) => `${url} (${reason})`)].join(' ')
     const stateText = since === undefined ? state : `${state} since ${timeText(since)}`
     return [tunnel, stateText, String(open), `${target} on ${client || '-'}`, where, reason]
   })
-  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows])
+  return table([['TUNNEL', 'STATE', 'OPEN', 'SERVED BY', 'ADDRESSES', 'WHY'], ...rows], columns)
 }
 
-function addressesText(addresses: readonly AddressItem[]): string {
+function addressesText(addresses: readonly AddressItem[], columns: number | undefined): string {
   if (addresses.length === 0) return 'no address is kept yet: the first tunnel gets one'
   const rows = addresses.map(item => {
     const { address, tunnel = '-', target = '-', isExpected, lastUsedAt } = item
     const used = isExpected ? 'in use' : lastUsedAt === undefined ? 'never' : timeText(lastUsedAt)
     return [address, tunnel, target, used, visitorsText(item)]
   })
-  return table([['ADDRESS', 'TUNNEL', 'TARGET', 'LAST USED', 'WHO MAY VISIT'], ...rows])
+  return table([['ADDRESS', 'TUNNEL', 'TARGET', 'LAST USED', 'WHO MAY VISIT'], ...rows], columns)
 }
 
 function visitorsText({ access, allow, tunnel }: AddressItem): string {

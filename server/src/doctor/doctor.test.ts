@@ -233,6 +233,8 @@ test('doctor: a service that does not run, an upgrade that waits, units of anoth
     found(checkInstallation({ ...empty, isService: false }), 'unit', /no systemd/, /container/),
     'not-checked',
   )
+  const container = checkInstallation({ ...options, isService: false, root: rootWith(t, { '.dockerenv': '' }) })
+  assert.equal(found(container, 'restart', /in a container/, /restart: unless-stopped/), 'not-checked')
   assert.equal(found(checkInstallation({ ...options, node: '20.20.2' }), 'Node', /too old/, /npm/), 'failed')
 })
 

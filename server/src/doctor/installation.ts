@@ -69,7 +69,17 @@ function oneUnit(unit: string, root: string): Finding {
     : failed(step, 'it is not the one that this version brings', cure)
 }
 
+/** Docker and Podman make these; a container has no systemd, and needs none. */
+const OF_CONTAINERS = ['.dockerenv', 'run/.containerenv']
+
 function noService(root: string): Finding {
+  if (OF_CONTAINERS.some(file => existsSync(join(root, file)))) {
+    return notChecked(
+      'restart',
+      'pbt-server is in a container: whether it starts again after a crash or reboot is seen from outside only',
+      'give its container a restart policy, as deploy/server.compose.yaml does: "restart: unless-stopped"',
+    )
+  }
   const cure = 'the runbook says how: deploy/install.sh'
   return existsSync(join(root, 'run/systemd/system'))
     ? notChecked('unit', 'pbt-server is not installed as a service', cure)

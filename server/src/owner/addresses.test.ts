@@ -37,7 +37,7 @@ async function setUp(t: TestContext) {
     const after = await verbs.allow(address, { kind, blocks } as ListChange)
     return [after.access, ...after.entries.map(({ block }) => block)]
   }
-  return { verbs, allow, told, changes: () => changes }
+  return { verbs, store, allow, told, changes: () => changes }
 }
 
 test('an address is kept for later in any form, once, and anybody may have it after it is released', async t => {
@@ -63,6 +63,16 @@ test('an address is kept for later in any form, once, and anybody may have it af
     'address.released: app was released, app no longer has it',
     'address.reserved: app is reserved',
   ])
+})
+
+test('an address that an older version kept is released, also one that is refused today', async t => {
+  const { verbs, store } = await setUp(t)
+  await store.addresses.claim(TUNNEL, ['xn--a.uk'])
+  await assert.rejects(verbs.reserve('xn--a.uk'), { code: 'usage' })
+  assert.deepEqual(
+    (await verbs.release('xn--a.uk')).map(({ address }) => address),
+    ['xn--a.uk'],
+  )
 })
 
 test('what is no address is refused with what would be right, and nothing changes', async t => {

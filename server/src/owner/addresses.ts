@@ -135,7 +135,9 @@ export class AddressVerbs {
   /** Gives up an address, or both: the tunnel that has it loses it, its allowlist is forgotten, anybody may have it. */
   async release(text: string): Promise<KeptAddress[]> {
     const released: KeptAddress[] = []
-    for (const { text: address } of this.addressesIn(text)) {
+    // What is kept can be released, also what is refused today.
+    const isKept = (await this.options.records.find(text)) !== undefined
+    for (const address of isKept ? [text] : this.addressesIn(text).map(({ text }) => text)) {
       const before = await this.find(address)
       if (!(await this.options.records.remove(address))) throw unknown(address)
       released.push(before)

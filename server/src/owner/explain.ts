@@ -3,7 +3,7 @@ import { bareAddress } from '@pbt/proto'
 import { Allowlist } from '../access/allowlist.ts'
 import { nearestEntry } from '../access/nearest-entry.ts'
 import { Failure } from '../failure.ts'
-import { type Address, hostOf, type Protocol, parseAddress } from '../relay/address.ts'
+import { type Address, hostOf, keptAddress, type Protocol, parseAddress } from '../relay/address.ts'
 import type { KeptAddress } from './addresses.ts'
 import { inUsage } from './allowlist.ts'
 import type { DomainCheck } from './domains.ts'
@@ -98,7 +98,7 @@ export class ExplainVerb {
     const { baseDomain } = this.options
     return all.find(each => {
       if (!each.address.startsWith('*.')) return false
-      const wildcard = parseAddress(each.address, baseDomain)
+      const wildcard = keptAddress(each.address, baseDomain)
       return address.key.slice(address.key.indexOf('.')) === wildcard.key.slice(1)
     })
   }

@@ -73,8 +73,25 @@ test('what is no name is refused with why', () => {
     `a..b.${BASE}`,
     `${'ü.'.repeat(50)}b`,
     'a%2eb',
+    'xn--a',
+    'xn--a.uk',
+    `xn---.${BASE}`,
+    '*.xn--zz--.uk',
   ]
   for (const name of wrong) assert.throws(() => parseHost(name, BASE), { code: 'name-invalid' }, name)
+})
+
+test('who gives a URL is told what to drop', () => {
+  const told: Record<string, string> = {
+    'https://app.mine.uk/': 'drop "https://" and the path "/": give app.mine.uk',
+    'https://app.mine.uk:8443/a?b#c': 'drop "https://", the port ":8443" and the path "/a?b#c": give app.mine.uk',
+    'app.mine.uk:443': 'drop the port ":443": give app.mine.uk',
+    'app/x': 'drop the path "/x": give app',
+    'a b': 'choose a name such as "myapp", or a full domain such as "app.mine.uk"',
+  }
+  for (const [text, cure] of Object.entries(told)) {
+    assert.throws(() => parseHost(text, BASE), { code: 'name-invalid', cure }, text)
+  }
 })
 
 test('a name that is too long with the base domain is refused', () => {
