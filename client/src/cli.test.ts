@@ -96,7 +96,6 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['http 3000 --domian app', /unknown option --domian; did you mean --domain\?/],
   ['http 3000 --alow=203.0.113.7', /unknown option --alow; did you mean --allow\?/],
   ['http 3000 --targetprotocol h2c', /did you mean --target-protocol\?/],
-  ['tcp 22 --domain app', /unknown option --domain \(usage\)/],
   ['3000 4000', /one target only; for several: pbt up/],
   ['3000 --bogus', /unknown option --bogus/],
   ['http 3000 --allow everybody', /--allow "everybody" cannot be used: it is not an IP address/],

@@ -51,7 +51,7 @@ test('the owner lets in who is where they are, with the tunnel online and offlin
   const open = await allow('open', '203.0.113.7')
   assert.deepEqual([open.code, open.said.addresses, open.said.everybody], [0, [], ['open']])
   const bad = await allow('app', '203.0.113.0/33')
-  assert.deepEqual([bad.code, bad.said.code], [1, 'not-allowed'])
+  assert.deepEqual([bad.code, bad.said.code], [2, 'usage'])
   assert.match(String(bad.said.message), /203\.0\.113\.0\/33/)
   const unknown = await allow('nope', 'me')
   assert.match(String(unknown.said.message), /no tunnel and no address "nope"/)
