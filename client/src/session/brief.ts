@@ -1,6 +1,6 @@
 // A session for one errand: connected, done, and gone without a trace on the server.
 import { PROTOCOL_MAJOR, PROTOCOL_MINOR, systemClock } from '@pbt/proto'
-import type { Welcome } from '@pbt/proto/tunnel/v1'
+import { Feature, type Welcome } from '@pbt/proto/tunnel/v1'
 import { Failure } from '../failure.ts'
 import { type DialOptions, dial, type HelloInit, type Line } from './dial.ts'
 import { NOT_LOOKED } from './look-outside.ts'
@@ -29,6 +29,7 @@ export async function onErrand<T>(
     ...{ major: PROTOCOL_MAJOR, minor: PROTOCOL_MINOR, ...who },
     clientId: `${who.machineId}.${purpose}`,
     generation: BigInt(Date.now()),
+    features: [Feature.ERRAND],
   }
   const over = Promise.withResolvers<never>()
   const done = Promise.withResolvers<T>()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { GRACE_MS } from '@pbt/proto'
-import { GoodbyeSchema } from '@pbt/proto/tunnel/v1'
+import { Feature, GoodbyeSchema } from '@pbt/proto/tunnel/v1'
 import { house } from './testing/session-house.ts'
 
 const handler = { onReset: () => {} }
@@ -44,6 +44,19 @@ test('a client that comes back before its loss was noticed goes on as well; a si
   line.isBroken = true
   clock.advance(20_000)
   assert.deepEqual(news, ['connected 192.0.2.1', 'resumed 0 0 0', 'lost 0 nothing came from it for 15 s'])
+})
+
+test('one that comes for an errand is told of nowhere; should it serve after all, it is', async () => {
+  const { news, join } = house()
+  const { session, connect, say, open } = join({ features: [Feature.ERRAND] })
+  const link = connect()
+  session.linkLost(link)
+  connect()
+  assert.equal(session.isErrand, true)
+  await open(1)
+  assert.equal(session.isErrand, false)
+  await say({ case: 'goodbye', value: create(GoodbyeSchema, {}) })
+  assert.deepEqual(news, ['online app', 'offline app tunnel-closed'])
 })
 
 test('tunnels tell that they are refused, closed by their client or ended; a stopping server ends none', async () => {

@@ -12,18 +12,12 @@ import {
   type SessionFrame,
   type Timer,
 } from '@pbt/proto'
-import {
-  type AllowPeer,
-  type Feature,
-  type Hello,
-  NewTokenSchema,
-  Reason,
-  StartTunnelSchema,
-} from '@pbt/proto/tunnel/v1'
+import { type AllowPeer, Feature, type Hello, NewTokenSchema, Reason, StartTunnelSchema } from '@pbt/proto/tunnel/v1'
 import type { Log } from '../observe/log.ts'
 import { answerTo, type LetInVerb } from './letting-in.ts'
 import { Looks } from './looks.ts'
 import { Measures } from './measures.ts'
+import { NO_NEWS } from './news.ts'
 import { SessionNews } from './session-news.ts'
 import { SessionToken } from './session-token.ts'
 import { SessionTunnels, type TunnelsContext, type TunnelsOwner } from './session-tunnels.ts'
@@ -113,7 +107,7 @@ export class Session implements TunnelsOwner {
           this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })
-    this.news = new SessionNews(this, this.mux, context)
+    this.news = new SessionNews(this, this.mux, this.has(Feature.ERRAND) ? { ...context, news: NO_NEWS } : context)
     this.tunnels = new SessionTunnels(this, context, this.log)
     this.looks = new Looks(frame => this.mux.sendSessionFrame(frame), context.clock)
     this.state = { kind: 'detached', timer: this.grace() }
@@ -132,6 +126,11 @@ export class Session implements TunnelsOwner {
   /** The token that it counts as of. */
   get tokenId(): number {
     return this.token.id
+  }
+
+  /** It came to do one thing, and serves nothing. */
+  get isErrand(): boolean {
+    return this.has(Feature.ERRAND) && this.tunnelNames.length === 0
   }
 
   /** Its client has said so. */

@@ -147,15 +147,15 @@ export class Sessions {
     return undefined
   }
 
-  /** Every client that has a session. */
+  /** Every client that has a session, without those that came for an errand. */
   clients(): LiveClient[] {
-    return [...this.byClient.values()].map(liveClient)
+    return [...this.byClient.values()].filter(session => !session.isErrand).map(liveClient)
   }
 
-  /** The client with this id, if it has a session. */
+  /** The client with this id, if it is one of them. */
   client(id: string): LiveClient | undefined {
     const session = this.byClient.get(id)
-    return session === undefined ? undefined : liveClient(session)
+    return session === undefined || session.isErrand ? undefined : liveClient(session)
   }
 
   /** Ends the session of a client, which begins a new one by itself; false: it has none. */

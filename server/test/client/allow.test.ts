@@ -1,6 +1,8 @@
 // `pbt allow`: the owner lets somebody in from the client's side.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { ClientService } from '@pbt/proto/admin/v1'
+import { apiClient } from '../support/api-client.ts'
 import { run } from '../support/commands.ts'
 import { eventual } from '../support/database.ts'
 import { CLIENT, clientEnv, type RunningServer, scratch, startClient, startServer } from '../support/programs.ts'
@@ -55,6 +57,12 @@ test('the owner lets in who is where they are, with the tunnel online and offlin
   assert.match(String(bad.said.message), /203\.0\.113\.0\/33/)
   const unknown = await allow('nope', 'me')
   assert.match(String(unknown.said.message), /no tunnel and no address "nope"/)
+  // Commands that check or change something are no clients that are missed when they have gone.
+  const checked = await run(t, CLIENT, ['init', '--json'], env)
+  assert.equal(checked.code, 0, checked.stderr)
+  assert.equal((await run(t, CLIENT, ['doctor', '--json'], env)).code, 0)
+  const { clients } = await apiClient(t, server, ClientService).listClients({})
+  assert.equal(clients.length, 1, JSON.stringify(clients.map(({ id }) => id)))
   const time = await allow('app', 'me', '--for', 'soon')
   assert.deepEqual([time.code, time.said.code], [2, 'usage'])
 

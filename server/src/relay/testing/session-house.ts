@@ -46,7 +46,7 @@ export function house() {
     ...{ clock, registry, certificates, kept, disk, steered, news, offline, ended, warnings, errors },
     ...ownersActs({ addresses, allowlists, steering, steered, lists }),
     state: (host = 'app.localhost') => registry.lookup(host).state,
-    join: () => client(context, clock),
+    join: (hello: MessageInitShape<typeof HelloSchema> = {}) => client(context, clock, hello),
   }
 }
 
@@ -147,8 +147,8 @@ function ownersActs({ addresses, allowlists, steering, steered, lists }: Changed
 }
 
 /** A session and the client's end of it. */
-function client(context: SessionContext, clock: FakeClock) {
-  const hello = create(HelloSchema, { major: 1, clientId: 'c', machineId: 'm', generation: 1n })
+function client(context: SessionContext, clock: FakeClock, more: MessageInitShape<typeof HelloSchema>) {
+  const hello = create(HelloSchema, { major: 1, clientId: 'c', machineId: 'm', generation: 1n, ...more })
   const session = new Session(context, hello, 1)
   const heard: SessionFrame[] = []
   const goAways: string[] = []
