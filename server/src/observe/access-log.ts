@@ -89,7 +89,8 @@ export class AccessLog implements AccessSink {
     else if (kind === 'udp') tally.flows++
     else tally.upgrades++
     tally.countStatus(visit.status)
-    if (visit.reason !== '') tally.broken++
+    // One that was told so, as by 502, is among those answers: what failed is the sum of both.
+    if (visit.reason !== '' && visit.status < 500) tally.broken++
     tally.bytesIn += visit.bytesIn - visit.countedIn
     tally.bytesOut += visit.bytesOut - visit.countedOut
     tally.hasGrown = true

@@ -89,7 +89,12 @@ export const METRICS: readonly Metric[] = [
     'cookies for the base domain or above it that isolate-cookies removed from responses',
     'cookiesStripped',
   ),
-  byTunnel('pbt.broken', '{request}', 'requests, connections and flows that ended before they were complete', 'broken'),
+  byTunnel(
+    'pbt.broken',
+    '{request}',
+    'requests, connections and flows that ended before they were complete, without those with an answer of class 5xx',
+    'broken',
+  ),
   byTunnel(
     'pbt.visitor.bytes.in',
     'By',
