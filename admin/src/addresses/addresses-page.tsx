@@ -17,6 +17,7 @@ import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { type AddressRow, addressRows, isFound, isUnused } from '../words/address-rows'
+import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
 import { counted, howLong, moment } from '../words/time'
@@ -159,8 +160,8 @@ function UsedBy({ row }: { row: AddressRow }) {
   return (
     <>
       {tunnels.map(name => (
-        <Link className="plain" href={tunnelHref(name)} key={name}>
-          {name}{' '}
+        <Link className="plain clamp" href={tunnelHref(name)} title={name} key={name}>
+          {readable(name)}{' '}
         </Link>
       ))}
       {label && <small>{label}</small>}

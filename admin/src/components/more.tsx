@@ -6,6 +6,7 @@ import { Dialog } from './dialog'
 import { Icon } from './icon'
 import { useLogout } from './logout'
 import { PAGES } from './pages'
+import { Tally } from './tally'
 
 export function MoreSheet({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
   const logout = useLogout()
@@ -23,6 +24,7 @@ export function MoreSheet({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOp
           <Link href={page.href} key={page.href} onClick={close}>
             <Icon name={page.icon} />
             <span>{page.title}</span>
+            <Tally page={page} />
           </Link>
         ))}
         <button type="button" onClick={logout}>

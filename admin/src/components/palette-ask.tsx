@@ -2,7 +2,7 @@
 // The field and the hits of "Go to or do", loaded when it is first opened.
 import type { Tunnel } from '@pbt/proto/admin/v1'
 import { useRouter } from 'next/navigation'
-import { type KeyboardEvent, type RefObject, useMemo, useRef, useState } from 'react'
+import { type KeyboardEvent, type RefObject, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { useTunnelActs } from '../tunnel/acts'
@@ -28,6 +28,9 @@ export function Ask(props: AskProps) {
   const chosen = Math.min(at, hits.length - 1)
   const list = useRef<HTMLDivElement>(null)
   const open = useOpen(props)
+  const field = useRef<HTMLInputElement>(null)
+  // The dialog was there before the field was loaded, and has taken the focus itself.
+  useLayoutEffect(() => field.current?.focus(), [])
   const onKey = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
     if (step !== 0) {
@@ -48,11 +51,12 @@ export function Ask(props: AskProps) {
         <Icon name="search" />
         <input
           role="combobox"
+          ref={field}
           aria-expanded="true"
           aria-controls="hits"
           aria-activedescendant={hits[chosen] ? `hit-${chosen}` : undefined}
           aria-label="Go to or do"
-          placeholder="A tunnel, an address, a page, or something to do"
+          placeholder="Tunnel, address, page or act"
           autoComplete="off"
           spellCheck={false}
           value={typed}
@@ -63,7 +67,10 @@ export function Ask(props: AskProps) {
           onKeyDown={onKey}
         />
         <button type="button" className="btn quiet sm" aria-label="Close, esc" onClick={props.close}>
-          <span className="kbd">esc</span>
+          <span className="kbd hide-phone">esc</span>
+          <span className="only-phone">
+            <Icon name="cross" />
+          </span>
         </button>
       </div>
       <Hits hits={hits} chosen={chosen} open={hit => open(hit, false)} list={list} />

@@ -17,6 +17,7 @@ import { NewVersion } from './new-version'
 import { PAGES, type PageRow } from './pages'
 import { Palette } from './palette'
 import { useSeconds } from './seconds'
+import { Tally } from './tally'
 import { ThemeButton } from './theme'
 import { Toasts } from './toast'
 
@@ -122,6 +123,7 @@ function NavLink({ page }: { page: PageRow }) {
     <Link href={page.href} title={page.title} aria-current={useIsHere(page) ? 'page' : undefined}>
       <Icon name={page.icon} />
       <span>{page.title}</span>
+      <Tally page={page} />
     </Link>
   )
 }

@@ -17,15 +17,36 @@ export function steadied<T>(
 
 /** What a list needs for it, and its rows: they keep their places while a pointer is over the list, or the focus in it. */
 export function useSteady<T>(rows: readonly T[], keyOf: (row: T) => string) {
-  const [isUnder, setUnder] = useState(false)
-  const [isWithin, setWithin] = useState(false)
+  const { isInUse, list } = useInUse()
   const order = useRef<readonly string[]>([])
-  const isInUse = isUnder || isWithin
   const steady = steadied(rows, keyOf, isInUse ? order.current : [])
   order.current = steady.map(keyOf)
+  return { isInUse, list, rows: steady }
+}
+
+/** The same for rows that go: those stay as well, at most `most` in all, until nobody uses the list. */
+export function useStaying<T>(rows: readonly T[], keyOf: (row: T) => string, most: number) {
+  const { isInUse, list } = useInUse()
+  const shown = useRef<readonly T[]>([])
+  const staying = withGone(rows, isInUse ? shown.current : [], keyOf).slice(0, most)
+  shown.current = staying
+  const there = new Set(rows.map(keyOf))
+  return { list, rows: staying, isGone: (row: T) => !there.has(keyOf(row)) }
+}
+
+/** What was shown, in its order and as it is now, also where it has gone; then the other rows. */
+export function withGone<T>(rows: readonly T[], shown: readonly T[], keyOf: (row: T) => string): readonly T[] {
+  const there = new Set(rows.map(keyOf))
+  const gone = shown.filter(row => !there.has(keyOf(row)))
+  return steadied([...rows, ...gone], keyOf, shown.map(keyOf))
+}
+
+/** Whether a pointer is over a list, or the focus in it. */
+function useInUse() {
+  const [isUnder, setUnder] = useState(false)
+  const [isWithin, setWithin] = useState(false)
   return {
-    isInUse,
-    rows: steady,
+    isInUse: isUnder || isWithin,
     list: {
       onPointerEnter: () => setUnder(true),
       onPointerLeave: () => setUnder(false),

@@ -2,18 +2,16 @@
 // Who was turned away in the last hour, by which rule, and one press that lets them in.
 import type { Refusal } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
-import type { KeyboardEvent } from 'react'
-import { useState } from 'react'
 import { Button } from '../components/button'
-import { isGoing, isPlainKey } from '../components/keys'
 import { Card, Ip } from '../components/parts'
 import { useSteady } from '../components/steady'
 import { useLive } from '../live/live'
 import { useRefusals } from '../live/refusals'
 import { useTunnelActs } from '../tunnel/acts'
+import { readable } from '../words/idn'
 import { explain } from '../words/needs'
 import { refusalWords } from '../words/refusal'
-import { useAllow } from './allow'
+import { LetIn, useLetInKeys } from './let-in'
 
 /** The log has the others. */
 const SHOWN = 8
@@ -53,18 +51,8 @@ function Row({ refusal }: { refusal: Refusal }) {
   const { peer, tunnel: name, isYou, address } = refusal
   const tunnel = useLive(live => live.tunnels.get(name))
   const { text, act } = refusalWords(refusal, tunnel)
-  const { allow, busy } = useAllow()
   const acts = useTunnelActs()
-  const [isChosen, setChosen] = useState(false)
-  const onKey = (event: KeyboardEvent) => {
-    if (act !== 'allow' || !isPlainKey(event.nativeEvent) || isGoing(event)) return
-    if (event.key === 'a') setChosen(true)
-    else if (isChosen && event.key === '8') allow(address, peer, 8)
-    else if (isChosen && event.key === 'Enter') allow(address, peer, 0)
-    else return
-    event.preventDefault()
-    if (event.key !== 'a') setChosen(false)
-  }
+  const onKey = useLetInKeys(act === 'allow' ? { address, peer } : undefined)
   return (
     <li data-row onKeyDown={onKey}>
       <div className="grow">
@@ -75,19 +63,10 @@ function Row({ refusal }: { refusal: Refusal }) {
         <p className="small muted">{text}</p>
       </div>
       <div className="row">
-        {act === 'allow' && (
-          <>
-            <Button small isAct busy={busy} onClick={() => allow(address, peer, 8)} label={`Allow 8 hours: ${peer}`}>
-              Allow 8 hours
-            </Button>
-            <Button small isAct onClick={() => allow(address, peer, 0)} label={`Allow: ${peer} for good`}>
-              Allow
-            </Button>
-          </>
-        )}
+        {act === 'allow' && <LetIn address={address} peer={peer} />}
         {act === 'resume' && (
           <Button small isAct icon="play" onClick={() => acts.resume(name)}>
-            {`Resume ${name}`}
+            {`Resume ${readable(name)}`}
           </Button>
         )}
         {act === 'security' && (

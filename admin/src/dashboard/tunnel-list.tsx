@@ -18,6 +18,7 @@ import type { Live } from '../live/state'
 import { type TunnelActs, useTunnelActs } from '../tunnel/acts'
 import { KillDialog } from '../tunnel/kill-dialog'
 import { rate } from '../words/bytes'
+import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
 import { kindOf, standingOf } from '../words/tunnel'
@@ -65,7 +66,7 @@ export function TunnelList() {
     >
       {(all.length >= FILTERED || words !== '') && (
         <div className="filters in-card">
-          <Filter value={words} onChange={setWords} placeholder="Filter by name, address, machine, target" />
+          <Filter value={words} onChange={setWords} placeholder="Name, address, machine, target" />
         </div>
       )}
       {rows.length === 0 && <p className="pad muted small">None is like that.</p>}
@@ -113,8 +114,8 @@ function columnsFor(context: RowContext): readonly Column<Tunnel>[] {
       ...{ key: 'name', title: 'Tunnel', head: 'w-name', className: 'c-name', sortBy: ({ name }) => name },
       cell: tunnel => (
         <>
-          <Link className="name" href={tunnelHref(tunnel.name)}>
-            {tunnel.name}
+          <Link className="name" href={tunnelHref(tunnel.name)} title={tunnel.name}>
+            {readable(tunnel.name)}
           </Link>
           <small>{kindOf(tunnel)}</small>
         </>
@@ -176,7 +177,7 @@ function Passing({ text }: { text: string }) {
 }
 
 function isFound({ name, addresses, clientLabel, target }: Tunnel, words: string): boolean {
-  const text = [name, clientLabel, target, ...addresses.map(({ url }) => url)].join(' ').toLowerCase()
+  const text = [name, readable(name), clientLabel, target, ...addresses.map(({ url }) => url)].join(' ').toLowerCase()
   return words
     .toLowerCase()
     .split(/\s+/)
@@ -229,5 +230,5 @@ function RowMenu({ tunnel, acts, kill, go }: { tunnel: Tunnel } & Pick<RowContex
       ? []
       : [{ key: 'kill', label: 'Kill…', icon: 'stop', run: () => kill(tunnel), isDanger: true } as const]),
   ]
-  return <Menu label={`Acts on ${name}`} items={items} because={because} />
+  return <Menu label={`Acts on ${readable(name)}`} items={items} because={because} />
 }

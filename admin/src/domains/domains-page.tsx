@@ -16,7 +16,7 @@ import { Copy } from '../components/parts'
 import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
-import { domainHref, domainStanding, domainsLead, hasTrouble, lifeLeft, nextText, proofText } from '../words/domain'
+import { domainHref, domainStanding, domainsLead, hasTrouble, lifeLeft, nextText } from '../words/domain'
 import { tunnelHref } from '../words/links'
 import { AddDomain } from './add-domain'
 import { DomainView } from './domain-view'
@@ -87,7 +87,7 @@ function List({ domains, remove }: ListProps) {
 function Rows({ domains, remove, now }: ListProps & { now: number }) {
   const columns: readonly Column<Domain>[] = [
     {
-      ...{ key: 'name', title: 'Name', className: 'c-addr', sortBy: ({ domain }) => domain },
+      ...{ key: 'name', title: 'Name', head: 'w-name', className: 'c-addr', sortBy: ({ domain }) => domain },
       cell: ({ domain, names }) => (
         <>
           <span className="addr">
@@ -101,7 +101,13 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       ),
     },
     {
-      ...{ key: 'state', title: 'State', className: 'full', sortBy: domain => domainStanding(domain).word },
+      ...{
+        key: 'state',
+        title: 'State',
+        head: 'w-state',
+        className: 'full',
+        sortBy: domain => domainStanding(domain).word,
+      },
       cell: domain => {
         const { mark, tone, word, detail } = domainStanding(domain)
         return (
@@ -124,7 +130,6 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       ...{ key: 'renews', title: 'Renews', className: 'muted nowrap off' },
       cell: domain => <span className="faint">{nextText(domain, now)}</span>,
     },
-    { key: 'proof', title: 'Proof', className: 'muted off', cell: domain => proofText(domain) },
     {
       ...{ key: 'tunnel', title: 'Tunnel', className: 'off', sortBy: ({ tunnel }) => tunnel },
       cell: ({ tunnel, isBase }) =>
@@ -141,7 +146,16 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       cell: domain => <Acts domain={domain} remove={remove} />,
     },
   ]
-  return <Table label="Domains" rows={domains} columns={columns} keyOf={({ domain }) => domain} firstSort="name" />
+  return (
+    <Table
+      label="Domains"
+      rows={domains}
+      columns={columns}
+      keyOf={({ domain }) => domain}
+      firstSort="name"
+      className="dom"
+    />
+  )
 }
 
 function Days({ domain, now }: { domain: Domain; now: number }) {

@@ -206,7 +206,9 @@ function Wrong({ tokens }: { tokens: readonly string[] }) {
 }
 
 function Held({ at, waiting, isFixed, show }: { at: number; waiting: number; isFixed: boolean; show: () => void }) {
-  const words = isFixed ? 'What came later is not shown' : `${counted(waiting, 'newer record')} wait`
+  const words = isFixed
+    ? 'What came later is not shown'
+    : `${counted(waiting, 'newer record')} ${waiting === 1 ? 'waits' : 'wait'}`
   return (
     <div className="note above-list" role="status">
       <Icon name="pause" small />

@@ -8,6 +8,8 @@ import { useLive } from '../live/live'
 import { bytes } from '../words/bytes'
 import { clockWithSeconds, day } from '../words/time'
 import { endOf, type Row } from './feed'
+import { REFUSED } from './filter'
+import { TurnedAway } from './turned-away'
 import { endingOf, jsonOf, titleOf, tookOf, whatOf } from './words'
 
 export interface RecordProps {
@@ -29,6 +31,7 @@ export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProp
       <p className="muted small">
         {endingOf(record).text}, after {tookOf(record)}
       </p>
+      {REFUSED.has(record.reason) && <TurnedAway record={record} />}
       <FactList record={record} />
       <div className="row wrap acts">
         <button type="button" className="btn" onClick={() => narrow(`from:${peer}`)}>
@@ -39,7 +42,7 @@ export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProp
             Only this tunnel
           </button>
         )}
-        <ExplainLink tunnel={tunnel} peer={peer} />
+        {!REFUSED.has(record.reason) && <ExplainLink tunnel={tunnel} peer={peer} />}
       </div>
       <details>
         <summary className="small muted">The record as JSON</summary>

@@ -1,6 +1,6 @@
 'use client'
 // A chart: the finding as its title, uPlot's lines, a cross-hair for mouse, touch and arrow keys, and the same as a table.
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useId, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import { Icon } from '../components/icon'
 import { clock, moment } from '../words/time'
@@ -140,10 +140,16 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
       box,
     )
     plot.current = made
-    const resized = new ResizeObserver(() => made.setSize({ width: box.clientWidth, height: HEIGHT_PX }))
+    // It tells the first width too, which is drawn already.
+    const resized = new ResizeObserver(() => {
+      if (box.clientWidth !== made.width) made.setSize({ width: box.clientWidth, height: HEIGHT_PX })
+    })
     resized.observe(box)
     // A canvas does not follow the scheme by itself.
-    const redraw = () => made.redraw(false)
+    const redraw = () => {
+      COLOURS.clear()
+      made.redraw(false)
+    }
     const scheme = matchMedia('(prefers-color-scheme: dark)')
     scheme.addEventListener('change', redraw)
     const chosen = new MutationObserver(redraw)
@@ -155,7 +161,7 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
       made.destroy()
     }
   }, [shape])
-  useEffect(() => plot.current?.setData(dataOf(times, lines)), [times, lines])
+  useNewer(plot, times, lines)
   const onKeyDown = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0
     const made = plot.current
@@ -176,6 +182,16 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
       onKeyDown={onKeyDown}
     />
   )
+}
+
+/** Sets later values; the first ones are drawn with the plot. */
+function useNewer(plot: RefObject<uPlot | undefined>, times: PlotProps['times'], lines: PlotProps['lines']): void {
+  const drawn = useRef({ times, lines })
+  useEffect(() => {
+    if (drawn.current.times === times && drawn.current.lines === lines) return
+    drawn.current = { times, lines }
+    plot.current?.setData(dataOf(times, lines))
+  }, [plot, times, lines])
 }
 
 function dataOf(times: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
@@ -243,8 +259,17 @@ function labelsOf(splits: readonly number[]): string[] {
   )
 }
 
+/** As read in the present scheme: each time it is asked the browser works out the style of the whole page. */
+const COLOURS = new Map<string, string>()
+
 /** A token of the design as the present scheme has it: a canvas cannot read light-dark(). */
 function colour(name: string): string {
+  const known = COLOURS.get(name) ?? resolved(name)
+  COLOURS.set(name, known)
+  return known
+}
+
+function resolved(name: string): string {
   const probe = document.getElementById('colour-probe') ?? document.body.appendChild(document.createElement('i'))
   probe.id = 'colour-probe'
   probe.hidden = true

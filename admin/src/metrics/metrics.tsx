@@ -3,7 +3,7 @@
 import { useQuery } from '@connectrpc/connect-query'
 import { type Figures, type GetTotalsResponse, MetricsService, type TunnelFigures } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
-import { useEffect, useMemo, useState } from 'react'
+import { useDeferredValue, useEffect, useMemo, useState } from 'react'
 import { useParam } from '../components/address-bar'
 import { Icon } from '../components/icon'
 import { Loading } from '../components/loading'
@@ -14,6 +14,7 @@ import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { timestamp } from '../logs/feed'
 import { bytes, rate } from '../words/bytes'
+import { readable } from '../words/idn'
 import { counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
 import { few, greatest, levels, perSecond, rates, type Steps, stepsOf } from './series'
@@ -90,7 +91,7 @@ function Which({ tunnel, setTunnel }: { tunnel: string; setTunnel: (tunnel: stri
         <option value="">All tunnels</option>
         {names.map(name => (
           <option value={name} key={name}>
-            {name}
+            {readable(name)}
           </option>
         ))}
       </select>
@@ -145,7 +146,7 @@ function Carried({ steps, answer, before }: { steps: Steps; answer: GetTotalsRes
   const title = `${bytes(totals?.bytesOut ?? 0n)} out, ${bytes(totals?.bytesIn ?? 0n)} in`
   const more = Number((totals?.bytesOut ?? 0n) - (earlier?.bytesOut ?? 0n))
   const most = byTunnel[0]
-  const by = most === undefined || most.tunnel === '' ? '' : `; most of it ${most.tunnel}`
+  const by = most === undefined || most.tunnel === '' ? '' : `; most of it ${readable(most.tunnel)}`
   const remark =
     more === 0
       ? `as much as ${before}`
@@ -198,7 +199,7 @@ const COLUMNS: readonly Column<TunnelFigures>[] = [
         <span className="faint">no tunnel</span>
       ) : (
         <Link className="name" href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>
-          {tunnel}
+          {readable(tunnel)}
         </Link>
       ),
   },
@@ -222,10 +223,12 @@ function numberColumn(
   }
 }
 
-function ByTunnel({ rows }: { rows: readonly TunnelFigures[] }) {
+function ByTunnel({ rows: all }: { rows: readonly TunnelFigures[] }) {
+  // The charts come first; hundreds of rows below them are drawn right after.
+  const rows = useDeferredValue<readonly TunnelFigures[] | undefined>(all, undefined)
   return (
     <Card id="by-tunnel" title="By tunnel">
-      {rows.length === 0 ? (
+      {rows === undefined ? null : rows.length === 0 ? (
         <p className="pad muted">Nobody came in this time. The dashboard has the addresses of your tunnels.</p>
       ) : (
         <Table

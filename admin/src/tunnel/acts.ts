@@ -3,6 +3,7 @@
 import { useMemo } from 'react'
 import { useAct } from '../components/toast'
 import { tunnels } from '../live/services'
+import { readable } from '../words/idn'
 
 export interface TunnelActs {
   readonly busy: string | false
@@ -22,20 +23,25 @@ function actsWith(busy: string | false, run: ReturnType<typeof useAct>['run']): 
     run(
       'Resuming',
       () => tunnels.resumeTunnel({ name }),
-      () => ({ text: `${name} lets visitors in again`, undo: { word: 'Pause', run: () => pause(name) } }),
+      () => ({ text: `${readable(name)} lets visitors in again`, undo: { word: 'Pause', run: () => pause(name) } }),
     )
   const pause = (name: string) =>
     run(
       'Pausing',
       () => tunnels.pauseTunnel({ name }),
-      () => ({ text: `${name} is paused: visitors are turned away`, undo: { word: 'Undo', run: () => resume(name) } }),
+      () => ({
+        text: `${readable(name)} is paused: visitors are turned away`,
+        undo: { word: 'Undo', run: () => resume(name) },
+      }),
     )
   const start = (name: string) =>
     run(
       'Starting',
       () => tunnels.startTunnel({ name }),
       ({ isOpening }) => ({
-        text: isOpening ? `${name} starts again` : `${name} may start again: run its command on its machine`,
+        text: isOpening
+          ? `${readable(name)} starts again`
+          : `${readable(name)} may start again: run its command on its machine`,
       }),
     )
   return { busy, pause, resume, start }

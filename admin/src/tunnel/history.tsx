@@ -84,7 +84,7 @@ function Traffic({ steps, figures, kind }: OneChart & { kind: TunnelKind }) {
   const words = remark(figures, isHttp)
   const title = isHttp
     ? counted(figures?.requests ?? 0n, 'request')
-    : counted(countOf(figures), kind === TunnelKind.UDP ? 'flow' : 'connection')
+    : `${counted(countOf(figures), kind === TunnelKind.UDP ? 'flow' : 'connection')} ended`
   const lines: Line[] = isHttp
     ? [{ title: 'requests', colour: 'accent', filled: true, values: rates(steps, ({ requests }) => requests) }]
     : [

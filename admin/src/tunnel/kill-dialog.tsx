@@ -8,6 +8,7 @@ import { Mark } from '../components/icon'
 import { addressText } from '../components/parts'
 import { useAct } from '../components/toast'
 import { tunnels } from '../live/services'
+import { readable } from '../words/idn'
 import { counted } from '../words/time'
 import { useTunnelActs } from './acts'
 
@@ -32,19 +33,19 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
       ({ cutCount }) => {
         close()
         const cut = cutCount === 0 ? 'nothing was open' : `${counted(cutCount, 'connection')} cut`
-        return { text: `${name} is killed, ${cut}`, undo: { word: 'Start again', run: () => start(name) } }
+        return { text: `${readable(name)} is killed, ${cut}`, undo: { word: 'Start again', run: () => start(name) } }
       },
     )
   return (
     <Dialog
       isOpen
       setOpen={setOpen}
-      title={`Kill ${name}?`}
+      title={`Kill ${readable(name)}?`}
       acts={
         <>
           <Button onClick={close}>Cancel</Button>
           <Button kind="danger-fill" onClick={kill} busy={busy} isAct>
-            {`Kill ${name}`}
+            {`Kill ${readable(name)}`}
           </Button>
         </>
       }

@@ -6,6 +6,7 @@ import { useEffect } from 'react'
 import { Button } from '../components/button'
 import { Card, Ip } from '../components/parts'
 import { useSeconds } from '../components/seconds'
+import { useStaying } from '../components/steady'
 import { useAct } from '../components/toast'
 import { tunnels } from '../live/services'
 import { bytes } from '../words/bytes'
@@ -36,13 +37,15 @@ export function OpenNow({ tunnel }: { tunnel: Tunnel }) {
   useEffect(() => {
     refetch()
   }, [openConnections, refetch])
-  const connections = data?.connections ?? []
+  const connections = data?.connections ?? NONE
+  // One that ends stays, greyed, while somebody aims at a button of its neighbours.
+  const { rows, list, isGone } = useStaying(connections, idOf, 2 * SHOWN)
   return (
     <Card id="op" title="Open now" aside={<p>{counted(openConnections, 'connection')}</p>}>
-      {connections.length === 0 && <p className="pad muted small">Nobody is there.</p>}
-      <ul className="lines">
-        {connections.map(each => (
-          <Row connection={each} again={refetch} key={each.id} />
+      {rows.length === 0 && <p className="pad muted small">Nobody is there.</p>}
+      <ul className="lines" {...list}>
+        {rows.map(each => (
+          <Row connection={each} isGone={isGone(each)} again={refetch} key={each.id} />
         ))}
       </ul>
       {openConnections > connections.length && connections.length > 0 && (
@@ -54,12 +57,22 @@ export function OpenNow({ tunnel }: { tunnel: Tunnel }) {
   )
 }
 
-function Row({ connection, again }: { connection: Connection; again: () => void }) {
+const NONE: readonly Connection[] = []
+const idOf = ({ id }: Connection) => id
+
+interface RowProps {
+  readonly connection: Connection
+  readonly isGone: boolean
+  readonly again: () => void
+}
+
+function Row({ connection, isGone, again }: RowProps) {
   const { id, kind, peer, summary, startTime, bytesIn, bytesOut } = connection
   const { busy, run } = useAct()
   const now = useSeconds()
   const age = howLong(Math.max(0, now - (millis(startTime) ?? now)))
-  const words = [`${NAMES[kind] ?? kind} ${summary}`.trim(), age, `${bytes(bytesIn)} in`, `${bytes(bytesOut)} out`]
+  const what = `${NAMES[kind] ?? kind} ${summary}`.trim()
+  const words = isGone ? [what, 'ended'] : [what, age, `${bytes(bytesIn)} in`, `${bytes(bytesOut)} out`]
   const end = () =>
     run(
       'Ending',
@@ -70,12 +83,18 @@ function Row({ connection, again }: { connection: Connection; again: () => void 
       },
     )
   return (
-    <li data-row>
+    <li data-row className={isGone ? 'gone' : ''}>
       <div className="grow">
         <Ip text={peer} />
         <p className="small muted">{words.join(', ')}</p>
       </div>
-      <Button small isAct busy={busy} onClick={end} label={`End the connection of ${peer}`}>
+      <Button
+        small
+        isAct
+        busy={isGone ? 'Ended' : busy}
+        onClick={end}
+        label={isGone ? `Ended: the connection of ${peer}` : `End the connection of ${peer}`}
+      >
         End
       </Button>
     </li>

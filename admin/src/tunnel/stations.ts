@@ -33,7 +33,7 @@ function certificate({ addresses, kind }: Tunnel): Station {
     ...{ key: 'certificate', title: 'Certificate', stops: isBad },
     mark: isBad ? 'bad' : waiting.length > 0 ? 'warn' : 'ok',
     tone: isBad ? 'bad' : waiting.length > 0 ? 'warn' : 'ok',
-    detail: waiting[0]?.waiting ?? 'valid for each address',
+    detail: waiting[0]?.waiting ?? (addresses.length > 1 ? 'valid for all of them' : 'valid'),
   }
 }
 

@@ -1,6 +1,6 @@
 'use client'
 // One tunnel: the way in, what goes through it, who is there, who may come, who serves it.
-import { type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
+import { type Tunnel, TunnelKind, TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useState } from 'react'
 import { useParam } from '../components/address-bar'
@@ -9,11 +9,12 @@ import { Icon, Mark } from '../components/icon'
 import { useKeys } from '../components/keys'
 import { Loading } from '../components/loading'
 import { PageHead, useTabTitle } from '../components/page-head'
-import { Address, Card } from '../components/parts'
+import { Address, Card, Command } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { Way } from '../components/way'
 import { useLive } from '../live/live'
 import { bytes } from '../words/bytes'
+import { readable } from '../words/idn'
 import { explain } from '../words/needs'
 import { sentence } from '../words/sentence'
 import { kindOf, standingOf } from '../words/tunnel'
@@ -51,25 +52,29 @@ function Crumb({ name }: { name: string }) {
     <nav className="crumb" aria-label="Where">
       <Link href="/">Tunnels</Link>
       <Icon name="right" small />
-      <span>{name}</span>
+      <span title={name}>{readable(name)}</span>
     </nav>
   )
 }
 
 function Known({ tunnel }: { tunnel: Tunnel }) {
   const { name, addresses } = tunnel
+  const isHttp = tunnel.kind === TunnelKind.HTTP
   const client = useLive(live => live.clients.get(tunnel.clientId) ?? null) ?? undefined
   return (
     <>
       <Crumb name={name} />
       <Head tunnel={tunnel} />
       <div className="stack">
+        <Away tunnel={tunnel} />
         <Way stations={stationsOf(tunnel, client)} />
         <div className="cols">
           <div className="stack">
             <History tunnel={tunnel} />
-            <Requests tunnel={tunnel} />
+            {isHttp && <Requests tunnel={tunnel} />}
             <OpenNow tunnel={tunnel} />
+            {/* Each connection that ends is a row more here: below, it does not move those that are open. */}
+            {!isHttp && <Requests tunnel={tunnel} />}
           </div>
           <div className="stack">
             <Addresses tunnel={tunnel} />
@@ -92,13 +97,13 @@ function Head({ tunnel }: { tunnel: Tunnel }) {
   const acts = useTunnelActs()
   const isPaused = state === TunnelState.PAUSED
   const isKilled = state === TunnelState.KILLED
-  useTabTitle(`${word} · ${name}`)
+  useTabTitle(`${word} · ${readable(name)}`)
   const toggle = () => (isKilled ? acts.start(name) : isPaused ? acts.resume(name) : acts.pause(name))
   useKeys({ p: toggle, x: () => !isKilled && setKilling(true) })
   return (
     <div className="head">
       <div>
-        <h1>{name}</h1>
+        <h1 title={name}>{readable(name)}</h1>
         <div className="row">
           <Mark name={mark} tone={tone} />
           <span>
@@ -125,7 +130,25 @@ function Head({ tunnel }: { tunnel: Tunnel }) {
   )
 }
 
+/** What brings it back, where the panel cannot. */
+function Away({ tunnel }: { tunnel: Tunnel }) {
+  if (tunnel.state !== TunnelState.OFFLINE) return null
+  const machine = tunnel.clientLabel || 'its machine'
+  return (
+    <div className="note away">
+      <div className="grow">
+        <p>
+          It comes back by itself when {machine} is on and pbt runs there: by its daemon, or by the command that opened
+          it.
+        </p>
+        <Command line="pbt daemon start" />
+      </div>
+    </div>
+  )
+}
+
 function Addresses({ tunnel }: { tunnel: Tunnel }) {
+  const { kind, word } = standingOf(tunnel)
   return (
     <Card id="ad" title="Addresses">
       <ul className="lines">
@@ -135,7 +158,7 @@ function Addresses({ tunnel }: { tunnel: Tunnel }) {
               <Address url={url} />
               <p className="small muted">
                 {waiting === ''
-                  ? `${kindOf(tunnel)}, reachable`
+                  ? `${kindOf(tunnel)}, ${kind === 'online' ? 'reachable' : `not reachable: ${word.toLowerCase()}`}`
                   : [waiting, cure].filter(Boolean).map(sentence).join(' ')}
               </p>
             </div>

@@ -9,8 +9,8 @@ import {
 } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import type { Step } from '../components/steps'
-import { sentence } from './sentence'
-import { counted, day, howLong, millis, moment } from './time'
+import { sentence } from './sentence.ts'
+import { counted, day, howLong, millis, moment } from './time.ts'
 
 const DAY_MS = 24 * 3_600_000
 

@@ -4,6 +4,7 @@ import type { IconName, MarkName, Tone } from '../components/icon'
 import { PAGES } from '../components/pages.ts'
 import type { Live } from '../live/state.ts'
 import { clientStanding } from './client.ts'
+import { readable } from './idn.ts'
 import { tunnelHref } from './links.ts'
 import { explain } from './needs.ts'
 import { standingOf } from './tunnel.ts'
@@ -48,11 +49,14 @@ export function find(live: Live | undefined, typed: string): readonly Hit[] {
 
 /** What begins so stands before what only has it somewhere. */
 function rank({ name }: Tunnel, words: string): number {
-  return name.toLowerCase().startsWith(words) ? 0 : 1
+  return name.toLowerCase().startsWith(words) || readable(name).startsWith(words) ? 0 : 1
 }
 
 function isNamed({ name, addresses }: Tunnel, words: string): boolean {
-  return name.toLowerCase().includes(words) || addresses.some(({ url }) => url.toLowerCase().includes(words))
+  return (
+    [name, readable(name)].some(each => each.toLowerCase().includes(words)) ||
+    addresses.some(({ url }) => url.toLowerCase().includes(words))
+  )
 }
 
 function tunnelHit(tunnel: Tunnel): Hit {
@@ -63,7 +67,7 @@ function tunnelHit(tunnel: Tunnel): Hit {
     group: 'Tunnel',
     mark,
     tone,
-    title: tunnel.name,
+    title: readable(tunnel.name),
     detail,
     href: tunnelHref(tunnel.name),
   }
@@ -93,7 +97,7 @@ function actsOn({ name, state, addresses }: Tunnel): Hit[] {
             ...doing,
             key: 'kill',
             icon: 'stop',
-            title: `Kill ${name}…`,
+            title: `Kill ${readable(name)}…`,
             detail: 'asks first',
             act: { kind: 'kill', value: name },
           } as const,
@@ -102,7 +106,7 @@ function actsOn({ name, state, addresses }: Tunnel): Hit[] {
       ...doing,
       key: 'log',
       icon: 'lines',
-      title: `Log of ${name}`,
+      title: `Log of ${readable(name)}`,
       detail: '',
       href: `/logs?tunnel=${encodeURIComponent(name)}`,
     },
@@ -120,7 +124,7 @@ function steering(name: string, state: TunnelState): Hit {
         ...doing,
         key: 'resume',
         icon: 'play',
-        title: `Resume ${name}`,
+        title: `Resume ${readable(name)}`,
         detail: 'visitors are let in again',
         act: { kind: 'resume', value: name },
       }
@@ -129,7 +133,7 @@ function steering(name: string, state: TunnelState): Hit {
           ...doing,
           key: 'start',
           icon: 'play',
-          title: `Start ${name} again`,
+          title: `Start ${readable(name)} again`,
           detail: 'it may come back',
           act: { kind: 'start', value: name },
         }
@@ -137,7 +141,7 @@ function steering(name: string, state: TunnelState): Hit {
           ...doing,
           key: 'pause',
           icon: 'pause',
-          title: `Pause ${name}`,
+          title: `Pause ${readable(name)}`,
           detail: 'visitors are turned away until you resume it',
           act: { kind: 'pause', value: name },
         }

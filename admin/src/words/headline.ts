@@ -1,6 +1,7 @@
 // How all tunnels stand, in one sentence.
 import type { Tunnel } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
+import { readable } from './idn.ts'
 import { standingOf } from './tunnel.ts'
 
 /** The sentence, and its short form for the browser's tab. */
@@ -14,7 +15,7 @@ export function headlineOf(
   if (all === 1) {
     const [name = ''] = tunnels.map(each => each.name)
     return {
-      title: `${name} ${verb} ${good === 1 ? '' : 'not '}reachable`,
+      title: `${readable(name)} ${verb} ${good === 1 ? '' : 'not '}reachable`,
       tab: good === 1 ? 'Reachable' : 'Not reachable',
     }
   }

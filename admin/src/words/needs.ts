@@ -4,6 +4,8 @@ import {
   Check_State,
   type Client,
   Client_State,
+  type Domain,
+  Domain_State,
   type Token,
   Token_State,
   type Tunnel,
@@ -11,6 +13,8 @@ import {
 } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import type { Live } from '../live/state.ts'
+import { domainHref, lifeLeft } from './domain.ts'
+import { readable } from './idn.ts'
 import { sentence } from './sentence.ts'
 import { howLong, millis, moment } from './time.ts'
 import { standingOf } from './tunnel.ts'
@@ -27,12 +31,21 @@ export interface Need {
   readonly link?: { readonly href: string; readonly word: string }
 }
 
+/** Certificates that are valid for less need the owner, days: they should have been renewed long before. */
+const SHORT_DAYS = 10
+
 /** `now`: milliseconds. None: all is well. */
-export function needsOf(live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server'>, now: number): readonly Need[] {
+export function needsOf(
+  live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server' | 'domains'>,
+  now: number,
+): readonly Need[] {
   const tunnels = [...live.tunnels.values()]
   const clients = [...live.clients.values()]
+  const domains = [...live.domains.values()].flatMap(domain => domainNeed(domain, now))
+  const told = new Set(domains.map(({ key }) => key))
   return [
-    ...tunnels.flatMap(certificateNeed),
+    ...domains,
+    ...tunnels.flatMap(certificateNeed).filter(({ key }) => !told.has(key)),
     ...tunnels.flatMap(targetNeed),
     ...clients.flatMap(client => awayNeed(client, tunnels, now)),
     ...clients.flatMap(client => tokenNeed(client, live.tokens, now)),
@@ -46,12 +59,38 @@ function certificateNeed(tunnel: Tunnel): Need[] {
   return tunnel.addresses
     .filter(({ waiting }) => waiting !== '')
     .map(({ address, waiting, cure }) => ({
-      ...{ key: `certificate ${address}`, mark: 'bad', tone: 'bad' },
-      title: `${address} is not reachable yet`,
+      ...{ key: certificateKey(address), mark: 'bad', tone: 'bad' },
+      title: `${readable(address)} is not reachable yet`,
       detail: [waiting, cure].filter(Boolean).map(sentence).join(' '),
       link: { href: explain(address), word: 'Explain' },
     }))
 }
+
+/** Refused by the CA, waiting for records, or not renewed in time. */
+function domainNeed(domain: Domain, now: number): Need[] {
+  const { state, problem, certificate, nextTryTime } = domain
+  const isError = state === Domain_State.ERROR
+  const isWaiting = state === Domain_State.PENDING && problem !== undefined
+  const days = lifeLeft(domain, now)?.days
+  if (!isError && !isWaiting && (days === undefined || days >= SHORT_DAYS)) return []
+  const name = readable(domain.domain)
+  const next = millis(nextTryTime)
+  const again = isError && next !== undefined && next > now ? ` Next try ${moment(next, now)}.` : ''
+  const has = certificate !== undefined
+  return [
+    {
+      key: certificateKey(domain.domain),
+      ...(isWaiting && !has ? { mark: 'wait', tone: 'warn' } : { mark: 'bad', tone: 'bad' }),
+      title: has
+        ? `${name}: its certificate is not renewed, and ends ${days === 1 ? 'in 1 day' : `in ${days ?? 0} days`}`
+        : `${name} has no certificate${isWaiting ? ' yet' : ''}`,
+      detail: `${[problem?.message ?? '', problem?.cure ?? ''].filter(Boolean).map(sentence).join(' ')}${again}`,
+      link: { href: domainHref(domain.domain), word: isWaiting ? 'What to create' : 'What to change' },
+    },
+  ]
+}
+
+const certificateKey = (address: string) => `certificate ${address}`
 
 function targetNeed(tunnel: Tunnel): Need[] {
   const { kind, detail } = standingOf(tunnel)
@@ -60,7 +99,7 @@ function targetNeed(tunnel: Tunnel): Need[] {
   return [
     {
       ...{ key: `target ${name}`, mark: 'bad', tone: 'bad' },
-      title: `${name}: its target refuses`,
+      title: `${readable(name)}: its target refuses`,
       detail: `${detail}. Start the service on ${tunnel.clientLabel || 'its machine'}; visitors get an error meanwhile.`,
       link: { href: explain(addresses[0]?.address ?? name), word: 'Explain' },
     },
@@ -72,7 +111,7 @@ function awayNeed(client: Client, tunnels: readonly Tunnel[], now: number): Need
   const served = tunnels.filter(({ clientId, state }) => clientId === client.id && state === TunnelState.OFFLINE)
   if (served.length === 0) return []
   const since = millis(client.stateTime ?? client.lastSeenTime)
-  const names = served.slice(0, 3).map(({ name }) => name)
+  const names = served.slice(0, 3).map(({ name }) => readable(name))
   const more = served.length > 3 ? ` and ${served.length - 3} more` : ''
   return [
     {

@@ -1,5 +1,6 @@
 // Why somebody was turned away, and what lets them in.
-import { type Refusal, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
+import { Allowlist_Access, type Record as LogRecord, type Refusal, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
+import { readable } from './idn.ts'
 import { counted, millis, moment } from './time.ts'
 import { allowedOn } from './tunnel.ts'
 
@@ -17,7 +18,7 @@ export function refusalWords(refusal: Refusal, tunnel: Tunnel | undefined, now =
   const last = millis(refusal.lastTime)
   const often = `${count === 1n ? 'once' : counted(count, 'time')}${last === undefined ? '' : `, last ${moment(last, now)}`}`
   const guess = looksLikeGuessing ? ' Looks like guessing.' : ''
-  const where = refusal.tunnel || summary || 'no tunnel'
+  const where = readable(refusal.tunnel) || summary || 'no tunnel'
   switch (rule) {
     case 'not-allowed': {
       const listed = tunnel === undefined ? undefined : allowedOn(tunnel)
@@ -45,4 +46,74 @@ export function refusalWords(refusal: Refusal, tunnel: Tunnel | undefined, now =
     default:
       return { text: `${where}, ${often}. ${rule}.`, act: 'log' }
   }
+}
+
+/** What is said of one visitor who was turned away, as it is now. */
+export interface TurnedAwayWords {
+  readonly title: string
+  readonly text: string
+  readonly act: 'allow' | 'resume' | 'none'
+  /** The address that they came to, and would be let in at; '': not known. */
+  readonly address: string
+}
+
+/** `tunnel`: the record's, if it is known; `refusal`: what the server remembers of the like, which knows the address. */
+export function turnedAwayWords(
+  { peer, tunnel: called, reason }: LogRecord,
+  tunnel: Tunnel | undefined,
+  refusal: Refusal | undefined,
+  now = Date.now(),
+): TurnedAwayWords {
+  const name = readable(called)
+  const address = refusal?.address || listedOf(tunnel) || tunnel?.addresses[0]?.address || ''
+  const about = { act: 'none', address } as const
+  switch (reason) {
+    case 'not-allowed':
+      return { ...allowWords(peer, name, tunnel, refusal, now), address }
+    case 'paused':
+      return tunnel?.state === TunnelState.PAUSED
+        ? { title: `${name} is paused`, text: 'Visitors are turned away until you resume it.', act: 'resume', address }
+        : { ...about, title: `${name} was paused then`, text: 'It lets visitors in again.' }
+    case 'offline':
+      return { ...about, title: `${name || 'The tunnel'} was offline`, text: 'Its machine was not connected.' }
+    case 'limited':
+      return {
+        ...about,
+        title: `${peer} was over a limit`,
+        text: 'It came more often, or had more open, than one visitor may. It is let in again by itself.',
+      }
+    default:
+      return { ...about, title: 'No tunnel has that name', text: 'Nothing answers there until a tunnel asks for it.' }
+  }
+}
+
+function allowWords(
+  peer: string,
+  name: string,
+  tunnel: Tunnel | undefined,
+  refusal: Refusal | undefined,
+  now: number,
+): Omit<TurnedAwayWords, 'address'> {
+  if (tunnel === undefined)
+    return { title: `${peer} was not on the list of ${name}`, text: 'That tunnel is gone.', act: 'none' }
+  const listed = allowedOn(tunnel)
+  if (listed === undefined)
+    return { title: `${peer} may come in now`, text: `${name} is open to everybody.`, act: 'none' }
+  const entry = tunnel.addresses
+    .flatMap(({ allowlist }) => allowlist?.entries ?? [])
+    .find(({ block }) => block.replace(/\/(?:32|128)$/, '') === peer)
+  const end = millis(entry?.endTime)
+  if (entry !== undefined && (end === undefined || end > now)) {
+    const until = end === undefined ? '' : ` until ${moment(end, now)}`
+    return { title: `${peer} may come in now`, text: `It is on the list of ${name}${until}.`, act: 'none' }
+  }
+  const near =
+    refusal === undefined || refusal.nearestEntry === '' ? '' : `, and the nearest is ${refusal.nearestEntry}`
+  const text = listed === 0 ? 'It is open to nobody.' : `The list has ${counted(listed, 'entry', 'entries')}${near}.`
+  return { title: `${peer} was not on the list of ${name}`, text, act: 'allow' }
+}
+
+/** Its first address that not everybody may come to. */
+function listedOf(tunnel: Tunnel | undefined): string | undefined {
+  return tunnel?.addresses.find(({ allowlist }) => allowlist?.access === Allowlist_Access.LISTED)?.address
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt'
 import {
   AddressSchema,
   Allowlist_Access,
@@ -10,8 +10,11 @@ import {
   Check_State,
   Client_State,
   ClientSchema,
+  Domain_State,
+  DomainSchema,
   EventSchema,
   GetServerInfoResponseSchema,
+  RecordSchema,
   RefusalSchema,
   TargetHealth_State,
   Token_State,
@@ -29,7 +32,7 @@ import { find } from './find.ts'
 import { headlineOf, whyNot } from './headline.ts'
 import { readable } from './idn.ts'
 import { needsOf } from './needs.ts'
-import { refusalWords } from './refusal.ts'
+import { refusalWords, turnedAwayWords } from './refusal.ts'
 import { stripOf } from './strip.ts'
 import { howLong, moment } from './time.ts'
 import { standingOf } from './tunnel.ts'
@@ -131,11 +134,25 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
       { step: 'clock', state: Check_State.OK, message: 'right' },
     ],
   })
-  const state = { tunnels, clients: new Map([['l', laptop]]), tokens: [old], server }
+  const domains = new Map(
+    [
+      {
+        domain: 'photos.mine.uk',
+        state: Domain_State.PENDING,
+        problem: { message: 'no address', cure: 'create CNAME' },
+      },
+      { domain: 'xn--bcher-kva.mine.uk', state: Domain_State.ERROR, problem: { message: 'refused' } },
+      { domain: 'www.mine.uk', state: Domain_State.ISSUED, certificate: valid(20) },
+      { domain: 'old.mine.uk', state: Domain_State.ISSUED, certificate: valid(2) },
+    ].map(each => [each.domain, create(DomainSchema, each)]),
+  )
+  const state = { tunnels, domains, clients: new Map([['l', laptop]]), tokens: [old], server }
   assert.deepEqual(
     needsOf(state, NOW).map(({ title }) => title),
     [
-      'photos.mine.uk is not reachable yet',
+      'photos.mine.uk has no certificate yet',
+      'bücher.mine.uk has no certificate',
+      'old.mine.uk: its certificate is not renewed, and ends in 2 days',
       'wiki: its target refuses',
       'laptop is away',
       'laptop is away and still holds the old token',
@@ -144,11 +161,59 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
   )
   assert.deepEqual(
     needsOf(
-      { ...state, tunnels: named(tunnel()), clients: new Map([['n', client({ tokenId: 2n })]]), server: undefined },
+      {
+        ...{ ...state, tunnels: named(tunnel()), domains: new Map() },
+        ...{ clients: new Map([['n', client({ tokenId: 2n })]]), server: undefined },
+      },
       NOW,
     ),
     [],
   )
+  assert.deepEqual(
+    needsOf({ ...state, domains: new Map() }, NOW).map(({ title }) => title)[0],
+    'photos.mine.uk is not reachable yet',
+    'an address that waits is told where its domain does not say so',
+  )
+})
+
+/** A certificate that ends in so many days. */
+function valid(days: number) {
+  return { startTime: timestampFromMs(NOW - 60 * DAY), endTime: timestampFromMs(NOW + days * DAY) }
+}
+
+test('the record of a visitor who was turned away says why, and whether they may come in by now', () => {
+  const words = (reason: string, of = tunnel(), refusal?: MessageInitShape<typeof RefusalSchema>) =>
+    turnedAwayWords(
+      create(RecordSchema, { tunnel: 'plex', peer: '203.0.113.9', reason }),
+      of,
+      refusal && create(RefusalSchema, refusal),
+      NOW,
+    )
+  const closed = (...entries: { block: string; endTime?: Timestamp }[]) =>
+    tunnel({
+      addresses: [
+        { address: 'open', allowlist: { access: Allowlist_Access.EVERYBODY } },
+        { address: 'plex', allowlist: { access: Allowlist_Access.LISTED, entries } },
+      ].reverse(),
+    })
+  const office = { block: '203.0.113.0/28' }
+  assert.deepEqual(words('not-allowed', closed(office), { address: 'films', nearestEntry: office.block }), {
+    title: '203.0.113.9 was not on the list of plex',
+    text: 'The list has 1 entry, and the nearest is 203.0.113.0/28.',
+    ...{ act: 'allow', address: 'films' },
+  })
+  assert.deepEqual(
+    [words('not-allowed', closed(office)).address, words('not-allowed', closed()).text],
+    ['plex', 'It is open to nobody.'],
+  )
+  const listed = words('not-allowed', closed({ block: '203.0.113.9/32', endTime: timestampFromMs(NOW + HOUR) }))
+  assert.deepEqual([listed.act, listed.text], ['none', 'It is on the list of plex until 15:32.'])
+  const ended = words('not-allowed', closed({ block: '203.0.113.9', endTime: timestampFromMs(NOW - HOUR) }))
+  assert.equal(ended.act, 'allow', 'its time is over')
+  assert.equal(words('not-allowed', tunnel()).text, 'plex is open to everybody.')
+  assert.equal(words('paused', tunnel({ state: TunnelState.PAUSED })).act, 'resume')
+  assert.equal(words('paused').act, 'none')
+  for (const reason of ['offline', 'limited', 'unknown-host']) assert.equal(words(reason).act, 'none')
 })
 
 test('a refusal names the rule, the list and the nearest entry, and what lets the visitor in', () => {

@@ -83,19 +83,26 @@ function useLogin(field: RefObject<HTMLInputElement | null>) {
   useEffect(() => {
     setHost(location.hostname)
     document.title = 'Log in · pbt'
-    if (isStarted.current) return
-    isStarted.current = true
-    const code = location.hash.slice(1)
-    if (code !== '') {
+    const byLink = () => {
+      const code = location.hash.slice(1)
+      if (code === '') return false
       history.replaceState(null, '', location.pathname + location.search)
       login({ case: 'code', value: code })
-    } else {
-      field.current?.focus()
-      panel.getSession({}).then(
-        ({ session }) => session && location.replace(whereTo()),
-        () => {},
-      )
+      return true
     }
+    // A link that is pasted where this page is open changes what is after # alone, and loads nothing.
+    addEventListener('hashchange', byLink)
+    if (!isStarted.current) {
+      isStarted.current = true
+      if (!byLink()) {
+        field.current?.focus()
+        panel.getSession({}).then(
+          ({ session }) => session && location.replace(whereTo()),
+          () => {},
+        )
+      }
+    }
+    return () => removeEventListener('hashchange', byLink)
   }, [login, field])
 
   const submit = (event: FormEvent) => {
