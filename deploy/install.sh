@@ -6,16 +6,14 @@
 #   sudo sh install.sh [--dry-run] --uninstall
 #
 # It says each thing that it does. Run again, it does what is missing and leaves the rest: settings and data are never written over. With
-# another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back goes back to the version from
-# before, which is kept on the disk: that needs no registry.
+# another tarball it upgrades: a backup, the program, the units, a restart without a failed request. --back goes back, without a registry.
 # shellcheck disable=SC2015,SC2086
 set -eu; umask 022
 
 BASE_DOMAIN='' EMAIL='' TARBALL='' DRY_RUN='' UNINSTALL='' BACK='' CHANGED=''
 PREFIX=/usr/local PACKAGE=@pbt-tunnel/server
 PROGRAM=$PREFIX/lib/node_modules/$PACKAGE UNITS='pbt-server.service pbt-server.socket'
-SETTINGS=/etc/pbt-server/server.yaml SYSCTL=/etc/sysctl.d/60-pbt-server.conf NFTABLES=/etc/nftables.d/pbt-server.nft
-PORTS=20000-40000
+SETTINGS=/etc/pbt-server/server.yaml SYSCTL=/etc/sysctl.d/60-pbt-server.conf NFTABLES=/etc/nftables.d/pbt-server.nft PORTS=20000-40000
 # The tarballs of what is installed and of what was before, which is kept whole; and what is not yet installed.
 KEPT=$PREFIX/lib/pbt-server STAGE=$PREFIX/lib/pbt-server/stage PREVIOUS=$PREFIX/lib/pbt-server/previous BACKUPS=/var/backups
 
@@ -61,8 +59,7 @@ check_machine() {
 
 check_tarball() {
   if [ -n "$BACK" ]; then TARBALL=$KEPT/previous.tgz
-    [ -f "$TARBALL" ] || fail 'no earlier version is kept here' 'name its tarball: sudo sh install.sh pbt-server-VERSION.tgz'
-  fi
+    [ -f "$TARBALL" ] || fail 'no earlier version is kept here' 'name its tarball: sudo sh install.sh pbt-server-VERSION.tgz'; fi
   [ -n "$TARBALL" ] || fail 'which tarball?' "for example: sudo sh $0 pbt-server-0.1.0.tgz"
   tar -tzf "$TARBALL" package/server/bin/pbt-server > /dev/null 2>&1 ||
     fail "$TARBALL is not a tarball of pbt-server" '"npm run pack" in a checkout makes one in dist/'
@@ -86,8 +83,7 @@ install_program() {
   run rm -rf "$STAGE"
   if [ -n "$BACK" ] && [ -d "$PREVIOUS" ]; then new=$PREVIOUS; run install -d "$STAGE"; else
     new=$STAGE/lib/node_modules/$PACKAGE
-    run install -d "$KEPT" && has_room && run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" || not_installed
-  fi
+    run install -d "$KEPT" && has_room && run npm install --global --prefix "$STAGE" --no-audit --no-fund --loglevel=error "$TARBALL" || not_installed; fi
   run "$new/server/bin/pbt-server" --version && run cp "$TARBALL" "$STAGE/new.tgz" || not_installed
   back_up
   old=$(ls -d "$PROGRAM" 2> /dev/null || true)
@@ -182,9 +178,7 @@ insert rule inet filter input udp dport { 53, $PORTS } accept comment "pbt-serve
 EOF
     run nft -f "$NFTABLES"
     grep -qs '/etc/nftables.d/' /etc/nftables.conf || run sh -c 'echo "include \"/etc/nftables.d/*.nft\"" >> /etc/nftables.conf'
-  else
-    echo '  = neither ufw nor a chain "inet filter input" of nftables: nothing is closed, nothing to open'
-  fi
+  else echo '  = neither ufw nor a chain "inet filter input" of nftables: nothing is closed, nothing to open'; fi
 }
 
 install_units() {
