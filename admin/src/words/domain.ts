@@ -1,12 +1,5 @@
 // Domains in words: where each stands, what it waits for, and which of its records were seen.
-import {
-  Check_State,
-  type CheckDomainResponse,
-  type DnsRecord,
-  type Domain,
-  Domain_Proof,
-  Domain_State,
-} from '@pbt/proto/admin/v1'
+import { Check_State, type CheckDomainResponse, type DnsRecord, type Domain, Domain_State } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import type { Step } from '../components/steps'
 import { sentence } from './sentence.ts'
@@ -70,10 +63,6 @@ export function nextText(domain: Domain, now: number): string {
   if (domain.state === Domain_State.ISSUED && renews !== undefined) return day(renews, now)
   if (next !== undefined && next > now) return `${hasTrouble(domain) ? 'tries' : 'looks'} ${moment(next, now)}`
   return domain.state === Domain_State.ISSUING || domain.state === Domain_State.RENEWING ? 'now' : 'in a moment'
-}
-
-export function proofText({ proof }: Domain): string {
-  return proof === Domain_Proof.DELEGATED ? 'record' : 'port 80'
 }
 
 /** What was found of one record. */
