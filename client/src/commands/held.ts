@@ -15,6 +15,8 @@ interface ListOptions {
   json: boolean | undefined
 }
 
+const EMPTY = 'holds no tunnels; add --detach to a command, such as "pbt http 3000 --detach"'
+
 /** Also those that are stopped, and where no daemon runs those that it would hold. */
 export const list: Command<ListOptions> = {
   usage: 'list',
@@ -29,6 +31,8 @@ export const list: Command<ListOptions> = {
       const output = statusOutput({ ...outputOptions(isJson, context), isWatching: false })
       output.show([daemon.status])
       output.close()
+      const isEmpty = daemon.status.kind === 'answered' && daemon.status.snapshot.tunnels.length === 0
+      if (isEmpty && !isJson) context.stdout.say(`pbt: the daemon ${EMPTY}\n`)
       return EXIT.stopped
     }
     const entries = readTunnels(tunnelsFileOf(home))
@@ -41,10 +45,7 @@ export const list: Command<ListOptions> = {
       tell(isJson, context, { event: 'tunnel', tunnel, kind, target, urls: [], state, reason }, words)
     }
     if (!isJson) {
-      const what =
-        entries.length === 0
-          ? 'it holds no tunnels; add --detach to a command, such as "pbt http 3000 --detach"'
-          : '"pbt daemon start" starts it'
+      const what = entries.length === 0 ? `it ${EMPTY}` : '"pbt daemon start" starts it'
       context.stdout.say(`pbt: ${reason}; ${what}\n`)
     }
     return EXIT.stopped

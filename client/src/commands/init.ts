@@ -92,7 +92,7 @@ async function agreeToReplace(replaced: string, isJson: boolean, context: Contex
   if (isJson || !stdin.isTTY || !stderr.isTTY) throw new Failure('usage', message, { cure })
   const lines = createInterface({ input: stdin })
   try {
-    stderr.write(`pbt: ${message}. Go on? [y/N] `)
+    stderr.say(`pbt: ${message}\nGo on? [y/N] `)
     const { value = '' } = await lines[Symbol.asyncIterator]().next()
     if (!/^\s*y(es)?\s*$/i.test(value)) throw new Failure('usage', `${replaced} stays stored`, { cure })
   } finally {

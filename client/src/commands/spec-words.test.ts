@@ -14,7 +14,7 @@ test('H47: hints are spelt as specs are', () => {
     ['--idle-timeout "5" cannot be used', 'idle-timeout="5" cannot be used'],
     ['--allow is given 900 times', 'allow= is given 900 times'],
     ['--verify-target checks it', 'verify-target checks it'],
-    ['run "pbt init - --server HOST[:PORT]" once', 'run "pbt init - --server HOST[:PORT]" once'],
+    ['run "pbt init --server HOST[:PORT]" once', 'run "pbt init --server HOST[:PORT]" once'],
     ['set tls-cert', 'set tls-cert'],
   ] as const)
     assert.equal(inSpecWords(said), expected)

@@ -46,6 +46,10 @@ function realPath(path: string): string {
   try {
     return realpathSync(resolve(path))
   } catch (cause) {
-    throw new Failure('usage', `--file "${path}" cannot be read`, { cure: 'give the path of a file of tunnels', cause })
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    throw new Failure('usage', `--file "${path}" ${isMissing ? 'does not exist' : 'cannot be read'}`, {
+      cure: 'give the path of a file of tunnels, such as docs/tunnels.example.yaml',
+      cause,
+    })
   }
 }

@@ -111,7 +111,7 @@ export function serverOf(env: Environment, given: Given, stored: Stored | undefi
   if (env.PBT_SERVER) return parseServer(env.PBT_SERVER, 'PBT_SERVER')
   if (stored !== undefined) return parseServer(stored.server, 'the stored server')
   throw new Failure('not-configured', 'no server is known', {
-    cure: 'run "pbt init - --server HOST[:PORT]" once, or set PBT_SERVER',
+    cure: 'run "pbt init --server HOST[:PORT]" once, or set PBT_SERVER',
   })
 }
 
@@ -214,7 +214,7 @@ function together(problems: readonly Failure[]): Failure {
   const isMissingOnly = problems.every(problem => problem.code === 'not-configured')
   return new Failure(isMissingOnly ? 'not-configured' : 'usage', problems.map(problem => problem.message).join('; '), {
     cure: isMissingOnly
-      ? 'run "pbt init - --server HOST[:PORT]" once'
+      ? 'run "pbt init --server HOST[:PORT]" once'
       : problems
           .map(p => p.cure)
           .filter(Boolean)

@@ -74,7 +74,8 @@ export class Service {
 
   /** Ends it in order and takes away what `install` made; the tunnels and the token stay. Again: nothing. Throws Failure. */
   uninstall(): Done {
-    if (!existsSync(this.path)) return { path: this.path, text: undefined, steps: [`${this.path} is not there`] }
+    if (!existsSync(this.path))
+      return { path: this.path, text: undefined, steps: [`the service is not installed: ${this.path} does not exist`] }
     if (!isOurs(this.path)) {
       throw new Failure('no-service', `${this.path} was not written by pbt`, {
         cure: 'remove it by hand if it is not wanted',

@@ -30,7 +30,7 @@ export function checkFiles(home: string): Check {
       }
     } catch (error) {
       if (isMissing(error))
-        return notChecked('files', `nothing is stored in ${home}`, 'run "pbt init - --server HOST[:PORT]"')
+        return notChecked('files', `nothing is stored in ${home}`, 'run "pbt init --server HOST[:PORT]"')
       return failed('files', `${each} cannot be read: ${textOf(error)}`, 'give yourself the right to read it')
     }
   }

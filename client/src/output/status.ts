@@ -138,7 +138,7 @@ function tunnelLines(tunnel: TunnelSnapshot): Span[][] {
   if (urls.length === 0) {
     const why: Span = fault === '' ? ['  no address yet', 'dim'] : [`  ${safe(fault)}`, 'red']
     const toDo: Span[][] = cure === '' ? [] : [[[`  to do: ${safe(cure)}`, 'yellow']]]
-    return [[[`  ${kind} to ${safe(target)}`], why], ...toDo]
+    return [[[`  ${safe(tunnel.name || kind)}  to ${safe(target)}`], why], ...toDo]
   }
   const who = allowlists.length === 0 ? '' : `, for ${visitorsText(allowlists)}`
   const lines = urls.map((url, index) => {

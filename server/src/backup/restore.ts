@@ -73,7 +73,9 @@ function openBackup(file: string): number {
   try {
     return openSync(file, 'r')
   } catch (cause) {
-    throw new Failure('backup-invalid', `cannot open the backup ${file} (${systemCodeOf(cause)})`, {
+    const code = systemCodeOf(cause)
+    const why = code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'you may not read it' : code
+    throw new Failure('backup-invalid', `cannot open the backup ${file}: ${why}`, {
       cure: 'name a file that "pbt-server backup" made, and that you may read',
       cause,
     })

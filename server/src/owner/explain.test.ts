@@ -125,6 +125,8 @@ test('without a running server what cannot be seen is not checked', async () => 
   const { checks } = await explained({ options: { running: undefined }, tunnel: { state: 'offline' } })
   const unseen = checks.filter(({ state }) => state === 'not-checked').map(({ step }) => step)
   assert.deepEqual(unseen, ['port', 'certificate'])
+  const paused = await explained({ options: { running: undefined }, tunnel: { state: 'paused' } })
+  assert.equal(paused.checks.find(({ step }) => step === 'client')?.state, 'not-checked')
 })
 
 test('a custom domain without a certificate is explained by what that needs', async () => {

@@ -78,7 +78,7 @@ export class ExplainVerb {
       this.certificateCheck(address),
       tunnelCheck(kept, tunnel),
       allowlistCheck(kept, visitor),
-      clientCheck(tunnel),
+      clientCheck(tunnel, this.options.running !== undefined),
       targetCheck(tunnel),
     ]
     const first = checks.find(({ state }) => state === 'failed')
@@ -243,7 +243,7 @@ function allowlistCheck(kept: KeptAddress | undefined, visitor: string): Check {
   return { step, state: 'failed', message, cure: `pbt-server allow ${address} --add ${visitor} --for 8h` }
 }
 
-function clientCheck(tunnel: ExplainedTunnel | undefined): Check {
+function clientCheck(tunnel: ExplainedTunnel | undefined, isServed: boolean): Check {
   const step = 'client'
   if (tunnel === undefined) return notChecked(step, 'no tunnel, no client')
   const { state, clientLabel, reason } = tunnel
@@ -262,6 +262,8 @@ function clientCheck(tunnel: ExplainedTunnel | undefined): Check {
     return { step, state: 'failed', message, cure: `run its command again on ${who}` }
   }
   if (state === 'killed') return notChecked(step, 'the tunnel is ended')
+  // A paused tunnel has no other state, whether its client is there or not.
+  if (!isServed) return notChecked(step, NOT_RUNNING)
   return { step, state: 'ok', message: `${who} is connected`, cure: '' }
 }
 
@@ -270,7 +272,7 @@ function targetCheck(tunnel: ExplainedTunnel | undefined): Check {
   if (tunnel === undefined) return notChecked(step, 'no tunnel, no target')
   const { health, target, clientLabel } = tunnel
   if (health === undefined) return notChecked(step, `the client has not said yet whether ${target} answers`)
-  const at = health.at.toISOString()
+  const at = `at ${health.at.toISOString().slice(0, 19)}Z`
   if (health.answers) return { step, state: 'ok', message: `${target} answered (${at})`, cure: '' }
   const message = `${target} does not answer: ${health.message} (${at})`
   return { step, state: 'failed', message, cure: `start the service on ${clientLabel || 'the client'}` }

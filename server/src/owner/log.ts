@@ -140,7 +140,7 @@ export class LogVerbs {
     const { live } = this.options
     if (live === undefined) {
       throw new Failure('not-running', 'no server runs on this data directory', {
-        cure: 'start it: pbt-server start',
+        cure: 'start it with "pbt-server start"',
       })
     }
     return live

@@ -220,7 +220,7 @@ test('the service: installed once, ten tunnels killed with or without its server
   )
   const removed = await home.run('daemon', 'uninstall')
   assert.match(removed.text, /removed .*pbt\.service[\s\S]*end again when they log out/)
-  assert.match((await home.run('daemon', 'uninstall')).text, /is not there/)
+  assert.match((await home.run('daemon', 'uninstall')).text, /is not installed/)
   assert.deepEqual(readdirSync(join(base, '.config/systemd/user')), [])
   assert.deepEqual(asked().slice(-2), ['systemctl --user daemon-reload', 'loginctl disable-linger'])
   assert.deepEqual(

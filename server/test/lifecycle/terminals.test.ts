@@ -82,7 +82,7 @@ test('init for a second server asks in a terminal before it replaces the first',
   const init = (server: RunningServer) =>
     inTerminal(t, CLIENT, argsOf(server), { size: USUAL, kind: 'xterm', env: { PBT_HOME: home } })
   await (await init(first)).until(/took the token; it is stored/)
-  const asked = new RegExp(`localhost:${first.https} is stored, and its token would be replaced\\. Go on\\? \\[y/N\\] `)
+  const asked = new RegExp(`localhost:${first.https} is stored, and its token would be replaced\\s+Go on\\? \\[y/N\\] `)
   const no = await init(second)
   await no.until(asked)
   no.type('\n')
