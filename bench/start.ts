@@ -1,5 +1,5 @@
 // What a start costs: processor time and time of each program until it has done its work, or is ready for it, beside a bare Node.
-// `npm start` is measured from its second time on: the first one makes what is kept, and builds the panel.
+// `npm start` is measured the first time too, which makes a server's data and compiles; the panel is built before.
 import { join } from 'node:path'
 import { buildPanel } from '../scripts/panel.ts'
 import { cpuSeconds, endedSeconds, family, ROOT, SCRATCH, start } from './support/machine.ts'
@@ -20,12 +20,17 @@ const dataDir = join(SCRATCH, 'data')
 const where = ['--data-dir', dataDir]
 const serve = ['start', '--json', ...where, '--https-port', '0', '--http-port', '0', '--log-level', 'error']
 const { token } = JSON.parse(await start('edge', SERVER, ['init', '--json', ...where]).line())
-const demo = { PBT_DEMO_HOME: join(SCRATCH, 'demo'), PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' }
+const demo = {
+  ...{ PBT_DEMO_HOME: join(SCRATCH, 'demo'), PBT_DEMO_HTTPS_PORT: '0', PBT_DEMO_HTTP_PORT: '0' },
+  // Its own, so that the first time is one.
+  NODE_COMPILE_CACHE: join(SCRATCH, 'compiled'),
+}
 await buildPanel()
 
+await demonstration('the first time')
 // The first round does not count: it compiles, where what is compiled is kept (NODE_COMPILE_CACHE).
 for (let round = 0; round <= options.rounds; round++) {
-  if (round === 1) costs.clear()
+  if (round === 1) for (const what of costs.keys()) if (!what.includes('the first time')) costs.delete(what)
   await untilEnd('node --eval 0', process.execPath, ['--eval', '0'])
   await untilEnd('pbt --version', CLIENT, ['--version'])
   await untilEnd('pbt --help', CLIENT, ['--help'])
@@ -42,7 +47,7 @@ for (let round = 0; round <= options.rounds; round++) {
   await untilEnd('pbt-server address list', SERVER, ['address', 'list', ...where])
   await client.stop()
   await server.stop()
-  await demonstration()
+  await demonstration('again')
 }
 
 const bare = median((costs.get('node --eval 0') ?? []).map(({ cpu }) => cpu))
@@ -75,12 +80,12 @@ async function until(what: string, command: string, args: readonly string[], sai
 }
 
 /** `npm start`, which says first that the tunnel answers, then how the panel is reached. */
-async function demonstration(): Promise<void> {
+async function demonstration(when: string): Promise<void> {
   const began = performance.now()
   const program = start('edge', 'npm', ['start', '--prefix', ROOT], demo)
   for (const [what, said] of [
-    ['npm start again, until the tunnel answers', 'is reached through the tunnel'],
-    ['npm start again, until there is a link to the panel', '/login#'],
+    [`npm start ${when}, until the tunnel answers`, 'is reached through the tunnel'],
+    [`npm start ${when}, until there is a link to the panel`, '/login#'],
   ] as const) {
     await program.line(text => text.includes(said))
     note(what, { cpu: cpuSeconds(family(program.pid)), seconds: (performance.now() - began) / 1_000 })
