@@ -12,7 +12,7 @@ import { Command, Ip, State } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
-import { clientStanding, roundTrip } from '../words/client'
+import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
 import { stripOf } from '../words/strip'
 import { clock, counted, millis, moment } from '../words/time'
 import { ClientDialog } from './client-dialog'
@@ -23,22 +23,24 @@ const clientsOf = (live: Live) => live.clients
 
 export function ClientsPage() {
   const known = useLive(clientsOf)
+  const tunnels = useLive(live => live.tunnels)
   const [isNew, setNew] = useState(false)
-  if (known === undefined) return <Loading title="Clients" />
-  const clients = [...known.values()].toSorted(
+  if (known === undefined || tunnels === undefined) return <Loading title="Clients" />
+  const clients = withoutReplaced(known, tunnels).toSorted(
     (left, right) => left.state - right.state || left.label.localeCompare(right.label),
   )
-  const on = clients.filter(({ state }) => state === Client_State.CONNECTED).length
+  const connected = clients.filter(({ state }) => state === Client_State.CONNECTED)
+  const [on, all] = [machinesOf(connected), machinesOf(clients)]
   return (
     <>
       <PageHead
         title="Clients"
-        tab={`${on} of ${counted(clients.length, 'client')} connected`}
+        tab={`${on} of ${counted(all, 'machine')} connected`}
         lead={
           <>
             {clients.length === 0
               ? 'None has connected yet.'
-              : `${on} of your ${counted(clients.length, 'machine')} ${on === 1 ? 'is' : 'are'} connected.`}{' '}
+              : `${on} of your ${counted(all, 'machine')} ${on === 1 ? 'is' : 'are'} connected.`}{' '}
             A client is a machine that runs <code>pbt</code> with your token.
           </>
         }
@@ -57,6 +59,11 @@ export function ClientsPage() {
       <Connect isOpen={isNew} setOpen={setNew} />
     </>
   )
+}
+
+/** One may run several commands. */
+function machinesOf(clients: readonly Client[]): number {
+  return new Set(clients.map(({ machineId }) => machineId)).size
 }
 
 function Connect({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {

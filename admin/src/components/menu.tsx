@@ -10,6 +10,8 @@ const GAP = 4
 export interface MenuItem {
   readonly key: string
   readonly label: ReactNode
+  /** What it does, in a few words. */
+  readonly hint?: string
   readonly icon: IconName
   readonly run: () => void
   readonly isDanger?: boolean
@@ -69,7 +71,7 @@ export function Menu({ label, items, because }: { label: string; items: readonly
   )
 }
 
-function Item({ item: { label, icon, isDanger }, choose }: { item: MenuItem; choose: () => void }) {
+function Item({ item: { label, hint, icon, isDanger }, choose }: { item: MenuItem; choose: () => void }) {
   return (
     <button
       type="button"
@@ -79,7 +81,10 @@ function Item({ item: { label, icon, isDanger }, choose }: { item: MenuItem; cho
       onClick={choose}
     >
       <Icon name={icon} small />
-      {label}
+      <span>
+        {label}
+        {hint && <small> {hint}</small>}
+      </span>
     </button>
   )
 }

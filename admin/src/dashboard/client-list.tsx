@@ -4,11 +4,12 @@ import Link from 'next/link'
 import { Card, State } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
-import { clientStanding, roundTrip } from '../words/client'
+import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
 
 /** The machines, shortly: there or away, and what brings them back. */
 export function ClientList() {
-  const clients = [...(useLive(live => live.clients)?.values() ?? [])]
+  const [known, tunnels] = [useLive(live => live.clients), useLive(live => live.tunnels)]
+  const clients = known === undefined || tunnels === undefined ? [] : withoutReplaced(known, tunnels)
   const now = useSeconds()
   return (
     <Card

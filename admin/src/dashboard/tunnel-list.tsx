@@ -223,12 +223,21 @@ function RowMenu({ tunnel, acts, kill, go }: { tunnel: Tunnel } & Pick<RowContex
       ? { key: 'resume', label: 'Resume', icon: 'play', run: () => acts.resume(name) }
       : state === TunnelState.KILLED
         ? { key: 'start', label: 'Start again', icon: 'play', run: () => acts.start(name) }
-        : { key: 'pause', label: 'Pause', icon: 'pause', run: () => acts.pause(name) },
+        : { key: 'pause', label: 'Pause', hint: 'turns visitors away', icon: 'pause', run: () => acts.pause(name) },
     { key: 'explain', label: 'Explain', icon: 'way', run: () => go(explain(tunnel.addresses[0]?.address ?? name)) },
     { key: 'log', label: 'Its log', icon: 'lines', run: () => go(`/logs?tunnel=${encodeURIComponent(name)}`) },
     ...(state === TunnelState.KILLED
       ? []
-      : [{ key: 'kill', label: 'Kill…', icon: 'stop', run: () => kill(tunnel), isDanger: true } as const]),
+      : [
+          {
+            key: 'kill',
+            label: 'Kill…',
+            hint: 'ends it on its machine',
+            icon: 'stop',
+            run: () => kill(tunnel),
+            isDanger: true,
+          } as const,
+        ]),
   ]
   return <Menu label={`Acts on ${readable(name)}`} items={items} because={because} />
 }

@@ -7,7 +7,7 @@ import { Button } from '../components/button'
 import { EventList } from '../components/events'
 import { Icon, type IconName } from '../components/icon'
 import { PageHead } from '../components/page-head'
-import { Copy } from '../components/parts'
+import { Command, Copy } from '../components/parts'
 import { Steps } from '../components/steps'
 import { useSay } from '../components/toast'
 import { useLive } from '../live/live'
@@ -73,6 +73,7 @@ export function DomainView({ name, domain, remove }: ViewProps) {
       />
       <Road domain={domain} />
       <div className="stack">
+        <NoTunnel domain={domain} />
         {hasTrouble(domain) && <Trouble domain={domain} now={Date.now()} isAlone />}
         <Looked domain={domain} key={domain.domain} />
         <History name={domain.domain} />
@@ -88,6 +89,19 @@ function Crumb({ name }: { name: string }) {
       <Icon name="right" small />
       <span>{name}</span>
     </nav>
+  )
+}
+
+/** The last step, which is not taken here. */
+function NoTunnel({ domain: { domain, certificate, tunnel, isBase } }: { domain: Domain }) {
+  if (certificate === undefined || tunnel !== '' || isBase) return null
+  return (
+    <div className="note next">
+      <div className="grow">
+        <p>No tunnel serves it yet. On the machine that has the service:</p>
+        <Command line={`pbt http 3000 --domain ${domain.replace(/^\*\./, 'app.')}`} />
+      </div>
+    </div>
   )
 }
 

@@ -70,5 +70,5 @@ function leadOf(tokens: Live['tokens'], held: readonly bigint[]): string {
   const end = millis(ending?.endTime)
   const made = millis(valid?.createTime)
   if (end !== undefined) return `${machines}The old one ends ${moment(end)}.`
-  return `${machines}${made === undefined ? '' : `It was made ${moment(made)}.`}`
+  return `${machines}${made === undefined ? '' : `It was made ${moment(made)}; rotate it for a new one.`}`
 }

@@ -135,7 +135,7 @@ function Away({ tunnel }: { tunnel: Tunnel }) {
   if (tunnel.state !== TunnelState.OFFLINE) return null
   const machine = tunnel.clientLabel || 'its machine'
   return (
-    <div className="note away">
+    <div className="note next">
       <div className="grow">
         <p>
           It comes back by itself when {machine} is on and pbt runs there: by its daemon, or by the command that opened

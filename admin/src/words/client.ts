@@ -1,5 +1,5 @@
 // How a client stands, in words.
-import { type Client, Client_State } from '@pbt/proto/admin/v1'
+import { type Client, Client_State, type Tunnel } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import { howLong, lengthOf, millis, moment } from './time.ts'
 
@@ -24,6 +24,19 @@ export function clientStanding({ state, stateTime, lastSeenTime }: Client, now =
   }
   const left = since ?? millis(lastSeenTime)
   return { mark: 'off', tone: '', word: 'Away', since: left === undefined ? 'Away' : `Away since ${moment(left, now)}` }
+}
+
+/** Without those that have gone and serve nothing, while another client of the same machine is there: a command that was replaced. */
+export function withoutReplaced(
+  clients: ReadonlyMap<string, Client>,
+  tunnels: ReadonlyMap<string, Tunnel>,
+): readonly Client[] {
+  const all = [...clients.values()]
+  const serving = new Set([...tunnels.values()].map(({ clientId }) => clientId))
+  return all.filter(({ id, state, machineId }) => {
+    if (state !== Client_State.GONE || serving.has(id)) return true
+    return !all.some(other => other.machineId === machineId && other.state !== Client_State.GONE)
+  })
 }
 
 /** 23 ms; '' where there is none. */

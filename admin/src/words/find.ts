@@ -163,7 +163,7 @@ function generalActs(words: string): Hit[] {
       group: 'Do',
       icon: 'key',
       title: 'Rotate the token…',
-      detail: 'asks first',
+      detail: 'for a new one; asks first',
       href: '/security?open=rotate',
     },
     {
@@ -183,7 +183,7 @@ function generalActs(words: string): Hit[] {
       act: { kind: 'logout', value: '' },
     },
   ]
-  return all.filter(({ title }) => title.toLowerCase().includes(words))
+  return all.filter(({ title, detail }) => `${title} ${detail}`.toLowerCase().includes(words))
 }
 
 function pageHit({ href, title, icon }: (typeof PAGES)[number]): Hit {

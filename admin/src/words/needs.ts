@@ -47,7 +47,7 @@ export function needsOf(
     ...domains,
     ...tunnels.flatMap(certificateNeed).filter(({ key }) => !told.has(key)),
     ...tunnels.flatMap(targetNeed),
-    ...clients.flatMap(client => awayNeed(client, tunnels, now)),
+    ...clients.flatMap(client => awayNeed(client, tunnels, clients, now)),
     ...clients.flatMap(client => tokenNeed(client, live.tokens, now)),
     ...(live.server?.checks ?? []).flatMap(checkNeed),
     ...clients.flatMap(versionNeed),
@@ -106,19 +106,27 @@ function targetNeed(tunnel: Tunnel): Need[] {
   ]
 }
 
-function awayNeed(client: Client, tunnels: readonly Tunnel[], now: number): Need[] {
+function awayNeed(client: Client, tunnels: readonly Tunnel[], clients: readonly Client[], now: number): Need[] {
   if (client.state !== Client_State.GONE) return []
   const served = tunnels.filter(({ clientId, state }) => clientId === client.id && state === TunnelState.OFFLINE)
   if (served.length === 0) return []
   const since = millis(client.stateTime ?? client.lastSeenTime)
   const names = served.slice(0, 3).map(({ name }) => readable(name))
   const more = served.length > 3 ? ` and ${served.length - 3} more` : ''
+  const [are, it] = served.length === 1 ? ['is', 'it'] : ['are', 'them']
+  const all = `${names.join(', ')}${more}`
+  const isThere = clients.some(
+    ({ machineId, state }) => machineId === client.machineId && state === Client_State.CONNECTED,
+  )
+  const when = since === undefined ? '' : ` since ${moment(since, now)}`
   return [
     {
       ...{ key: `away ${client.id}`, mark: 'off', tone: '' },
-      title: `${client.label} is away${since === undefined ? '' : ` since ${moment(since, now)}`}`,
-      detail: `So ${names.join(', ')}${more} ${served.length === 1 ? 'is' : 'are'} offline. It comes back by itself when the machine is on and its daemon or command runs there.`,
-      command: 'pbt daemon start',
+      title: isThere ? `${client.label} does not serve ${all}${when}` : `${client.label} is away${when}`,
+      detail: isThere
+        ? `The machine is connected, but the command that opened ${it} does not run there.`
+        : `So ${all} ${are} offline. It comes back by itself when the machine is on and its daemon or command runs there.`,
+      ...(!isThere && { command: 'pbt daemon start' }),
       link: { href: '/clients', word: 'History' },
     },
   ]

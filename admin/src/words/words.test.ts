@@ -26,6 +26,7 @@ import {
 } from '@pbt/proto/admin/v1'
 import { after, type Live } from '../live/state.ts'
 import { addressRows, isFound, isUnused } from './address-rows.ts'
+import { withoutReplaced } from './client.ts'
 import { areSame, blockProblem, draftOf, listOf, networkOf } from './draft.ts'
 import { eventLines } from './events.ts'
 import { find } from './find.ts'
@@ -174,6 +175,19 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
     'photos.mine.uk is not reachable yet',
     'an address that waits is told where its domain does not say so',
   )
+})
+
+test('a command that another one of its machine replaced is no machine that is away', () => {
+  const at = (id: string, state: Client_State, machineId = 'm') => client({ id, state, machineId, label: machineId })
+  const clients = [at('old', Client_State.GONE), at('now', Client_State.CONNECTED), at('far', Client_State.GONE, 'x')]
+  const known = new Map(clients.map(each => [each.id, each]))
+  const served = named(tunnel({ clientId: 'now' }))
+  const kept = named(tunnel({ clientId: 'old', state: TunnelState.OFFLINE }))
+  const ids = (tunnels: Live['tunnels']) => withoutReplaced(known, tunnels).map(({ id }) => id)
+  assert.deepEqual(ids(served), ['now', 'far'])
+  assert.deepEqual(ids(kept), ['old', 'now', 'far'], 'it serves what is offline now')
+  const [need] = needsOf(live({ tunnels: kept, clients: known }), NOW)
+  assert.deepEqual([need?.title, need?.command], ['m does not serve plex', undefined])
 })
 
 /** A certificate that ends in so many days. */
