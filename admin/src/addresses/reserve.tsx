@@ -150,17 +150,19 @@ function PortFields({ wish, nextFree }: { wish: Wish; nextFree: () => void }) {
           </Button>
         </div>
       </div>
-      <Segments
-        label="Protocol"
-        className="even"
-        value={protocols}
-        onChange={setProtocols}
-        choices={[
-          { value: 'tcp', label: 'tcp' },
-          { value: 'udp', label: 'udp' },
-          { value: 'tcp+udp', label: 'both' },
-        ]}
-      />
+      <div>
+        <Segments
+          label="Protocol"
+          className="even"
+          value={protocols}
+          onChange={setProtocols}
+          choices={[
+            { value: 'tcp', label: 'tcp' },
+            { value: 'udp', label: 'udp' },
+            { value: 'tcp+udp', label: 'both' },
+          ]}
+        />
+      </div>
     </>
   )
 }

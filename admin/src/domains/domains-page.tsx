@@ -127,7 +127,7 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       cell: domain => <Days domain={domain} now={now} />,
     },
     {
-      ...{ key: 'renews', title: 'Renews', className: 'muted nowrap off' },
+      ...{ key: 'renews', title: 'Renews', head: 'w-renews', className: 'muted off' },
       cell: domain => <span className="faint">{nextText(domain, now)}</span>,
     },
     {

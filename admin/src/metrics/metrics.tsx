@@ -15,7 +15,7 @@ import type { Live } from '../live/state'
 import { timestamp } from '../logs/feed'
 import { bytes, rate } from '../words/bytes'
 import { readable } from '../words/idn'
-import { counted, howLong, moment } from '../words/time'
+import { atMoment, counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
 import { few, greatest, levels, perSecond, rates, type Steps, stepsOf } from './series'
 
@@ -132,7 +132,7 @@ function Requests({ steps, totals }: OneChart) {
   const remark =
     top === undefined
       ? 'none in this time'
-      : `${share === 0 ? 'none' : `${share < 0.1 ? 'less than 0.1' : share.toFixed(1)} %`} failed; busiest ${perSecond(all[top] ?? 0)} at ${moment(steps.times[top] ?? 0)}`
+      : `${share === 0 ? 'none' : `${share < 0.1 ? 'less than 0.1' : share.toFixed(1)} %`} failed; busiest ${perSecond(all[top] ?? 0)} ${atMoment(steps.times[top] ?? 0)}`
   const title = counted(sum, 'request')
   return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
 }
@@ -167,7 +167,7 @@ function FirstByte({ steps, totals }: OneChart) {
   const remark =
     high === undefined
       ? ''
-      : `19 of 20 within ${howLong(high)}${top === undefined ? '' : `; slowest at ${moment(steps.times[top] ?? 0)}`}`
+      : `19 of 20 within ${howLong(high)}${top === undefined ? '' : `; slowest ${atMoment(steps.times[top] ?? 0)}`}`
   return <Chart {...{ title, remark, lines }} summary={`${title}. ${remark}`} times={steps.times} word={howLong} />
 }
 
@@ -177,7 +177,7 @@ function Connections({ steps, totals, tunnel }: OneChart & { tunnel: string }) {
   const lines: Line[] = [{ title: 'open', colour: 'accent', filled: true, values: open }]
   const title = `${counted(now, 'connection')} open now`
   const top = greatest(open)
-  const most = top === undefined ? '' : `most ${few(open[top] ?? 0)} at ${moment(steps.times[top] ?? 0)}; `
+  const most = top === undefined ? '' : `most ${few(open[top] ?? 0)} ${atMoment(steps.times[top] ?? 0)}; `
   const away = Number(totals?.refused ?? 0n).toLocaleString('en-GB')
   const remark = `${most}${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} ended, ${away} visits turned away`
   return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={few} />
@@ -203,7 +203,12 @@ const COLUMNS: readonly Column<TunnelFigures>[] = [
         </Link>
       ),
   },
-  numberColumn('visits', 'Requests or connections', f => f.requests + f.upgrades + f.connections + f.flows, 'c-sub'),
+  numberColumn(
+    'visits',
+    'Requests or connections',
+    f => f.requests + f.upgrades + f.connections + f.flows,
+    'c-sub c-visits',
+  ),
   numberColumn('failed', 'Failed', f => f.status5xx + f.broken, 'off'),
   numberColumn('refused', 'Turned away', f => f.refused, 'off'),
   { ...numberColumn('out', 'Out', f => f.bytesOut, 'c-act'), cell: ({ figures }) => bytes(figures?.bytesOut ?? 0n) },

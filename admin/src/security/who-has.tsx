@@ -10,7 +10,7 @@ import { useSeconds } from '../components/seconds'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { tokens as service } from '../live/services'
-import { howLong, millis, moment } from '../words/time'
+import { atMoment, howLong, millis, moment } from '../words/time'
 
 export function WhoHas({ clients, tokens }: { clients: readonly Client[]; tokens: readonly Token[] }) {
   const now = useSeconds()
@@ -52,7 +52,7 @@ function Holder({ client, tokens }: { client: Client; tokens: readonly Token[] }
     return (
       <li>
         <State mark="ok" tone="ok" word={client.label}>
-          {isAway ? 'away; ' : ''}has the valid one{at === undefined ? '' : `, took it at ${moment(at)}`}
+          {isAway ? 'away; ' : ''}has the valid one{at === undefined ? '' : `, took it ${atMoment(at)}`}
         </State>
       </li>
     )

@@ -64,3 +64,9 @@ export function counted(count: number | bigint, one: string, many = `${one}s`): 
 function midnight(at: number): number {
   return new Date(at).setHours(0, 0, 0, 0)
 }
+
+/** Within a sentence: "at 14:32", "yesterday 22:10". */
+export function atMoment(at: number, now = Date.now()): string {
+  const words = moment(at, now)
+  return /^\d\d:/.test(words) ? `at ${words}` : words
+}

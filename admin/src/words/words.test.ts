@@ -35,7 +35,7 @@ import { readable } from './idn.ts'
 import { needsOf } from './needs.ts'
 import { refusalWords, turnedAwayWords } from './refusal.ts'
 import { stripOf } from './strip.ts'
-import { howLong, moment } from './time.ts'
+import { atMoment, howLong, moment } from './time.ts'
 import { standingOf } from './tunnel.ts'
 
 const NOW = new Date(2026, 10, 27, 14, 32).getTime()
@@ -361,6 +361,8 @@ test('times are said as people say them', () => {
   )
   assert.equal(moment(NOW - DAY, NOW), 'yesterday 14:32')
   assert.equal(moment(NOW + DAY, NOW), 'tomorrow 14:32')
+  assert.equal(atMoment(NOW, NOW), 'at 14:32')
+  assert.equal(atMoment(NOW - DAY, NOW), 'yesterday 14:32')
 })
 
 test('each message of the stream changes what it is about, and nothing else', () => {
