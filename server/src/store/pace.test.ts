@@ -46,26 +46,38 @@ test('a tenth of a second is worked at once, then half of the time, and after a 
   assert.equal(work(100), 0)
 })
 
-test('beside a busy server 3 in 100 of the time are worked, however long it takes, and less than half beside one that is less busy', () => {
+test('beside a busy server 2 in 100 of the time are worked, however long it takes, and less than half beside one that is less busy', () => {
   const { has, work, passes } = thread(0.57)
   // It is looked at once while the burst lasts.
   assert.equal(work(100), 0)
   const began = has.now
   work(1_000)
-  assertNear(1_000 / (has.now - began), 0.03)
+  assertNear(1_000 / (has.now - began), 0.02)
   has.restCores = 0.075
   passes(10_000)
   work(100)
   assertNear(work(10_000), 30_000)
 })
 
+test('a server that gets no processor for a moment now and then is a busy one', () => {
+  const { has, work } = thread(0.3)
+  work(100)
+  const began = has.now
+  for (let done = 0; done < 1_000; done += 2) {
+    has.restCores = has.restCores === 0 ? 0.6 : 0
+    work(2)
+  }
+  const share = 1_000 / (has.now - began)
+  assert.ok(share < 0.025, `${share} of the time`)
+})
+
 test('traffic that begins or ends during a rest is noticed in that rest', () => {
   const { has, work } = thread(0)
   work(1_100)
   has.restCores = 1
-  assertNear(work(3_000), 3_000 * (0.97 / 0.03))
+  assertNear(work(3_000), 3_000 * (0.98 / 0.02))
   has.restCores = 0
-  assertNear(work(10_000), 10_000)
+  assertNear(work(50_000), 50_000)
 })
 
 test('to wait for a processor is no work, and a rest is not longer than allowed and made up for later', () => {
@@ -80,13 +92,13 @@ test('to wait for a processor is no work, and a rest is not longer than allowed 
 
 test('what a thread uses itself is told apart from what the rest of the process uses, by the system', async () => {
   const { used, usedByRest } = ownClocks()
-  const spin = '{ const { threadCpuUsage } = process; while (threadCpuUsage().user < 300_000); }'
+  const spin = '{ const { threadCpuUsage } = process; while (threadCpuUsage().user < 100_000); }'
   const before = { own: used(), rest: usedByRest() }
   await once(new Worker(spin, { eval: true }), 'exit')
   const between = { own: used(), rest: usedByRest() }
-  assert.ok(between.rest - before.rest >= 300, `${between.rest - before.rest} ms`)
-  while (used() < between.own + 300);
+  assert.ok(between.rest - before.rest > 90, `${between.rest - before.rest} ms`)
+  while (used() < between.own + 200);
   const byRest = usedByRest() - between.rest
   // What compiles and cleans up belongs to it.
-  assert.ok(byRest < 150, `${byRest} ms`)
+  assert.ok(byRest < 100, `${byRest} ms`)
 })

@@ -7,12 +7,18 @@ const BURST_MS = 100
 /** Of the time, in the long run, while the rest of the server does nothing. */
 const MOST_SHARE = 0.5
 /** While the rest is busy, which it is from so much of a core on; between, the share falls in proportion. */
-const LEAST_SHARE = 0.03
+const LEAST_SHARE = 0.02
 const BUSY_CORES = 0.15
 /** How often it is looked how busy the rest is, milliseconds; a rest is not longer without a look. */
 const LOOK_MS = 50
-/** Rests are not shorter than this work deserves, milliseconds: the system's clock is no finer. */
+/** Over how long that is averaged, milliseconds: a server that other programs keep waiting for a moment is no idle one. */
+const AVERAGE_MS = 500
+/** A rest begins when so much more was used than was earned, milliseconds. */
 const LEAST_DEBT_MS = 1
+/** It ends when so much may be used again: who asks without a pause gets few answers of some worth, since answers cost the others too. */
+const EARNED_MS = 4
+/** No sleep is shorter, milliseconds: the system's clock is not much finer. */
+const LEAST_REST_MS = 1
 
 /** All in milliseconds since some moment; `sleep` blocks the thread for so many. */
 export interface PaceOptions {
@@ -30,6 +36,9 @@ export class Pace {
   /** Work that may be done without a rest, milliseconds. */
   private credit = BURST_MS
   private share = MOST_SHARE
+  /** What the rest uses, on average. */
+  private cores = 0
+  private isResting = false
   private at: number
   private used: number
   private lookedAt: number
@@ -46,9 +55,11 @@ export class Pace {
   /** Rests for what was used so far, when that was more than its part; not longer than `mostMs`, what is left is for the next time. */
   rest(mostMs: number): void {
     this.settle()
+    if (this.credit <= -LEAST_DEBT_MS) this.isResting = true
     const until = this.at + mostMs
-    while (this.credit <= -LEAST_DEBT_MS && this.at < until) {
-      this.options.sleep(Math.min(-this.credit / this.share, until - this.at, LOOK_MS))
+    while (this.isResting && this.at < until) {
+      const earningMs = Math.max(LEAST_REST_MS, (EARNED_MS - this.credit) / this.share)
+      this.options.sleep(Math.min(earningMs, until - this.at, LOOK_MS))
       this.settle()
     }
   }
@@ -58,14 +69,17 @@ export class Pace {
     if (now - this.lookedAt >= LOOK_MS) this.look(now)
     const used = this.options.used()
     this.credit = Math.min(BURST_MS, this.credit + (now - this.at) * this.share - (used - this.used))
+    if (this.credit >= EARNED_MS) this.isResting = false
     this.at = now
     this.used = used
   }
 
   private look(now: number): void {
     const usedByRest = this.options.usedByRest()
-    const cores = (usedByRest - this.usedByRest) / (now - this.lookedAt)
-    this.share = Math.max(LEAST_SHARE, MOST_SHARE * (1 - cores / BUSY_CORES))
+    const passed = now - this.lookedAt
+    const cores = (usedByRest - this.usedByRest) / passed
+    this.cores += (cores - this.cores) * Math.min(1, passed / AVERAGE_MS)
+    this.share = Math.max(LEAST_SHARE, MOST_SHARE * (1 - this.cores / BUSY_CORES))
     this.usedByRest = usedByRest
     this.lookedAt = now
   }
