@@ -42,7 +42,8 @@ test('H13: a backup under load, restored on another path, is the same server to 
   const file = join(folder, 'backup.tar.gz')
   const load = steadily(traffic, PER_SECOND, ['get', 'https'])
   const made = await run(t, SERVER, ['backup', file, '--log', '--json', '--data-dir', server.dataDir])
-  await load.stop()
+  const { notStarted } = await load.stop()
+  t.diagnostic(`${traffic.outcomes.length} visitors, ${notStarted} were due and did not come`)
   assert.equal(made.code, 0, made.stdout + made.stderr)
   assert.deepEqual(
     traffic.outcomes.filter(({ state }) => state !== 'whole'),

@@ -1,6 +1,6 @@
 // The server is stopped, restarted and replaced while visitors are there: none of them notices more than a wait.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { startPbt } from '../support/programs.ts'
 import { httpTarget } from '../support/targets.ts'
 import type { Outcome } from '../support/traffic.ts'
@@ -14,13 +14,18 @@ const DOWNLOAD = { pieces: 60, paceMs: 50 }
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
 /** Runs the procedure under 300 requests a second and five downloads that began before it; nothing may fail. */
-async function replaceUnderLoad({ traffic, target }: Upgradable, procedure: () => Promise<void>): Promise<void> {
+async function replaceUnderLoad(
+  t: TestContext,
+  { traffic, target }: Upgradable,
+  procedure: () => Promise<void>,
+): Promise<void> {
   const load = steadily(traffic, PER_SECOND, ['get', 'https', 'h2'])
   const downloads = (['down', 'chunked', 'h2down', 'down', 'up'] as const).map(kind => traffic.visit(kind, DOWNLOAD))
   await pause(1_000)
   await procedure()
   await pause(1_000)
-  await load.stop()
+  const { notStarted } = await load.stop()
+  t.diagnostic(`${traffic.outcomes.length} visitors, ${notStarted} were due and did not come`)
   const failures: Outcome[] = [...traffic.outcomes, ...(await Promise.all(downloads))].filter(
     ({ state }) => state !== 'whole',
   )
@@ -32,7 +37,7 @@ async function replaceUnderLoad({ traffic, target }: Upgradable, procedure: () =
 
 test('H6, H17: a restart with sockets that outlive it fails no request', async t => {
   const upgradable = await startUpgradable(t)
-  await replaceUnderLoad(upgradable, async () => {
+  await replaceUnderLoad(t, upgradable, async () => {
     assert.deepEqual(await upgradable.server.program.end('SIGTERM'), { code: 0, signal: null })
     await upgradable.startAnother()
   })
@@ -40,7 +45,7 @@ test('H6, H17: a restart with sockets that outlive it fails no request', async t
 
 test('H6, H17: an upgrade with a stand-in fails no request', async t => {
   const upgradable = await startUpgradable(t)
-  await replaceUnderLoad(upgradable, async () => {
+  await replaceUnderLoad(t, upgradable, async () => {
     const standIn = await upgradable.startAnother()
     assert.deepEqual(await upgradable.server.program.end('SIGTERM'), { code: 0, signal: null })
     await upgradable.startAnother()

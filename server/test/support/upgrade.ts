@@ -36,15 +36,32 @@ export async function startUpgradable(t: Cleaner): Promise<Upgradable> {
   }
 }
 
-/** `perSecond` visitors a second of these kinds in turn, until `stop`, which resolves when all of them are over. */
-export function steadily(traffic: Traffic, perSecond: number, kinds: readonly Kind[]): { stop(): Promise<void> } {
+/** So many seconds' visitors are there at once, at most: more than come while a server is replaced, on a machine that is free. */
+const SECONDS_AT_ONCE = 3
+
+/** A load that is over. */
+export interface LoadEnd {
+  /** Visitors who were due and did not come, because the machine was late or too many were there already. */
+  readonly notStarted: number
+}
+
+/**
+ * `perSecond` visitors a second of these kinds in turn, until `stop`, which resolves when all of them are over. Where they are served
+ * slower than they come they do not pile up: those who are there wait for their answers, and others come when some of them have them.
+ */
+export function steadily(traffic: Traffic, perSecond: number, kinds: readonly Kind[]): { stop(): Promise<LoadEnd> } {
   const began = performance.now()
   const visits = new Set<Promise<unknown>>()
+  const most = SECONDS_AT_ONCE * perSecond
   let sent = 0
+  let notStarted = 0
   const timer = setInterval(() => {
     // A load that is late catches up, by a second's worth at most: thousands at once are other visitors than so many a second.
     const due = ((performance.now() - began) / 1000) * perSecond
-    for (sent = Math.max(sent, Math.floor(due - perSecond)); sent < due; sent++) {
+    const tooLate = Math.max(0, Math.floor(due - perSecond) - sent)
+    notStarted += tooLate
+    sent += tooLate
+    for (; sent < due && visits.size < most; sent++) {
       const visit = traffic.visit(kinds[sent % kinds.length] ?? 'get', { pieces: 1, paceMs: 0 })
       visits.add(visit)
       void visit.then(() => visits.delete(visit))
@@ -54,6 +71,7 @@ export function steadily(traffic: Traffic, perSecond: number, kinds: readonly Ki
     stop: async () => {
       clearInterval(timer)
       await Promise.all(visits)
+      return { notStarted }
     },
   }
 }
