@@ -134,7 +134,7 @@ export const logs: Command<LogsOptions> = {
     const path = logPathOf(context.env)
     let shown = lastLines(path, Number(lines))
     if (shown.length === 0 && follow !== true) context.stderr.say(`pbt: nothing was logged yet in ${path}\n`)
-    if (shown.length > 0) context.stdout.write(`${shown.join('\n')}\n`)
+    if (shown.length > 0) context.stdout.say(`${shown.join('\n')}\n`)
     if (follow !== true) return EXIT.stopped
     const stopping = new AbortController()
     const ignoreSignals = context.onStopSignal(() => stopping.abort())
@@ -148,7 +148,7 @@ export const logs: Command<LogsOptions> = {
       const now = lastLines(path, Number.MAX_SAFE_INTEGER)
       const last = shown.at(-1)
       const news = last === undefined ? now : now.slice(now.lastIndexOf(last) + 1)
-      if (news.length > 0) context.stdout.write(`${news.join('\n')}\n`)
+      if (news.length > 0) context.stdout.say(`${news.join('\n')}\n`)
       shown = now
     }
     ignoreSignals()

@@ -67,7 +67,7 @@ function jsonOutput(stdout: Outlet, stderr: Outlet): Output {
 function linesOutput(stdout: Outlet, stderr: Outlet): Output {
   for (const outlet of [stdout, stderr])
     outlet.note = lines => `${new Date().toISOString()} ${lines} lines were not read in time and are left out\n`
-  const lines = new Lines(systemClock, Date.now, text => stdout.write(text))
+  const lines = new Lines(systemClock, Date.now, text => stdout.say(text))
   return {
     event: event => {
       if (event.event === 'error') stderr.say(`pbt: ${sentence(event)}\n`)

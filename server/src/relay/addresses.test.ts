@@ -127,6 +127,21 @@ test('a target gets the port it had last time', async () => {
   assert.equal(await claim(holder('a'), 'tcp', 0), number)
 })
 
+test('of several tunnels to one target each gets back its own port, whichever was opened last', async () => {
+  const { addresses } = house({ range: { first: 20_000, last: 29_999 } })
+  const open = async (name: string) => {
+    const asking = holder('a', false)
+    const { addresses: got } = await addresses.claim(asking, 'tcp', { name, domains: [], port: 0 })
+    return { asking, got, close: () => addresses.close(asking, got, false) }
+  }
+  const [ssh, other] = [await open('ssh'), await open('other')]
+  assert.notDeepEqual(ssh.got, other.got)
+  await ssh.close()
+  await other.close()
+  assert.deepEqual((await open('ssh')).got, ssh.got)
+  assert.deepEqual((await open('other')).got, other.got)
+})
+
 test('tunnels to one target that ask at the same moment get back a port each', async () => {
   const { addresses, claim } = house({ range: RANGE, stored: [stored('a', 20_003), stored('a', 20_007)] })
   await addresses.load(1_000)

@@ -173,8 +173,12 @@ export class Book {
 
   /** What the target of a tunnel with this name ('': that of its address) had last time and may have again, if it fits. */
   usual(holder: Holder, name: string, isFit = (_address: Address) => true): Address | undefined {
-    for (const { address, affinity, isMapped, tunnel } of [...this.entries.values()].reverse()) {
-      if (isMapped && tunnel !== (name || tunnelNameFor(address))) continue
+    const newestFirst = [...this.entries.values()].reverse()
+    const isOwn = ({ address, tunnel }: Entry) => tunnel === (name || tunnelNameFor(address))
+    // Of several tunnels to one target each keeps its own, whichever of them was opened last.
+    for (const entry of [...newestFirst.filter(isOwn), ...newestFirst.filter(each => !isOwn(each))]) {
+      const { address, affinity, isMapped } = entry
+      if (isMapped && !isOwn(entry)) continue
       if (tunnelKindFor(address) !== holder.affinity.kind || address.kind === 'domain') continue
       if (!isSameTarget(affinity, holder.affinity) || !isFit(address)) continue
       if (this.obstacle(address, holder, false) === undefined) return address
