@@ -1,6 +1,6 @@
 // What the owner may ask of the figures over time: totals, beside those of the time before, and points to draw.
 import { Failure } from '../failure.ts'
-import { firstByteWithin } from '../observe/first-bytes.ts'
+import { FIRST_BYTE_FIELDS, firstByteWithin } from '../observe/first-bytes.ts'
 import { TALLY_FIELDS, type TallyField } from '../observe/tally.ts'
 
 /** What happened in some time; bytes of what was open then included. */
@@ -91,11 +91,10 @@ export class MetricsVerbs {
     const { tunnel } = query
     const span = spanOf(query)
     const before = { from: 2 * span.from - span.to, to: span.from }
-    const [sum, sumBefore, each] = [
-      await this.figures.sum(tunnel, span, signal),
-      await this.figures.sum(tunnel, before, signal),
-      tunnel === undefined ? await this.figures.byTunnel(span, signal) : new Map<string, Counts>(),
-    ]
+    const each = tunnel === undefined ? await this.figures.byTunnel(span, signal) : new Map<string, Counts>()
+    // All of them are read already where none is named.
+    const sum = tunnel === undefined ? sumOf(each.values()) : await this.figures.sum(tunnel, span, signal)
+    const sumBefore = await this.figures.sum(tunnel, before, signal)
     const most = [...each].sort(([, left], [, right]) => bytesOf(right) - bytesOf(left)).slice(0, MAX_TUNNELS)
     return {
       totals: figuresOf(sum, span),
@@ -124,6 +123,17 @@ export class MetricsVerbs {
       })),
     }
   }
+}
+
+function sumOf(all: Iterable<Counts>): Counts {
+  const sum = Object.fromEntries(TALLY_FIELDS.map(field => [field, 0])) as Record<TallyField, number>
+  const firstBytes = FIRST_BYTE_FIELDS.map(() => 0)
+  for (const counts of all) {
+    for (const field of TALLY_FIELDS) sum[field] += counts[field]
+    for (const index of firstBytes.keys())
+      firstBytes[index] = (firstBytes[index] ?? 0) + (counts.firstBytes[index] ?? 0)
+  }
+  return { ...sum, firstBytes }
 }
 
 function stepFor(from: number, to: number, maxPoints: number): number {
