@@ -122,7 +122,7 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       },
     },
     {
-      ...{ key: 'certificate', title: 'Certificate', className: 'cert full' },
+      ...{ key: 'certificate', title: 'Certificate', head: 'w-days', className: 'cert full' },
       sortBy: domain => lifeLeft(domain, now)?.days ?? -1,
       cell: domain => <Days domain={domain} now={now} />,
     },

@@ -38,7 +38,16 @@ const button = (page: Page, name: string | RegExp) => page.getByRole('button', {
 
 const ALL: readonly Screen[] = [
   { name: 'dashboard', path: '/', shown: '[data-row]', isWhole: true },
-  { name: 'dashboard-acts', path: '/', shown: '[data-row]', act: page => button(page, 'Acts on git').click() },
+  // A phone has the acts on the tunnel's page.
+  {
+    name: 'dashboard-acts',
+    path: '/',
+    shown: '[data-row]',
+    act: async page => {
+      const acts = button(page, 'Acts on git')
+      if (await acts.isVisible()) await acts.click()
+    },
+  },
   { name: 'dashboard-new', path: '/', shown: '[data-row]', act: page => button(page, 'New tunnel').click() },
   { name: 'palette', path: '/', shown: '[data-row]', act: page => page.keyboard.press('Control+k') },
   { name: 'keys', path: '/', shown: '[data-row]', act: page => page.keyboard.press('?') },
