@@ -12,7 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Failure } from '../failure.ts'
@@ -117,13 +117,17 @@ function writeBeside(directory: string, name: string, text: string): string {
   const draft = join(directory, `.${name}.${randomBytes(6).toString('hex')}`)
   const file = openSync(draft, 'wx', 0o600)
   try {
-    writeSync(file, text)
+    // All of it: on a disk that is nearly full a single write takes what fits, and says nothing.
+    writeFileSync(file, text)
     // A file of root's would lock out the owner of the directory.
     if (process.getuid?.() === 0) {
       const { uid, gid } = statSync(directory)
       fchownSync(file, uid, gid)
     }
     fsyncSync(file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
   } finally {
     closeSync(file)
   }
@@ -144,7 +148,9 @@ function writing(path: string, write: () => void): void {
     write()
   } catch (cause) {
     throw new Failure('usage', `${path} cannot be written: ${textOf(cause)}`, {
-      cure: 'set PBT_HOME to a directory that can be written',
+      cure: /ENOSPC|EDQUOT/.test(textOf(cause))
+        ? 'make room on its disk ("df -h" shows every disk); nothing was changed'
+        : 'set PBT_HOME to a directory that can be written',
       cause,
     })
   }

@@ -87,7 +87,7 @@ export class FileStore implements Store {
     }
     this.seen = this.stamp = now
     if (now === '') {
-      this.faults = [`${this.path} is gone; its tunnels go on until there is one again`]
+      this.faults = [`${this.path} is gone; its tunnels go on until there is one again, an empty one for none`]
       return
     }
     try {

@@ -1,8 +1,8 @@
-// Which process is the daemon of a home: a file with its number, and its control socket, which tells whether it still is.
-
+// Which process is the daemon of a home: a symbolic link to its number, and its control socket, which tells whether it still is.
+// A link and not a file: it is made whole or not at all, and on a full disk too, where a daemon has to come back as well.
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Failure, failureOf } from '../failure.ts'
 import { statusOf } from '../tunnels/ask.ts'
 import { socketFolder } from '../tunnels/control.ts'
@@ -37,52 +37,25 @@ export function alreadyRuns(pid: number): Failure {
 export async function becomeDaemon(home: string): Promise<() => void> {
   const folder = socketFolder(home)
   const path = join(folder, FILE)
-  const draft = join(folder, `.${FILE}.${process.pid}`)
-  writeDraft(folder, draft)
-  try {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (linked(draft, path)) return () => giveUp(path)
-      const running = await findDaemon(home)
-      if (running !== undefined) throw alreadyRuns(running.pid)
-      setAside(path, await staleIn(home, path))
-    }
-    throw new Failure('running', 'another daemon of this home is being started', {
-      cure: 'look with "pbt daemon status"',
-    })
-  } finally {
-    rmSync(draft, { force: true })
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    if (noted(process.pid, path)) return () => giveUp(path)
+    const running = await findDaemon(home)
+    if (running !== undefined) throw alreadyRuns(running.pid)
+    setAside(path, await staleIn(home, path))
   }
+  throw new Failure('running', 'another daemon of this home is being started', {
+    cure: 'look with "pbt daemon status"',
+  })
 }
 
-function writeDraft(folder: string, draft: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    writeFileSync(draft, `${process.pid}\n`, { mode: 0o600 })
-  } catch (cause) {
-    discard(draft)
-    throw new Failure('internal', `the daemon cannot note its number in ${folder}: ${failureOf(cause).message}`, {
-      cure: 'its disk needs room, and this user leave to write there',
-      cause,
-    })
-  }
-}
-
-/** What a full disk took of it. */
-function discard(draft: string): void {
-  try {
-    rmSync(draft, { force: true })
-  } catch {
-    // There is no such folder.
-  }
-}
-
-/** Only the file of one that is gone: another start may have put its own there meanwhile. */
+/** Only the note of one that is gone: another start may have made its own meanwhile. */
 function setAside(path: string, stale: number | undefined): void {
   const aside = `${path}.${randomBytes(4).toString('hex')}`
   try {
     renameSync(path, aside)
-    if (pidIn(aside) !== stale) linked(aside, path)
+    const pid = pidIn(aside)
     rmSync(aside, { force: true })
+    if (pid !== undefined && pid !== stale) noted(pid, path)
   } catch {
     // Another start was faster.
   }
@@ -97,10 +70,26 @@ function giveUp(path: string): void {
   if (pidIn(path) === process.pid) rmSync(path, { force: true })
 }
 
-function linked(from: string, to: string): boolean {
+/** False when there is one already. Throws Failure `internal` when nothing can be written there. */
+function noted(pid: number, path: string): boolean {
+  const folder = dirname(path)
   try {
-    linkSync(from, to)
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    symlinkSync(String(pid), path)
     return true
+  } catch (cause) {
+    if (isThere(path)) return false
+    throw new Failure('internal', `the daemon cannot note its number in ${folder}: ${failureOf(cause).message}`, {
+      cure: 'its disk needs room, and this user leave to write there',
+      cause,
+    })
+  }
+}
+
+/** Not `existsSync`: that asks for what a link leads to. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
   } catch {
     return false
   }
@@ -108,7 +97,7 @@ function linked(from: string, to: string): boolean {
 
 function pidIn(path: string): number | undefined {
   try {
-    const pid = Number(readFileSync(path, 'utf8').trim())
+    const pid = Number(readlinkSync(path))
     return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
   } catch {
     return undefined

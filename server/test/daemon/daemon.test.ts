@@ -1,6 +1,6 @@
 // The client's daemon: tunnels of all kinds that come, change and go by command and by hand, without touching one another.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Busy, visits } from '../support/busy.ts'
@@ -129,14 +129,15 @@ test('a daemon is one for each home, whatever one that was killed has left', asy
   assert.deepEqual([again.code, again.events[0]?.code], [1, 'running'])
   assert.match(String(again.events[0]?.message), new RegExp(`process ${pid}$`))
   assert.equal((await home.run('daemon', 'run')).code, 1)
-  const left = readFileSync(join(home.home, 'run/daemon.pid'), 'utf8')
   process.kill(Number(pid), 'SIGKILL')
   await until(
     async () => (await home.json('daemon', 'status')).events[0]?.state === 'stopped',
     () => 'its end',
   )
   // The number may be another process's by now.
-  writeFileSync(join(home.home, 'run/daemon.pid'), left.replace(/\d+/, String(process.pid)))
+  const note = join(home.home, 'run/daemon.pid')
+  rmSync(note)
+  symlinkSync(String(process.pid), note)
   const both = await Promise.all([home.json('daemon', 'start'), home.json('daemon', 'start')])
   assert.equal(new Set(both.flatMap(({ events }) => events.map(event => event.pid)).filter(Boolean)).size, 1)
   const restarted = await home.json('daemon', 'restart')

@@ -1,7 +1,7 @@
 // The client's daemon and the commands that steer it, as a user runs them; and a small supervisor that does what a unit says.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLIENT, type Cleaner, others, type ProgramEvent, program } from './programs.ts'
 
@@ -62,7 +62,11 @@ export class Home {
 
   /** Of the daemon that was started last, 0 when none runs. */
   get pid(): number {
-    return Number(textOf(join(this.home, 'run/daemon.pid')).trim() || 0)
+    try {
+      return Number(readlinkSync(join(this.home, 'run/daemon.pid')))
+    } catch {
+      return 0
+    }
   }
 
   /**

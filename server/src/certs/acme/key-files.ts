@@ -10,7 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 
@@ -44,7 +44,7 @@ export class KeyFiles {
     const file = `${randomBytes(16).toString('hex')}.pem`
     const descriptor = openSync(join(this.directory, file), 'wx', 0o600)
     try {
-      writeSync(descriptor, pem)
+      writeFileSync(descriptor, pem)
       fsyncSync(descriptor)
     } finally {
       closeSync(descriptor)
