@@ -1,5 +1,5 @@
 // `pbt up --file`: the tunnels of a file in the foreground, as the daemon keeps them.
-import { realpathSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { homeOf, readSettings } from '../config/config.ts'
 import { readTunnels } from '../daemon/file-store.ts'
@@ -44,11 +44,14 @@ export async function runFile(path: string, isJson: boolean, context: Context): 
 
 function realPath(path: string): string {
   try {
-    return realpathSync(resolve(path))
+    const real = realpathSync(resolve(path))
+    // Standard input has a path that leads to nothing.
+    statSync(real)
+    return real
   } catch (cause) {
     const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
     throw new Failure('usage', `--file "${path}" ${isMissing ? 'does not exist' : 'cannot be read'}`, {
-      cure: 'give the path of a file of tunnels, such as docs/tunnels.example.yaml',
+      cure: 'give the path of a file of tunnels, such as docs/tunnels.example.yaml; it is read again when it changes, so a pipe is none',
       cause,
     })
   }

@@ -261,3 +261,15 @@ test('closing gives back screen and cursor, says what went wrong and what was do
   assert(last.startsWith('\x1b[?25h\x1b[?1049l'))
   assert(last.includes('app is taken') && last.includes('pbt: 1 request, '))
 })
+
+test('a tunnel without a name yet is not called by its target', () => {
+  const event = {
+    event: 'target',
+    number: 1,
+    target: '127.0.0.1:22',
+    state: 'refuses',
+    reason: 'nobody listens',
+  } as const
+  assert.equal(sentence({ ...event, tunnel: 'ssh' }), 'ssh does not work yet: nobody listens')
+  assert.equal(sentence({ ...event, tunnel: '127.0.0.1:22' }), 'nobody listens')
+})

@@ -83,6 +83,13 @@ function unreachable(proxy: HttpProxy | undefined, name: string, details: string
       cause,
     })
   }
+  // A small computer without a clock of its own begins in the past, until the network has told it the time.
+  if (/certificate (?:is not yet valid|has expired)/.test(reason)) {
+    return new Failure('untrusted', `the certificate of ${name} is not trusted: ${reason}`, {
+      cure: 'check the clock of this machine; if it is right, "sudo pbt-server doctor" on the VPS shows what the certificate needs',
+      cause,
+    })
+  }
   if (/certificate|altname|CERT_|self.signed|issuer|signature/i.test(reason)) {
     return new Failure('untrusted', `the certificate of ${name} is not trusted: ${reason}`, {
       cure: 'give the server\'s authority with "pbt init --ca FILE", or check the name of the server',

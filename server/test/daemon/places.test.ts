@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Home, until } from '../support/daemon.ts'
-import { scratch } from '../support/programs.ts'
+import { CLIENT, program, scratch } from '../support/programs.ts'
 
 test('where nothing can be written, a start says what is missing and what to do, and no fault of pbt', async t => {
   const directory = scratch(t)
@@ -61,6 +61,13 @@ test('a list that is a pipe, a directory, or far too long is told, and read agai
   writeFileSync(home.file, '- http: 3000\n  name: app\n')
   const { events } = await home.json('tunnel', 'start', 'app')
   assert.equal(events[0]?.event, 'kept', JSON.stringify(events))
+})
+
+test('"pbt up --file" with a pipe, which could not be read again, says so', async t => {
+  const env = { PBT_HOME: scratch(t), PBT_SERVER: 'localhost:1', PBT_TOKEN: `pbt_${'a'.repeat(43)}` }
+  const up = program(t, CLIENT, ['up', '--file', '/dev/stdin'], env, '- tcp: 22\n')
+  assert.equal((await up.exited).code, 2)
+  assert.match(up.stderr, /--file "\/dev\/stdin" does not exist[\s\S]*a pipe is none/)
 })
 
 /** A disk of this many bytes; undefined where none can be mounted. */
