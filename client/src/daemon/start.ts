@@ -1,5 +1,6 @@
 // Starts the daemon as a process of its own, and waits until it answers.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Environment } from '../config/config.ts'
@@ -25,12 +26,14 @@ export async function startDaemon(
   start?: () => void,
 ): Promise<number> {
   const state: { ended?: string } = {}
-  if (start === undefined) spawnDaemon(logPath, env, state)
-  else start()
+  const child = start === undefined ? spawnDaemon(logPath, env, state) : start()
   const deadline = performance.now() + START_MS
   while (performance.now() < deadline && state.ended === undefined) {
     const daemon = await findDaemon(home)
-    if (daemon?.status.kind === 'answered') return daemon.pid
+    if (daemon?.status.kind === 'answered') {
+      if (child && child.pid !== daemon.pid) await giveUp(child)
+      return daemon.pid
+    }
     await pause(LOOK_EVERY_MS)
   }
   const said = lastLines(logPath, SHOWN_LINES).join(' | ') || 'it could not even say why in its log'
@@ -39,7 +42,15 @@ export async function startDaemon(
   })
 }
 
-function spawnDaemon(logPath: string, env: Environment, state: { ended?: string }): void {
+/** Another start was faster. This one would become the daemon as soon as that one is stopped. */
+async function giveUp(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit', { signal: AbortSignal.timeout(START_MS) }).catch(() => {})
+  child.kill()
+  await ended
+}
+
+function spawnDaemon(logPath: string, env: Environment, state: { ended?: string }): ChildProcess {
   const [node = '', ...args] = programCommand()
   const log = logOf(logPath)
   const { PBT_IGNORED_SIGNALS: _ignored, ...rest } = env
@@ -58,6 +69,7 @@ function spawnDaemon(logPath: string, env: Environment, state: { ended?: string 
     state.ended = `it ended with ${signal ?? code}`
   })
   child.unref()
+  return child
 }
 
 function logOf(path: string): number {

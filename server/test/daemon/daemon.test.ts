@@ -140,6 +140,7 @@ test('a daemon is one for each home, whatever one that was killed has left', asy
   symlinkSync(String(process.pid), note)
   const both = await Promise.all([home.json('daemon', 'start'), home.json('daemon', 'start')])
   assert.equal(new Set(both.flatMap(({ events }) => events.map(event => event.pid)).filter(Boolean)).size, 1)
+  assert.deepEqual(home.processes, [home.pid], 'the slower one has given up')
   const restarted = await home.json('daemon', 'restart')
   assert.notEqual(restarted.events[0]?.pid, pid)
   assert.match((await home.run('daemon', 'logs')).text, /the daemon begins, process \d+\n/)

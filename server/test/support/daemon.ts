@@ -69,13 +69,18 @@ export class Home {
     }
   }
 
+  /** Of pbt, for this home: daemons and commands that run. */
+  get processes(): readonly number[] {
+    return processesOf(this.home)
+  }
+
   /**
    * As a power cut does, to every process of this home; nothing when there is none. A test's directory may be gone by then, and a daemon
    * that is starting has written nothing yet: they are known by their environment.
    */
   kill(): void {
     rmSync(join(this.home, 'run/daemon.pid'), { force: true })
-    for (const pid of processesOf(this.home)) {
+    for (const pid of this.processes) {
       try {
         process.kill(pid, 'SIGKILL')
       } catch {
