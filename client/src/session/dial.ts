@@ -235,8 +235,8 @@ class Call implements Line {
     const how = { status: status[ended.code], details: ended.details }
     const seen = whyEnded(this.options.server, this.phase !== 'open', how, this.options.proxy)
     const failure = this.phase === 'connecting' ? (this.proxyFailure ?? seen) : seen
-    // Nobody listens there: the other loopback address may be the one.
-    if (ended.details.includes('ECONNREFUSED') && this.targets.length > 0) {
+    // Nobody listens there, or this machine has no IPv4: the other loopback address may be the one.
+    if (/ECONNREFUSED|ENETUNREACH|EADDRNOTAVAIL/.test(ended.details) && this.targets.length > 0) {
       this.refusal = failure
       this.hasEnded = false
       this.stopWidening()

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { OWN_DOMAIN, ownDomain } from '../support/own-domain.ts'
-import { CLIENT, type Program, program, scratch, startServer } from '../support/programs.ts'
+import { CLIENT, clientEnv, type Program, program, scratch, startServer } from '../support/programs.ts'
 import { SERVER_ADDRESS, TwoNetworks, whyNoNamespaces } from '../support/two-networks.ts'
 
 const STEADY = fileURLToPath(new URL('../support/steady.ts', import.meta.url))
@@ -110,4 +110,18 @@ test('H15: an address that is replaced, a default route that moves and a name se
     client.events.filter(({ event }) => event === 'offline' || event === 'closed'),
     [],
   )
+})
+
+test('a machine without IPv4 reaches a server on itself', { skip }, async t => {
+  const networks = new TwoNetworks(t)
+  networks.serverLosesIpv4()
+  const server = await startServer(t, {
+    serverArgs: ['--bind-address', '::1'],
+    ports: { https: 8_443, http: 8_080 },
+    serverUnder: networks.under('server'),
+  })
+  const env = { ...clientEnv(t, server), PBT_SERVER: 'localhost:8443' }
+  const args = ['http', '3000', '--domain', 'app', '--json']
+  const client = program(t, CLIENT, args, env, undefined, undefined, undefined, networks.under('server'))
+  assert.deepEqual((await client.event('online')).urls, ['https://app.localhost:8443'])
 })

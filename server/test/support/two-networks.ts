@@ -60,6 +60,11 @@ export class TwoNetworks {
     return ['ip', 'netns', 'exec', this[machine]]
   }
 
+  /** As on a machine with IPv6 alone. */
+  serverLosesIpv4(): void {
+    for (const device of ['lo', 's1', 's2']) run('-n', this.server, '-4', 'address', 'flush', 'dev', device)
+  }
+
   /** The client is in this network, with this address and its default route. */
   join(network: number, address = `10.77.${network}.2`): void {
     run('-n', this.client, 'link', 'set', `c${network}`, 'up')
