@@ -34,8 +34,8 @@ export interface FoundRecords {
 /** What is kept of what visitors did. */
 export interface KeptRecords {
   /**
-   * Takes a tenth of a second at most and returns what it has found by then. Who asks page after page, and whoever asks beside
-   * that, waits longer the more visitors there are. Not begun any more once `signal` is aborted; rejects then.
+   * Takes a tenth of a second at most and returns what it has found by then: little when page after page is asked for beside busy
+   * traffic. Not begun any more once `signal` is aborted; rejects then.
    */
   search(query: RecordQuery, signal?: AbortSignal): Promise<FoundRecords>
 }

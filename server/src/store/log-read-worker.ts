@@ -8,10 +8,11 @@ import { doJobs } from './thread-jobs.ts'
 
 /** A tenth of an ordinary thread's share, where they are more than the cores. */
 const NICE = 10
-/** Before a question, for what was used by those before it, milliseconds. */
-const LONGEST_REST_MS = 1_000
-/** What a search may take after such a rest, milliseconds. */
-const LEAST_SEARCH_MS = 20
+/**
+ * Before a question, for what was used by those before it, milliseconds. A page of the log has at least a batch, which is little, and
+ * comes in time; figures are one piece of work each.
+ */
+const LONGEST_REST_MS = { page: 100, figures: 1_000 }
 
 // On Linux it is a property of the thread that asks (setpriority(2), "C library/kernel differences"); elsewhere it would be all of the server's.
 if (process.platform === 'linux') {
@@ -29,13 +30,10 @@ doJobs(
   (reader, job: ReadJob) => {
     const began = performance.now()
     // Whatever is asked, also one question after the other without end.
-    pace.rest(LONGEST_REST_MS)
-    const restedMs = performance.now() - began
+    pace.rest(job.kind === 'search' ? LONGEST_REST_MS.page : LONGEST_REST_MS.figures)
     switch (job.kind) {
-      case 'search': {
-        const budgetMs = Math.max(LEAST_SEARCH_MS, job.budgetMs - restedMs)
-        return reader.search(job.query, budgetMs, leftMs => pace.rest(leftMs))
-      }
+      case 'search':
+        return reader.search(job.query, job.budgetMs - (performance.now() - began), leftMs => pace.rest(leftMs))
       case 'sum':
         return reader.figures.sum(job.tunnel, job.span)
       case 'byTunnel':

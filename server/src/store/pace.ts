@@ -12,7 +12,7 @@ const BUSY_CORES = 0.15
 /** How often it is looked how busy the rest is, milliseconds; a rest is not longer without a look. */
 const LOOK_MS = 50
 /** Over how long that is averaged, milliseconds: a server that other programs keep waiting for a moment is no idle one. */
-const AVERAGE_MS = 500
+const AVERAGE_MS = 1_000
 /** A rest begins when so much more was used than was earned, milliseconds. */
 const LEAST_DEBT_MS = 1
 /** It ends when so much may be used again: who asks without a pause gets few answers of some worth, since answers cost the others too. */
