@@ -19,6 +19,8 @@ test('a line is broken between words, and goes on a little deeper', () => {
 test('a quoted command, an address and a token stay whole', () => {
   const command = 'ssh has ended; run ("pbt-server tunnel start ssh")'
   assert.equal(wrapWords(command, 32), 'ssh has ended; run\n  ("pbt-server tunnel start ssh")')
+  const example = 'pbt tunnel remove needs a name, for example: pbt tunnel remove app (usage)'
+  assert.equal(wrapWords(example, 60), 'pbt tunnel remove needs a name, for example:\n  pbt tunnel remove app (usage)')
   const long = `see https://${'a'.repeat(50)}.example.com now`
   assert.equal(wrapWords(long, 40), `see\n  https://${'a'.repeat(50)}.example.com\n  now`)
   for (const line of [

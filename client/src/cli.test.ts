@@ -102,6 +102,10 @@ const WRONG: readonly (readonly [args: string, says: RegExp])[] = [
   ['up http:3000,domian=app', /http has no option "domian"; did you mean domain\?/],
   ['up http:3000,colour=red', /http has no option "colour"; it is one of domain, name/],
   ['tunnel', /which kind/],
+  [
+    'http 3000 --domain https://app.mine.uk/',
+    /--domain "https:\/\/app\.mine\.uk\/" cannot be used.*\n.*drop "https:\/\/" and the path "\/": give app\.mine\.uk/,
+  ],
   ['tcp 22 --domain app', /unknown option --domain; .*--reserve-port/],
   ['http 3000 --reserve-port 20022', /unknown option --reserve-port; .*--domain/],
   ['tunnel ftp 3000', /unknown command "tunnel ftp"/],

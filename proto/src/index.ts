@@ -1,5 +1,6 @@
 // What both ends use of the protocol.
 export { Allowance } from './allowance.ts'
+export { type NotBare, notBare } from './bare-name.ts'
 export type { Channel, ChannelHandler } from './channel/channel.ts'
 export type { TunnelTraffic } from './channel/channel-table.ts'
 export { Pipe } from './channel/pipe.ts'

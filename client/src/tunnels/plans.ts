@@ -1,5 +1,5 @@
 // Tunnels as options describe them, on the command line or in a spec of `pbt up`, made into plans.
-import { MAX_CONTROL_BYTES, parseBlock } from '@pbt/proto'
+import { MAX_CONTROL_BYTES, notBare, parseBlock } from '@pbt/proto'
 import { parsePortTarget, parseTarget } from '../config/target.ts'
 import { type TargetTlsOptions, withTls } from '../config/target-tls.ts'
 import { Failure } from '../failure.ts'
@@ -52,6 +52,7 @@ export function httpPlan(options: HttpPlanOptions): MakePlan {
       cure: 'give preserve, rewrite or a host name',
     })
   }
+  for (const domain of options.domain ?? []) checkDomain(domain)
   const wishes = { ...common(options), domains: options.domain ?? [] }
   return (number, places, events) => ({
     ...wishes,
@@ -142,6 +143,13 @@ export function checkBlock(entry: string, what: string): void {
   throw new Failure('usage', `${what} cannot be used: ${block}`, {
     cure: 'give addresses or CIDR blocks, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32',
   })
+}
+
+/** What a name is, the server knows; that a URL is none can be told at once, before a daemon keeps it. */
+function checkDomain(domain: string): void {
+  const wrong = notBare(domain.trim())
+  if (wrong === undefined) return
+  throw new Failure('usage', `--domain "${domain}" cannot be used: ${wrong.why}`, { cure: wrong.cure })
 }
 
 function portOf(text: string | undefined): number {

@@ -1,6 +1,6 @@
 // What visitors come to: a name below the base domain, a custom domain, or a port. The one place that reads and writes addresses.
 import { domainToASCII, domainToUnicode } from 'node:url'
-import { PbtError } from '@pbt/proto'
+import { notBare, PbtError } from '@pbt/proto'
 
 /** What a public port speaks. */
 export type Protocol = 'tcp' | 'udp'
@@ -140,28 +140,14 @@ function toAscii(text: string): string {
   if (trimmed.startsWith('_')) return trimmed.toLowerCase()
   if (trimmed === '' || trimmed.length > MAX_HOST_CHARS) throw invalid(text.slice(0, 80), 'it is empty or too long')
   // domainToASCII takes the beginning of what is a URL's authority; a name has none of these.
-  if (/[\s/?#@:%[\]\\]/.test(trimmed)) throw notBare(trimmed)
+  if (/[\s/?#@:%[\]\\]/.test(trimmed)) {
+    const { why, cure } = notBare(trimmed) ?? { why: 'it has characters that a name cannot have', cure: undefined }
+    throw invalid(text, why, cure && printable(cure))
+  }
   const ascii = domainToASCII(trimmed)
   if (ascii === '' || ascii.length > MAX_HOST_CHARS) throw invalid(text, 'it is not a valid international name')
   checkPunycode(ascii, text)
   return ascii
-}
-
-/** What lies around a name in a URL, for which people take it with the name. */
-const AROUND = /^([a-z][a-z0-9+.-]*:\/\/)?([^\s/?#@:%[\]\\]+)(:\d*)?([/?#]\S*)?$/i
-
-function notBare(text: string): PbtError {
-  const [, scheme, host = '', port, path] = AROUND.exec(text) ?? []
-  const around = [
-    ...(scheme === undefined ? [] : [`"${scheme}"`]),
-    ...(port === undefined ? [] : [`the port "${port}"`]),
-    ...(path === undefined ? [] : [`the path "${path}"`]),
-  ]
-  if (around.length === 0) return invalid(text, 'it has characters that a name cannot have')
-  const last = around.pop() ?? ''
-  const dropped = around.length === 0 ? last : `${around.join(', ')} and ${last}`
-  const why = scheme === undefined ? 'it is more than a name' : 'it is a URL'
-  return invalid(text, why, `drop ${printable(dropped)}: give ${printable(host)}`)
 }
 
 /** Browsers refuse a name whose "xn--" stands for nothing, and no CA has a certificate for it (RFC 5891 section 5.4). */
