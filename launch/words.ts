@@ -2,8 +2,8 @@
 
 /** In less, words of the hanging part would stand alone on their lines. */
 const LEAST_COLUMNS = 20
-/** A quoted command with what follows it at once, one behind a colon, or a word: none is broken. */
-const PIECE = /[("]*"[^"]*"\S*|(?<=: )(?:sudo )?pbt(?:-server)? [^"();]+(?=$| \()|\S+/g
+/** A quoted command with what follows it at once, one given as an example, or a word: none is broken. */
+const PIECE = /[("]*"[^"]*"\S*|(?<=for example: )pbt(?:-server)? [^"()]+(?=$| \()|\S+/g
 /** Lines that are there to be copied: a command, an address or a token alone. */
 const COPIED = /^(?:\s+|Next: )(?:(?:pbt|pbt-server|sudo|npx|eval)\s.*|\S+)$/
 /** Up to where the last column of a line begins. */
