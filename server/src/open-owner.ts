@@ -1,4 +1,5 @@
 // Where the owner meets a running server: the verbs over its parts, what makes their changes felt, and the API.
+import { setImmediate as eventLoopTurn } from 'node:timers/promises'
 import { bareAddress } from '@pbt/proto'
 import { TokenCheck } from './access/token-check.ts'
 import { type OpenApi, openApi } from './api/open.ts'
@@ -80,12 +81,18 @@ async function watchChanges({ kept, tokens, relay, acme, clock, log }: OwnerPart
   return await Changes.watch({
     version: () => store.version(),
     read: async () => {
+      // Questions to the database that are awaited one after the other never let the event loop turn: visitors have theirs in between.
+      await eventLoopTurn()
       await owner.panel.load()
       relay.sessions.keepTokens(tokens)
+      await eventLoopTurn()
       await relay.reload()
+      await eventLoopTurn()
       await acme?.load()
+      await eventLoopTurn()
       for (const { address, block } of await store.addresses.takeEnded()) events.tell(allowlistEnded(address, block))
       await events.look()
+      await eventLoopTurn()
     },
     nextEnd: async () => earliest(await store.addresses.nextEnd(), await store.tokens.nextEnd()),
     onError: error => log.error('cannot read changes in the database', { error: String(error) }),
