@@ -1,7 +1,7 @@
 // Which process is the daemon of a home: a symbolic link to its number, and its control socket, which tells whether it still is.
 // A link and not a file: it is made whole or not at all, and on a full disk too, where a daemon has to come back as well.
 import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Failure, failureOf } from '../failure.ts'
 import { statusOf } from '../tunnels/ask.ts'
@@ -97,7 +97,9 @@ function isThere(path: string): boolean {
 
 function pidIn(path: string): number | undefined {
   try {
-    const pid = Number(readlinkSync(path))
+    // A daemon of an earlier version has made a file, and runs on while the programs are replaced.
+    const isLink = lstatSync(path).isSymbolicLink()
+    const pid = Number(isLink ? readlinkSync(path) : readFileSync(path, 'utf8'))
     return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
   } catch {
     return undefined

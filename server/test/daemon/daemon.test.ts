@@ -143,6 +143,9 @@ test('a daemon is one for each home, whatever one that was killed has left', asy
   assert.deepEqual(home.processes, [home.pid], 'the slower one has given up')
   const restarted = await home.json('daemon', 'restart')
   assert.notEqual(restarted.events[0]?.pid, pid)
+  // One that an earlier version started has a file in the place of the link.
+  rmSync(note)
+  writeFileSync(note, `${restarted.events[0]?.pid}\n`)
   assert.match((await home.run('daemon', 'logs')).text, /the daemon begins, process \d+\n/)
   assert.match((await home.run('daemon', 'stop')).text, /has stopped/)
   assert.match((await home.run('daemon', 'stop')).text, /no daemon was running/)
