@@ -184,9 +184,12 @@ async function watch(end: AbortSignal): Promise<void> {
   await Promise.all(readers)
 }
 
-/** To the first side of the same round, the smallest first. */
+/** To the sides without anything of the same round, by which the noise of one counts half; the smallest first. */
 function ratiosOf(rounds: readonly Measured[][], side: number): number[] {
-  const ratios = rounds.map(round => (round[side]?.perSecond ?? 0) / (round[0]?.perSecond ?? 1))
+  const ratios = rounds.map(round => {
+    const without = [0, 2].filter(other => other !== side).map(other => round[other]?.perSecond ?? 1)
+    return (round[side]?.perSecond ?? 0) / (without.reduce((sum, each) => sum + each, 0) / without.length)
+  })
   return ratios.sort((one, other) => one - other)
 }
 

@@ -196,6 +196,13 @@ test('totals are those of the time and of the one before, by tunnel with most by
       ['', 0],
     ],
   )
+  const together = await metrics().totals({ omitByTunnel: true })
+  const { requests, bytesOut, firstByteP95Ms } = together.totals
+  assert.deepEqual([requests, bytesOut, firstByteP95Ms], [41, 10_400, totals.firstByteP95Ms])
+  assert.deepEqual(
+    [together.byTunnel, (await metrics().totals({ tunnel: 'b', omitByTunnel: true })).byTunnel],
+    [[], []],
+  )
   const later = await metrics().totals({ tunnel: 'b', from: new Date(), to: new Date(Date.now() + 10 * 60_000) })
   assert.deepEqual(
     later.byTunnel.map(({ tunnel }) => tunnel),

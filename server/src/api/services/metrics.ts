@@ -13,7 +13,8 @@ const MINUTE_MS = 60_000
 export function metricsService({ metrics }: Pick<Owner, 'metrics'>): ServiceImpl<typeof MetricsService> {
   return {
     async getTotals(request, { signal }) {
-      const { totals, before, byTunnel } = await metrics.totals(queryOf(request), signal)
+      const query = { ...queryOf(request), omitByTunnel: request.omitByTunnel }
+      const { totals, before, byTunnel } = await metrics.totals(query, signal)
       return {
         totals: figuresMessage(totals),
         before: figuresMessage(before),
