@@ -39,5 +39,6 @@ test('doctor: sees that the server runs and has its ports, and that it does not;
   const nowhere = await run(t, SERVER, ['doctor', '--data-dir', `${server.dataDir}-not`])
   assert.equal(nowhere.code, 1)
   assert.match(nowhere.stdout, /FAILED +data directory/)
-  assert.match(nowhere.stderr, /pbt-server init/)
+  assert.match(nowhere.stdout, /data directory: run "pbt-server init"/)
+  assert.equal(nowhere.stderr, '')
 })
