@@ -10,9 +10,10 @@ import { doJobs } from './thread-jobs.ts'
 const NICE = 10
 /**
  * Before a question, for what was used by those before it, milliseconds. A page of the log has at least a batch, which is little, and
- * comes in time; figures are one piece of work each.
+ * comes within 150 ms; a longer rest makes fewer pages, each of which costs the other threads more than its batch costs this one.
+ * Figures are one piece of work each.
  */
-const LONGEST_REST_MS = { page: 100, figures: 1_000 }
+const LONGEST_REST_MS = { page: 120, figures: 1_000 }
 
 // On Linux it is a property of the thread that asks (setpriority(2), "C library/kernel differences"); elsewhere it would be all of the server's.
 if (process.platform === 'linux') {
