@@ -46,17 +46,15 @@ test('a client that comes back before its loss was noticed goes on as well; a si
   assert.deepEqual(news, ['connected 192.0.2.1', 'resumed 0 0 0', 'lost 0 nothing came from it for 15 s'])
 })
 
-test('one that comes for an errand is told of nowhere; should it serve after all, it is', async () => {
+test('one that comes for an errand is told of nowhere, and may open no tunnel', async () => {
   const { news, join } = house()
-  const { session, connect, say, open } = join({ features: [Feature.ERRAND] })
+  const { session, connect, open, goAways } = join({ features: [Feature.ERRAND] })
   const link = connect()
   session.linkLost(link)
   connect()
   assert.equal(session.isErrand, true)
   await open(1)
-  assert.equal(session.isErrand, false)
-  await say({ case: 'goodbye', value: create(GoodbyeSchema, {}) })
-  assert.deepEqual(news, ['online app', 'offline app tunnel-closed'])
+  assert.deepEqual([session.isClosed, goAways, news], [true, ['protocol'], []])
 })
 
 test('tunnels tell that they are refused, closed by their client or ended; a stopping server ends none', async () => {

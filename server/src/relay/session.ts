@@ -107,7 +107,7 @@ export class Session implements TunnelsOwner {
           this.log.error('a channel failed', { error: error instanceof Error ? error.stack : String(error) }),
       },
     })
-    this.news = new SessionNews(this, this.mux, this.has(Feature.ERRAND) ? { ...context, news: NO_NEWS } : context)
+    this.news = new SessionNews(this, this.mux, this.isErrand ? { ...context, news: NO_NEWS } : context)
     this.tunnels = new SessionTunnels(this, context, this.log)
     this.looks = new Looks(frame => this.mux.sendSessionFrame(frame), context.clock)
     this.state = { kind: 'detached', timer: this.grace() }
@@ -128,9 +128,9 @@ export class Session implements TunnelsOwner {
     return this.token.id
   }
 
-  /** It came to do one thing, and serves nothing. */
+  /** It came to do one thing, and has no tunnels. */
   get isErrand(): boolean {
-    return this.has(Feature.ERRAND) && this.tunnelNames.length === 0
+    return this.has(Feature.ERRAND)
   }
 
   /** Its client has said so. */
@@ -265,6 +265,8 @@ export class Session implements TunnelsOwner {
     if (!this.changes.spend(1)) throw new PbtError('limit', 'tunnels are opened and closed too often')
     switch (frame.case) {
       case 'openTunnel':
+        // What serves visitors is to be seen.
+        if (this.isErrand) throw new PbtError('protocol', 'a client that came for an errand opens no tunnel')
         this.tunnels.ask(frame.value)
         return
       case 'closeTunnel':

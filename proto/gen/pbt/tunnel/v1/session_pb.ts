@@ -334,7 +334,7 @@ export const Feature = {
   MEASURE: 7,
 
   /**
-   * Client: comes for one errand, such as a check of its token, and nobody misses it when it has gone.
+   * Client: comes for one errand, such as a check of its token, opens no tunnels, and nobody misses it when it has gone.
    *
    * @generated from enum value: FEATURE_ERRAND = 8;
    */
