@@ -56,7 +56,7 @@ export function Ask(props: AskProps) {
           aria-controls="hits"
           aria-activedescendant={hits[chosen] ? `hit-${chosen}` : undefined}
           aria-label="Go to or do"
-          placeholder="Tunnel, address, page or act"
+          placeholder="Tunnel, address, page or action"
           autoComplete="off"
           spellCheck={false}
           value={typed}

@@ -31,9 +31,6 @@ export interface Need {
   readonly link?: { readonly href: string; readonly word: string }
 }
 
-/** Certificates that are valid for less need the owner, days: they should have been renewed long before. */
-const SHORT_DAYS = 10
-
 /** `now`: milliseconds. None: all is well. */
 export function needsOf(
   live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server' | 'domains'>,
@@ -66,24 +63,24 @@ function certificateNeed(tunnel: Tunnel): Need[] {
     }))
 }
 
-/** Refused by the CA, waiting for records, or not renewed in time. */
+/** Refused by the CA, or waiting for records. Of a renewal that is late without either the server tells, which knows how long it should take. */
 function domainNeed(domain: Domain, now: number): Need[] {
-  const { state, problem, certificate, nextTryTime } = domain
+  const { state, problem, nextTryTime } = domain
   const isError = state === Domain_State.ERROR
   const isWaiting = state === Domain_State.PENDING && problem !== undefined
-  const days = lifeLeft(domain, now)?.days
-  if (!isError && !isWaiting && (days === undefined || days >= SHORT_DAYS)) return []
+  if (!isError && !isWaiting) return []
+  const life = lifeLeft(domain, now)
   const name = readable(domain.domain)
   const next = millis(nextTryTime)
   const again = isError && next !== undefined && next > now ? ` Next try ${moment(next, now)}.` : ''
-  const has = certificate !== undefined
   return [
     {
       key: certificateKey(domain.domain),
-      ...(isWaiting && !has ? { mark: 'wait', tone: 'warn' } : { mark: 'bad', tone: 'bad' }),
-      title: has
-        ? `${name}: its certificate is not renewed, and ends ${days === 1 ? 'in 1 day' : `in ${days ?? 0} days`}`
-        : `${name} has no certificate${isWaiting ? ' yet' : ''}`,
+      ...(isWaiting && life === undefined ? { mark: 'wait', tone: 'warn' } : { mark: 'bad', tone: 'bad' }),
+      title:
+        life === undefined
+          ? `${name} has no certificate${isWaiting ? ' yet' : ''}`
+          : `${name}: its certificate is not renewed, and ${life.days > 0 ? `ends in ${life.text}` : life.text}`,
       detail: `${[problem?.message ?? '', problem?.cure ?? ''].filter(Boolean).map(sentence).join(' ')}${again}`,
       link: { href: domainHref(domain.domain), word: isWaiting ? 'What to create' : 'What to change' },
     },

@@ -1,77 +1,35 @@
-// What the panel says: states, needs, refusals and histories in words, without a browser.
+// What the panel says: states, needs and histories in words, without a browser.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import {
   AddressSchema,
   Allowlist_Access,
-  AllowlistSchema,
   Check_State,
   Client_State,
-  ClientSchema,
   Domain_State,
   DomainSchema,
   EventSchema,
   GetServerInfoResponseSchema,
-  RecordSchema,
-  RefusalSchema,
   TargetHealth_State,
   Token_State,
   TokenSchema,
-  TunnelKind,
-  TunnelSchema,
+  type TunnelSchema,
   TunnelState,
-  WatchResponseSchema,
 } from '@pbt/proto/admin/v1'
-import { after, type Live } from '../live/state.ts'
+import type { Live } from '../live/state.ts'
 import { addressRows, isFound, isUnused } from './address-rows.ts'
 import { withoutReplaced } from './client.ts'
-import { areSame, blockProblem, draftOf, listOf, networkOf } from './draft.ts'
 import { eventLines } from './events.ts'
 import { find } from './find.ts'
 import { headlineOf, whyNot } from './headline.ts'
 import { readable } from './idn.ts'
 import { needsOf } from './needs.ts'
-import { refusalWords, turnedAwayWords } from './refusal.ts'
 import { stripOf } from './strip.ts'
+import { client, DAY, HOUR, live, MINUTE, NOW, named, tunnel } from './testing/household.ts'
 import { atMoment, howLong, moment } from './time.ts'
 import { standingOf } from './tunnel.ts'
-
-const NOW = new Date(2026, 10, 27, 14, 32).getTime()
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
-
-function tunnel(more: MessageInitShape<typeof TunnelSchema> = {}) {
-  return create(TunnelSchema, {
-    ...{ name: 'plex', kind: TunnelKind.HTTP, state: TunnelState.ONLINE, target: '127.0.0.1:32400' },
-    ...{ clientId: 'n', clientLabel: 'nas', stateTime: timestampFromMs(NOW - HOUR) },
-    addresses: [{ address: 'plex', url: 'https://plex.tun.mine.uk' }],
-    ...more,
-  })
-}
-
-function client(more: MessageInitShape<typeof ClientSchema> = {}) {
-  return create(ClientSchema, { id: 'n', label: 'nas', state: Client_State.CONNECTED, tokenId: 1n, ...more })
-}
-
-function live(more: Partial<Live> = {}): Live {
-  const empty = {
-    tunnels: new Map(),
-    clients: new Map(),
-    addresses: new Map(),
-    domains: new Map(),
-    tokens: [],
-    refusals: [],
-    events: [],
-  }
-  return { number: 0n, server: undefined, clockOffMs: 0, ...empty, ...more }
-}
-
-function named<T extends { readonly name: string }>(...all: readonly T[]): ReadonlyMap<string, T> {
-  return new Map(all.map(each => [each.name, each]))
-}
 
 test('a tunnel stands in a word, with the reason beside it', () => {
   const words = (more: MessageInitShape<typeof TunnelSchema>) => {
@@ -144,7 +102,9 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
       },
       { domain: 'xn--bcher-kva.mine.uk', state: Domain_State.ERROR, problem: { message: 'refused' } },
       { domain: 'www.mine.uk', state: Domain_State.ISSUED, certificate: valid(20) },
-      { domain: 'old.mine.uk', state: Domain_State.ISSUED, certificate: valid(2) },
+      { domain: 'old.mine.uk', state: Domain_State.ERROR, certificate: valid(2.4) },
+      { domain: 'late.mine.uk', state: Domain_State.ERROR, certificate: valid(-1) },
+      { domain: 'six-days.mine.uk', state: Domain_State.ISSUED, certificate: valid(5) },
     ].map(each => [each.domain, create(DomainSchema, each)]),
   )
   const state = { tunnels, domains, clients: new Map([['l', laptop]]), tokens: [old], server }
@@ -154,6 +114,7 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
       'photos.mine.uk has no certificate yet',
       'bücher.mine.uk has no certificate',
       'old.mine.uk: its certificate is not renewed, and ends in 2 days',
+      'late.mine.uk: its certificate is not renewed, and has ended',
       'wiki: its target refuses',
       'laptop is away',
       'laptop is away and still holds the old token',
@@ -194,82 +155,6 @@ test('a command that another one of its machine replaced is no machine that is a
 function valid(days: number) {
   return { startTime: timestampFromMs(NOW - 60 * DAY), endTime: timestampFromMs(NOW + days * DAY) }
 }
-
-test('the record of a visitor who was turned away says why, and whether they may come in by now', () => {
-  const words = (reason: string, of = tunnel(), refusal?: MessageInitShape<typeof RefusalSchema>) =>
-    turnedAwayWords(
-      create(RecordSchema, { tunnel: 'plex', peer: '203.0.113.9', reason }),
-      of,
-      refusal && create(RefusalSchema, refusal),
-      NOW,
-    )
-  const closed = (...entries: { block: string; endTime?: Timestamp }[]) =>
-    tunnel({
-      addresses: [
-        { address: 'open', allowlist: { access: Allowlist_Access.EVERYBODY } },
-        { address: 'plex', allowlist: { access: Allowlist_Access.LISTED, entries } },
-      ].reverse(),
-    })
-  const office = { block: '203.0.113.0/28' }
-  assert.deepEqual(words('not-allowed', closed(office), { address: 'films', nearestEntry: office.block }), {
-    title: '203.0.113.9 was not on the list of plex',
-    text: 'The list has 1 entry, and the nearest is 203.0.113.0/28.',
-    ...{ act: 'allow', address: 'films' },
-  })
-  assert.deepEqual(
-    [words('not-allowed', closed(office)).address, words('not-allowed', closed()).text],
-    ['plex', 'It is open to nobody.'],
-  )
-  const listed = words('not-allowed', closed({ block: '203.0.113.9/32', endTime: timestampFromMs(NOW + HOUR) }))
-  assert.deepEqual([listed.act, listed.text], ['none', 'It is on the list of plex until 15:32.'])
-  const ended = words('not-allowed', closed({ block: '203.0.113.9', endTime: timestampFromMs(NOW - HOUR) }))
-  assert.equal(ended.act, 'allow', 'its time is over')
-  assert.equal(words('not-allowed', tunnel()).text, 'plex is open to everybody.')
-  assert.equal(words('paused', tunnel({ state: TunnelState.PAUSED })).act, 'resume')
-  assert.equal(words('paused').act, 'none')
-  for (const reason of ['offline', 'limited', 'unknown-host']) assert.equal(words(reason).act, 'none')
-})
-
-test('a refusal names the rule, the list and the nearest entry, and what lets the visitor in', () => {
-  const words = (more: MessageInitShape<typeof RefusalSchema>, of = tunnel()) =>
-    refusalWords(create(RefusalSchema, { tunnel: 'plex', count: 3n, lastTime: timestampFromMs(NOW), ...more }), of, NOW)
-  const listed = { access: Allowlist_Access.LISTED, entries: [{ block: '203.0.113.0/24' }] }
-  const closed = tunnel({ addresses: [{ address: 'plex', allowlist: listed }] })
-  const { text, act } = words({ rule: 'not-allowed', nearestEntry: '203.0.113.0/24', looksLikeGuessing: true }, closed)
-  assert.equal(
-    text,
-    'plex, 3 times, last 14:32. Not on its list of 1. The nearest entry is 203.0.113.0/24. Looks like guessing.',
-  )
-  assert.equal(act, 'allow')
-  assert.equal(words({ rule: 'paused' }, tunnel({ state: TunnelState.PAUSED })).act, 'resume')
-  assert.match(words({ rule: 'paused', count: 1n }).text, /^plex, once, last 14:32\. The tunnel was paused then\./)
-  assert.equal(words({ rule: 'login-refused' }).act, 'security')
-  assert.match(words({ rule: 'something-new' }).text, /something-new/, 'a rule that is not known is still told')
-})
-
-test('a draft of an allowlist begins with what holds, and is the same again when it is put back', () => {
-  const fromClient = draftOf(
-    create(AllowlistSchema, { access: Allowlist_Access.CLIENT, clientBlocks: ['192.0.2.0/24'] }),
-  )
-  assert.deepEqual([fromClient.isOpen, fromClient.entries.map(({ block }) => block)], [false, ['192.0.2.0/24']])
-  assert.equal(draftOf(create(AllowlistSchema, { access: Allowlist_Access.CLIENT })).isOpen, true)
-  const draft = { isOpen: false, entries: [{ block: '192.0.2.1', note: '', endTime: undefined }] }
-  assert.equal(areSame(draft, { ...draft, isOpen: true }), false)
-  assert.equal(areSame(draft, { ...draft }), true)
-  assert.equal(listOf({ ...draft, isOpen: true }).entries.length, 0)
-  for (const good of ['203.0.113.7', '203.0.113.0/24', '2001:db8::/32', '::1'])
-    assert.equal(blockProblem(good), '', good)
-  for (const bad of ['', 'home', '203.0.113.300', '203.0.113.0/33', '::1/129', '1.2.3.4/', '1.2.3.4/8/8'])
-    assert.notEqual(blockProblem(bad), '', bad)
-})
-
-test('the network of a public IPv6 address is its first 64 bits; other addresses have none', () => {
-  assert.equal(networkOf('2001:db8:1:2:3:4:5:6'), '2001:db8:1:2::/64')
-  assert.equal(networkOf('2001:db8::6'), '2001:db8:0:0::/64')
-  assert.equal(networkOf('2a00:1:2:3::'), '2a00:1:2:3::/64')
-  for (const none of ['203.0.113.7', '::1', 'fe80::1', 'fd00::1', '']) assert.equal(networkOf(none), undefined, none)
-  assert.equal(blockProblem(networkOf('2001:db8::6') ?? ''), '')
-})
 
 test('tcp and udp of one number are one row; what nobody used for 90 days is unused', () => {
   const at = (address: string, more: MessageInitShape<typeof AddressSchema> = {}) =>
@@ -363,36 +248,4 @@ test('times are said as people say them', () => {
   assert.equal(moment(NOW + DAY, NOW), 'tomorrow 14:32')
   assert.equal(atMoment(NOW, NOW), 'at 14:32')
   assert.equal(atMoment(NOW - DAY, NOW), 'yesterday 14:32')
-})
-
-test('each message of the stream changes what it is about, and nothing else', () => {
-  const snapshot = create(WatchResponseSchema, {
-    message: {
-      case: 'snapshot',
-      value: { number: 5n, tunnels: [tunnel(), tunnel({ name: 'git' })], clients: [client()] },
-    },
-  })
-  const first = after(undefined, snapshot, NOW)
-  assert.ok(first)
-  const paused = tunnel({ state: TunnelState.PAUSED })
-  const told = create(WatchResponseSchema, {
-    message: { case: 'event', value: { event: { number: 6n, kind: 'tunnel.paused' }, tunnels: [paused], gone: ['n'] } },
-  })
-  const second = after(first, told, NOW)
-  assert.deepEqual(
-    [second?.number, second?.tunnels.get('plex')?.state, second?.clients.size],
-    [6n, TunnelState.PAUSED, 0],
-  )
-  assert.equal(second?.tunnels.get('git'), first.tunnels.get('git'))
-  assert.equal(second?.addresses, first.addresses)
-  const rates = create(WatchResponseSchema, {
-    message: { case: 'rates', value: { tunnels: [{ name: 'git', openConnections: 7 }, { name: 'unknown' }] } },
-  })
-  const third = after(second, rates, NOW)
-  assert.deepEqual([third?.tunnels.get('git')?.openConnections, third?.tunnels.size], [7, 2])
-  const beat = create(WatchResponseSchema, {
-    message: { case: 'heartbeat', value: { time: timestampFromMs(NOW + 300_000) } },
-  })
-  assert.equal(after(third, beat, NOW)?.clockOffMs, 300_000)
-  assert.equal(after(undefined, told, NOW), undefined, 'nothing is known before the first snapshot')
 })
