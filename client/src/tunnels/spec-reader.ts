@@ -1,5 +1,4 @@
 // Reads tunnels as files and requests have them, `{ http: 3000, domain: app }`: everything that is wrong is told, with its key.
-
 import { suggestionFor } from '../../../launch/suggestion.ts'
 import { Failure } from '../failure.ts'
 import { FLAGS, KINDS, LISTS, OPTIONS, planOf, type SpecValue, type TunnelSpec } from './specs.ts'

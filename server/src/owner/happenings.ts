@@ -280,12 +280,12 @@ function connections(count: number): string {
   return count === 1 ? '1 connection' : `${count} connections`
 }
 
-/** With one decimal below ten. */
 /** For people, who may be anywhere: 2026-11-28 14:32 UTC. */
 function minuteText(time: Date): string {
   return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
+/** With one decimal below ten. */
 function secondsOf(ms: number): string {
   return ms < 10_000 ? (ms / 1_000).toFixed(1) : String(Math.round(ms / 1_000))
 }

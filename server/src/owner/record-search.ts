@@ -34,7 +34,7 @@ export interface FoundRecords {
 /** What is kept of what visitors did. */
 export interface KeptRecords {
   /**
-   * Takes a tenth of a second at most and returns what it has found by then: little when page after page is asked for beside busy
+   * Takes 150 ms at most, 100 of them for work, and returns what it has found by then: little when page after page is asked for beside busy
    * traffic. Not begun any more once `signal` is aborted; rejects then.
    */
   search(query: RecordQuery, signal?: AbortSignal): Promise<FoundRecords>
