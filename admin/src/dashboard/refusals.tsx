@@ -10,6 +10,7 @@ import { useRefusals } from '../live/refusals'
 import { useTunnelActs } from '../tunnel/acts'
 import { readable } from '../words/idn'
 import { explain } from '../words/needs'
+import { figure } from '../words/number'
 import { refusalWords } from '../words/refusal'
 import { LetIn, useLetInKeys } from './let-in'
 
@@ -29,7 +30,7 @@ export function Refusals() {
       aside={
         total > 0 && (
           <Link className="push small" href="/logs?reason=1">
-            All {total.toLocaleString('en-GB')}
+            All {figure(total)}
           </Link>
         )
       }

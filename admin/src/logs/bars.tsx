@@ -2,6 +2,7 @@
 // A bar a minute, or a longer time: how many records there were, and how many of them were turned away or failed.
 import { useQuery } from '@connectrpc/connect-query'
 import { MetricsService, type Point } from '@pbt/proto/admin/v1'
+import { figure } from '../words/number'
 import { clock, counted, lengthOf, millis } from '../words/time'
 import { timestamp } from './feed'
 import { outcomesOf } from './outcomes'
@@ -21,7 +22,7 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
   const until = end ?? Date.now()
   const { bars, all, failed, refused } = countedIn(data.points, { first, step, until })
   const most = Math.max(1, ...bars.map(({ good, bad }) => good + bad))
-  const sentence = `${counted(all, 'record')} ${word}; ${refused.toLocaleString('en-GB')} turned away, ${failed.toLocaleString('en-GB')} failed`
+  const sentence = `${counted(all, 'record')} ${word}; ${figure(refused)} turned away, ${figure(failed)} failed`
   return (
     <section className="card bars" aria-label="Records over time">
       <div className="row between small">

@@ -1,6 +1,15 @@
 'use client'
 // A chart: the finding as its title, uPlot's lines, a cross-hair for mouse, touch and arrow keys, and the same as a table.
-import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useId, useRef, useState } from 'react'
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react'
 import uPlot from 'uplot'
 import { Icon } from '../components/icon'
 import { clock, moment } from '../words/time'
@@ -121,6 +130,7 @@ interface PlotProps extends ChartProps {
 
 function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
   const place = useRef<HTMLDivElement>(null)
+  const width = useWidth(place)
   const plot = useRef<uPlot>(undefined)
   const said = useRef({ word, setAt })
   said.current = { word, setAt }
@@ -131,7 +141,7 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
     if (box === null) return
     const made = new uPlot(
       optionsOf(
-        box.clientWidth,
+        width.current,
         lines,
         value => said.current.word(value),
         index => said.current.setAt(index),
@@ -182,6 +192,15 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
       onKeyDown={onKeyDown}
     />
   )
+}
+
+/** The first one, read before any chart of the page is drawn: after each the browser would lay the whole page out anew to say the next. */
+function useWidth(place: RefObject<HTMLDivElement | null>): RefObject<number> {
+  const width = useRef(0)
+  useLayoutEffect(() => {
+    width.current = place.current?.clientWidth ?? 0
+  }, [place])
+  return width
 }
 
 /** Sets later values; the first ones are drawn with the plot. */

@@ -1,7 +1,9 @@
 'use client'
 // Figures over time: four charts, each with its finding as the title, and what each tunnel had.
-import { useQuery } from '@connectrpc/connect-query'
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf'
+import { callUnaryMethod, createQueryOptions, useQuery, useTransport } from '@connectrpc/connect-query'
 import { type Figures, type GetTotalsResponse, MetricsService, type TunnelFigures } from '@pbt/proto/admin/v1'
+import { usePrefetchQuery } from '@tanstack/react-query'
 import Link from 'next/link'
 import { useDeferredValue, useEffect, useMemo, useState } from 'react'
 import { useParam } from '../components/address-bar'
@@ -15,6 +17,7 @@ import type { Live } from '../live/state'
 import { timestamp } from '../logs/feed'
 import { bytes, rate } from '../words/bytes'
 import { readable } from '../words/idn'
+import { figure } from '../words/number'
 import { atMoment, counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
 import { few, greatest, levels, perSecond, rates, type Steps, stepsOf } from './series'
@@ -36,18 +39,17 @@ export function Metrics() {
   const [range, setRange] = useParam('range', USUAL)
   const [tunnel, setTunnel] = useParam('tunnel')
   const [length, , before] = RANGES[range] ?? [DAY, '', 'the day before']
-  const now = useMinute()
+  const now = useHalfMinute()
   const span = useMemo(() => ({ startTime: timestamp(now - length), endTime: timestamp(now) }), [now, length])
-  const kept = { placeholderData: <T,>(known: T | undefined) => known }
-  const totals = useQuery(MetricsService.method.getTotals, { tunnel, ...span, omitByTunnel: true }, kept)
-  const series = useQuery(MetricsService.method.getSeries, { tunnel, ...span, maxPoints: 200 }, kept)
+  const totals = useFigures(MetricsService.method.getTotals, { tunnel, ...span, omitByTunnel: true })
+  const series = useFigures(MetricsService.method.getSeries, { tunnel, ...span, maxPoints: 200 })
   // By itself and last: with hundreds of tunnels it takes longer than the rest, and nothing waits for it.
-  const { data: { byTunnel } = {} } = useQuery(MetricsService.method.getTotals, { tunnel, ...span }, kept)
+  const byTunnel = useFigures(MetricsService.method.getTotals, { tunnel, ...span })?.byTunnel
   const steps = useMemo(
-    () => (series.data === undefined ? undefined : stepsOf(series.data, now - length, now)),
-    [series.data, now, length],
+    () => (series === undefined ? undefined : stepsOf(series, now - length, now)),
+    [series, now, length],
   )
-  if (totals.data === undefined || steps === undefined) return <Loading title="Metrics" />
+  if (totals === undefined || steps === undefined) return <Loading title="Metrics" />
   return (
     <>
       <PageHead
@@ -62,10 +64,10 @@ export function Metrics() {
       />
       <div className="stack">
         <div className="cols even">
-          <Requests steps={steps} totals={totals.data.totals} />
-          <Carried steps={steps} answer={totals.data} most={byTunnel?.[0]} before={before} />
-          <FirstByte steps={steps} totals={totals.data.totals} />
-          <Connections steps={steps} totals={totals.data.totals} tunnel={tunnel} />
+          <Requests steps={steps} totals={totals.totals} />
+          <Carried steps={steps} answer={totals} most={byTunnel?.[0]} before={before} />
+          <FirstByte steps={steps} totals={totals.totals} />
+          <Connections steps={steps} totals={totals.totals} tunnel={tunnel} />
         </div>
         <ByTunnel rows={byTunnel} />
       </div>
@@ -73,14 +75,29 @@ export function Metrics() {
   )
 }
 
-/** The time, read again every half minute while the page is seen. */
-function useMinute(): number {
-  const [now, setNow] = useState(() => Date.now())
+/** Asked for as the page is made, not only once it stands; while the answer is awaited the one before it is shown. */
+function useFigures<I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  input: MessageInitShape<I>,
+): MessageShape<O> | undefined {
+  const transport = useTransport()
+  const { queryKey } = createQueryOptions(method, input, { transport })
+  usePrefetchQuery({ queryKey, queryFn: ({ signal }) => callUnaryMethod(transport, method, input, { signal }) })
+  return useQuery(method, input, { placeholderData: known => known }).data
+}
+
+/** The time, to the half minute, which it has just passed: who makes the page twice asks once. Read again while the page is seen. */
+function useHalfMinute(): number {
+  const [now, setNow] = useState(halfMinute)
   useEffect(() => {
-    const timer = setInterval(() => !document.hidden && setNow(Date.now()), AGAIN_MS)
+    const timer = setInterval(() => !document.hidden && setNow(halfMinute()), AGAIN_MS)
     return () => clearInterval(timer)
   }, [])
   return now
+}
+
+function halfMinute(): number {
+  return Math.floor(Date.now() / AGAIN_MS) * AGAIN_MS + 1
 }
 
 function Which({ tunnel, setTunnel }: { tunnel: string; setTunnel: (tunnel: string) => void }) {
@@ -186,7 +203,7 @@ function Connections({ steps, totals, tunnel }: OneChart & { tunnel: string }) {
   const title = `${counted(now, 'connection')} open now`
   const top = greatest(open)
   const most = top === undefined ? '' : `most ${few(open[top] ?? 0)} ${atMoment(steps.times[top] ?? 0)}; `
-  const away = Number(totals?.refused ?? 0n).toLocaleString('en-GB')
+  const away = figure(totals?.refused ?? 0n)
   const remark = `${most}${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} ended, ${away} visits turned away`
   return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={few} />
 }
@@ -232,7 +249,7 @@ function numberColumn(
   const of = ({ figures }: TunnelFigures) => (figures === undefined ? 0 : Number(pick(figures)))
   return {
     ...{ key, title, head: 'num', className: `num ${className}`, sortBy: of },
-    cell: row => (of(row) === 0 ? <span className="faint">0</span> : of(row).toLocaleString('en-GB')),
+    cell: row => (of(row) === 0 ? <span className="faint">0</span> : figure(of(row))),
   }
 }
 

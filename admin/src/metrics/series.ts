@@ -1,5 +1,6 @@
 // Points of the server as lines of a chart: every step has a place, and rates are by second.
 import type { Figures, GetSeriesResponse } from '@pbt/proto/admin/v1'
+import { figure } from '../words/number'
 import { lengthOf, millis } from '../words/time'
 
 /** Steps from the start to the end, each with its figures, if anything was counted. */
@@ -48,7 +49,7 @@ export function greatest(values: readonly (number | null)[]): number | undefined
 
 /** 27, 0.4 */
 export function few(value: number): string {
-  return value >= 10 ? Math.round(value).toLocaleString('en-GB') : String(Number(value.toPrecision(2)))
+  return value >= 10 ? figure(Math.round(value)) : String(Number(value.toPrecision(2)))
 }
 
 /** 27/s, 0.4/s */

@@ -7,6 +7,7 @@ import { Card, Ip } from '../components/parts'
 import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
 import { useRefusalsSince } from '../live/refusals'
+import { figure } from '../words/number'
 import { millis, moment } from '../words/time'
 
 /** The server remembers them while it runs, the latest of each address. */
@@ -30,7 +31,7 @@ const COLUMNS: readonly Column<Refusal>[] = [
   },
   {
     ...{ key: 'count', title: 'How often', head: 'num', className: 'num c-act', sortBy: ({ count }) => Number(count) },
-    cell: ({ count }) => count.toLocaleString('en-GB'),
+    cell: ({ count }) => figure(count),
   },
   {
     ...{ key: 'last', title: 'Last', className: 'nowrap muted', sortBy: ({ lastTime }) => millis(lastTime) ?? 0 },

@@ -9,6 +9,7 @@ import { Segments } from '../components/segments'
 import type { Line } from '../metrics/chart'
 import { perSecond, rates, type Steps, stepsOf } from '../metrics/series'
 import { bytes, rate } from '../words/bytes'
+import { figure } from '../words/number'
 import { counted, howLong } from '../words/time'
 
 /** The library that draws is loaded when there is something to draw. */
@@ -125,8 +126,8 @@ function remark(figures: Figures | undefined, isHttp: boolean): string {
   const failed = Number(figures.status5xx) + Number(figures.broken)
   const parts = [
     `${bytes(figures.bytesOut)} out, ${bytes(figures.bytesIn)} in`,
-    ...(isHttp && failed > 0 ? [`${failed.toLocaleString('en-GB')} failed`] : []),
-    ...(figures.refused > 0n ? [`${figures.refused.toLocaleString('en-GB')} turned away`] : []),
+    ...(isHttp && failed > 0 ? [`${figure(failed)} failed`] : []),
+    ...(figures.refused > 0n ? [`${figure(figures.refused)} turned away`] : []),
   ]
   return parts.join('; ')
 }

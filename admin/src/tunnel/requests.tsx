@@ -9,6 +9,7 @@ import { useIsPhone } from '../components/media'
 import { Card } from '../components/parts'
 import { type TailedRecord, useTail } from '../live/tail'
 import { bytes } from '../words/bytes'
+import { figure } from '../words/number'
 import { clockWithSeconds, howLong, lengthOf, millis } from '../words/time'
 
 const SHOWN = 12
@@ -38,9 +39,7 @@ export function Requests({ tunnel }: { tunnel: Tunnel }) {
         </>
       }
     >
-      {dropped > 0 && (
-        <p className="pad muted small">{dropped.toLocaleString('en-GB')} skipped here, too fast to show.</p>
-      )}
+      {dropped > 0 && <p className="pad muted small">{figure(dropped)} skipped here, too fast to show.</p>}
       {records.length === 0 ? (
         <p className="pad muted small">None yet. They appear here as they end.</p>
       ) : (

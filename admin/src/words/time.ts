@@ -1,5 +1,6 @@
 // Times for people: the browser's zone, 24 hours; seconds in logs only.
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt'
+import { figure } from './number.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -17,12 +18,13 @@ export function lengthOf(duration: Duration | undefined): number {
 
 /** 14:32 */
 export function clock(at: number): string {
-  return new Date(at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
+  const time = new Date(at)
+  return `${two(time.getHours())}:${two(time.getMinutes())}`
 }
 
 /** 14:32:06 */
 export function clockWithSeconds(at: number): string {
-  return new Date(at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+  return `${clock(at)}:${two(new Date(at).getSeconds())}`
 }
 
 /** 27 November, with the year when it is another one. */
@@ -58,7 +60,11 @@ export function howLong(ms: number): string {
 
 /** 1 visitor, 3 visitors, no visitors. */
 export function counted(count: number | bigint, one: string, many = `${one}s`): string {
-  return `${Number(count).toLocaleString('en-GB')} ${Number(count) === 1 ? one : many}`
+  return `${figure(count)} ${Number(count) === 1 ? one : many}`
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0')
 }
 
 function midnight(at: number): number {

@@ -212,6 +212,23 @@ test('totals are those of the time and of the one before, by tunnel with most by
   await assert.rejects(metrics().totals({ from: new Date(0) }), { code: 'usage', message: /13 months/ })
 })
 
+test('totals are answered before questions that came after them', async t => {
+  const { metrics } = opened(t)
+  const answered: string[] = []
+  await Promise.all([
+    metrics()
+      .totals({ omitByTunnel: true })
+      .then(() => answered.push('together')),
+    metrics()
+      .totals({})
+      .then(() => answered.push('by tunnel')),
+    metrics()
+      .series({})
+      .then(() => answered.push('series')),
+  ])
+  assert.deepEqual(answered, ['together', 'by tunnel', 'series'])
+})
+
 test('how many were open is told on average, of the time that has passed', async t => {
   const { access, metrics, written } = opened(t)
   access.wereOpen('app', 3 * 30 * 60_000)

@@ -96,10 +96,15 @@ export class MetricsVerbs {
     const { tunnel, omitByTunnel = false } = query
     const span = spanOf(query)
     const before = { from: 2 * span.from - span.to, to: span.from }
-    const each = tunnel === undefined && !omitByTunnel ? await this.figures.byTunnel(span, signal) : undefined
+    const isByTunnel = tunnel === undefined && !omitByTunnel
+    // All asked for at once: other questions that came later are answered after both.
+    const [each, sumNow, sumBefore] = await Promise.all([
+      isByTunnel ? this.figures.byTunnel(span, signal) : undefined,
+      isByTunnel ? undefined : this.figures.sum(tunnel, span, signal),
+      this.figures.sum(tunnel, before, signal),
+    ])
     // All of them are read already where each is.
-    const sum = each === undefined ? await this.figures.sum(tunnel, span, signal) : sumOf(each.values())
-    const sumBefore = await this.figures.sum(tunnel, before, signal)
+    const sum = sumNow ?? sumOf(each?.values() ?? [])
     const shown = each ?? (tunnel === undefined || omitByTunnel ? [] : [[tunnel, sum] as const])
     const most = [...shown].sort(([, left], [, right]) => bytesOf(right) - bytesOf(left)).slice(0, MAX_TUNNELS)
     return {
