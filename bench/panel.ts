@@ -23,21 +23,37 @@ const TAIL_SECONDS = 10
 /** After a page was opened or left, until visitors are measured, milliseconds. */
 const SETTLE_MS = 2_000
 
-/** What each page is for is there when this is. */
-const PAGES: readonly (readonly [name: string, path: string, shown: string])[] = [
-  ['Dashboard', '/', '.tun [data-row]'],
-  ['Addresses', '/addresses', '#main [data-row]'],
-  ['Clients', '/clients', '#main .card'],
-  ['Logs', '/logs', '.vlog-row.record'],
-  ['Metrics', '/metrics', '.canvas canvas'],
-  ['Explain', '/explain', 'form.ask'],
-  ['Security', '/security', '#main .card'],
-  ['Settings', '/settings', '.settings li'],
-]
+interface OnePage {
+  readonly name: string
+  readonly path: string
+  readonly search?: string
+  /** The link to it on the dashboard, or on any page; the rail's unless said. */
+  readonly link?: string
+  /** What the page is for is there when this is. */
+  readonly shown: string
+}
 
 const options = readOptions(1.5, 12)
 const report = new Report('panel', `the panel with ${TUNNELS} tunnels and ${RECORDS} records, in Chromium`)
 const names = namesOf(TUNNELS)
+const PAGES: readonly OnePage[] = [
+  { name: 'Dashboard', path: '/', shown: '.tun [data-row]' },
+  {
+    name: 'Tunnel',
+    path: '/tunnel',
+    search: `?name=${names[0]}`,
+    link: '.tun a[href^="/tunnel"]',
+    shown: '.canvas canvas',
+  },
+  { name: 'Addresses', path: '/addresses', shown: '#main [data-row]' },
+  { name: 'Domains', path: '/domains', shown: '#main .card' },
+  { name: 'Clients', path: '/clients', shown: '#main .card' },
+  { name: 'Logs', path: '/logs', shown: '.vlog-row.record' },
+  { name: 'Metrics', path: '/metrics', shown: '.canvas canvas' },
+  { name: 'Explain', path: '/explain', shown: 'form.ask' },
+  { name: 'Security', path: '/security', shown: '#main .card' },
+  { name: 'Settings', path: '/settings', shown: '.settings li' },
+]
 await buildPanel()
 const origin = await startOrigin()
 const system = await pbtWith(
@@ -95,12 +111,12 @@ async function reportLoads(): Promise<void> {
   const { page, base } = panel
   const session = await page.context().newCDPSession(page)
   const rows: string[][] = []
-  for (const [name, path, shown] of PAGES) {
+  for (const { name, path, search = '', shown } of PAGES) {
     const times: [cold: number[], warm: number[]] = [[], []]
     for (let time = 0; time < TIMES; time++) {
       for (const [index, isCached] of [false, true].entries()) {
         if (!isCached) await session.send('Network.clearBrowserCache')
-        await page.goto(base + path, { waitUntil: 'commit' })
+        await page.goto(base + path + search, { waitUntil: 'commit' })
         await page.locator(shown).first().waitFor()
         times[index === 0 ? 0 : 1].push(await page.evaluate(() => performance.now()))
       }
@@ -115,14 +131,14 @@ async function reportLoads(): Promise<void> {
 async function reportAnswers(): Promise<void> {
   const { page, base } = panel
   const rows: string[][] = []
-  for (const [name, path, shown] of PAGES) {
+  for (const { name, path, shown, link = `.rail a[href="${path}"]` } of PAGES) {
     const times: number[] = []
     const asked: number[] = []
     for (let time = 0; time < TIMES; time++) {
       await page.goto(base + (path === '/' ? '/settings' : '/'))
-      await page.locator('.rail').getByRole('link', { name, exact: true }).waitFor()
+      await page.locator(link).first().waitFor()
       await page.waitForLoadState('networkidle', { timeout: 3_000 }).catch(() => {})
-      const [click, end] = await clicked(page, name, path, shown)
+      const [click, end] = await clicked(page, link, path, shown)
       times.push(end - click)
       const found = await page.evaluate(
         since =>
@@ -150,26 +166,25 @@ async function reportAnswers(): Promise<void> {
 }
 
 /** When the link was clicked and when the page showed what it is for, by the page's clock. */
-async function clicked(page: Page, name: string, path: string, shown: string): Promise<[number, number]> {
+async function clicked(page: Page, link: string, path: string, shown: string): Promise<[number, number]> {
   return await page.evaluate(
-    ([name, path, shown]) =>
+    ([link, path, shown]) =>
       new Promise<[number, number]>(resolve => {
-        type Node = { textContent: string; click(): void }
+        type Node = { click(): void }
         const { document, location, requestAnimationFrame } = globalThis as unknown as {
           location: { pathname: string }
-          document: { querySelector(text: string): Node | null; querySelectorAll(text: string): Iterable<Node> }
+          document: { querySelector(text: string): Node | null }
           requestAnimationFrame(call: () => void): void
         }
-        const link = [...document.querySelectorAll('.rail a')].find(each => each.textContent.trim() === name)
         const began = performance.now()
-        link?.click()
+        document.querySelector(link)?.click()
         const look = () => {
           if (location.pathname !== path || document.querySelector(shown) === null) requestAnimationFrame(look)
           else resolve([began, performance.now()])
         }
         requestAnimationFrame(look)
       }),
-    [name, path, shown] as const,
+    [link, path, shown] as const,
   )
 }
 

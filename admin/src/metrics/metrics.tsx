@@ -1,11 +1,8 @@
 'use client'
 // Figures over time: four charts, each with its finding as the title, and what each tunnel had.
-import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf'
-import { callUnaryMethod, createQueryOptions, useQuery, useTransport } from '@connectrpc/connect-query'
 import { type Figures, type GetTotalsResponse, MetricsService, type TunnelFigures } from '@pbt/proto/admin/v1'
-import { usePrefetchQuery } from '@tanstack/react-query'
 import Link from 'next/link'
-import { useDeferredValue, useEffect, useMemo, useState } from 'react'
+import { useDeferredValue, useMemo } from 'react'
 import { useParam } from '../components/address-bar'
 import { Icon } from '../components/icon'
 import { Loading } from '../components/loading'
@@ -20,6 +17,7 @@ import { readable } from '../words/idn'
 import { figure } from '../words/number'
 import { atMoment, counted, howLong, moment } from '../words/time'
 import { Chart, type Line } from './chart'
+import { useFigures, useHalfMinute } from './figures'
 import { few, greatest, levels, perSecond, rates, type Steps, stepsOf } from './series'
 
 const HOUR = 3_600_000
@@ -32,8 +30,6 @@ const RANGES: Readonly<Record<string, readonly [ms: number, title: string, befor
   '13mo': [395 * DAY, '13 mo', 'the 13 months before'],
 }
 const USUAL = '24h'
-/** Figures are by minute. */
-const AGAIN_MS = 30_000
 
 export function Metrics() {
   const [range, setRange] = useParam('range', USUAL)
@@ -73,31 +69,6 @@ export function Metrics() {
       </div>
     </>
   )
-}
-
-/** Asked for as the page is made, not only once it stands; while the answer is awaited the one before it is shown. */
-function useFigures<I extends DescMessage, O extends DescMessage>(
-  method: DescMethodUnary<I, O>,
-  input: MessageInitShape<I>,
-): MessageShape<O> | undefined {
-  const transport = useTransport()
-  const { queryKey } = createQueryOptions(method, input, { transport })
-  usePrefetchQuery({ queryKey, queryFn: ({ signal }) => callUnaryMethod(transport, method, input, { signal }) })
-  return useQuery(method, input, { placeholderData: known => known }).data
-}
-
-/** The time, to the half minute, which it has just passed: who makes the page twice asks once. Read again while the page is seen. */
-function useHalfMinute(): number {
-  const [now, setNow] = useState(halfMinute)
-  useEffect(() => {
-    const timer = setInterval(() => !document.hidden && setNow(halfMinute()), AGAIN_MS)
-    return () => clearInterval(timer)
-  }, [])
-  return now
-}
-
-function halfMinute(): number {
-  return Math.floor(Date.now() / AGAIN_MS) * AGAIN_MS + 1
 }
 
 function Which({ tunnel, setTunnel }: { tunnel: string; setTunnel: (tunnel: string) => void }) {

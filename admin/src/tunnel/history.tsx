@@ -1,52 +1,36 @@
 'use client'
 // How much went through lately, and how fast answers began.
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import { useQuery } from '@connectrpc/connect-query'
 import { type Figures, MetricsService, type Tunnel, TunnelKind } from '@pbt/proto/admin/v1'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { Card } from '../components/parts'
 import { Segments } from '../components/segments'
 import type { Line } from '../metrics/chart'
+import { useFigures, useHalfMinute } from '../metrics/figures'
 import { perSecond, rates, type Steps, stepsOf } from '../metrics/series'
 import { bytes, rate } from '../words/bytes'
 import { figure } from '../words/number'
 import { counted, howLong } from '../words/time'
 
-/** The library that draws is loaded when there is something to draw. */
-const InnerChart = lazy(() => import('../metrics/chart').then(module => ({ default: module.InnerChart })))
+/** The library that draws is none of the first load, and on its way while the page asks what there is to draw. */
+const drawing = import('../metrics/chart').then(module => ({ default: module.InnerChart }))
+// Told where it is drawn.
+drawing.catch(() => {})
+const InnerChart = lazy(() => drawing)
 
 const HOUR_MS = 3_600_000
 const RANGES = { '1': 'Last hour', '24': 'Last 24 hours', '168': 'Last 7 days' } as const
 type Range = keyof typeof RANGES
-/** The newest minute is written by then, milliseconds. */
-const AGAIN_MS = 30_000
 
 export function History({ tunnel }: { tunnel: Tunnel }) {
   const [range, setRange] = useState<Range>('1')
-  const [end, setEnd] = useState(() => Date.now())
+  const end = useHalfMinute()
   const start = end - Number(range) * HOUR_MS
-  const input = {
-    tunnel: tunnel.name,
-    startTime: timestampFromMs(start),
-    endTime: timestampFromMs(end),
-    maxPoints: 120,
-  }
-  const { data } = useQuery(MetricsService.method.getSeries, input, {
-    placeholderData: before => before,
-    staleTime: AGAIN_MS,
-  })
-  const { data: totals } = useQuery(
-    MetricsService.method.getTotals,
-    { tunnel: tunnel.name, startTime: input.startTime, endTime: input.endTime },
-    { placeholderData: before => before, staleTime: AGAIN_MS },
-  )
+  const span = { tunnel: tunnel.name, startTime: timestampFromMs(start), endTime: timestampFromMs(end) }
+  const data = useFigures(MetricsService.method.getSeries, { ...span, maxPoints: 120 })
+  const figures = useFigures(MetricsService.method.getTotals, span)?.totals
   const steps = useMemo(() => (data === undefined ? undefined : stepsOf(data, start, end)), [data, start, end])
   const isHttp = tunnel.kind === TunnelKind.HTTP
-  const figures = totals?.totals
-  const change = (next: Range) => {
-    setRange(next)
-    setEnd(Date.now())
-  }
   return (
     <Card
       id="tr"
@@ -56,7 +40,7 @@ export function History({ tunnel }: { tunnel: Tunnel }) {
           label="Range"
           className="push"
           value={range}
-          onChange={change}
+          onChange={setRange}
           choices={[
             { value: '1', label: '1 h' },
             { value: '24', label: '24 h' },

@@ -109,7 +109,7 @@ test('metrics are drawn with their figures as a table; explain says who stops a 
   await startTunnel(t, server, target, { domain: 'app' })
   const panel = await openPanel(t, server)
   if (panel === undefined) return
-  const { page, problems, origin } = panel
+  const { page, context, problems, origin } = panel
   for (let time = 0; time < 20; time++) await rawRequest(t, server, requestOf(`/${time}`))
   // The page asks once a minute, and the server writes a moment later than it answers.
   const figures = apiClient(t, server, MetricsService)
@@ -135,6 +135,20 @@ test('metrics are drawn with their figures as a table; explain says who stops a 
   await page.keyboard.press('ArrowLeft')
   await page.locator('.key .push').first().waitFor()
   await page.getByRole('link', { name: 'app', exact: true }).waitFor()
+
+  // A page that stays open goes on with the time: half a minute later by its clock.
+  const open = await context.newPage()
+  await open.clock.install({ time: new Date() })
+  await open.goto(`${origin}/tunnel?name=app`)
+  await open.getByText('20 requests').waitFor()
+  await rawRequest(t, server, requestOf('/later'))
+  await until(
+    async () => (await figures.getTotals({})).totals?.requests === 21n,
+    () => 'the next figure',
+  )
+  await open.clock.fastForward(30_000)
+  await open.getByText('21 requests').waitFor()
+  await open.close()
 
   const addresses = apiClient(t, server, AddressService)
   await addresses.setAllowlist({ address: 'app', allowlist: { access: 3, entries: [{ block: '203.0.113.0/24' }] } })
