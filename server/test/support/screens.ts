@@ -1,6 +1,6 @@
 // Pictures of every page and sheet of the panel, with a household behind it, for a person to look at beside the design:
 //
-//   npx -c 'node server/test/support/screens.ts FOLDER [--only PART-OF-A-NAME]'
+//   npx -c 'node server/test/support/screens.ts FOLDER [--only PART-OF-A-NAME] [--width 1440]'
 //
 // Each at 1440, 820 and 390 px, light and dark. Needs Debian's chromium and pebble, and root for machines with names of their own.
 import { mkdirSync } from 'node:fs'
@@ -97,7 +97,7 @@ const ALL: readonly Screen[] = [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', default: '' } },
+  options: { only: { type: 'string', default: '' }, width: { type: 'string', default: '' } },
 })
 const [folder] = positionals
 if (folder === undefined) throw new Error('say the folder for the pictures')
@@ -136,6 +136,7 @@ try {
 async function take(page: Page, origin: string, { name, path, shown, act, isWhole }: Screen): Promise<void> {
   if (!name.includes(values.only)) return
   for (const [width, height] of SIZES) {
+    if (values.width !== '' && Number(values.width) !== width) continue
     await page.setViewportSize({ width, height })
     for (const colorScheme of SCHEMES) {
       await page.emulateMedia({ colorScheme })
