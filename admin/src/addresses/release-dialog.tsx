@@ -7,6 +7,8 @@ import { addresses } from '../live/services'
 import type { AddressRow } from '../words/address-rows'
 import { moment } from '../words/time'
 
+const KINDS: Readonly<Record<string, string>> = { name: 'A name.', domain: 'A domain.' }
+
 /** Before an address is given up: who uses it, when it was used last, and what is forgotten with it. */
 export function ReleaseDialog({ row, close }: { row: AddressRow | undefined; close: () => void }) {
   const { busy, run } = useAct()
@@ -43,8 +45,8 @@ export function ReleaseDialog({ row, close }: { row: AddressRow | undefined; clo
       }
     >
       <p className="muted small">
-        {kindWord}. {use} After this, any of your machines can take it for something else, and its list of who may come
-        in is forgotten.
+        {KINDS[kindWord] ?? `Port for ${kindWord.replace(' + ', ' and ')}.`} {use} After this, any of your machines can
+        take it for something else, and its list of who may come in is forgotten.
       </p>
     </Dialog>
   )

@@ -5,6 +5,8 @@ import { Dialog } from '../components/dialog'
 import { Mark } from '../components/icon'
 import { useAct } from '../components/toast'
 import { clients } from '../live/services'
+import { readable } from '../words/idn'
+import { listed } from '../words/sentence'
 
 /** Before a machine is disconnected or forgotten: what that hits. */
 export function ClientDialog({ client, close }: { client: Client; close: () => void }) {
@@ -46,7 +48,7 @@ export function ClientDialog({ client, close }: { client: Client; close: () => v
         <ul className="hits">
           <li>
             <Mark name="bad" tone="bad" />
-            <span>What is open on {tunnels.length === 0 ? 'it' : tunnels.join(', ')} is cut</span>
+            <span>What is open on {tunnels.length === 0 ? 'it' : listed(tunnels.map(readable))} is cut</span>
           </li>
           <li>
             <Mark name="none" />

@@ -1,7 +1,7 @@
 'use client'
-import { useQuery } from '@connectrpc/connect-query'
 // The machines that serve tunnels: how they stand, and what happened to them.
-import { type Client, Client_State, ClientService } from '@pbt/proto/admin/v1'
+import { useQuery } from '@connectrpc/connect-query'
+import { type Client, Client_State, ClientService, TunnelState } from '@pbt/proto/admin/v1'
 import { useState } from 'react'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
@@ -13,6 +13,8 @@ import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
+import { readable } from '../words/idn'
+import { listed } from '../words/sentence'
 import { stripOf } from '../words/strip'
 import { clock, counted, millis, moment } from '../words/time'
 import { ClientDialog } from './client-dialog'
@@ -94,12 +96,14 @@ function ClientCard({ client }: { client: Client }) {
   )
   const strip = stripOf(client, data?.history ?? [], now)
   const isGone = client.state === Client_State.GONE
+  const offline = useLive(live => offlineOf(live, client.id))
+  const without = offline ? `, so ${offline} offline` : ''
   const serves = client.tunnels.length === 0 ? 'serves nothing' : `serves ${counted(client.tunnels.length, 'tunnel')}`
   return (
     <section className="card">
       <div className="card-head one-row roomy">
         <State mark={mark} tone={tone} word={client.label}>
-          {isGone ? `${since}. It comes back by itself when it is switched on.` : `${since}, ${serves}`}
+          {isGone ? `${since}${without}. It comes back by itself when it is switched on.` : `${since}, ${serves}`}
         </State>
         <div className="row push">
           <Button
@@ -121,12 +125,25 @@ function ClientCard({ client }: { client: Client }) {
         <StripPicture strip={strip} label={`${client.label}, last 24 hours: ${strip.text}`} now={now} />
         <div className="row between tiny faint">
           <span>yesterday {clock(now)}</span>
+          {[18, 12, 6].map(hours => (
+            <span className="hide-phone" key={hours}>
+              {clock(now - hours * 3_600_000)}
+            </span>
+          ))}
           <span>now</span>
         </div>
       </div>
       {isAsking && <ClientDialog client={client} close={() => setAsking(false)} />}
     </section>
   )
+}
+
+/** "a and b are": what is offline while it is away; empty: nothing. */
+function offlineOf({ tunnels }: Live, client: string): string {
+  const names = [...tunnels.values()]
+    .filter(({ clientId, state }) => clientId === client && state === TunnelState.OFFLINE)
+    .map(({ name }) => readable(name))
+  return names.length === 0 ? '' : `${listed(names)} ${names.length === 1 ? 'is' : 'are'}`
 }
 
 function Facts({ client }: { client: Client }) {

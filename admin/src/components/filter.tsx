@@ -7,10 +7,12 @@ export function Filter({
   value,
   onChange,
   placeholder,
+  className = '',
 }: {
   value: string
   onChange: (value: string) => void
   placeholder: string
+  className?: string
 }) {
   // The address follows a little later: letters that are typed meanwhile must not go.
   const [text, setText] = useState(value)
@@ -19,7 +21,7 @@ export function Filter({
     if (document.activeElement !== field.current) setText(value)
   }, [value])
   return (
-    <div className="input">
+    <div className={`input ${className}`}>
       <Icon name="search" small />
       <input
         data-filter

@@ -15,6 +15,8 @@ import { useSay } from './toast'
 const all = (live: Live) => live
 
 export interface AskProps {
+  /** What was typed before it was there. */
+  readonly early: RefObject<string>
   readonly close: () => void
   readonly kill: (tunnel: Tunnel) => void
   readonly showKeys: () => void
@@ -22,7 +24,7 @@ export interface AskProps {
 
 export function Ask(props: AskProps) {
   const live = useLive(all)
-  const [typed, setTyped] = useState('')
+  const [typed, setTyped] = useState(() => props.early.current)
   const [at, setAt] = useState(0)
   const hits = useMemo(() => find(live, typed), [live, typed])
   const chosen = Math.min(at, hits.length - 1)
@@ -108,7 +110,7 @@ function Hits({ hits, chosen, open, list }: HitsProps) {
           )}
         </fieldset>
       ))}
-      {hits.length === 0 && <p className="cap">Nothing is called so.</p>}
+      {hits.length === 0 && <p className="cap">Nothing has that name.</p>}
     </div>
   )
 }

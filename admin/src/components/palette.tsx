@@ -1,7 +1,7 @@
 'use client'
 // Go to or do: everything by typing. Esc closes, arrows choose, Enter opens.
 import type { Tunnel } from '@pbt/proto/admin/v1'
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from 'react'
 import { KillDialog } from '../tunnel/kill-dialog'
 import { Dialog } from './dialog'
 import { isPlainKey } from './keys'
@@ -12,6 +12,7 @@ const Ask = lazy(() => import('./palette-ask').then(module => ({ default: module
 export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
   const [killing, setKilling] = useState<Tunnel>()
   const [isKeys, setKeys] = useState(false)
+  const early = useEarly(isOpen)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === 'k') {
@@ -26,11 +27,32 @@ export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen
     <>
       <Dialog isOpen={isOpen} setOpen={setOpen} title="Go to or do" hideTitle className="palette">
         <Suspense>
-          <Ask close={() => setOpen(false)} kill={setKilling} showKeys={() => setKeys(true)} />
+          <Ask early={early} close={() => setOpen(false)} kill={setKilling} showKeys={() => setKeys(true)} />
         </Suspense>
       </Dialog>
       <KillDialog tunnel={killing} setOpen={() => setKilling(undefined)} />
       <KeysDialog isOpen={isKeys} setOpen={setKeys} />
     </>
   )
+}
+
+/** What is typed between the key that opens it and the moment when its field is there: none of it is meant for the page. */
+function useEarly(isOpen: boolean): RefObject<string> {
+  const typed = useRef('')
+  useEffect(() => {
+    typed.current = ''
+    if (!isOpen) return
+    const onKey = (event: KeyboardEvent) => {
+      const { key, ctrlKey, metaKey, altKey } = event
+      if (document.querySelector('[role="dialog"] [role="combobox"]') || ctrlKey || metaKey || altKey) return
+      if (key === 'Backspace') typed.current = typed.current.slice(0, -1)
+      else if (key.length === 1) typed.current += key
+      else return
+      event.preventDefault()
+      event.stopPropagation()
+    }
+    document.addEventListener('keydown', onKey, true)
+    return () => document.removeEventListener('keydown', onKey, true)
+  }, [isOpen])
+  return typed
 }

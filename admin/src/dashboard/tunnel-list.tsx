@@ -57,18 +57,23 @@ export function TunnelList() {
       id="tuns"
       title="Tunnels"
       aside={
-        <div className="push row">
-          <Button small icon="plus" onClick={() => setNew(true)} isAct>
-            New tunnel
-          </Button>
-        </div>
+        <>
+          {(all.length >= FILTERED || words !== '') && (
+            <Filter
+              className="in-head"
+              value={words}
+              onChange={setWords}
+              placeholder="Name, address, machine, target"
+            />
+          )}
+          <div className="push row">
+            <Button small icon="plus" onClick={() => setNew(true)} isAct>
+              New tunnel
+            </Button>
+          </div>
+        </>
       }
     >
-      {(all.length >= FILTERED || words !== '') && (
-        <div className="filters in-card">
-          <Filter value={words} onChange={setWords} placeholder="Name, address, machine, target" />
-        </div>
-      )}
       {rows.length === 0 && <p className="pad muted small">None is like that.</p>}
       <Table
         label="Tunnels"

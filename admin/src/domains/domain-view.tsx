@@ -14,6 +14,7 @@ import { useLive } from '../live/live'
 import { domains } from '../live/services'
 import { troubleOf } from '../live/transport'
 import {
+  certificateText,
   checkSteps,
   checksText,
   domainStanding,
@@ -24,6 +25,7 @@ import {
 } from '../words/domain'
 import { eventLines } from '../words/events'
 import { sentence } from '../words/sentence'
+import { counted } from '../words/time'
 import { Trouble, useRetry } from './trouble'
 
 /** How often a domain that waits for records is looked at, milliseconds after the last look. */
@@ -105,9 +107,9 @@ function NoTunnel({ domain: { domain, certificate, tunnel, isBase } }: { domain:
   )
 }
 
-function leadOf({ state }: Domain): string {
-  if (state === Domain_State.ISSUED || state === Domain_State.RENEWING)
-    return 'It has its certificate, which renews by itself as long as these records stay.'
+function leadOf(domain: Domain): string {
+  const { state } = domain
+  if (state === Domain_State.ISSUED || state === Domain_State.RENEWING) return certificateText(domain, Date.now())
   if (state === Domain_State.ERROR)
     return 'No new certificate has come. What stands in the way, and what to do, is below.'
   return 'Create these records where its DNS is kept. This page looks every 10 seconds and goes on by itself; you may leave it.'
@@ -218,7 +220,7 @@ function Records({ seen, domain }: { seen: readonly SeenRecord[]; domain: Domain
     <section className="card" aria-labelledby="rc">
       <div className="card-head">
         <h2 id="rc">
-          {count} of {seen.length} records seen
+          {count} of {counted(seen.length, 'record')} seen
         </h2>
         <Button small icon="copy" className="push" onClick={copyAll}>
           All as zone file
@@ -256,7 +258,7 @@ function RecordLine({ seen: { record, state, words } }: { seen: SeenRecord }) {
       <Part label="Name" text={record.name} />
       <Part label="Value" text={record.value} />
       <p className="under">
-        <b className={tone}>{word}</b> {state === 'seen' ? '' : words}
+        {state === 'seen' ? word : <b className={tone}>{word}</b>} {state === 'seen' ? '' : words}
       </p>
     </li>
   )

@@ -3,22 +3,29 @@
 import { createClient } from '@connectrpc/connect'
 import { useQuery } from '@connectrpc/connect-query'
 import { AddressService, type Check, Check_State, type ExplainResponse, ServerService } from '@pbt/proto/admin/v1'
+import Link from 'next/link'
 import { type FormEvent, type RefObject, useEffect, useId, useRef } from 'react'
 import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { useNoContact } from '../components/contact'
 import { Mark } from '../components/icon'
 import { PageHead } from '../components/page-head'
-import { Command } from '../components/parts'
+import { Card, Command, State } from '../components/parts'
 import { type Step, Steps } from '../components/steps'
 import { TextField } from '../components/text-field'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { transport, troubleOf } from '../live/transport'
+import { readable } from '../words/idn'
+import { tunnelHref } from '../words/links'
+import { explain } from '../words/needs'
 import { sentence } from '../words/sentence'
 import { moment } from '../words/time'
+import { standingOf } from '../words/tunnel'
 
 const addresses = createClient(AddressService, transport)
+/** More are asked for by name. */
+const OFFERED = 12
 const EIGHT_HOURS = 8n * 3_600n
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -56,7 +63,46 @@ export function Explain() {
       <Question address={address} from={from} ask={ask} isBusy={isFetching} key={`${address} ${from}`} />
       {error && <Refused error={error} />}
       {data && !error && <Answer answer={data} address={address} from={from} again={() => refetch()} />}
-      {address === '' && <p className="muted">An address is a name, a name with its domain, a URL, or a port.</p>}
+      {address === '' && <Yours />}
+    </>
+  )
+}
+
+/** Before anything is asked: those that are there, what is wrong first. */
+function Yours() {
+  const tunnels = useLive(live => live.tunnels)
+  const all = [...(tunnels?.values() ?? [])].map(tunnel => ({ tunnel, standing: standingOf(tunnel) }))
+  const rank = (kind: string) => (kind === 'online' ? 1 : 0)
+  const rows = all.toSorted(
+    (one, other) =>
+      rank(one.standing.kind) - rank(other.standing.kind) || one.tunnel.name.localeCompare(other.tunnel.name),
+  )
+  return (
+    <>
+      <p className="muted below">An address is a name, a name with its domain, a URL, or a port.</p>
+      {rows.length > 0 && (
+        <Card id="yours" title="Or one of yours">
+          <ul className="lines">
+            {rows.slice(0, OFFERED).map(({ tunnel, standing: { mark, tone, word, detail } }) => (
+              <li key={tunnel.name}>
+                <div className="grow">
+                  <State mark={mark} tone={tone} word={readable(tunnel.name)}>
+                    {[word, detail].filter(Boolean).join(', ')}
+                  </State>
+                </div>
+                <Link
+                  className="btn sm"
+                  href={explain(tunnel.addresses[0]?.address ?? tunnel.name)}
+                  aria-label={`Explain ${readable(tunnel.name)}`}
+                >
+                  Explain
+                </Link>
+              </li>
+            ))}
+          </ul>
+          {rows.length > OFFERED && <p className="card-foot">{rows.length - OFFERED} more: type their name above.</p>}
+        </Card>
+      )}
     </>
   )
 }
@@ -200,6 +246,7 @@ function withClock(text: string): string {
 function Allow({ address, peer, done }: { address: string; peer: string; done: () => void }) {
   const { busy, run } = useAct()
   const because = useNoContact()
+  const tunnel = useLive(live => live.addresses.get(address)?.tunnel)
   const allow = (isForHours: boolean) =>
     run(
       'Allowing',
@@ -222,6 +269,11 @@ function Allow({ address, peer, done }: { address: string; peer: string; done: (
       <Button {...(because && { because })} onClick={() => allow(false)}>
         {`Allow ${peer}`}
       </Button>
+      {tunnel !== undefined && tunnel !== '' && (
+        <Link className="btn" href={tunnelHref(tunnel)}>
+          Edit the list
+        </Link>
+      )}
     </div>
   )
 }

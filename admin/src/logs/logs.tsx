@@ -208,7 +208,9 @@ function Wrong({ tokens }: { tokens: readonly string[] }) {
 function Held({ at, waiting, isFixed, show }: { at: number; waiting: number; isFixed: boolean; show: () => void }) {
   const words = isFixed
     ? 'What came later is not shown'
-    : `${counted(waiting, 'newer record')} ${waiting === 1 ? 'waits' : 'wait'}`
+    : waiting === 0
+      ? 'Nothing newer has come'
+      : `${counted(waiting, 'newer record')} ${waiting === 1 ? 'waits' : 'wait'}`
   return (
     <div className="note above-list" role="status">
       <Icon name="pause" small />
@@ -216,7 +218,7 @@ function Held({ at, waiting, isFixed, show }: { at: number; waiting: number; isF
         Held at {clockWithSeconds(at)}. <b>{words}</b>; nothing moves while you read.
       </span>
       <Button small onClick={show}>
-        Show them
+        {isFixed || waiting === 0 ? 'Go on live' : 'Show them'}
       </Button>
     </div>
   )

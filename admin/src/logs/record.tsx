@@ -6,6 +6,7 @@ import { Icon } from '../components/icon'
 import { Copy, Ip } from '../components/parts'
 import { useLive } from '../live/live'
 import { bytes } from '../words/bytes'
+import { readable } from '../words/idn'
 import { clockWithSeconds, day } from '../words/time'
 import { endOf, type Row } from './feed'
 import { REFUSED } from './filter'
@@ -29,7 +30,7 @@ export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProp
       <Head ended={endOf(record)} close={close} walk={walk} />
       <h2 id="record-title">{titleOf(record)}</h2>
       <p className="muted small">
-        {endingOf(record).text}, after {tookOf(record)}
+        {record.reason === '' ? endingOf(record).text : <code>{endingOf(record).text}</code>}, after {tookOf(record)}
       </p>
       {REFUSED.has(record.reason) && <TurnedAway record={record} />}
       <FactList record={record} />
@@ -99,7 +100,9 @@ function FactList({ record }: { record: RecordProps['row']['record'] }) {
         <code className="wraps">{whatOf(record)}</code>
       </dd>
       <dt>Tunnel</dt>
-      <dd>{tunnel === '' ? 'none' : <Link href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>{tunnel}</Link>}</dd>
+      <dd>
+        {tunnel === '' ? 'none' : <Link href={`/tunnel?name=${encodeURIComponent(tunnel)}`}>{readable(tunnel)}</Link>}
+      </dd>
       <dt>Kind</dt>
       <dd>{kind}</dd>
       <dt>In / out</dt>

@@ -8,6 +8,7 @@ import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { useIsPhone } from '../components/media'
 import { bytes } from '../words/bytes'
+import { readable } from '../words/idn'
 import { clockWithSeconds, counted, day } from '../words/time'
 import { endOf, type FeedState, type Row } from './feed'
 import { endingOf, tookOf, whatOf } from './words'
@@ -223,7 +224,7 @@ function RowCells({ row, setOpen }: { row: Row; setOpen: (key: string) => void }
         <span className="faint ms">.{String(ended % 1_000).padStart(3, '0')}</span>
       </span>
       <span role="cell" className="v-tunnel" title={tunnel}>
-        {tunnel || <span className="faint">none</span>}
+        {readable(tunnel) || <span className="faint">none</span>}
       </span>
       <code role="cell" className="v-visitor">
         {peer}

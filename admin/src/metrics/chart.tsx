@@ -15,6 +15,8 @@ import { Icon } from '../components/icon'
 import { clock, moment } from '../words/time'
 
 const HEIGHT_PX = 168
+/** Figures that are whole, such as milliseconds, have a whole half. */
+const LEAST = 2
 
 /** One line. Colours are the design's, by name. */
 export interface Line {
@@ -38,6 +40,8 @@ export interface ChartProps {
   readonly lines: readonly Line[]
   /** A value for people. */
   readonly word: (value: number) => string
+  /** The scale reaches at least that far: less is nothing to show. */
+  readonly least?: number
 }
 
 export function Chart(props: ChartProps) {
@@ -73,9 +77,9 @@ export function InnerChart(props: ChartProps) {
         <p className="small">
           <b>{title}</b> <span className="muted">{remark}</span>
         </p>
+        <Key lines={lines} at={at} times={times} word={word} />
         <TableButton title={title} isTable={isTable} setTable={setTable} />
       </div>
-      <Key lines={lines} at={at} times={times} word={word} />
       {isTable ? <Figures {...props} /> : <Plot {...props} at={at} setAt={setAt} />}
     </div>
   )
@@ -128,7 +132,7 @@ interface PlotProps extends ChartProps {
   readonly setAt: (at: number | undefined) => void
 }
 
-function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
+function Plot({ summary, times, lines, word, least = LEAST, at, setAt }: PlotProps) {
   const place = useRef<HTMLDivElement>(null)
   const width = useWidth(place)
   const plot = useRef<uPlot>(undefined)
@@ -140,12 +144,11 @@ function Plot({ summary, times, lines, word, at, setAt }: PlotProps) {
     const box = place.current
     if (box === null) return
     const made = new uPlot(
-      optionsOf(
-        width.current,
-        lines,
-        value => said.current.word(value),
-        index => said.current.setAt(index),
-      ),
+      optionsOf({
+        ...{ width: width.current, lines, least },
+        word: value => said.current.word(value),
+        onCursor: index => said.current.setAt(index),
+      }),
       dataOf(times, lines),
       box,
     )
@@ -217,28 +220,31 @@ function dataOf(times: readonly number[], lines: readonly Line[]): uPlot.Aligned
   return [times.map(time => time / 1_000), ...lines.map(({ values }) => [...values])]
 }
 
-function optionsOf(
-  width: number,
-  lines: readonly Line[],
-  word: (value: number) => string,
-  onCursor: (index: number | undefined) => void,
-): uPlot.Options {
-  const axis = { stroke: () => colour('faint'), font: '12px system-ui, sans-serif', ticks: { show: false } }
+interface DrawnBy {
+  readonly width: number
+  readonly lines: readonly Line[]
+  readonly least: number
+  readonly word: (value: number) => string
+  readonly onCursor: (index: number | undefined) => void
+}
+
+function optionsOf({ width, lines, least, word, onCursor }: DrawnBy): uPlot.Options {
+  const axis = { stroke: () => colour('faint'), font: fontOf(), ticks: { show: false } }
   return {
     width,
     height: HEIGHT_PX,
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { size: 6 } },
     hooks: { setCursor: [({ cursor }) => onCursor(cursor.idx ?? undefined)] },
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
+    scales: { y: { range: (_plot, _least, most) => [0, topFor(Math.max(least, most))] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 72, values: (_plot, splits) => labelsOf(splits) },
+      { ...axis, grid: { show: false }, size: 28, gap: 8, space: 72, values: (_plot, splits) => labelsOf(splits) },
       {
         ...axis,
         size: 64,
         grid: { stroke: () => colour('line'), width: 1 },
-        space: 48,
-        values: (_plot, splits) => withoutTwins(splits.map(word)),
+        splits: (_plot, _axis, _least, top) => [0, top / 2, top],
+        values: (_plot, splits) => splits.map(word),
       },
     ],
     series: [
@@ -263,9 +269,12 @@ function alone(values: ArrayLike<number | null | undefined>): number[] {
   )
 }
 
-/** Small figures are rounded to the same word. */
-function withoutTwins(words: readonly string[]): string[] {
-  return words.map((word, index) => (word === words[index - 1] ? '' : word))
+/** Where the scale ends: a round figure whose half is round too. */
+function topFor(most: number): number {
+  const power = 10 ** Math.floor(Math.log10(most))
+  // Half of three is no whole number.
+  const round = power === 1 ? [2, 4, 6, 8, 10] : [1, 2, 3, 4, 5, 6, 8, 10]
+  return (round.find(each => each * power >= most) ?? 10) * power
 }
 
 /** Hours of a day, days of a longer time. */
@@ -276,6 +285,14 @@ function labelsOf(splits: readonly number[]): string[] {
       ? new Date(seconds * 1_000).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })
       : clock(seconds * 1_000),
   )
+}
+
+let font: string | undefined
+
+/** The type of the page, read once: a canvas knows no font of the browser's by a general name. */
+function fontOf(): string {
+  font ??= `12px ${getComputedStyle(document.body).fontFamily}`
+  return font
 }
 
 /** As read in the present scheme: each time it is asked the browser works out the style of the whole page. */

@@ -124,7 +124,15 @@ function Requests({ steps, totals }: OneChart) {
       ? 'none in this time'
       : `${share === 0 ? 'none' : `${share < 0.1 ? 'less than 0.1' : share.toFixed(1)} %`} failed; busiest ${perSecond(all[top] ?? 0)} ${atMoment(steps.times[top] ?? 0)}`
   const title = counted(sum, 'request')
-  return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={perSecond} />
+  return (
+    <Chart
+      {...{ title, remark, lines }}
+      summary={`${title}, ${remark}`}
+      times={steps.times}
+      word={perSecond}
+      least={0.1}
+    />
+  )
 }
 
 interface CarriedProps {
@@ -155,7 +163,7 @@ function FirstByte({ steps, totals }: OneChart) {
   const most = steps.figures.map(each => each?.firstByteP95Ms ?? null)
   const lines: Line[] = [
     { title: 'half', colour: 'accent', values: half },
-    { title: '19 of 20', colour: 'warn', dash: [5, 3], values: most },
+    { title: '19 of 20', colour: 'muted', dash: [5, 3], values: most },
   ]
   const { firstByteP50Ms: middle, firstByteP95Ms: high } = totals ?? {}
   const title = middle === undefined ? 'No answers in this time' : `Half of the answers began within ${howLong(middle)}`
@@ -173,7 +181,8 @@ function Connections({ steps, totals, tunnel }: OneChart & { tunnel: string }) {
   const lines: Line[] = [{ title: 'open', colour: 'accent', filled: true, values: open }]
   const title = `${counted(now, 'connection')} open now`
   const top = greatest(open)
-  const most = top === undefined ? '' : `most ${few(open[top] ?? 0)} ${atMoment(steps.times[top] ?? 0)}; `
+  const most =
+    top === undefined ? '' : `most ${few(Math.max(1, Math.round(open[top] ?? 0)))} ${atMoment(steps.times[top] ?? 0)}; `
   const away = figure(totals?.refused ?? 0n)
   const remark = `${most}${counted(totals?.connections ?? 0n, 'TCP connection')} and ${counted(totals?.flows ?? 0n, 'UDP flow')} ended, ${away} visits turned away`
   return <Chart {...{ title, remark, lines }} summary={`${title}, ${remark}`} times={steps.times} word={few} />

@@ -1,9 +1,10 @@
 'use client'
 // How long the old token may still be used, told as what happens to these machines.
 import { type Client, Client_State } from '@pbt/proto/admin/v1'
-import { useState } from 'react'
+import { Fragment, useState } from 'react'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
+import { listed } from '../words/sentence'
 import type { Rotation } from './rotate'
 
 const DAY_S = 86_400
@@ -47,7 +48,7 @@ export function RotateDialog({
               <input type="radio" name="grace" checked={grace === seconds} onChange={() => setGrace(seconds)} />
               <span>
                 <b>{title}</b>
-                <small>{whatHappens(seconds, clients)}</small>
+                <small>{whatHappens(seconds, clients).split('pbt init').map(withCommand)}</small>
               </span>
             </label>
           </li>
@@ -57,30 +58,33 @@ export function RotateDialog({
   )
 }
 
+/** What can be typed is told from what is read. */
+function withCommand(text: string, index: number) {
+  return (
+    <Fragment key={index}>
+      {index > 0 && <code className="nowrap">pbt init</code>}
+      {text}
+    </Fragment>
+  )
+}
+
 function whatHappens(seconds: number, clients: readonly Client[]): string {
   const on = clients.filter(({ state }) => state !== Client_State.GONE).map(({ label }) => label)
   const away = clients.filter(({ state }) => state === Client_State.GONE).map(({ label }) => label)
   if (clients.length === 0) return 'No machine is known yet.'
   if (seconds === 0) {
-    return `Someone else may have it. ${list([...on, ...away])}: cut within a second; run pbt init on each.`
+    return `Someone else may have it. ${listed([...on, ...away], 4)}: cut within a second; run pbt init on each.`
   }
   const first =
     on.length === 0
       ? ''
-      : `${list(on)} ${on.length === 1 ? 'gets' : 'get'} the new one over the link and go${on.length === 1 ? 'es' : ''} on.`
+      : `${listed(on, 4)} ${on.length === 1 ? 'gets' : 'get'} the new one over the link and go${on.length === 1 ? 'es' : ''} on.`
   const verb = away.length === 1 ? 'is' : 'are'
   const second =
     away.length === 0
       ? ''
       : seconds < DAY_S
-        ? `${list(away)} ${verb} away and would need pbt init.`
-        : `${list(away)} ${verb} away: the new one comes by itself if back by then, else run pbt init.`
+        ? `${listed(away, 4)} ${verb} away and would need pbt init.`
+        : `${listed(away, 4)} ${verb} away: the new one comes by itself if back by then, else run pbt init.`
   return [first, second].filter(Boolean).join(' ')
-}
-
-function list(names: readonly string[]): string {
-  const some = names.slice(0, 4)
-  const more = names.length - some.length
-  if (more > 0) return `${some.join(', ')} and ${more} more`
-  return some.length > 1 ? `${some.slice(0, -1).join(', ')} and ${some.at(-1)}` : some.join('')
 }

@@ -77,7 +77,15 @@ function Traffic({ steps, figures, kind }: OneChart & { kind: TunnelKind }) {
         { title: 'in', colour: 'muted', dash: [5, 3], values: rates(steps, ({ bytesIn }) => bytesIn) },
       ]
   const word = isHttp ? perSecond : rate
-  return <InnerChart {...{ title, lines, word }} remark={words} summary={`${title}, ${words}`} times={steps.times} />
+  return (
+    <InnerChart
+      {...{ title, lines, word }}
+      remark={words}
+      summary={`${title}, ${words}`}
+      times={steps.times}
+      {...(isHttp && { least: 0.1 })}
+    />
+  )
 }
 
 function FirstByte({ steps, figures }: OneChart) {
@@ -86,7 +94,7 @@ function FirstByte({ steps, figures }: OneChart) {
   const lines: Line[] = [
     { title: 'half', colour: 'accent', values: steps.figures.map(each => each?.firstByteP50Ms ?? null) },
     {
-      ...{ title: '19 of 20', colour: 'warn', dash: [5, 3] },
+      ...{ title: '19 of 20', colour: 'muted', dash: [5, 3] },
       values: steps.figures.map(each => each?.firstByteP95Ms ?? null),
     },
   ]

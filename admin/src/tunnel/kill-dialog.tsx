@@ -1,7 +1,8 @@
 'use client'
 // Before a tunnel is killed: what is cut, what stops answering, and what stays.
 import { useQuery } from '@connectrpc/connect-query'
-import { type KillTunnelResponse, type Tunnel, TunnelService } from '@pbt/proto/admin/v1'
+import { type KillTunnelResponse, type Tunnel, TunnelService, TunnelState } from '@pbt/proto/admin/v1'
+import type { ReactNode } from 'react'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
 import { Mark } from '../components/icon'
@@ -24,8 +25,12 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
   const { name } = tunnel
   const { data } = useQuery(TunnelService.method.killTunnel, { name, validateOnly: true }, { staleTime: 0 })
   const { busy, run } = useAct()
-  const { start } = useTunnelActs()
+  const { start, pause } = useTunnelActs()
   const close = () => setOpen(false)
+  const instead = () => {
+    close()
+    pause(name)
+  }
   const kill = () =>
     run(
       'Killing',
@@ -47,6 +52,11 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
           <Button kind="danger-fill" onClick={kill} busy={busy} isAct>
             {`Kill ${readable(name)}`}
           </Button>
+          {tunnel.state === TunnelState.ONLINE && (
+            <Button kind="quiet" className="other" onClick={instead} isAct>
+              Pause it instead
+            </Button>
+          )}
         </>
       }
     >
@@ -59,34 +69,46 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
 /** What comes of it; `cut` is undefined until the server has said it. */
 function Consequences({ tunnel, cut }: { tunnel: Tunnel; cut: KillTunnelResponse | undefined }) {
   const urls = tunnel.addresses.map(({ url }) => addressText(url).replace(/^https?:\/\//, ''))
+  const isCut = cut !== undefined && cut.cutCount > 0
   return (
     <ul className="hits">
-      <li>
-        <Mark name={cut?.cutCount === 0 ? 'none' : 'bad'} tone={cut?.cutCount === 0 ? '' : 'bad'} />
-        <span>{cut === undefined ? 'Looking at what is open' : whoIsCut(cut)}</span>
-      </li>
+      <Hit mark={isCut ? 'bad' : 'none'} word={cut === undefined ? 'Looking at what is open' : cutWord(cut)}>
+        {isCut && peersIn(cut)}
+      </Hit>
       {urls.length > 0 && (
-        <li>
-          <Mark name="bad" tone="bad" />
-          <span>
-            {urls.join(', ')} {urls.length === 1 ? 'stops' : 'stop'} answering
-          </span>
-        </li>
+        <Hit
+          mark="off"
+          word={`${counted(urls.length, 'address', 'addresses')} ${urls.length === 1 ? 'stops' : 'stop'} answering`}
+        >
+          <code>{urls.map(readable).join(', ')}</code>
+        </Hit>
       )}
-      <li>
-        <Mark name="none" />
-        <span>
-          The address, its list of who may come in and its log stay; other tunnels of{' '}
-          {tunnel.clientLabel || 'its machine'} go on
-        </span>
-      </li>
+      <Hit mark="ok" word={urls.length === 1 ? 'It stays yours' : 'They stay yours'}>
+        with the list of who may come in and the log; other tunnels of {tunnel.clientLabel || 'its machine'} go on
+      </Hit>
     </ul>
   )
 }
 
-function whoIsCut({ cut, cutCount }: KillTunnelResponse): string {
+function Hit({ mark, word, children }: { mark: 'bad' | 'off' | 'ok' | 'none'; word: string; children: ReactNode }) {
+  return (
+    <li>
+      <Mark name={mark} tone={mark === 'bad' || mark === 'ok' ? mark : ''} />
+      <div>
+        <b>{word}</b>
+        {children && <small>{children}</small>}
+      </div>
+    </li>
+  )
+}
+
+function cutWord({ cutCount }: KillTunnelResponse): string {
   if (cutCount === 0) return 'Nothing is open now, so nobody is cut'
+  return `${counted(cutCount, 'connection')} ${cutCount === 1 ? 'is' : 'are'} cut`
+}
+
+function peersIn({ cut }: KillTunnelResponse): string {
   const peers = [...new Set(cut.map(({ peer }) => peer))]
   const others = peers.length > NAMED ? ` and ${peers.length - NAMED} more` : ''
-  return `${counted(cutCount, 'connection')} cut: ${peers.slice(0, NAMED).join(', ')}${others}`
+  return `${peers.slice(0, NAMED).join(', ')}${others}`
 }

@@ -1,7 +1,7 @@
 'use client'
 // What is open now, and the end of one.
 import { useQuery } from '@connectrpc/connect-query'
-import { type Connection, type Tunnel, TunnelService } from '@pbt/proto/admin/v1'
+import { type Connection, type Tunnel, TunnelKind, TunnelService } from '@pbt/proto/admin/v1'
 import { useEffect } from 'react'
 import { Button } from '../components/button'
 import { Card, Ip } from '../components/parts'
@@ -41,7 +41,11 @@ export function OpenNow({ tunnel }: { tunnel: Tunnel }) {
   // One that ends stays, greyed, while somebody aims at a button of its neighbours.
   const { rows, list, isGone } = useStaying(connections, idOf, 2 * SHOWN)
   return (
-    <Card id="op" title="Open now" aside={<p>{counted(openConnections, 'connection')}</p>}>
+    <Card
+      id="op"
+      title="Open now"
+      aside={<p>{counted(openConnections, tunnel.kind === TunnelKind.UDP ? 'flow' : 'connection')}</p>}
+    >
       {rows.length === 0 && <p className="pad muted small">Nobody is there.</p>}
       <ul className="lines" {...list}>
         {rows.map(each => (

@@ -4,7 +4,7 @@ import type { Station } from '../components/way'
 import { rate } from '../words/bytes'
 import { clientStanding, roundTrip } from '../words/client'
 import { counted, millis, moment } from '../words/time'
-import { allowedOn, standingOf } from '../words/tunnel'
+import { allowedOn, openWords, standingOf } from '../words/tunnel'
 
 /** In the order of the way. */
 export function stationsOf(tunnel: Tunnel, client: Client | undefined): readonly Station[] {
@@ -16,7 +16,7 @@ export function stationsOf(tunnel: Tunnel, client: Client | undefined): readonly
       tone: openConnections > 0 ? 'ok' : '',
       stops: false,
     },
-    title: openConnections === 0 ? 'Nobody now' : counted(openConnections, 'connection'),
+    title: openConnections === 0 ? 'Nobody now' : openWords(tunnel),
     detail: `${rate(bytesOutRate)} out`,
   }
   return [visitors, certificate(tunnel), server(tunnel), machine(tunnel, client), target(tunnel)]
@@ -41,7 +41,7 @@ function server(tunnel: Tunnel): Station {
   const { kind, mark, word } = standingOf(tunnel)
   const isClosed = kind === 'paused' || kind === 'killed'
   const allowed = allowedOn(tunnel)
-  const open = allowed === undefined ? 'open to everybody' : `open to ${counted(allowed, 'entry', 'entries')}`
+  const open = allowed === undefined ? 'open to everybody' : `open to ${counted(allowed, 'address', 'addresses')}`
   return {
     ...{ key: 'server', title: 'pbt-server', stops: isClosed },
     mark: isClosed ? mark : 'ok',

@@ -55,6 +55,15 @@ export function lifeLeft(
   }
 }
 
+/** What there is to say of the certificate that it has. */
+export function certificateText({ certificate }: Domain, now: number): string {
+  const [end, renews] = [millis(certificate?.endTime), millis(certificate?.renewTime)]
+  const by = certificate?.issuer ? ` by ${certificate.issuer}` : ''
+  const until = end === undefined ? '' : ` until ${day(end, now)}`
+  const at = renews === undefined || renews < now ? '' : ` on ${day(renews, now)}`
+  return `It has a certificate${by}${until}. It renews by itself${at}, as long as these records stay.`
+}
+
 /** When something happens by itself. */
 export function nextText(domain: Domain, now: number): string {
   const next = millis(domain.nextTryTime)
@@ -165,8 +174,10 @@ export function domainsLead(domains: readonly Domain[], offReason: string, now: 
   const next = has
     .flatMap(({ certificate }) => millis(certificate?.renewTime) ?? [])
     .sort((one, other) => one - other)[0]
-  const head = `${has.length} of ${counted(domains.length, 'domain')} ${domains.length === 1 ? 'has' : 'have'} a certificate.`
-  return next === undefined ? head : `${head} They renew by themselves, the next one on ${day(next, now)}.`
+  const isOne = has.length === 1
+  const head = `${has.length} of ${counted(domains.length, 'domain')} ${isOne ? 'has' : 'have'} a certificate.`
+  if (next === undefined) return head
+  return `${head} ${isOne ? 'It renews by itself' : 'They renew by themselves, the next one'} on ${day(next, now)}.`
 }
 
 export function domainHref(name: string): string {

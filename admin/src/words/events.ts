@@ -1,7 +1,7 @@
 // Events as lines for people; a client that flaps is one line, not fourteen.
 import type { Event } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { sentence } from './sentence.ts'
+import { listed, sentence } from './sentence.ts'
 import { millis } from './time.ts'
 
 export interface EventLine {
@@ -60,9 +60,10 @@ function lineOf(event: Event, together: readonly Event[]): EventLine {
   const { kind, subject, message, number, time } = event
   const [mark, tone] = eventMark(kind)
   const one = message.startsWith(subject) ? message : sentence(message).replace(/\.$/, '')
-  const names = together.map(each => each.subject)
-  const more = names.length > 2 ? ` and ${names.length - 2} more` : ''
-  const many = `${names.slice(0, 2).join(', ')}${more} are ${kind === 'tunnel.online' ? 'online' : 'offline'}`
+  const many = `${listed(
+    together.map(each => each.subject),
+    2,
+  )} are ${kind === 'tunnel.online' ? 'online' : 'offline'}`
   return { key: String(number), at: millis(time) ?? 0, mark, tone, text: together.length === 1 ? one : many }
 }
 

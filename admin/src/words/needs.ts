@@ -15,7 +15,7 @@ import type { MarkName, Tone } from '../components/icon'
 import type { Live } from '../live/state.ts'
 import { domainHref, lifeLeft } from './domain.ts'
 import { readable } from './idn.ts'
-import { sentence } from './sentence.ts'
+import { listed, sentence } from './sentence.ts'
 import { howLong, millis, moment } from './time.ts'
 import { standingOf } from './tunnel.ts'
 
@@ -81,7 +81,7 @@ function domainNeed(domain: Domain, now: number): Need[] {
         life === undefined
           ? `${name} has no certificate${isWaiting ? ' yet' : ''}`
           : `${name}: its certificate is not renewed, and ${life.days > 0 ? `ends in ${life.text}` : life.text}`,
-      detail: `${[problem?.message ?? '', problem?.cure ?? ''].filter(Boolean).map(sentence).join(' ')}${again}`,
+      detail: `${[isError ? '' : (problem?.message ?? ''), problem?.cure || problem?.message || ''].filter(Boolean).map(sentence).join(' ')}${again}`,
       link: { href: domainHref(domain.domain), word: isWaiting ? 'What to create' : 'What to change' },
     },
   ]
@@ -108,10 +108,8 @@ function awayNeed(client: Client, tunnels: readonly Tunnel[], clients: readonly 
   const served = tunnels.filter(({ clientId, state }) => clientId === client.id && state === TunnelState.OFFLINE)
   if (served.length === 0) return []
   const since = millis(client.stateTime ?? client.lastSeenTime)
-  const names = served.slice(0, 3).map(({ name }) => readable(name))
-  const more = served.length > 3 ? ` and ${served.length - 3} more` : ''
   const [are, it] = served.length === 1 ? ['is', 'it'] : ['are', 'them']
-  const all = `${names.join(', ')}${more}`
+  const all = listed(served.map(({ name }) => readable(name)))
   const isThere = clients.some(
     ({ machineId, state }) => machineId === client.machineId && state === Client_State.CONNECTED,
   )
@@ -122,7 +120,7 @@ function awayNeed(client: Client, tunnels: readonly Tunnel[], clients: readonly 
       title: isThere ? `${client.label} does not serve ${all}${when}` : `${client.label} is away${when}`,
       detail: isThere
         ? `The machine is connected, but the command that opened ${it} does not run there.`
-        : `So ${all} ${are} offline. It comes back by itself when the machine is on and its daemon or command runs there.`,
+        : `So ${all} ${are} offline. It comes back by itself when it is switched on; else run there:`,
       ...(!isThere && { command: 'pbt daemon start' }),
       link: { href: '/clients', word: 'History' },
     },

@@ -5,3 +5,11 @@ export function sentence(text: string): string {
   const capital = isName ? text : text.charAt(0).toUpperCase() + text.slice(1)
   return capital === '' || /[.!?…]$/.test(capital) ? capital : `${capital}.`
 }
+
+/** "a", "a and b", "a, b and c", "a, b, c and 2 more": names beyond `most` are a number. */
+export function listed(names: readonly string[], most = 3): string {
+  const some = names.slice(0, most)
+  const more = names.length - some.length
+  if (more > 0) return `${some.join(', ')} and ${more} more`
+  return some.length > 1 ? `${some.slice(0, -1).join(', ')} and ${some.at(-1)}` : some.join('')
+}

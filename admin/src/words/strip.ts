@@ -46,7 +46,8 @@ function textOf(spans: readonly Span[]): string {
   const on = spans.filter(({ isOn }) => isOn).reduce((sum, { from, to }) => sum + to - from, 0)
   const gaps = spans.filter(({ isOn }, index) => !isOn && index > 0)
   if (spans.length === 1) return on > 0 ? 'connected all the time' : 'away all the time'
-  if (gaps.length === 0) return `connected for ${howLong(on)}`
+  const long = on < 1_000 ? 'less than a second' : howLong(on)
+  if (gaps.length === 0) return `connected for ${long}`
   const away = gaps.reduce((sum, { from, to }) => sum + to - from, 0)
-  return `connected for ${howLong(on)}, ${counted(gaps.length, 'gap')} of ${howLong(away)}${gaps.length > 1 ? ' together' : ''}`
+  return `connected for ${long}, ${counted(gaps.length, 'gap')} of ${howLong(away)}${gaps.length > 1 ? ' together' : ''}`
 }

@@ -97,14 +97,16 @@ function onlineOf(tunnel: Tunnel, label: string): Standing {
   return { kind: 'online', mark: 'ok', tone: 'ok', word: 'Online', detail: audienceOf(tunnel), next: undefined }
 }
 
+/** "3 visitors", "1 connection", "2 flows" */
+export function openWords({ openConnections, kind }: Pick<Tunnel, 'openConnections' | 'kind'>): string {
+  const what = kind === TunnelKind.UDP ? 'flow' : kind === TunnelKind.TCP ? 'connection' : 'visitor'
+  return counted(openConnections, what)
+}
+
 /** Who is there, or who may come. */
 function audienceOf(tunnel: Tunnel): string {
-  const { openConnections, kind } = tunnel
-  if (openConnections > 0)
-    return counted(
-      openConnections,
-      kind === TunnelKind.UDP ? 'flow' : kind === TunnelKind.TCP ? 'connection' : 'visitor',
-    )
+  const { openConnections } = tunnel
+  if (openConnections > 0) return openWords(tunnel)
   const allowed = allowedOn(tunnel)
   if (allowed !== undefined)
     return allowed === 0 ? 'open to nobody' : `open to ${counted(allowed, 'address', 'addresses')}`

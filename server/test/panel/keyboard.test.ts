@@ -154,8 +154,20 @@ test('everything by keyboard alone; then a server that is gone is told within se
     await page.locator('.newtok').waitFor({ state: 'detached' })
   })
 
-  await t.test('a tunnel is killed from its row, and started again', async () => {
+  await t.test('what is typed right after the key of the palette is for its field, not for the row', async () => {
     await keys.press('g', 'd')
+    await page.waitForURL(`${origin}/`)
+    await row(page, 'app').waitFor()
+    await keyboard.press('j')
+    await keys.press('Control+k', 'p', 'p')
+    const field = page.getByRole('combobox', { name: 'Go to or do' })
+    await field.and(page.locator('[value="pp"]')).waitFor()
+    await keyboard.press('Escape')
+    await field.waitFor({ state: 'detached' })
+    await row(page, 'app').getByText('Online').waitFor()
+  })
+
+  await t.test('a tunnel is killed from its row, and started again', async () => {
     await keys.to(page.getByRole('button', { name: 'Acts on app' }))
     await keyboard.press('Enter')
     await keys.at(page.getByRole('menuitem', { name: 'Pause' }))
