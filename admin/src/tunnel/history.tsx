@@ -2,21 +2,16 @@
 // How much went through lately, and how fast answers began.
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { type Figures, MetricsService, type Tunnel, TunnelKind } from '@pbt/proto/admin/v1'
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { Card } from '../components/parts'
 import { Segments } from '../components/segments'
 import type { Line } from '../metrics/chart'
+import { type ChartOfCard, useInnerChart } from '../metrics/drawing'
 import { useFigures, useHalfMinute } from '../metrics/figures'
 import { perSecond, rates, type Steps, stepsOf } from '../metrics/series'
 import { bytes, rate } from '../words/bytes'
 import { figure } from '../words/number'
 import { counted, howLong } from '../words/time'
-
-/** The library that draws is none of the first load, and on its way while the page asks what there is to draw. */
-const drawing = import('../metrics/chart').then(module => ({ default: module.InnerChart }))
-// Told where it is drawn.
-drawing.catch(() => {})
-const InnerChart = lazy(() => drawing)
 
 const HOUR_MS = 3_600_000
 const RANGES = { '1': 'Last hour', '24': 'Last 24 hours', '168': 'Last 7 days' } as const
@@ -31,6 +26,7 @@ export function History({ tunnel }: { tunnel: Tunnel }) {
   const figures = useFigures(MetricsService.method.getTotals, span)?.totals
   const steps = useMemo(() => (data === undefined ? undefined : stepsOf(data, start, end)), [data, start, end])
   const isHttp = tunnel.kind === TunnelKind.HTTP
+  const InnerChart = useInnerChart()
   return (
     <Card
       id="tr"
@@ -50,21 +46,26 @@ export function History({ tunnel }: { tunnel: Tunnel }) {
       }
     >
       <div className="pad stack">
-        <Suspense fallback={<div className="canvas" />}>
-          {steps && <Traffic steps={steps} figures={figures} kind={tunnel.kind} />}
-          {steps && isHttp && figures?.firstByteP50Ms !== undefined && <FirstByte steps={steps} figures={figures} />}
-        </Suspense>
+        {steps === undefined || InnerChart === undefined ? (
+          <div className="canvas" />
+        ) : (
+          <>
+            <Traffic {...{ InnerChart, steps, figures }} kind={tunnel.kind} />
+            {isHttp && figures?.firstByteP50Ms !== undefined && <FirstByte {...{ InnerChart, steps, figures }} />}
+          </>
+        )}
       </div>
     </Card>
   )
 }
 
 interface OneChart {
+  readonly InnerChart: ChartOfCard
   readonly steps: Steps
   readonly figures: Figures | undefined
 }
 
-function Traffic({ steps, figures, kind }: OneChart & { kind: TunnelKind }) {
+function Traffic({ InnerChart, steps, figures, kind }: OneChart & { kind: TunnelKind }) {
   const isHttp = kind === TunnelKind.HTTP
   const words = remark(figures, isHttp)
   const title = isHttp
@@ -88,7 +89,7 @@ function Traffic({ steps, figures, kind }: OneChart & { kind: TunnelKind }) {
   )
 }
 
-function FirstByte({ steps, figures }: OneChart) {
+function FirstByte({ InnerChart, steps, figures }: OneChart) {
   const title = `Half of the answers began within ${howLong(figures?.firstByteP50Ms ?? 0)}`
   const words = `19 of 20 within ${howLong(figures?.firstByteP95Ms ?? 0)}`
   const lines: Line[] = [
