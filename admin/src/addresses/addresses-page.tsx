@@ -1,5 +1,6 @@
 'use client'
 // What visitors come to: names, ports and domains that are the owner's, whether a machine is there or not.
+import { TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
 import { useMemo, useState } from 'react'
@@ -125,10 +126,10 @@ function columnsOf(ask: AskRow, now: number): readonly Column<AddressRow>[] {
   return [
     {
       ...{ key: 'address', title: 'Address', head: 'w-addr', className: 'c-addr', sortBy: ({ address }) => address },
-      cell: ({ url, kindWord, note }) => (
+      cell: row => (
         <>
-          <Address url={url} />
-          <small>{[kindWord, note].filter(Boolean).join(' · ')}</small>
+          <Address url={row.url} />
+          <Kind row={row} />
         </>
       ),
     },
@@ -143,7 +144,13 @@ function columnsOf(ask: AskRow, now: number): readonly Column<AddressRow>[] {
       cell: row => <LastUsed row={row} now={now} />,
     },
     {
-      ...{ key: 'who', title: 'Who may come in', className: 'off nowrap', sortBy: ({ audience }) => audience },
+      ...{
+        key: 'who',
+        title: 'Who may come in',
+        head: 'w-who',
+        className: 'c-who off nowrap',
+        sortBy: ({ audience }) => audience,
+      },
       cell: row => <Audience row={row} />,
     },
     {
@@ -151,6 +158,20 @@ function columnsOf(ask: AskRow, now: number): readonly Column<AddressRow>[] {
       cell: row => <Acts row={row} ask={ask} now={now} />,
     },
   ]
+}
+
+/** What it is, and why nobody gets through, where the rest of the row does not tell it. */
+function Kind({ row: { address, kindWord, tunnels, note } }: { row: AddressRow }) {
+  const trouble = useLive(live => troubleOf(live, address, tunnels[0] ?? ''))
+  return <small>{[kindWord, trouble, note].filter(Boolean).join(' · ')}</small>
+}
+
+function troubleOf({ tunnels, domains }: Live, address: string, tunnel: string): string {
+  const state = tunnels.get(tunnel)?.state
+  if (state === TunnelState.PAUSED) return 'paused'
+  if (state === TunnelState.KILLED) return 'killed'
+  const domain = domains.get(address)
+  return domain !== undefined && domain.certificate === undefined ? 'no certificate' : ''
 }
 
 function UsedBy({ row }: { row: AddressRow }) {

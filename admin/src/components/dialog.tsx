@@ -1,8 +1,10 @@
 'use client'
 // A dialog: its title is the question, Esc cancels, the focus comes back. On a phone it is a sheet from below.
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
+import { type ComponentType, type ReactNode, useEffect, useState } from 'react'
+import { type Kept, useLoaded } from './loaded'
 
-const Base = lazy(() => import('./dialog-base').then(({ DialogBase }) => ({ default: DialogBase })))
+const BASE: Kept<ComponentType<DialogProps>> = {}
+const loadBase = () => import('./dialog-base').then(({ DialogBase }) => DialogBase)
 
 export interface DialogProps {
   readonly isOpen: boolean
@@ -21,10 +23,7 @@ export function Dialog(props: DialogProps) {
   useEffect(() => {
     if (isOpen) setWasOpen(true)
   }, [isOpen])
-  if (!isOpen && !wasOpen) return null
-  return (
-    <Suspense>
-      <Base {...props} />
-    </Suspense>
-  )
+  const Base = useLoaded(isOpen, BASE, loadBase)
+  if (Base === undefined || (!isOpen && !wasOpen)) return null
+  return <Base {...props} />
 }

@@ -1,18 +1,22 @@
 'use client'
 // Go to or do: everything by typing. Esc closes, arrows choose, Enter opens.
 import type { Tunnel } from '@pbt/proto/admin/v1'
-import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from 'react'
+import { type ComponentType, type RefObject, useEffect, useRef, useState } from 'react'
 import { KillDialog } from '../tunnel/kill-dialog'
 import { Dialog } from './dialog'
 import { isPlainKey } from './keys'
 import { KeysDialog } from './keys-dialog'
+import { type Kept, useLoaded } from './loaded'
+import type { AskProps } from './palette-ask'
 
-const Ask = lazy(() => import('./palette-ask').then(module => ({ default: module.Ask })))
+const ASK: Kept<ComponentType<AskProps>> = {}
+const loadAsk = () => import('./palette-ask').then(({ Ask }) => Ask)
 
 export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
   const [killing, setKilling] = useState<Tunnel>()
   const [isKeys, setKeys] = useState(false)
   const early = useEarly(isOpen)
+  const Ask = useLoaded(isOpen, ASK, loadAsk)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === 'k') {
@@ -26,9 +30,7 @@ export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen
   return (
     <>
       <Dialog isOpen={isOpen} setOpen={setOpen} title="Go to or do" hideTitle className="palette">
-        <Suspense>
-          <Ask early={early} close={() => setOpen(false)} kill={setKilling} showKeys={() => setKeys(true)} />
-        </Suspense>
+        {Ask && <Ask early={early} close={() => setOpen(false)} kill={setKilling} showKeys={() => setKeys(true)} />}
       </Dialog>
       <KillDialog tunnel={killing} setOpen={() => setKilling(undefined)} />
       <KeysDialog isOpen={isKeys} setOpen={setKeys} />

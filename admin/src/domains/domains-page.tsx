@@ -17,6 +17,7 @@ import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { domainHref, domainStanding, domainsLead, hasTrouble, lifeLeft, nextText } from '../words/domain'
+import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { AddDomain } from './add-domain'
 import { DomainView } from './domain-view'
@@ -127,7 +128,7 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
       cell: domain => <Days domain={domain} now={now} />,
     },
     {
-      ...{ key: 'renews', title: 'Renews', head: 'w-renews', className: 'muted off' },
+      ...{ key: 'renews', title: 'Renews', head: 'w-renews', className: 'c-renews muted off' },
       cell: domain => <span className="faint">{nextText(domain, now)}</span>,
     },
     {
@@ -136,8 +137,8 @@ function Rows({ domains, remove, now }: ListProps & { now: number }) {
         tunnel === '' ? (
           <span className="faint">{isBase ? 'pbt itself' : 'no tunnel'}</span>
         ) : (
-          <Link className="plain" href={tunnelHref(tunnel)}>
-            {tunnel}
+          <Link className="plain one-line" href={tunnelHref(tunnel)} title={tunnel}>
+            {readable(tunnel)}
           </Link>
         ),
     },

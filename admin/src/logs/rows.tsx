@@ -1,5 +1,6 @@
 // biome-ignore-all lint/a11y/useSemanticElements: rows that are not drawn are no rows of a table element, and cells of a grid lose what they mean
 // biome-ignore-all lint/a11y/useFocusableInteractive: of a table, not of a grid
+// biome-ignore-all lint/a11y/useKeyWithClickEvents: the button in the row is for keys
 'use client'
 // The rows of the log: only those that are seen are drawn. New ones come in at the top while that is looked at.
 import { defaultRangeExtractor, type Range, useVirtualizer } from '@tanstack/react-virtual'
@@ -70,6 +71,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsP
                     role="row"
                     aria-rowindex={index + 2}
                     style={{ transform: `translateY(${start}px)`, height }}
+                    onClick={() => row.kind === 'record' && isClick() && setOpen(row.key)}
                     onFocus={() => setFocused(row.key)}
                     key={key}
                   >
@@ -86,6 +88,11 @@ export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsP
       <Foot feed={feed} goOn={goOn} />
     </section>
   )
+}
+
+/** Who marks an address to copy it does not want the record. */
+function isClick(): boolean {
+  return (getSelection()?.toString() ?? '') === ''
 }
 
 type Frame = RefObject<HTMLDivElement | null>
@@ -226,7 +233,7 @@ function RowCells({ row, setOpen }: { row: Row; setOpen: (key: string) => void }
       <span role="cell" className="v-tunnel" title={tunnel}>
         {readable(tunnel) || <span className="faint">none</span>}
       </span>
-      <code role="cell" className="v-visitor">
+      <code role="cell" className="v-visitor" title={peer}>
         {peer}
       </code>
       <span role="cell" className="v-what">

@@ -306,6 +306,8 @@ function colour(name: string): string {
 }
 
 function resolved(name: string): string {
+  // Where colours are the system's, a ground would be as dark as the line.
+  if (name === 'accent-soft' && matchMedia('(forced-colors: active)').matches) return 'transparent'
   const probe = document.getElementById('colour-probe') ?? document.body.appendChild(document.createElement('i'))
   probe.id = 'colour-probe'
   probe.hidden = true

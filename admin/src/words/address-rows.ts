@@ -48,7 +48,7 @@ function rowOf(address: Address, protocol: string): AddressRow {
     ...{ address: address.address, url: address.url, kind, kindWord: protocol || kind, isOpen },
     tunnels: address.tunnel === '' ? [] : [address.tunnel],
     ...{ holder: address.holder, note: address.note, isInUse: address.isInUse, lastUsed: millis(address.lastUsedTime) },
-    audience: isOpen ? 'everybody' : listed === 0 ? 'nobody' : counted(listed, 'entry', 'entries'),
+    audience: isOpen ? 'everybody' : listed === 0 ? 'nobody' : counted(listed, 'address', 'addresses'),
   }
 }
 
