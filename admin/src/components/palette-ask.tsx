@@ -75,7 +75,7 @@ export function Ask(props: AskProps) {
           </span>
         </button>
       </div>
-      <Hits hits={hits} chosen={chosen} open={hit => open(hit, false)} list={list} />
+      <Hits hits={hits} typed={typed} chosen={chosen} open={hit => open(hit, false)} list={list} />
       <p className="keys">
         <span>↑ ↓ choose</span>
         <span>↵ open</span>
@@ -87,6 +87,7 @@ export function Ask(props: AskProps) {
 
 interface HitsProps {
   readonly hits: readonly Hit[]
+  readonly typed: string
   /** Its place among them. */
   readonly chosen: number
   readonly open: (hit: Hit) => void
@@ -94,7 +95,7 @@ interface HitsProps {
 }
 
 /** In groups, which stand in the order of their first hits. */
-function Hits({ hits, chosen, open, list }: HitsProps) {
+function Hits({ hits, typed, chosen, open, list }: HitsProps) {
   const groups = [...new Set(hits.map(({ group }) => group))]
   return (
     <div className="hitlist" id="hits" role="listbox" aria-label="Results" ref={list}>
@@ -105,7 +106,14 @@ function Hits({ hits, chosen, open, list }: HitsProps) {
           </p>
           {hits.map((hit, index) =>
             hit.group === group ? (
-              <HitRow hit={hit} id={`hit-${index}`} isChosen={index === chosen} open={() => open(hit)} key={hit.key} />
+              <HitRow
+                hit={hit}
+                typed={typed}
+                id={`hit-${index}`}
+                isChosen={index === chosen}
+                open={() => open(hit)}
+                key={hit.key}
+              />
             ) : null,
           )}
         </fieldset>
@@ -115,17 +123,43 @@ function Hits({ hits, chosen, open, list }: HitsProps) {
   )
 }
 
-function HitRow({ hit, id, isChosen, open }: { hit: Hit; id: string; isChosen: boolean; open: () => void }) {
+interface HitRowProps {
+  readonly hit: Hit
+  readonly typed: string
+  readonly id: string
+  readonly isChosen: boolean
+  readonly open: () => void
+}
+
+function HitRow({ hit, typed, id, isChosen, open }: HitRowProps) {
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the focus and its keys choose
     // biome-ignore lint/a11y/useFocusableInteractive: the same
     <div className="hit" id={id} role="option" aria-selected={isChosen} onClick={open}>
       {hit.mark ? <Mark name={hit.mark} tone={hit.tone ?? ''} /> : <Icon name={hit.icon ?? 'right'} />}
       <span>
-        <span className="strong">{hit.title}</span> <span className="muted">{hit.detail}</span>
+        <span className={hit.act === undefined ? 'strong' : ''}>
+          <Marked text={hit.title} typed={typed} />
+        </span>{' '}
+        <span className="muted">{hit.detail}</span>
       </span>
       {isChosen && <span className="kbd push">↵</span>}
     </div>
+  )
+}
+
+/** What was typed stands out in what was found. */
+function Marked({ text, typed }: { text: string; typed: string }) {
+  const word = typed.trim().toLowerCase()
+  const at = word === '' ? -1 : text.toLowerCase().indexOf(word)
+  if (at < 0) return text
+  const end = at + word.length
+  return (
+    <>
+      {text.slice(0, at)}
+      <mark>{text.slice(at, end)}</mark>
+      {text.slice(end)}
+    </>
   )
 }
 

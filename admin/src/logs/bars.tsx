@@ -1,5 +1,5 @@
 'use client'
-// A bar a minute, or a longer time: how many records there were, and how many of them were turned away or failed.
+// A bar a minute, or a longer time: how many visits there were, and how many of them were turned away or failed; of those who are turned away again and again not each has a record.
 import { useQuery } from '@connectrpc/connect-query'
 import { MetricsService, type Point } from '@pbt/proto/admin/v1'
 import { figure } from '../words/number'
@@ -22,12 +22,12 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
   const until = end ?? Date.now()
   const { bars, all, failed, refused } = countedIn(data.points, { first, step, until })
   const most = Math.max(1, ...bars.map(({ good, bad }) => good + bad))
-  const sentence = `${counted(all, 'record')} ${word}; ${figure(refused)} turned away, ${figure(failed)} failed`
+  const sentence = `${counted(all, 'visit')} ${word}; ${figure(refused)} turned away, ${figure(failed)} failed`
   return (
-    <section className="card bars" aria-label="Records over time">
+    <section className="card bars" aria-label="Visits over time">
       <div className="row between small">
         <p>
-          <b>{counted(all, 'record')}</b>{' '}
+          <b>{counted(all, 'visit')}</b>{' '}
           <span className="muted">{sentence.slice(sentence.indexOf(' ', sentence.indexOf(' ') + 1))}</span>
         </p>
         <p className="key hide-phone">

@@ -140,7 +140,7 @@ function Versions({ server }: { server: GetServerInfoResponse }) {
   const clients = useLive(live => live.clients)
   const { version, nodeVersion, protocolMajor, protocolMinor, panelBuild } = server
   return (
-    <Card id="versions" title="Versions">
+    <Card id="versions" title="Versions and backup">
       <dl className="facts pad">
         <dt>pbt-server</dt>
         <dd>{version}</dd>
@@ -153,9 +153,12 @@ function Versions({ server }: { server: GetServerInfoResponse }) {
         <dt>Panel</dt>
         <dd className="mono">{panelBuild || 'unknown'}</dd>
         {[...(clients?.values() ?? [])].map(client => (
-          <ClientVersion label={client.label || client.id} version={client.agent} key={client.id} />
+          <ClientVersion label={client.label || client.id} version={client.agent.replace('/', ' ')} key={client.id} />
         ))}
       </dl>
+      <div className="pad">
+        <Command line="sudo pbt-server backup pbt.backup" />
+      </div>
     </Card>
   )
 }
