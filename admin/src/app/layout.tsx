@@ -9,7 +9,12 @@ import { Questions } from '../live/live'
 import './globals.css'
 
 export const metadata: Metadata = { title: 'pbt', robots: 'noindex' }
-export const viewport: Viewport = { width: 'device-width', initialScale: 1, viewportFit: 'cover' }
+export const viewport: Viewport = {
+  width: 'device-width',
+  initialScale: 1,
+  viewportFit: 'cover',
+  interactiveWidget: 'resizes-content',
+}
 
 export default function Layout({ children }: { children: ReactNode }) {
   return (

@@ -1,6 +1,8 @@
+'use client'
 // A card that stands beside a list; on a phone it is a sheet, there only when it is asked for.
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import { Icon } from './icon'
+import { useIsPhone } from './media'
 
 export interface PhoneSheetProps {
   /** Of its heading. */
@@ -12,15 +14,44 @@ export interface PhoneSheetProps {
 }
 
 export function PhoneSheet({ id, title, isUp, close, children }: PhoneSheetProps) {
+  const isSheet = useIsPhone() && isUp
+  const sheet = useSheetFocus(isSheet, close)
   return (
-    <section className={`card sheet-on-phone ${isUp ? 'up' : ''}`} aria-labelledby={id}>
-      <div className="card-head">
-        <h2 id={id}>{title}</h2>
-        <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </div>
-      {children}
-    </section>
+    <>
+      {isSheet && <div className="sheet-veil" onClick={close} aria-hidden="true" />}
+      <section
+        className={`card sheet-on-phone ${isUp ? 'up' : ''}`}
+        aria-labelledby={id}
+        tabIndex={isSheet ? -1 : undefined}
+        ref={sheet}
+      >
+        <div className="card-head">
+          <h2 id={id}>{title}</h2>
+          <button type="button" className="btn quiet square only-phone push" aria-label="Close" onClick={close}>
+            <Icon name="cross" />
+          </button>
+        </div>
+        {children}
+      </section>
+    </>
   )
+}
+
+/** It has the focus while it is up, Esc closes it, and what opened it has the focus again. */
+function useSheetFocus(isSheet: boolean, close: () => void) {
+  const sheet = useRef<HTMLElement>(null)
+  const closing = useRef(close)
+  closing.current = close
+  useEffect(() => {
+    if (!isSheet) return
+    const opener = document.activeElement
+    sheet.current?.focus()
+    const onKey = ({ key }: KeyboardEvent) => key === 'Escape' && closing.current()
+    document.addEventListener('keydown', onKey)
+    return () => {
+      document.removeEventListener('keydown', onKey)
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+    }
+  }, [isSheet])
+  return sheet
 }

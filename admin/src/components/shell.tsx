@@ -17,7 +17,7 @@ import { NewVersion } from './new-version'
 import { PAGES, type PageRow } from './pages'
 import { Palette } from './palette'
 import { useSeconds } from './seconds'
-import { Tally } from './tally'
+import { Tally, TallyDot } from './tally'
 import { ThemeButton } from './theme'
 import { Toasts } from './toast'
 
@@ -188,15 +188,24 @@ function PhoneBar({ find }: { find: () => void }) {
 
 function TabBar() {
   const [isOpen, setOpen] = useState(false)
+  const path = usePathname()
+  const isBehind = PAGES.some(({ href, isTab }) => !isTab && href === path)
   return (
     <>
       <nav className="tabbar" aria-label="Main">
         {PAGES.filter(page => page.isTab).map(page => (
           <Tab page={page} key={page.href} />
         ))}
-        <button type="button" aria-haspopup="dialog" aria-expanded={isOpen} onClick={() => setOpen(true)}>
+        <button
+          type="button"
+          aria-haspopup="dialog"
+          aria-expanded={isOpen}
+          aria-current={isBehind ? 'page' : undefined}
+          onClick={() => setOpen(true)}
+        >
           <Icon name="dots" />
           More
+          <TallyDot />
         </button>
       </nav>
       <MoreSheet isOpen={isOpen} setOpen={setOpen} />

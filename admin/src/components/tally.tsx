@@ -19,3 +19,14 @@ export function Tally({ page }: { page: PageRow }) {
     </span>
   )
 }
+
+/** On what hides that link. */
+export function TallyDot() {
+  const count = useLive(inTrouble) ?? 0
+  if (count === 0) return null
+  return (
+    <em>
+      <span className="sr">, {count === 1 ? 'a domain needs' : `${count} domains need`} you</span>
+    </em>
+  )
+}
