@@ -28,9 +28,49 @@ const FIRST_LOAD_BYTES = 250_000
 /** A chart follows its place a moment after that has changed. */
 const SETTLE_MS = 2_000
 
+/** The smallest phone that is in use: width and height. */
+const SMALLEST = { width: 320, height: 568 } as const
+
 /** How wide the page is that can be scrolled to. */
 async function widthOf(page: Page): Promise<number> {
   return Number(await page.evaluate('document.documentElement.scrollWidth'))
+}
+
+/** What a finger would miss on a phone: controls below 40 px, but for links in a sentence; and fields whose text makes a phone zoom. */
+async function tooSmall(page: Page): Promise<string[]> {
+  return await page.evaluate(`[...document.querySelectorAll('main :is(a, button, input, select), .phonebar *, .tabbar > *')]
+    .filter(each => each.matches('a, button, input, select') && each.checkVisibility() && !each.closest('.sr'))
+    .filter(each => {
+      const { height } = each.getBoundingClientRect()
+      const { display, fontSize } = getComputedStyle(each)
+      return each.matches('input, select') ? Number.parseFloat(fontSize) < 16 : display !== 'inline' && height < 40
+    })
+    .filter(each => !each.matches('.vlog-row button, .tun .name')) // The whole row or card opens it.
+    .map(each => each.outerHTML.slice(0, 120))`)
+}
+
+/** Sheets of a phone: as wide as the page, closed by Esc, and then what opened them has the focus. */
+async function openSheets(page: Page, origin: string): Promise<string[]> {
+  const wrong: string[] = []
+  const look = async (name: string, opener: string, sheet: string) => {
+    await page.getByRole('button', { name: opener, exact: true }).click()
+    await page.locator(sheet).waitFor()
+    const width = await widthOf(page)
+    if (width !== SMALLEST.width) wrong.push(`${name} is ${width} wide`)
+    await page.keyboard.press('Escape')
+    await page.locator(sheet).waitFor({ state: 'hidden' })
+    await page
+      .locator('button:focus')
+      .getByText(opener)
+      .or(page.locator(`button[aria-label="${opener}"]:focus`))
+      .waitFor()
+  }
+  await page.setViewportSize(SMALLEST)
+  await page.goto(`${origin}/addresses`)
+  await look('More', 'More', '[role=dialog]')
+  await look('the palette', 'Go to or do', '[role=dialog]')
+  await look('Reserve', 'Reserve', '.sheet-on-phone.up')
+  return wrong
 }
 
 test('each page opens by its link, with all that it asks for, readable in both widths and schemes', {
@@ -62,6 +102,7 @@ test('each page opens by its link, with all that it asks for, readable in both w
       let found = await widthOf(page)
       while (found !== width && performance.now() < deadline) found = await widthOf(page)
       if (found !== width) wrong.push(`${name} at ${width} is ${found} wide`)
+      if (width === 390) for (const found of await tooSmall(page)) wrong.push(`${name}: too small: ${found}`)
       if (width === 820) {
         await picture(page, `${name.toLowerCase()}-820`)
         continue
@@ -72,7 +113,13 @@ test('each page opens by its link, with all that it asks for, readable in both w
         for (const found of await inaccessible(page)) wrong.push(`${name} ${width} ${colorScheme}: ${found}`)
       }
     }
+    await page.setViewportSize(SMALLEST)
+    const deadline = performance.now() + SETTLE_MS
+    let found = await widthOf(page)
+    while (found !== SMALLEST.width && performance.now() < deadline) found = await widthOf(page)
+    if (found !== SMALLEST.width) wrong.push(`${name} at ${SMALLEST.width} is ${found} wide`)
   }
+  wrong.push(...(await openSheets(page, origin)))
   assert.deepEqual(wrong, [])
   assert.deepEqual([...problems.list], [])
 })
