@@ -40,7 +40,8 @@ const addressesOf = (live: Live) => live.addresses
 export function AddressesPage() {
   const addresses = useLive(addressesOf)
   const [words, setWords] = useParam('q')
-  const [kind, setKind] = useParam('kind', 'all')
+  const [named, setKind] = useParam('kind', 'all')
+  const kind = CHOICES.find(([choice]) => choice === named)?.[0] ?? 'all'
   const [asked, setAsked] = useState<{ row: AddressRow; what: 'release' | 'note' }>()
   const [isReserving, setReserving] = useState(false)
   const all = useMemo(() => addressRows(addresses?.values() ?? []), [addresses])
@@ -63,7 +64,7 @@ export function AddressesPage() {
             <Filter value={words} onChange={setWords} placeholder="Filter by address, tunnel, note" />
             <Segments
               label="Kind"
-              value={kind as Choice}
+              value={kind}
               onChange={setKind}
               choices={CHOICES.map(([value, label]) => ({
                 value,

@@ -18,7 +18,8 @@ const PAGE = 60
 const BUTTONS = 4
 
 export function ClientHistory({ clients }: { clients: readonly Client[] }) {
-  const [chosen, setChosen] = useParam('client', 'all')
+  const [named, setChosen] = useParam('client', 'all')
+  const chosen = clients.some(({ id }) => id === named) ? named : 'all'
   const [shown, setShown] = useState(PAGE)
   const newest = useLive(live => live.events.find(({ kind }) => /^(client|tunnel)\./.test(kind))?.number) ?? 0n
   const wanted = clients.filter(({ id }) => chosen === 'all' || id === chosen).slice(0, 10)

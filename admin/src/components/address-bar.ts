@@ -19,3 +19,17 @@ export function useParam(name: string, fallback = ''): readonly [value: string, 
   )
   return [value, set]
 }
+
+/** The same for one of these choices: whatever else stands in the address is the fallback. */
+export function useChoice<Choice extends string>(
+  name: string,
+  choices: Readonly<Record<Choice, unknown>>,
+  fallback: Choice,
+): readonly [value: Choice, set: (value: string) => void] {
+  const [value, set] = useParam(name, fallback)
+  return [isChoice(value, choices) ? value : fallback, set]
+}
+
+function isChoice<Choice extends string>(text: string, choices: Readonly<Record<Choice, unknown>>): text is Choice {
+  return Object.hasOwn(choices, text)
+}

@@ -1,6 +1,6 @@
 'use client'
 // Buttons: busy ones keep their width, change their word and take no click; what cannot be done says why.
-import type { ReactNode } from 'react'
+import type { KeyboardEvent, ReactNode } from 'react'
 import { useNoContact } from './contact'
 import { Icon, type IconName } from './icon'
 
@@ -42,6 +42,7 @@ export function Button({
       type={type}
       className={`btn ${kind} ${small ? 'sm' : ''} ${className}`}
       onClick={isBusy ? undefined : onClick}
+      onKeyDown={onceEach}
       aria-disabled={isBusy || undefined}
       disabled={why !== undefined}
       title={why}
@@ -51,4 +52,9 @@ export function Button({
       {isBusy ? busy : children}
     </button>
   )
+}
+
+/** Enter that is held is one press: browsers press again and again, also what has taken the place of what was pressed. */
+function onceEach(event: KeyboardEvent): void {
+  if (event.repeat && event.key === 'Enter') event.preventDefault()
 }

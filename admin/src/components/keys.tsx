@@ -46,7 +46,8 @@ export function useKeys(keys: Readonly<Record<string, () => void>>): void {
       const act = isPlainKey(event) ? now.current[event.key] : undefined
       if (act === undefined) return
       event.preventDefault()
-      act()
+      // A key that is held is one press.
+      if (!event.repeat) act()
     }
     document.addEventListener('keydown', onKey)
     return () => document.removeEventListener('keydown', onKey)

@@ -7,6 +7,7 @@ import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { LiveProvider, useContact, useLive } from '../live/live'
 import { clockWithSeconds, howLong, millis } from '../words/time'
 import { useIsLost } from './contact'
+import { FreshToken, holdToken } from './fresh-token'
 import { Brand, Icon, Mark } from './icon'
 import { useKeptFocus } from './kept-focus'
 import { useCommonKeys } from './keys'
@@ -52,6 +53,7 @@ function Frame({ children }: { children: ReactNode }) {
           <PhoneBar find={find} />
           <main id="main" tabIndex={-1}>
             <NewVersion />
+            <FreshToken />
             <LostBar />
             <ClockBar />
             <div className="live-data">
@@ -72,6 +74,8 @@ function ToLogin() {
   const router = useRouter()
   useEffect(() => {
     if (state !== 'logged-out') return
+    // Whoever comes after the session must not find it.
+    holdToken('')
     const here = location.pathname + location.search
     router.replace(here === '/' ? '/login' : `/login?to=${encodeURIComponent(here)}`)
   }, [state, router])

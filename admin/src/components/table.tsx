@@ -86,7 +86,8 @@ function RowOf<T>({ row, columns, rowClass, keys, isPhone }: RowProps<T>) {
     if (act === undefined) return
     event.preventDefault()
     event.stopPropagation()
-    act(row)
+    // A key that is held is one press.
+    if (!event.repeat) act(row)
   }
   const name = `tr ${rowClass?.(row) ?? ''}`
   if (isPhone) {

@@ -1,5 +1,5 @@
 // The one way to the server: its own host, with the session's cookie.
-import { type Code, ConnectError } from '@connectrpc/connect'
+import { Code, ConnectError } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-web'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { fetchOrTakeEarly } from './early'
@@ -24,9 +24,17 @@ export interface Trouble {
   readonly fields: Readonly<Record<string, string>>
 }
 
+/** Of a question that got no answer: browsers have words of their own for it, which help nobody. */
+const NO_ANSWER = {
+  what: 'pbt-server did not answer',
+  cure: 'try again when there is contact; what was asked for may have been done',
+}
+
 /** An error of a question, for people. */
 export function troubleOf(error: unknown): Trouble {
   const failed = ConnectError.from(error)
+  if (failed.code === Code.DeadlineExceeded || failed.cause instanceof TypeError)
+    return { ...NO_ANSWER, reason: '', code: failed.code, fields: {} }
   const [info] = failed.findDetails(ErrorInfoSchema)
   const { cure = '', ...fields } = info?.metadata ?? {}
   return { what: failed.rawMessage, cure, reason: info?.reason ?? '', code: failed.code, fields }

@@ -171,7 +171,7 @@ export class Feed {
     if (dropped > 0) rows.push(this.gap(dropped))
     if (rows.length === 0) return
     if (this.anew !== undefined) {
-      this.anew = [...rows, ...this.anew].slice(0, MAX_WAITING)
+      this.anew = this.most([...rows, ...this.anew], MAX_WAITING)
       return
     }
     if (this.isFlowing) {
@@ -179,17 +179,16 @@ export class Feed {
       this.newer = []
       return
     }
-    this.newer = [...rows, ...this.newer].slice(0, MAX_WAITING)
+    this.newer = this.most([...rows, ...this.newer], MAX_WAITING)
     this.set({ waiting: this.state.waiting + rows.length })
   }
 
   private put(rows: readonly Row[], waiting: number): void {
     const all = [...rows, ...this.state.rows]
     const isTooMany = all.length > MAX_ROWS
-    for (const { key } of isTooMany ? all.slice(MAX_ROWS) : []) this.keys.delete(key)
     // What was searched further back is not shown any more: a new search begins at the last row.
     if (isTooMany) this.token = ''
-    this.set({ rows: isTooMany ? all.slice(0, MAX_ROWS) : all, waiting, hasMore: this.state.hasMore || isTooMany })
+    this.set({ rows: this.most(all, MAX_ROWS), waiting, hasMore: this.state.hasMore || isTooMany })
   }
 
   private async search(): Promise<void> {
@@ -224,6 +223,7 @@ export class Feed {
     const shown = this.anew ?? this.state.rows
     this.anew = undefined
     const room = MAX_ROWS - shown.length
+    for (const { key } of rows.slice(Math.max(0, room))) this.keys.delete(key)
     this.set({
       rows: [...shown, ...rows.slice(0, room)],
       hasMore: nextPageToken !== '' && room > rows.length,
@@ -249,6 +249,13 @@ export class Feed {
       rows.push({ kind: 'record', key, record })
     }
     return rows
+  }
+
+  /** The first of them; the others are known no more, and are found again by going on. */
+  private most(rows: Row[], count: number): Row[] {
+    if (rows.length <= count) return rows
+    for (const { key } of rows.slice(count)) this.keys.delete(key)
+    return rows.slice(0, count)
   }
 
   private gap(count: number): Row {

@@ -1,7 +1,7 @@
 'use client'
 // The log: who came, what they got and why; live, or held while one reads.
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
-import { useParam } from '../components/address-bar'
+import { useChoice, useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { Icon, Mark } from '../components/icon'
 import { useKeys } from '../components/keys'
@@ -99,7 +99,7 @@ function useOpen(rows: readonly Row[]) {
 
 export function Logs() {
   const [text, setText] = useText()
-  const [range, setRange] = useParam('range', USUAL)
+  const [range, setRange] = useChoice('range', RANGES, USUAL)
   const { heldAt, end, hold, goLive } = useHeld()
   const { feed, state, start, filter } = useFeed(text, range, end)
   const { open, setOpen, row, close, walk } = useOpen(state.rows)

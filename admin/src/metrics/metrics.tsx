@@ -3,7 +3,7 @@
 import { type Figures, type GetTotalsResponse, MetricsService, type TunnelFigures } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useDeferredValue, useMemo } from 'react'
-import { useParam } from '../components/address-bar'
+import { useChoice, useParam } from '../components/address-bar'
 import { Icon } from '../components/icon'
 import { Loading } from '../components/loading'
 import { PageHead } from '../components/page-head'
@@ -32,7 +32,7 @@ const RANGES: Readonly<Record<string, readonly [ms: number, title: string, befor
 const USUAL = '24h'
 
 export function Metrics() {
-  const [range, setRange] = useParam('range', USUAL)
+  const [range, setRange] = useChoice('range', RANGES, USUAL)
   const [tunnel, setTunnel] = useParam('tunnel')
   const [length, , before] = RANGES[range] ?? [DAY, '', 'the day before']
   const now = useHalfMinute()

@@ -1,16 +1,12 @@
 'use client'
-// The new token, shown once; leaving asks whether it was kept.
-import { useEffect } from 'react'
+// The new token, shown once.
 import { Button } from '../components/button'
 import { Command, Copy } from '../components/parts'
 import { useLive } from '../live/live'
 
-const QUESTION = 'The new token is shown this once. Have you kept it?'
-
 export function NewToken({ secret, forget }: { secret: string; forget: () => void }) {
   const server = useLive(live => live.server)
   const port = server && server.httpsPort !== 443 ? `:${server.httpsPort}` : ''
-  useAskBeforeLeaving()
   return (
     <section className="card newtok" aria-labelledby="nt">
       <div className="card-head roomy">
@@ -35,22 +31,4 @@ export function NewToken({ secret, forget }: { secret: string; forget: () => voi
       </div>
     </section>
   )
-}
-
-function useAskBeforeLeaving(): void {
-  useEffect(() => {
-    const onUnload = (event: BeforeUnloadEvent) => event.preventDefault()
-    const onClick = (event: MouseEvent) => {
-      const link = event.target instanceof Element ? event.target.closest('a[href]') : null
-      if (link === null || link.getAttribute('target') === '_blank' || confirm(QUESTION)) return
-      event.preventDefault()
-      event.stopPropagation()
-    }
-    addEventListener('beforeunload', onUnload)
-    document.addEventListener('click', onClick, true)
-    return () => {
-      removeEventListener('beforeunload', onUnload)
-      document.removeEventListener('click', onClick, true)
-    }
-  }, [])
 }

@@ -1,19 +1,19 @@
 'use client'
 // A new token; this browser stays logged in.
-import { useState } from 'react'
+import { holdToken, useFreshToken } from '../components/fresh-token'
 import { useAct } from '../components/toast'
 import { tokens } from '../live/services'
 
 export interface Rotation {
   readonly busy: string | false
-  /** The new token, in the memory of this page alone; '' for none. */
+  /** The new token, in the memory of this tab alone; '' for none. */
   readonly secret: string
   rotate(graceSeconds: number, done: () => void): void
   forget(): void
 }
 
 export function useRotation(): Rotation {
-  const [secret, setSecret] = useState('')
+  const secret = useFreshToken()
   const { busy, run } = useAct()
   const rotate = (graceSeconds: number, done: () => void) =>
     run(
@@ -21,7 +21,7 @@ export function useRotation(): Rotation {
       async () => {
         const grace = graceSeconds > 0 ? { grace: { seconds: BigInt(graceSeconds) } } : {}
         const answer = await tokens.rotateToken(grace)
-        setSecret(answer.secret)
+        holdToken(answer.secret)
         return answer.toldClients.length
       },
       told => {
@@ -34,5 +34,5 @@ export function useRotation(): Rotation {
         }
       },
     )
-  return { busy, secret, rotate, forget: () => setSecret('') }
+  return { busy, secret, rotate, forget: () => holdToken('') }
 }

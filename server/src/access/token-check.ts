@@ -35,6 +35,11 @@ export class TokenCheck {
     return REFUSED
   }
 
+  /** Whether the token of this id is still valid. */
+  has(tokenId: number): boolean {
+    return this.book.has(tokenId)
+  }
+
   /** How long this address is still refused, milliseconds; 0 when it may try. */
   limitedForMs(address: string | undefined): number {
     return this.limiter.refusedForMs(address)

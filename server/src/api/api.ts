@@ -12,6 +12,7 @@ import { tellFailures } from './errors.ts'
 import type { Panel } from './panel/panel.ts'
 import { NO_PAGE_POLICY } from './panel/policy.ts'
 import { answerText, type Request, type Response, refuse } from './refusal.ts'
+import { Streams } from './streams.ts'
 
 /** A request of the API is small; what is larger is no request. */
 const MAX_MESSAGE_BYTES = 1_048_576
@@ -55,11 +56,12 @@ export class Api {
   private readonly local: Http1Server
   private readonly sockets = new Set<Socket>()
   private calls = 0
-  private streams = 0
+  private readonly streams: Streams
   private pages = 0
 
   constructor(options: ApiOptions) {
     this.options = options
+    this.streams = new Streams(caller => options.door.isGood(caller))
     this.handlers = handlersOf(options)
     const limits = { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, maxHeaderSize: MAX_HEADER_BYTES }
     this.http1 = createHttp1({ ...limits, keepAliveTimeout: IDLE_MS }, (request, response) =>
@@ -113,7 +115,7 @@ export class Api {
 
   /** Answers under way that end when it is drained. */
   get streamCount(): number {
-    return this.streams
+    return this.streams.count
   }
 
   /** Cuts every connection. */
@@ -172,12 +174,12 @@ export class Api {
       return
     }
     const isStream = handler.method.methodKind !== 'unary'
-    if (isStream ? this.streams >= MAX_STREAMS : this.calls >= MAX_CALLS) {
+    if (isStream ? this.streams.count >= MAX_STREAMS : this.calls >= MAX_CALLS) {
       refuse(request, response, TOO_MANY)
       return
     }
-    this.count(isStream, 1)
-    response.once('close', () => this.count(isStream, -1))
+    if (isStream) this.streams.add(response, caller)
+    else this.countCall(response)
     this.limitTime(request, isStream)
     // Outside the promise a request that is no URL would end the process.
     try {
@@ -190,9 +192,9 @@ export class Api {
     }
   }
 
-  private count(isStream: boolean, by: 1 | -1): void {
-    if (isStream) this.streams += by
-    else this.calls += by
+  private countCall(response: Response): void {
+    this.calls++
+    response.once('close', () => this.calls--)
   }
 
   /** HTTP/2 has no limit of its own for the time that a request takes to come. */

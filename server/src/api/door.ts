@@ -23,6 +23,9 @@ export interface DoorOptions {
   readonly proxies: TrustedProxies
   /** The session of this cookie, if it is one. */
   readonly sessionOf: (cookie: string) => { readonly id: string; readonly tokenId: number } | undefined
+  /** Whether a session, or a token, is still what it was when it was shown. */
+  readonly hasSession: (id: string) => boolean
+  readonly hasToken: (id: number) => boolean
   /** Whether an address may come to the admin host at all. */
   readonly admits: (address: string) => boolean
   /** A wrong token was shown. */
@@ -86,6 +89,12 @@ export class Door {
     return 'refusal' in caller && OPEN.has(path) && authorization.length === 0
       ? { caller: this.anybody(request) }
       : caller
+  }
+
+  /** Whether what this caller has shown is still good. */
+  isGood({ kind, sessionId, tokenId }: Caller): boolean {
+    if (kind === 'session') return this.options.hasSession(sessionId)
+    return kind !== 'token' || this.options.hasToken(tokenId)
   }
 
   private callerOf(

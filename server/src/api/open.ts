@@ -89,6 +89,8 @@ export async function openApi({
       const session = owner.panel.sessionOf(cookie)
       return session && { id: String(session.id), tokenId: session.tokenId }
     },
+    hasSession: id => owner.panel.isLoggedIn(Number(id)),
+    hasToken: id => tokens.has(id),
     admits: address => admitted.allows(address),
     refusedToken,
   })

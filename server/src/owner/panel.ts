@@ -109,10 +109,19 @@ export class PanelVerbs {
   /** The session of this cookie, without a question to the database. */
   sessionOf(cookie: string): KeptSession | undefined {
     const session = SECRET.test(cookie) ? this.sessions.get(digest(cookie)) : undefined
-    if (session === undefined || session.endsAt.getTime() <= Date.now()) return undefined
-    if (!this.options.tokens.has(session.tokenId)) return undefined
+    if (session === undefined || !this.isGood(session)) return undefined
     this.noteSeen(session)
     return session
+  }
+
+  /** Whether this session has not ended. */
+  isLoggedIn(id: number): boolean {
+    for (const session of this.sessions.values()) if (session.id === id) return this.isGood(session)
+    return false
+  }
+
+  private isGood({ endsAt, tokenId }: StoredSession): boolean {
+    return endsAt.getTime() > Date.now() && this.options.tokens.has(tokenId)
   }
 
   /** Logs in; `secret` is the cookie's value. A proof is good for one new session, whatever cookie came with it. */

@@ -1,7 +1,9 @@
 // Sessions of the panel at the real server: what a cookie is worth, links that log in once, and how sessions end.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { LogService, PanelService, ServerService, TokenService } from '@pbt/proto/admin/v1'
 import { callApi } from '../support/admin.ts'
+import { apiClient } from '../support/api-client.ts'
 import { startServer } from '../support/programs.ts'
 
 const LIST = 'TokenService/ListTokens'
@@ -101,4 +103,46 @@ test('A8: a link logs in once, within its minute; sessions end one by one, all o
   const old = await enter({ token })
   assert.equal(old.json.message, 'the token has been replaced')
   assert.equal((await enter({ token: String(last.json.secret) })).status, 200)
+})
+
+/** Goes on until the stream ends or breaks. */
+async function drained(stream: AsyncIterable<unknown>): Promise<void> {
+  try {
+    for await (const _message of stream);
+  } catch {
+    // Cut.
+  }
+}
+
+test('A8: what a session or a token has open ends with it; streams of others go on', async t => {
+  const server = await startServer(t)
+  const page = { origin: `https://admin.localhost:${server.https}`, 'sec-fetch-site': 'same-origin' }
+  const enter = async () => {
+    const { headers } = await callApi(t, server, 'PanelService/Login', { token: server.token }, { headers: page })
+    return { ...page, cookie: String(headers['set-cookie']).split(';')[0] ?? '' }
+  }
+  const [mine, other] = [await enter(), await enter()]
+  const anybody = apiClient(t, server, ServerService, '')
+  const begin = async (headers: Record<string, string>) => {
+    const stream = anybody.watch({}, { headers })[Symbol.asyncIterator]()
+    assert.equal((await stream.next()).value?.message.case, 'snapshot')
+    return stream
+  }
+  const [kept, ended] = [await begin(mine), await begin(other)]
+  const tail = drained(apiClient(t, server, LogService, '').tailRecords({}, { headers: other }))
+  await apiClient(t, server, PanelService, '').endSessions({}, { headers: mine })
+  await drained({ [Symbol.asyncIterator]: () => ended })
+  await tail
+  assert.equal((await kept.next()).done, false)
+
+  // The rotating session goes with the new token, and hears of it; what the old token had open ends.
+  const old = drained(apiClient(t, server, ServerService).watch({}))
+  await apiClient(t, server, TokenService, '').rotateToken({}, { headers: mine })
+  await old
+  for (;;) {
+    const { value, done } = await kept.next()
+    assert.notEqual(done, true)
+    if (value?.message.case === 'event' && value.message.value.event?.kind === 'token.rotated') break
+  }
+  await kept.return?.()
 })

@@ -134,8 +134,13 @@ function sentence(text: string): string {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`
 }
 
-/** A page of this panel, and nothing else. */
+/** A page of this panel, and nothing else. Judged as the browser reads it: that takes tabs and line ends out before it looks for a host. */
 function whereTo(): string {
   const to = new URLSearchParams(location.search).get('to') ?? '/'
-  return /^\/(?![/\\])/.test(to) ? to : '/'
+  try {
+    const { origin, href } = new URL(to, location.origin)
+    return origin === location.origin ? href : '/'
+  } catch {
+    return '/'
+  }
 }
