@@ -138,7 +138,7 @@ function HitRow({ hit, typed, id, isChosen, open }: HitRowProps) {
     <div className="hit" id={id} role="option" aria-selected={isChosen} onClick={open}>
       {hit.mark ? <Mark name={hit.mark} tone={hit.tone ?? ''} /> : <Icon name={hit.icon ?? 'right'} />}
       <span>
-        <span className={hit.act === undefined ? 'strong' : ''}>
+        <span className={hit.group === 'Do' ? '' : 'strong'}>
           <Marked text={hit.title} typed={typed} />
         </span>{' '}
         <span className="muted">{hit.detail}</span>
