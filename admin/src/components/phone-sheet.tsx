@@ -1,6 +1,6 @@
 'use client'
 // A card that stands beside a list; on a phone it is a sheet, there only when it is asked for.
-import { type ReactNode, useEffect, useRef } from 'react'
+import { type ReactNode, useLayoutEffect, useRef } from 'react'
 import { Icon } from './icon'
 import { useIsPhone } from './media'
 
@@ -42,7 +42,8 @@ function useSheetFocus(isSheet: boolean, close: () => void) {
   const sheet = useRef<HTMLElement>(null)
   const closing = useRef(close)
   closing.current = close
-  useEffect(() => {
+  // As soon as it is seen: a key at once is one too.
+  useLayoutEffect(() => {
     if (!isSheet) return
     const opener = document.activeElement
     sheet.current?.focus()

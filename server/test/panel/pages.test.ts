@@ -54,7 +54,7 @@ async function openSheets(page: Page, origin: string): Promise<string[]> {
   const wrong: string[] = []
   const look = async (name: string, opener: string, sheet: string) => {
     await page.getByRole('button', { name: opener, exact: true }).click()
-    await page.locator(sheet).waitFor()
+    await page.locator(`${sheet}:focus-within`).waitFor()
     const width = await widthOf(page)
     if (width !== SMALLEST.width) wrong.push(`${name} is ${width} wide`)
     await page.keyboard.press('Escape')
