@@ -12,7 +12,7 @@ import { Icon, Mark } from '../components/icon'
 import { Loading } from '../components/loading'
 import { Menu, type MenuItem } from '../components/menu'
 import { PageHead } from '../components/page-head'
-import { Address } from '../components/parts'
+import { Address, Command } from '../components/parts'
 import { Segments } from '../components/segments'
 import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
@@ -74,7 +74,14 @@ export function AddressesPage() {
           </div>
           <section className="card" aria-label="All addresses">
             {rows.length === 0 ? (
-              <p className="pad muted small">{all.length === 0 ? 'None yet.' : 'None is like that.'}</p>
+              <div className="pad stack-sm">
+                <p className="muted small">
+                  {all.length === 0
+                    ? 'None yet. At the machine that has the service, for example:'
+                    : 'None is like that.'}
+                </p>
+                {all.length === 0 && <Command line="pbt http 3000 --domain wiki" />}
+              </div>
             ) : (
               <List rows={rows} ask={(row, what) => setAsked({ row, what })} now={now} />
             )}

@@ -56,7 +56,15 @@ export function ClientsPage() {
         {clients.map(client => (
           <ClientCard client={client} key={client.id} />
         ))}
-        {clients.length > 0 && <ClientHistory clients={clients} />}
+        {clients.length > 0 ? (
+          <ClientHistory clients={clients} />
+        ) : (
+          <section className="card" aria-label="Connect the first">
+            <div className="pad">
+              <HowToConnect />
+            </div>
+          </section>
+        )}
       </div>
       <Connect isOpen={isNew} setOpen={setNew} />
     </>
@@ -69,8 +77,6 @@ function machinesOf(clients: readonly Client[]): number {
 }
 
 function Connect({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
-  const server = useLive(live => live.server)
-  const port = server && server.httpsPort !== 443 ? `:${server.httpsPort}` : ''
   return (
     <Dialog
       isOpen={isOpen}
@@ -78,10 +84,20 @@ function Connect({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boole
       title="Connect a machine"
       acts={<Button onClick={() => setOpen(false)}>Close</Button>}
     >
+      <HowToConnect />
+    </Dialog>
+  )
+}
+
+function HowToConnect() {
+  const server = useLive(live => live.server)
+  const port = server && server.httpsPort !== 443 ? `:${server.httpsPort}` : ''
+  return (
+    <>
       <p className="muted small below">Install pbt on it, and run there once, with the token:</p>
       <Command line={`pbt init TOKEN --server ${server?.baseDomain ?? ''}${port}`} />
       <p className="muted small gap-top">It appears here when its first tunnel opens.</p>
-    </Dialog>
+    </>
   )
 }
 
