@@ -1,7 +1,7 @@
 // The one event stream of this tab: opened while the tab is seen, resumed by number, and opened again when the server is lost.
 import { Code, ConnectError, createClient } from '@connectrpc/connect'
 import { ServerService, type WatchResponse } from '@pbt/proto/admin/v1'
-import { transport } from './transport'
+import { LOGGED_OUT, transport } from './transport'
 
 /** Without a word for so long the server is lost, milliseconds; it says something at least every 2.5 s. */
 const SILENCE_MS = 5_000
@@ -48,6 +48,7 @@ export class Stream {
   start(heardAt = 0): void {
     this.tell({ heardAt })
     document.addEventListener('visibilitychange', this.onVisibility)
+    addEventListener(LOGGED_OUT, this.onLoggedOut)
     this.guard = setInterval(() => this.judge(), 500)
     this.shownAt = Date.now()
     if (!document.hidden) this.open()
@@ -55,6 +56,7 @@ export class Stream {
 
   stop(): void {
     document.removeEventListener('visibilitychange', this.onVisibility)
+    removeEventListener(LOGGED_OUT, this.onLoggedOut)
     clearInterval(this.guard)
     this.close()
   }
@@ -73,6 +75,11 @@ export class Stream {
     }
     this.shownAt = Date.now()
     if (this.running === undefined) this.open()
+  }
+
+  private readonly onLoggedOut = (): void => {
+    this.close()
+    this.tell({ state: 'logged-out', nextTryAt: 0 })
   }
 
   private close(): void {
@@ -118,7 +125,7 @@ export class Stream {
     if (this.running !== running) return
     this.running = undefined
     if (error !== undefined && ConnectError.from(error).code === Code.Unauthenticated) {
-      this.tell({ state: 'logged-out', nextTryAt: 0 })
+      this.onLoggedOut()
       return
     }
     const pause = (PAUSES_MS[Math.min(this.tries++, PAUSES_MS.length - 1)] ?? 5_000) * (0.8 + Math.random() * 0.4)
@@ -131,12 +138,20 @@ export class Stream {
     if (document.hidden || this.contact.state === 'logged-out') return
     const { running } = this
     const now = Date.now()
+    this.setBackTo(now)
     if (running !== undefined && now - Math.max(this.contact.heardAt, this.openedAt) > SILENCE_MS) {
       running.abort()
       this.onEnd(running, new ConnectError('nothing was heard', Code.DeadlineExceeded))
     }
     const isSilent = now - Math.max(this.contact.heardAt, this.shownAt) > SILENCE_MS
     if (isSilent && this.contact.state !== 'lost') this.tell({ state: 'lost' })
+  }
+
+  /** A clock that was set back must not make silence look shorter. */
+  private setBackTo(now: number): void {
+    this.openedAt = Math.min(this.openedAt, now)
+    this.shownAt = Math.min(this.shownAt, now)
+    if (this.contact.heardAt > now) this.tell({ heardAt: now })
   }
 
   private tell(change: Partial<Contact>): void {

@@ -1,5 +1,5 @@
 // The one way to the server: its own host, with the session's cookie.
-import { Code, ConnectError } from '@connectrpc/connect'
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-web'
 import { ErrorInfoSchema } from '@pbt/proto/google/rpc'
 import { fetchOrTakeEarly } from './early'
@@ -7,11 +7,26 @@ import { fetchOrTakeEarly } from './early'
 /** No question of a page takes longer, milliseconds; streams have none. */
 const QUESTION_MS = 15_000
 
+/** On the window: the session has ended, for all that this tab shows. */
+export const LOGGED_OUT = 'pbt-logged-out'
+
+/** A question may be the first one to hear it: the event stream is judged by the server, and not by the cookies of this browser. */
+const tellEnd: Interceptor = next => async request => {
+  try {
+    return await next(request)
+  } catch (error) {
+    const isLogin = request.method.name === 'Login'
+    if (!isLogin && ConnectError.from(error).code === Code.Unauthenticated) dispatchEvent(new Event(LOGGED_OUT))
+    throw error
+  }
+}
+
 export const transport = createConnectTransport({
   baseUrl: '/',
   useBinaryFormat: true,
   defaultTimeoutMs: QUESTION_MS,
   fetch: fetchOrTakeEarly,
+  interceptors: [tellEnd],
 })
 
 /** What went wrong, what to do, and pbt's own code for it. */

@@ -36,6 +36,13 @@ test('a long text is cut, and a number that is none harms nothing', () => {
   assert.deepEqual(fields.slice(7), ['x'.repeat(MAX_FIELD_CHARS), 'ü'.repeat(MAX_FIELD_CHARS)])
 })
 
+test('no control character is kept, whatever a terminal would take it for', () => {
+  const lines = new Lines(4_096)
+  for (const text of ['a\x1b[31m', 'a\x7f', '\x9b31m', 'ü\x80\x9f\x00']) lines.text(text)
+  lines.endLine()
+  assert.deepEqual(decoder.decode(lines.take()).split('\t'), ['a [31m', 'a ', ' 31m', 'ü   '])
+})
+
 test('a batch is not touched by what is gathered after it', () => {
   const lines = new Lines(100)
   const add = (text: string) => {

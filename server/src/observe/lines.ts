@@ -4,7 +4,8 @@
 const TAB = 0x09
 const NEWLINE = 0x0a
 const DIGIT_ZERO = 0x30
-const MAX_ASCII = 0x7f
+/** What comes after it is DEL, and what is not ASCII. */
+const LAST_PLAIN = 0x7e
 const FIRST_PRINTABLE = 0x20
 /** UTF-8 for one UTF-16 unit, at most. */
 const MAX_BYTES_A_CHAR = 3
@@ -34,7 +35,7 @@ export class Lines {
     let at = this.used
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
-      if (code > MAX_ASCII) {
+      if (code > LAST_PLAIN) {
         at = this.used + buffer.write(printable(text.slice(0, length)), this.used)
         break
       }
@@ -74,8 +75,8 @@ export class Lines {
   }
 }
 
-/** Control characters as spaces. */
+/** Control characters as spaces, those after ASCII too (ECMA-48, C1): one of them, 0x9b, begins orders to a terminal as ESC [ does. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\x00-\x1f\x7f]/g, ' ')
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ')
 }

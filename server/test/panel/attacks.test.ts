@@ -122,5 +122,10 @@ test('no address leads out of the panel or breaks a page; a held key is one pres
     await page.getByLabel('Token').fill(server.token)
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.waitForURL(`${origin}/addresses?q=app`)
+    // Nor does a tab go on whose browser has forgotten its cookies: its first question says so.
+    await page.getByText('Live · last word', { exact: false }).waitFor()
+    await context.clearCookies()
+    await page.getByLabel('Name').fill('wiki')
+    await page.waitForURL(`${origin}/login?to=${encodeURIComponent('/addresses?q=app')}`)
   })
 })
