@@ -145,7 +145,7 @@ async function isAdded(panel: PanelPage): Promise<void> {
   await page.goto(`${origin}/domains`)
   await page.getByText('None yet. Add one', { exact: false }).waitFor()
   await add(panel, NAME)
-  await page.getByRole('heading', { name: '0 of 1 records seen' }).waitFor()
+  await page.getByRole('heading', { name: '0 of 1 record seen' }).waitFor()
   await page.getByText('Not seen yet.').waitFor()
   await page.getByText(`Create ${NAME} A ${HERE}.`).first().waitFor()
   await page.getByRole('button', { name: `Copy ${HERE}`, exact: true }).click()
@@ -156,8 +156,8 @@ async function isAdded(panel: PanelPage): Promise<void> {
 /** Page and server look every 10 s each. */
 async function comes({ page }: PanelPage, place: Place): Promise<void> {
   place.dns.zones = { records: RIGHT }
-  await page.getByRole('heading', { name: '1 of 1 records seen' }).waitFor()
-  await page.getByText('It has its certificate, which renews by itself', { exact: false }).waitFor()
+  await page.getByRole('heading', { name: '1 of 1 record seen' }).waitFor()
+  await page.getByText('It has a certificate by ', { exact: false }).waitFor()
   await page.getByRole('listitem').filter({ hasText: 'Tunnel' }).and(page.locator('[aria-current=step]')).waitFor()
   await pictures(page, 'domain-issued')
   await serialOf(place, NAME)
