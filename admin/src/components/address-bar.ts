@@ -1,7 +1,7 @@
 'use client'
 // Filters and sorts live in the page's address, so that a view can be kept and sent.
 import { useSearchParams } from 'next/navigation'
-import { useCallback } from 'react'
+import { useCallback, useEffect } from 'react'
 
 /** A parameter of the page's address, and how to change it; '' and the fallback are not written. */
 export function useParam(name: string, fallback = ''): readonly [value: string, set: (value: string) => void] {
@@ -32,4 +32,12 @@ export function useChoice<Choice extends string>(
 
 function isChoice<Choice extends string>(text: string, choices: Readonly<Record<Choice, unknown>>): text is Choice {
   return Object.hasOwn(choices, text)
+}
+
+/** What stands over the page closes when the browser goes back or forward; `close` has to be the same function each time. */
+export function useCloseOnBack(close: () => void): void {
+  useEffect(() => {
+    addEventListener('popstate', close)
+    return () => removeEventListener('popstate', close)
+  }, [close])
 }

@@ -3,9 +3,10 @@
 import { useQueryClient } from '@tanstack/react-query'
 import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
-import { type ReactNode, Suspense, useEffect, useState } from 'react'
+import { type ReactNode, Suspense, useCallback, useEffect, useState } from 'react'
 import { LiveProvider, useContact, useLive } from '../live/live'
 import { clockWithSeconds, howLong, millis } from '../words/time'
+import { useCloseOnBack } from './address-bar'
 import { useIsLost } from './contact'
 import { FreshToken, holdToken } from './fresh-token'
 import { Brand, Icon, Mark } from './icon'
@@ -41,6 +42,7 @@ function Frame({ children }: { children: ReactNode }) {
   useCommonKeys()
   useKeptFocus()
   const find = () => setFinding(true)
+  useCloseOnBack(useCallback(() => setFinding(false), []))
   return (
     <>
       <ToLogin />
@@ -192,6 +194,7 @@ function PhoneBar({ find }: { find: () => void }) {
 
 function TabBar() {
   const [isOpen, setOpen] = useState(false)
+  useCloseOnBack(useCallback(() => setOpen(false), []))
   const path = usePathname()
   const isBehind = PAGES.some(({ href, isTab }) => !isTab && href === path)
   return (
