@@ -7,7 +7,8 @@ import { moment } from '../words/time'
 
 const HOUR_S = 3_600
 
-export function useAllow(): {
+/** `done`: called when it is in force. */
+export function useAllow(done = () => {}): {
   readonly busy: string | false
   allow(address: string, block: string, hours: number): void
 } {
@@ -27,6 +28,7 @@ export function useAllow(): {
         addresses.allowPeer({ address, block, ...(hours > 0 && { duration: { seconds: BigInt(hours * HOUR_S) } }) }),
       ({ isAdded }) => {
         again()
+        done()
         if (!isAdded) return { text: `Everybody may come to ${address} already` }
         const until = hours > 0 ? ` until ${moment(Date.now() + hours * HOUR_S * 1_000)}` : ''
         return {

@@ -13,9 +13,12 @@ import { headlineOf, whyNot } from '../words/headline'
 const SPOKEN_MS = 10_000
 
 const tunnelsOf = (live: Live) => live.tunnels
+const clientsOf = (live: Live) => live.clients
+const NONE: Live['clients'] = new Map()
 
 export function Headline() {
   const tunnels = [...(useLive(tunnelsOf)?.values() ?? [])]
+  const clients = useLive(clientsOf) ?? NONE
   const isLost = useIsLost()
   const { title, tab } = headlineOf(tunnels, isLost)
   useTabTitle(isLost ? 'No contact' : tab)
@@ -26,7 +29,7 @@ export function Headline() {
         <h1>{title}</h1>
         <Spoken text={title} />
         <p className="sum">
-          {whyNot(tunnels).map(({ mark, tone, text }) => (
+          {whyNot(tunnels, clients).map(({ mark, tone, text }) => (
             <span key={text}>
               <Mark name={mark} tone={tone} />
               {text}

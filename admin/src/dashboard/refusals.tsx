@@ -10,7 +10,6 @@ import { useRefusals } from '../live/refusals'
 import { useTunnelActs } from '../tunnel/acts'
 import { readable } from '../words/idn'
 import { explain } from '../words/needs'
-import { figure } from '../words/number'
 import { refusalWords } from '../words/refusal'
 import { LetIn, useLetInKeys } from './let-in'
 
@@ -22,15 +21,14 @@ const keyOf = ({ peer, tunnel, rule }: Refusal) => `${peer} ${tunnel} ${rule}`
 export function Refusals() {
   const refusals = useRefusals()
   const { rows, list, isInUse } = useSteady(refusals, keyOf)
-  const total = refusals.reduce((sum, { count }) => sum + Number(count), 0)
   return (
     <Card
       id="ref"
       title="Turned away in the last hour"
       aside={
-        total > 0 && (
+        refusals.length > 0 && (
           <Link className="push small" href="/logs?reason=1">
-            All {figure(total)}
+            In the log
           </Link>
         )
       }

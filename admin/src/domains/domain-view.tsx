@@ -96,12 +96,19 @@ function Crumb({ name }: { name: string }) {
 
 /** The last step, which is not taken here. */
 function NoTunnel({ domain: { domain, certificate, tunnel, isBase } }: { domain: Domain }) {
-  if (certificate === undefined || tunnel !== '' || isBase) return null
+  if (tunnel !== '' || isBase) return null
   return (
     <div className="note next">
       <div className="grow">
-        <p>No tunnel serves it yet. On the machine that has the service:</p>
+        <p>
+          {certificate === undefined
+            ? 'Meanwhile, or when the certificate is there: a tunnel has to ask for it. On the machine that has the service, with the port of the service:'
+            : 'No tunnel serves it yet. On the machine that has the service, with the port of the service:'}
+        </p>
         <Command line={`pbt http 3000 --domain ${domain.replace(/^\*\./, 'app.')}`} />
+        <p className="small muted">
+          A tunnel that has another name already keeps both: give its command one more <code>--domain</code>.
+        </p>
       </div>
     </div>
   )

@@ -1,8 +1,7 @@
 'use client'
 // What a visitor meets on the way to an address, step by step; the cure stands inside the step that stops them.
-import { createClient } from '@connectrpc/connect'
 import { useQuery } from '@connectrpc/connect-query'
-import { AddressService, type Check, Check_State, type ExplainResponse, ServerService } from '@pbt/proto/admin/v1'
+import { type Check, Check_State, type ExplainResponse, ServerService, TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { type FormEvent, type RefObject, useEffect, useId, useRef } from 'react'
 import { useParam } from '../components/address-bar'
@@ -13,20 +12,20 @@ import { PageHead } from '../components/page-head'
 import { Card, Command, State } from '../components/parts'
 import { type Step, Steps } from '../components/steps'
 import { TextField } from '../components/text-field'
-import { useAct } from '../components/toast'
+import { useAllow } from '../dashboard/allow'
 import { useLive } from '../live/live'
-import { transport, troubleOf } from '../live/transport'
+import type { Live } from '../live/state'
+import { troubleOf } from '../live/transport'
+import { useTunnelActs } from '../tunnel/acts'
+import { checkTitle } from '../words/domain'
 import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
-import { sentence } from '../words/sentence'
-import { moment } from '../words/time'
+import { sentence, withClock } from '../words/sentence'
 import { standingOf } from '../words/tunnel'
 
-const addresses = createClient(AddressService, transport)
 /** More are asked for by name. */
 const OFFERED = 12
-const EIGHT_HOURS = 8n * 3_600n
 
 const TITLES: Readonly<Record<string, string>> = {
   name: 'Name',
@@ -198,6 +197,7 @@ interface AnswerProps {
 
 function Answer({ answer, address, from, again }: AnswerProps) {
   const { checks, verdict, isReachable } = answer
+  const paused = useLive(live => pausedAt(live, address)) ?? ''
   const stop = checks.findIndex(({ state }) => state === Check_State.FAILED)
   const steps = checks.map((check, index) => stepOf(check, stop >= 0 && index > stop))
   const failed = checks[stop]
@@ -205,12 +205,14 @@ function Answer({ answer, address, from, again }: AnswerProps) {
     const more = <Allow address={address} peer={from} done={again} />
     steps[stop] = { ...stepOf(failed, false), more }
   }
+  if (failed?.step === 'tunnel' && paused !== '')
+    steps[stop] = { ...stepOf(failed, false), more: <Resume name={paused} done={again} /> }
   return (
     <>
       <div className="verdict" role="status">
         <Mark name={isReachable ? 'ok' : 'bad'} tone={isReachable ? 'ok' : 'bad'} />
         <div>
-          <h2>{verdict}</h2>
+          <h2>{withClock(verdict)}</h2>
           <p className="muted">
             {isReachable
               ? 'Every step that can be seen from the server is fine.'
@@ -229,8 +231,14 @@ function Answer({ answer, address, from, again }: AnswerProps) {
   )
 }
 
+/** The tunnel of an address, when it is paused; '' when it is not. */
+function pausedAt({ addresses, tunnels }: Live, address: string): string {
+  const tunnel = tunnels.get(addresses.get(address)?.tunnel ?? '')
+  return tunnel?.state === TunnelState.PAUSED ? tunnel.name : ''
+}
+
 function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
-  const common = { key: step, title: TITLES[step] ?? step, detail: withClock(message) }
+  const common = { key: step, title: TITLES[step] ?? checkTitle(step), detail: withClock(message) }
   if (isBehind && state !== Check_State.NOT_CHECKED) return { ...common, state: 'skips', word: 'not reached' }
   if (state === Check_State.OK) return { ...common, state: 'fine', word: 'fine' }
   if (state === Check_State.FAILED)
@@ -238,35 +246,16 @@ function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step 
   return { ...common, state: 'skips', word: 'not checked' }
 }
 
-/** Times of the server as the browser's. */
-function withClock(text: string): string {
-  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, time => moment(Date.parse(time)))
-}
-
 function Allow({ address, peer, done }: { address: string; peer: string; done: () => void }) {
-  const { busy, run } = useAct()
+  const { allow, busy } = useAllow(done)
   const because = useNoContact()
   const tunnel = useLive(live => live.addresses.get(address)?.tunnel)
-  const allow = (isForHours: boolean) =>
-    run(
-      'Allowing',
-      () =>
-        addresses.allowPeer({
-          address,
-          block: peer,
-          ...(isForHours && { duration: { seconds: EIGHT_HOURS, nanos: 0 } }),
-        }),
-      ({ isAdded }) => {
-        done()
-        return { text: isAdded ? `${peer} may come in now.` : 'Everybody may come in already; nothing was changed.' }
-      },
-    )
   return (
     <div className="row wrap">
-      <Button kind="primary" busy={busy} {...(because && { because })} onClick={() => allow(true)}>
+      <Button kind="primary" busy={busy} {...(because && { because })} onClick={() => allow(address, peer, 8)}>
         Allow for 8 hours
       </Button>
-      <Button {...(because && { because })} onClick={() => allow(false)}>
+      <Button {...(because && { because })} onClick={() => allow(address, peer, 0)}>
         {`Allow ${peer}`}
       </Button>
       {tunnel !== undefined && tunnel !== '' && (
@@ -275,5 +264,20 @@ function Allow({ address, peer, done }: { address: string; peer: string; done: (
         </Link>
       )}
     </div>
+  )
+}
+
+/** Visitors are turned away because the owner said so. */
+function Resume({ name, done }: { name: string; done: () => void }) {
+  const acts = useTunnelActs()
+  const because = useNoContact()
+  return (
+    <Button
+      kind="primary"
+      icon="play"
+      busy={acts.busy}
+      {...(because && { because })}
+      onClick={() => acts.resume(name, done)}
+    >{`Resume ${readable(name)}`}</Button>
   )
 }

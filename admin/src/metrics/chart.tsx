@@ -159,10 +159,7 @@ function Plot({ summary, times, lines, word, least = LEAST, at, setAt }: PlotPro
     })
     resized.observe(box)
     // A canvas does not follow the scheme by itself.
-    const redraw = () => {
-      COLOURS.clear()
-      made.redraw(false)
-    }
+    const redraw = () => made.redraw(false)
     const scheme = matchMedia('(prefers-color-scheme: dark)')
     scheme.addEventListener('change', redraw)
     const chosen = new MutationObserver(redraw)
@@ -295,13 +292,16 @@ function fontOf(): string {
   return font
 }
 
-/** As read in the present scheme: each time it is asked the browser works out the style of the whole page. */
+/** By scheme and name: each time it is asked the browser works out the style of the whole page. */
 const COLOURS = new Map<string, string>()
+const SCHEMES = ['(prefers-color-scheme: dark)', '(forced-colors: active)']
 
 /** A token of the design as the present scheme has it: a canvas cannot read light-dark(). */
 function colour(name: string): string {
-  const known = COLOURS.get(name) ?? resolved(name)
-  COLOURS.set(name, known)
+  const scheme = [document.documentElement.dataset.theme, ...SCHEMES.map(query => matchMedia(query).matches)]
+  const key = [...scheme, name].join(' ')
+  const known = COLOURS.get(key) ?? resolved(name)
+  COLOURS.set(key, known)
   return known
 }
 

@@ -1,14 +1,15 @@
 'use client'
 // The token, who holds it, who is logged in here, and who tried in vain.
-import { Token_State } from '@pbt/proto/admin/v1'
 import { useState } from 'react'
 import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { Loading } from '../components/loading'
 import { PageHead } from '../components/page-head'
+import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { millis, moment } from '../words/time'
+import { tokenStanding } from '../words/token'
 import { NewToken } from './new-token'
 import { Refused } from './refused'
 import { useRotation } from './rotate'
@@ -25,6 +26,7 @@ export function SecurityPage() {
   const [open, setOpen] = useParam('open')
   const [isAsking, setAsking] = useState(false)
   const rotation = useRotation()
+  const now = useSeconds()
   if (known === undefined) return <Loading title="Security" />
   const clients = [...known.values()]
   const close = () => {
@@ -38,6 +40,7 @@ export function SecurityPage() {
         lead={leadOf(
           tokens,
           clients.map(({ tokenId }) => tokenId),
+          now,
         )}
         acts={
           <Button icon="again" isAct onClick={() => setAsking(true)}>
@@ -59,9 +62,9 @@ export function SecurityPage() {
 }
 
 /** Who has the valid one, and when the old one ends. */
-function leadOf(tokens: Live['tokens'], held: readonly bigint[]): string {
-  const valid = tokens.find(({ state }) => state === Token_State.VALID)
-  const ending = tokens.find(({ state }) => state === Token_State.ENDING)
+function leadOf(tokens: Live['tokens'], held: readonly bigint[], now: number): string {
+  const valid = tokens.find(token => tokenStanding(token, now) === 'valid')
+  const ending = tokens.find(token => tokenStanding(token, now) === 'ending')
   const good = held.filter(id => id === valid?.id).length
   const machines =
     held.length === 0

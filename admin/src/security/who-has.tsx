@@ -1,6 +1,6 @@
 'use client'
 // Which machine holds which token, and the end of the old one.
-import { type Client, Client_State, type Token, Token_State } from '@pbt/proto/admin/v1'
+import { type Client, Client_State, type Token } from '@pbt/proto/admin/v1'
 import { useState } from 'react'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
@@ -10,18 +10,20 @@ import { useSeconds } from '../components/seconds'
 import { useAct } from '../components/toast'
 import { useLive } from '../live/live'
 import { tokens as service } from '../live/services'
+import { sentence } from '../words/sentence'
 import { atMoment, howLong, millis, moment } from '../words/time'
+import { notStoredAt, tokenOf, tokenStanding } from '../words/token'
 
 export function WhoHas({ clients, tokens }: { clients: readonly Client[]; tokens: readonly Token[] }) {
   const now = useSeconds()
-  const ending = tokens.filter(({ state }) => state === Token_State.ENDING)
+  const ending = tokens.filter(token => tokenStanding(token, now) === 'ending')
   const [asked, setAsked] = useState<Token>()
   return (
     <Card id="wh" title="Who has which token">
       {clients.length === 0 && <p className="pad muted small">No machine is known yet.</p>}
       <ul className="lines">
         {clients.map(client => (
-          <Holder client={client} tokens={tokens} key={client.id} />
+          <Holder client={client} tokens={tokens} now={now} key={client.id} />
         ))}
       </ul>
       {ending.map(token => {
@@ -40,14 +42,24 @@ export function WhoHas({ clients, tokens }: { clients: readonly Client[]; tokens
   )
 }
 
-function Holder({ client, tokens }: { client: Client; tokens: readonly Token[] }) {
-  const token = tokens.find(({ id }) => id === client.tokenId)
+function Holder({ client, tokens, now }: { client: Client; tokens: readonly Token[]; now: number }) {
+  const token = tokenOf(client, tokens)
+  const notStored = useLive(live => notStoredAt(client, live.events)) ?? ''
   const taken = useLive(live =>
     live.events.find(({ kind, fields }) => kind === 'token.taken' && fields.client === client.id),
   )
   const isAway = client.state === Client_State.GONE
   const end = millis(token?.endTime)
-  if (token?.state === Token_State.VALID) {
+  const standing = tokenStanding(token, now)
+  if (standing === 'valid' && notStored !== '')
+    return (
+      <li>
+        <State mark="warn" tone="warn" word={client.label}>
+          has the valid one, and will not have it after a restart. {sentence(notStored)}
+        </State>
+      </li>
+    )
+  if (standing === 'valid') {
     const at = millis(taken?.time)
     return (
       <li>
@@ -57,7 +69,7 @@ function Holder({ client, tokens }: { client: Client; tokens: readonly Token[] }
       </li>
     )
   }
-  if (token?.state === Token_State.ENDING) {
+  if (standing === 'ending') {
     return (
       <li>
         <State mark="warn" tone="warn" word={client.label}>
@@ -69,8 +81,8 @@ function Holder({ client, tokens }: { client: Client; tokens: readonly Token[] }
   }
   return (
     <li>
-      <State mark="off" word={client.label}>
-        holds one that has ended: run <code>pbt init</code> on it
+      <State mark="bad" tone="bad" word={client.label}>
+        {isAway ? 'away; holds' : 'holds'} one that has ended: run <code>pbt init</code> on it, with the new one
       </State>
     </li>
   )

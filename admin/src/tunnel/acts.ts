@@ -4,11 +4,14 @@ import { useMemo } from 'react'
 import { useAct } from '../components/toast'
 import { tunnels } from '../live/services'
 import { readable } from '../words/idn'
+import { counted } from '../words/time'
+import { commandOf } from '../words/tunnel'
 
 export interface TunnelActs {
   readonly busy: string | false
   pause(name: string): void
-  resume(name: string): void
+  /** `done`: called when visitors are let in again. */
+  resume(name: string, done?: () => void): void
   start(name: string): void
 }
 
@@ -19,18 +22,21 @@ export function useTunnelActs(): TunnelActs {
 }
 
 function actsWith(busy: string | false, run: ReturnType<typeof useAct>['run']): TunnelActs {
-  const resume = (name: string) =>
+  const resume = (name: string, done = () => {}) =>
     run(
       'Resuming',
       () => tunnels.resumeTunnel({ name }),
-      () => ({ text: `${readable(name)} lets visitors in again`, undo: { word: 'Pause', run: () => pause(name) } }),
+      () => {
+        done()
+        return { text: `${readable(name)} lets visitors in again`, undo: { word: 'Pause', run: () => pause(name) } }
+      },
     )
   const pause = (name: string) =>
     run(
       'Pausing',
       () => tunnels.pauseTunnel({ name }),
-      () => ({
-        text: `${readable(name)} is paused: visitors are turned away`,
+      ({ tunnel }) => ({
+        text: pausedText(readable(name), tunnel?.openConnections ?? 0),
         undo: { word: 'Undo', run: () => resume(name) },
       }),
     )
@@ -38,11 +44,18 @@ function actsWith(busy: string | false, run: ReturnType<typeof useAct>['run']): 
     run(
       'Starting',
       () => tunnels.startTunnel({ name }),
-      ({ isOpening }) => ({
-        text: isOpening
-          ? `${readable(name)} starts again`
-          : `${readable(name)} may start again: run its command on its machine`,
+      ({ isOpening, tunnel }) => ({
+        text:
+          isOpening || tunnel === undefined
+            ? `${readable(name)} starts again`
+            : `${readable(name)} may start again. Run on ${tunnel.clientLabel || 'its machine'}: ${commandOf(tunnel)}`,
       }),
     )
   return { busy, pause, resume, start }
+}
+
+/** Those who are in stay: only Kill cuts them. */
+function pausedText(name: string, open: number): string {
+  if (open === 0) return `${name} is paused: visitors are turned away`
+  return `${name} is paused: new visitors are turned away; ${counted(open, 'connection')} that ${open === 1 ? 'is' : 'are'} open ${open === 1 ? 'goes' : 'go'} on`
 }

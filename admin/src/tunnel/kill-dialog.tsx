@@ -60,7 +60,10 @@ function Ask({ tunnel, setOpen }: { tunnel: Tunnel; setOpen: (isOpen: boolean) =
         </>
       }
     >
-      <p className="muted small">It ends now and stays down, also after a restart, until you start it again.</p>
+      <p className="muted small">
+        It ends now and stays down, also after a restart. You start it again from here where a daemon of pbt serves it,
+        else by its command on {tunnel.clientLabel || 'its machine'}.
+      </p>
       <Consequences tunnel={tunnel} cut={data} />
     </Dialog>
   )

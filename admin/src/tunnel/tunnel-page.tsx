@@ -1,6 +1,6 @@
 'use client'
 // One tunnel: the way in, what goes through it, who is there, who may come, who serves it.
-import { type Tunnel, TunnelKind, TunnelState } from '@pbt/proto/admin/v1'
+import { type Client, Client_State, type Tunnel, TunnelKind, TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useState } from 'react'
 import { useParam } from '../components/address-bar'
@@ -17,7 +17,7 @@ import { bytes } from '../words/bytes'
 import { readable } from '../words/idn'
 import { explain } from '../words/needs'
 import { sentence } from '../words/sentence'
-import { kindOf, standingOf } from '../words/tunnel'
+import { commandOf, kindOf, standingOf } from '../words/tunnel'
 import { useTunnelActs } from './acts'
 import { AllowlistCard } from './allowlist'
 import { History } from './history'
@@ -66,7 +66,7 @@ function Known({ tunnel }: { tunnel: Tunnel }) {
       <Crumb name={name} />
       <Head tunnel={tunnel} />
       <div className="stack">
-        <Away tunnel={tunnel} />
+        <Away tunnel={tunnel} client={client} />
         <Way stations={stationsOf(tunnel, client)} />
         <div className="cols">
           <div className="stack">
@@ -131,9 +131,18 @@ function Head({ tunnel }: { tunnel: Tunnel }) {
 }
 
 /** What brings it back, where the panel cannot. */
-function Away({ tunnel }: { tunnel: Tunnel }) {
+function Away({ tunnel, client }: { tunnel: Tunnel; client: Client | undefined }) {
   if (tunnel.state !== TunnelState.OFFLINE) return null
   const machine = tunnel.clientLabel || 'its machine'
+  if (client?.state === Client_State.CONNECTED)
+    return (
+      <div className="note next">
+        <div className="grow">
+          <p>{machine} is connected, but nothing there opens it now. Run there:</p>
+          <Command line={commandOf(tunnel)} />
+        </div>
+      </div>
+    )
   return (
     <div className="note next">
       <div className="grow">

@@ -138,6 +138,11 @@ const ORDER: readonly number[] = [
   Check_State.UNSPECIFIED,
 ]
 
+/** What a check of a custom domain is about. */
+export function checkTitle(step: string): string {
+  return TITLES[step] ?? step
+}
+
 /** What was checked, what needs the owner first. */
 export function checkSteps(checks: readonly CheckDomainResponse[]): readonly Step[] {
   const steps = checks.flatMap(({ check, name }, index) => (check === undefined ? [] : [{ check, name, index }]))
@@ -146,7 +151,7 @@ export function checkSteps(checks: readonly CheckDomainResponse[]): readonly Ste
   )
   return steps.map(({ check, name, index }) => {
     const [state, word] = STATES[check.state] ?? ['skips', 'not checked']
-    const title = TITLES[check.step] ?? check.step
+    const title = checkTitle(check.step)
     return {
       ...{ key: `${check.step} ${name} ${index}`, state, word, title: name === '' ? title : `${title}: ${name}` },
       detail: [check.message, check.cure].filter(Boolean).map(sentence).join(' '),

@@ -1,7 +1,7 @@
 // Events as lines for people; a client that flaps is one line, not fourteen.
 import type { Event } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
-import { listed, sentence } from './sentence.ts'
+import { listed, sentence, withClock } from './sentence.ts'
 import { millis } from './time.ts'
 
 export interface EventLine {
@@ -23,7 +23,9 @@ const HOUR_MS = 3_600_000
 const TOGETHER_MS = 5_000
 
 /** Mark and colour of what happened. */
-export function eventMark(kind: string): readonly [MarkName, Tone] {
+export function eventMark({ kind, fields }: Pick<Event, 'kind' | 'fields'>): readonly [MarkName, Tone] {
+  // It has the new token, and loses it at its next start.
+  if (fields.notStored) return ['warn', 'warn']
   if (GOOD.test(kind)) return ['ok', 'ok']
   if (BAD.test(kind)) return ['bad', 'bad']
   if (kind === 'domain.error') return ['warn', 'warn']
@@ -58,8 +60,8 @@ export function eventLines(events: readonly Event[], most: number): readonly Eve
 
 function lineOf(event: Event, together: readonly Event[]): EventLine {
   const { kind, subject, message, number, time } = event
-  const [mark, tone] = eventMark(kind)
-  const one = message.startsWith(subject) ? message : sentence(message).replace(/\.$/, '')
+  const [mark, tone] = eventMark(event)
+  const one = message.startsWith(subject) ? withClock(message) : sentence(message).replace(/\.$/, '')
   const many = `${listed(
     together.map(each => each.subject),
     2,

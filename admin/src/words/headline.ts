@@ -1,5 +1,5 @@
 // How all tunnels stand, in one sentence.
-import type { Tunnel } from '@pbt/proto/admin/v1'
+import { type Client, Client_State, type Tunnel } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import { readable } from './idn.ts'
 import { standingOf } from './tunnel.ts'
@@ -34,18 +34,23 @@ const WORDS: Readonly<Record<string, (count: number) => string>> = {
 }
 
 /** What is not reachable, by reason. */
-export function whyNot(tunnels: readonly Tunnel[]): readonly { mark: MarkName; tone: Tone; text: string }[] {
+export function whyNot(
+  tunnels: readonly Tunnel[],
+  clients: ReadonlyMap<string, Client>,
+): readonly { mark: MarkName; tone: Tone; text: string }[] {
   const groups = new Map<string, { mark: MarkName; tone: Tone; count: number; label: string }>()
   for (const tunnel of tunnels) {
     const { kind, mark, tone } = standingOf(tunnel)
     if (kind === 'online') continue
-    const label = kind === 'offline' ? tunnel.clientLabel : ''
+    const isThere = clients.get(tunnel.clientId)?.state === Client_State.CONNECTED
+    const label =
+      kind !== 'offline' ? '' : isThere ? `not served by ${tunnel.clientLabel}` : `offline with ${tunnel.clientLabel}`
     const group = groups.get(`${kind} ${label}`) ?? { mark, tone, count: 0, label }
     groups.set(`${kind} ${label}`, { ...group, count: group.count + 1 })
   }
   return [...groups].map(([key, { mark, tone, count, label }]) => {
     const kind = key.split(' ', 1)[0] ?? ''
-    const text = WORDS[kind]?.(count) ?? (label === '' ? `${count} offline` : `${count} offline with ${label}`)
+    const text = WORDS[kind]?.(count) ?? `${count} ${label.replace(/ (?:with|by) $/, '') || 'offline'}`
     return { mark, tone, text }
   })
 }

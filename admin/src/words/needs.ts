@@ -6,8 +6,6 @@ import {
   Client_State,
   type Domain,
   Domain_State,
-  type Token,
-  Token_State,
   type Tunnel,
   TunnelState,
 } from '@pbt/proto/admin/v1'
@@ -17,7 +15,8 @@ import { domainHref, lifeLeft } from './domain.ts'
 import { readable } from './idn.ts'
 import { listed, sentence } from './sentence.ts'
 import { howLong, millis, moment } from './time.ts'
-import { standingOf } from './tunnel.ts'
+import { notStoredAt, tokenOf, tokenStanding } from './token.ts'
+import { commandOf, standingOf } from './tunnel.ts'
 
 /** A thing that needs the owner. */
 export interface Need {
@@ -33,7 +32,7 @@ export interface Need {
 
 /** `now`: milliseconds. None: all is well. */
 export function needsOf(
-  live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server' | 'domains'>,
+  live: Pick<Live, 'tunnels' | 'clients' | 'tokens' | 'server' | 'domains' | 'events'>,
   now: number,
 ): readonly Need[] {
   const tunnels = [...live.tunnels.values()]
@@ -44,8 +43,8 @@ export function needsOf(
     ...domains,
     ...tunnels.flatMap(certificateNeed).filter(({ key }) => !told.has(key)),
     ...tunnels.flatMap(targetNeed),
-    ...clients.flatMap(client => awayNeed(client, tunnels, clients, now)),
-    ...clients.flatMap(client => tokenNeed(client, live.tokens, now)),
+    ...clients.flatMap(client => awayNeed(client, { tunnels, clients, tokens: live.tokens }, now)),
+    ...clients.flatMap(client => tokenNeed(client, live, now)),
     ...(live.server?.checks ?? []).flatMap(checkNeed),
     ...clients.flatMap(versionNeed),
   ]
@@ -66,7 +65,9 @@ function certificateNeed(tunnel: Tunnel): Need[] {
 /** Refused by the CA, or waiting for records. Of a renewal that is late without either the server tells, which knows how long it should take. */
 function domainNeed(domain: Domain, now: number): Need[] {
   const { state, problem, nextTryTime } = domain
-  const isError = state === Domain_State.ERROR
+  // While it is tried again, what happened last stands.
+  const isTried = state === Domain_State.ISSUING || state === Domain_State.RENEWING
+  const isError = state === Domain_State.ERROR || (isTried && problem !== undefined)
   const isWaiting = state === Domain_State.PENDING && problem !== undefined
   if (!isError && !isWaiting) return []
   const life = lifeLeft(domain, now)
@@ -103,43 +104,77 @@ function targetNeed(tunnel: Tunnel): Need[] {
   ]
 }
 
-function awayNeed(client: Client, tunnels: readonly Tunnel[], clients: readonly Client[], now: number): Need[] {
-  if (client.state !== Client_State.GONE) return []
+interface Household {
+  readonly tunnels: readonly Tunnel[]
+  readonly clients: readonly Client[]
+  readonly tokens: Live['tokens']
+}
+
+/** A machine that has just come opens its tunnels one after the other, milliseconds. */
+const OPENING_MS = 30_000
+
+/** A machine that does not serve all that it has, whether it is away or there. */
+function awayNeed(client: Client, { tunnels, clients, tokens }: Household, now: number): Need[] {
+  if (client.state === Client_State.AWAITED) return []
   const served = tunnels.filter(({ clientId, state }) => clientId === client.id && state === TunnelState.OFFLINE)
-  if (served.length === 0) return []
-  const since = millis(client.stateTime ?? client.lastSeenTime)
+  const [first] = served
+  if (first === undefined) return []
+  const isItself = client.state === Client_State.CONNECTED
+  const settledAt = Math.max(millis(client.stateTime) ?? 0, ...served.map(({ stateTime }) => millis(stateTime) ?? 0))
+  if (isItself && now - settledAt < OPENING_MS) return []
+  const since = millis(isItself ? first.stateTime : (client.stateTime ?? client.lastSeenTime))
   const [are, it] = served.length === 1 ? ['is', 'it'] : ['are', 'them']
   const all = listed(served.map(({ name }) => readable(name)))
-  const isThere = clients.some(
-    ({ machineId, state }) => machineId === client.machineId && state === Client_State.CONNECTED,
-  )
+  const isThere =
+    isItself ||
+    clients.some(({ machineId, state }) => machineId === client.machineId && state === Client_State.CONNECTED)
   const when = since === undefined ? '' : ` since ${moment(since, now)}`
+  const isOut = tokens.length > 0 && tokenStanding(tokenOf(client, tokens), now) === 'ended'
+  const away = isOut ? 'pbt init' : 'pbt daemon start'
+  const command = !isThere ? away : served.length === 1 ? commandOf(first) : ''
+  const back = isOut
+    ? 'Its token has ended, so it is not let in: run there once, with the new one:'
+    : 'It comes back by itself when it is switched on; else run there:'
+  const there = `The machine is connected, but nothing there opens ${it} now.`
   return [
     {
       ...{ key: `away ${client.id}`, mark: 'off', tone: '' },
       title: isThere ? `${client.label} does not serve ${all}${when}` : `${client.label} is away${when}`,
       detail: isThere
-        ? `The machine is connected, but the command that opened ${it} does not run there.`
-        : `So ${all} ${are} offline. It comes back by itself when it is switched on; else run there:`,
-      ...(!isThere && { command: 'pbt daemon start' }),
+        ? `${there} ${command === '' ? 'Run the command that opened them again.' : 'Run there:'}`
+        : `So ${all} ${are} offline. ${back}`,
+      ...(command !== '' && { command }),
       link: { href: '/clients', word: 'History' },
     },
   ]
 }
 
-function tokenNeed(client: Client, tokens: readonly Token[], now: number): Need[] {
-  const token = tokens.find(({ id }) => id === client.tokenId)
-  if (token?.state !== Token_State.ENDING) return []
-  const end = millis(token.endTime)
+function tokenNeed(client: Client, { tokens, events }: Pick<Live, 'tokens' | 'events'>, now: number): Need[] {
+  const token = tokenOf(client, tokens)
   const isAway = client.state === Client_State.GONE
-  return [
-    {
-      ...{ key: `token ${client.id}`, mark: 'warn', tone: 'warn' },
-      title: `${client.label} ${isAway ? 'is away and still holds' : 'still holds'} the old token`,
-      detail: `It gets the new one by itself if it is connected before ${end === undefined ? 'that ends' : `${moment(end, now)}, in ${howLong(end - now)}`}. After that, run pbt init on it once.`,
-      link: { href: '/security', word: 'Who has which token' },
-    },
-  ]
+  const need: Omit<Need, 'title' | 'detail'> = {
+    ...{ key: `token ${client.id}`, mark: 'warn', tone: 'warn' },
+    link: { href: '/security', word: 'Who has which token' },
+  }
+  const end = millis(token?.endTime)
+  switch (tokens.length === 0 ? undefined : tokenStanding(token, now)) {
+    case 'ending':
+      return [
+        {
+          ...need,
+          title: `${client.label} ${isAway ? 'is away and still holds' : 'still holds'} the old token`,
+          detail: `It gets the new one by itself if it is connected before ${end === undefined ? 'that ends' : `${moment(end, now)}, in ${howLong(end - now)}`}. After that, run pbt init on it once.`,
+        },
+      ]
+    case 'valid': {
+      const why = notStoredAt(client, events)
+      if (why === '') return []
+      const detail = `${sentence(why)} It serves as long as it runs; put the new token there before that.`
+      return [{ ...need, title: `${client.label} will not have the new token after a restart`, detail }]
+    }
+    default:
+      return []
+  }
 }
 
 function checkNeed({ step, state, message, cure }: Check): Need[] {

@@ -54,6 +54,13 @@ test('a refusal names the rule, the list and the nearest entry, and what lets th
     'plex, 3 times, last 14:32. Not on its list of 1. The nearest entry is 203.0.113.0/24. Looks like guessing.',
   )
   assert.equal(act, 'allow')
+  const entries = [{ block: '203.0.113.9', endTime: timestampFromMs(NOW + HOUR) }]
+  const letIn = tunnel({ addresses: [{ address: 'plex', allowlist: { ...listed, entries } }] })
+  assert.deepEqual(words({ rule: 'not-allowed', peer: '203.0.113.9', address: 'plex' }, letIn), {
+    ...{ text: 'plex, 3 times, last 14:32. May come in now until 15:32.', act: 'log' },
+  })
+  assert.equal(words({ rule: 'not-allowed', peer: '203.0.113.9', address: 'films' }, letIn).act, 'allow')
+  assert.match(words({ rule: 'not-allowed' }).text, /open to everybody now/)
   assert.equal(words({ rule: 'paused' }, tunnel({ state: TunnelState.PAUSED })).act, 'resume')
   assert.match(words({ rule: 'paused', count: 1n }).text, /^plex, once, last 14:32\. The tunnel was paused then\./)
   assert.equal(words({ rule: 'login-refused' }).act, 'security')

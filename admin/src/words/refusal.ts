@@ -1,5 +1,12 @@
 // Why somebody was turned away, and what lets them in.
-import { Allowlist_Access, type Record as LogRecord, type Refusal, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
+import {
+  type AllowEntry,
+  Allowlist_Access,
+  type Record as LogRecord,
+  type Refusal,
+  type Tunnel,
+  TunnelState,
+} from '@pbt/proto/admin/v1'
 import { readable } from './idn.ts'
 import { counted, millis, moment } from './time.ts'
 import { allowedOn } from './tunnel.ts'
@@ -21,6 +28,8 @@ export function refusalWords(refusal: Refusal, tunnel: Tunnel | undefined, now =
   const where = readable(refusal.tunnel) || summary || 'no tunnel'
   switch (rule) {
     case 'not-allowed': {
+      const since = letIn(refusal, tunnel, now)
+      if (since !== undefined) return { text: `${where}, ${often}. ${since}`, act: 'log' }
       const listed = tunnel === undefined ? undefined : allowedOn(tunnel)
       const list = listed === undefined ? 'Not on its list.' : `Not on its list of ${listed}.`
       const near = nearestEntry === '' ? '' : ` The nearest entry is ${nearestEntry}.`
@@ -99,18 +108,38 @@ function allowWords(
   const listed = allowedOn(tunnel)
   if (listed === undefined)
     return { title: `${peer} may come in now`, text: `${name} is open to everybody.`, act: 'none' }
-  const entry = tunnel.addresses
-    .flatMap(({ allowlist }) => allowlist?.entries ?? [])
-    .find(({ block }) => block.replace(/\/(?:32|128)$/, '') === peer)
-  const end = millis(entry?.endTime)
-  if (entry !== undefined && (end === undefined || end > now)) {
-    const until = end === undefined ? '' : ` until ${moment(end, now)}`
-    return { title: `${peer} may come in now`, text: `It is on the list of ${name}${until}.`, act: 'none' }
-  }
+  const entry = entryOf(peer, tunnel, now)
+  if (entry !== undefined)
+    return {
+      title: `${peer} may come in now`,
+      text: `It is on the list of ${name}${untilOf(entry, now)}.`,
+      act: 'none',
+    }
   const near =
     refusal === undefined || refusal.nearestEntry === '' ? '' : `, and the nearest is ${refusal.nearestEntry}`
   const text = listed === 0 ? 'It is open to nobody.' : `The list has ${counted(listed, 'entry', 'entries')}${near}.`
   return { title: `${peer} was not on the list of ${name}`, text, act: 'allow' }
+}
+
+/** That somebody who was turned away would not be any more; undefined: they would. */
+function letIn({ peer, address }: Refusal, tunnel: Tunnel | undefined, now: number): string | undefined {
+  if (tunnel === undefined) return undefined
+  if (allowedOn(tunnel) === undefined) return 'It is open to everybody now.'
+  const entry = entryOf(peer, tunnel, now, address)
+  return entry === undefined ? undefined : `May come in now${untilOf(entry, now)}.`
+}
+
+/** A visitor's own entry that is in force, on the list of one address or, for '', of any. */
+function entryOf(peer: string, tunnel: Tunnel, now: number, at = ''): AllowEntry | undefined {
+  return tunnel.addresses
+    .filter(({ address }) => at === '' || address === at)
+    .flatMap(({ allowlist }) => allowlist?.entries ?? [])
+    .find(({ block, endTime }) => block.replace(/\/(?:32|128)$/, '') === peer && (millis(endTime) ?? now + 1) > now)
+}
+
+function untilOf({ endTime }: AllowEntry, now: number): string {
+  const end = millis(endTime)
+  return end === undefined ? '' : ` until ${moment(end, now)}`
 }
 
 /** Its first address that not everybody may come to. */

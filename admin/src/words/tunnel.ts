@@ -2,6 +2,7 @@
 import {
   Allowlist_Access,
   type Client,
+  Client_State,
   TargetHealth_State,
   type Tunnel,
   TunnelKind,
@@ -31,7 +32,7 @@ const KINDS: Readonly<Record<TunnelKind, string>> = {
 }
 
 /** https, tcp or udp. */
-export function kindOf({ kind }: Tunnel): string {
+export function kindOf({ kind }: Pick<Tunnel, 'kind'>): string {
   return KINDS[kind] ?? ''
 }
 
@@ -77,10 +78,20 @@ export function standingOf(tunnel: Tunnel, client?: Client, now = Date.now()): S
     case TunnelState.ONLINE:
       return onlineOf(tunnel, label)
     default: {
-      const away = since === undefined ? 'is away' : `is away, ${howLong(now - since)}`
+      const isThere = client?.state === Client_State.CONNECTED
+      const away = isThere ? 'does not serve it' : since === undefined ? 'is away' : `is away, ${howLong(now - since)}`
       return { kind: 'offline', mark: 'off', tone: '', word: 'Offline', detail: `${label} ${away}`, next: 'client' }
     }
   }
+}
+
+/** The command that opens it again, on its machine. */
+export function commandOf({ kind, name, target, addresses }: Tunnel): string {
+  // As it is typed: the machine itself is understood.
+  const where = target.replace(/^127\.0\.0\.1:/, '')
+  if (kind !== TunnelKind.HTTP) return `pbt ${kindOf({ kind })} ${where} --name ${name}`
+  const names = addresses.length === 0 ? [name] : addresses.map(({ address }) => address)
+  return `pbt http ${where} ${names.map(each => `--domain ${each}`).join(' ')}`
 }
 
 function onlineOf(tunnel: Tunnel, label: string): Standing {

@@ -15,6 +15,7 @@ import {
   TargetHealth_State,
   Token_State,
   TokenSchema,
+  TunnelKind,
   type TunnelSchema,
   TunnelState,
 } from '@pbt/proto/admin/v1'
@@ -26,10 +27,11 @@ import { find } from './find.ts'
 import { headlineOf, whyNot } from './headline.ts'
 import { readable } from './idn.ts'
 import { needsOf } from './needs.ts'
+import { sentence } from './sentence.ts'
 import { stripOf } from './strip.ts'
 import { client, DAY, HOUR, live, MINUTE, NOW, named, tunnel } from './testing/household.ts'
 import { atMoment, howLong, moment } from './time.ts'
-import { standingOf } from './tunnel.ts'
+import { commandOf, standingOf } from './tunnel.ts'
 
 test('a tunnel stands in a word, with the reason beside it', () => {
   const words = (more: MessageInitShape<typeof TunnelSchema>) => {
@@ -70,8 +72,10 @@ test('the headline counts what visitors reach, in the past tense without contact
   assert.equal(headlineOf([paused, away], false).title, 'None of 2 tunnels is reachable')
   assert.equal(headlineOf([paused], false).title, 'git is not reachable')
   assert.deepEqual(
-    whyNot([good, paused, away]).map(({ text }) => text),
-    ['1 paused by you', '1 offline with laptop'],
+    whyNot([good, paused, away, { ...away, clientId: 'x' }], new Map([['x', client({ id: 'x' })]])).map(
+      ({ text }) => text,
+    ),
+    ['1 paused by you', '1 offline with laptop', '1 not served by laptop'],
   )
 })
 
@@ -107,7 +111,7 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
       { domain: 'six-days.mine.uk', state: Domain_State.ISSUED, certificate: valid(5) },
     ].map(each => [each.domain, create(DomainSchema, each)]),
   )
-  const state = { tunnels, domains, clients: new Map([['l', laptop]]), tokens: [old], server }
+  const state = live({ tunnels, domains, clients: new Map([['l', laptop]]), tokens: [old], server })
   assert.deepEqual(
     needsOf(state, NOW).map(({ title }) => title),
     [
@@ -138,6 +142,44 @@ test('what needs the owner stands in the order of what hurts, and is empty when 
   )
 })
 
+test('a tunnel whose machine is there is brought back by its command, one whose token has ended by the new one', () => {
+  const game = tunnel({ name: 'game', kind: TunnelKind.UDP, target: '127.0.0.1:4000', state: TunnelState.OFFLINE })
+  const web = tunnel({ addresses: [{ address: 'plex' }, { address: 'plex.mine.uk' }], target: 'https://10.0.0.2:8443' })
+  assert.equal(commandOf(game), 'pbt udp 4000 --name game')
+  assert.equal(commandOf(web), 'pbt http https://10.0.0.2:8443 --domain plex --domain plex.mine.uk')
+  assert.match(standingOf(game, client(), NOW).detail, /^nas does not serve it$/)
+  const needs = (more: Partial<Live>) => needsOf(live({ tunnels: named(game), ...more }), NOW)
+  const [there] = needs({ clients: new Map([['n', client()]]) })
+  assert.match(`${there?.title}: ${there?.command}`, /^nas does not serve game since .+: pbt udp 4000 --name game$/)
+  const justCame = client({ stateTime: timestampFromMs(NOW - 1_000) })
+  assert.deepEqual(needs({ clients: new Map([['n', justCame]]) }), [], 'it may open them now')
+  const ended = create(TokenSchema, { id: 1n, state: Token_State.ENDING, endTime: timestampFromMs(NOW - 1) })
+  const gone = new Map([['n', client({ state: Client_State.GONE })]])
+  assert.deepEqual(
+    needs({ clients: gone, tokens: [ended] }).map(({ title, command }) => [title, command]),
+    [['nas is away', 'pbt init']],
+    'the grace time is over by the clock, whatever was heard last',
+  )
+})
+
+test('a machine that does not keep its new token over a restart needs the owner until it is started again', () => {
+  const taken = { kind: 'token.taken', fields: { client: 'n', token: '2', notStored: 'it is in PBT_TOKEN' } }
+  const state = {
+    clients: new Map([['n', client({ tokenId: 2n })]]),
+    tokens: [create(TokenSchema, { id: 2n, state: Token_State.VALID })],
+  }
+  const titles = (...events: MessageInitShape<typeof EventSchema>[]) =>
+    needsOf(live({ ...state, events: events.map(each => create(EventSchema, each)) }), NOW).map(({ title }) => title)
+  assert.deepEqual(titles(taken), ['nas will not have the new token after a restart'])
+  assert.deepEqual(titles({ kind: 'client.connected', fields: { client: 'n' } }, taken), [])
+  assert.deepEqual(titles({ ...taken, fields: { client: 'n', token: '2' } }), [])
+})
+
+test('times of the server are told by the clock of the browser, and commands stay as they are typed', () => {
+  assert.match(sentence(`until ${new Date(NOW).toISOString()}`), /^Until .*14:32\.$/)
+  assert.equal(sentence('pbt-server tunnel resume photos'), 'pbt-server tunnel resume photos.')
+})
+
 test('a command that another one of its machine replaced is no machine that is away', () => {
   const at = (id: string, state: Client_State, machineId = 'm') => client({ id, state, machineId, label: machineId })
   const clients = [at('old', Client_State.GONE), at('now', Client_State.CONNECTED), at('far', Client_State.GONE, 'x')]
@@ -148,7 +190,7 @@ test('a command that another one of its machine replaced is no machine that is a
   assert.deepEqual(ids(served), ['now', 'far'])
   assert.deepEqual(ids(kept), ['old', 'now', 'far'], 'it serves what is offline now')
   const [need] = needsOf(live({ tunnels: kept, clients: known }), NOW)
-  assert.deepEqual([need?.title, need?.command], ['m does not serve plex', undefined])
+  assert.deepEqual([need?.title, need?.command], ['m does not serve plex', 'pbt http 32400 --domain plex'])
 })
 
 /** A certificate that ends in so many days. */

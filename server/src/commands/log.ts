@@ -36,7 +36,7 @@ export const log: Command = {
       doc: 'only http, websocket, upgrade, tcp or udp',
       choices: ['http', 'websocket', 'upgrade', 'tcp', 'udp'],
     },
-    { name: 'text', doc: 'only records with this text in method, host or path' },
+    { name: 'text', doc: 'only records with this text in the tunnel’s name, the method or the path' },
     { name: 'since', doc: 'only since then, for example 15m, 8h or 2d ago' },
     { name: 'limit', doc: `the number of records [default: ${USUAL_LINES}; with --since all]` },
     { name: 'follow', doc: 'keep showing new records', isFlag: true },

@@ -278,8 +278,8 @@ function wordsFor({ access, entries }: KeptList): string {
   if (entries.length === 0) return 'nobody'
   const some = entries
     .slice(0, 5)
-    .map(({ block, endsAt }) => (endsAt === undefined ? block : `${block} until ${endsAt.toISOString()}`))
-  return entries.length > 5 ? `${some.join(' ')} and ${entries.length - 5} more` : some.join(' ')
+    .map(({ block, endsAt }) => (endsAt === undefined ? block : `${block} (until ${endsAt.toISOString()})`))
+  return entries.length > 5 ? `${some.join(', ')} and ${entries.length - 5} more` : some.join(', ')
 }
 
 /** An address that would be kept. */

@@ -53,6 +53,7 @@ test('a way on which all is well has eight steps in its order, and ends at the t
 const listed = { access: 'listed', entries: [{ block: '198.51.100.0/24', note: '', endsAt: undefined }] } as const
 const FAILURES: readonly (readonly [step: string, each: Case, message: RegExp, cure: RegExp])[] = [
   ['name', { address: 'other' }, /no tunnel|nobody/, /pbt http PORT --domain other/],
+  ['name', { address: 'game', kept: { address: 'udp:20007', tunnel: 'game' } }, /"game" has udp:20007/, /udp:20007/],
   [
     'dns',
     { options: { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) } },
@@ -94,6 +95,7 @@ const FAILURES: readonly (readonly [step: string, each: Case, message: RegExp, c
   ['allowlist', { kept: { access: 'listed', entries: [] } }, /empty/, /pbt-server allow app/],
   ['client', { tunnel: { state: 'awaited' } }, /nas/, /pbt status/],
   ['client', { tunnel: { state: 'offline', reason: 'the link broke' } }, /not connected: the link broke/, /nas/],
+  ['client', { tunnel: { state: 'offline', reason: 'nas is connected and does not open it' } }, /^nas is conn/, /nas/],
   [
     'target',
     { tunnel: { health: { answers: false, message: 'connection refused', at: new Date(0) } } },
@@ -108,7 +110,9 @@ for (const [step, each, message, cure] of FAILURES) {
     assert.equal(first?.step, step)
     assert.match(first?.message ?? '', message)
     assert.match(first?.cure ?? '', cure)
-    assert.ok(!isReachable && verdict.includes(first?.message ?? '-'))
+    // Whom it is about is said once.
+    const why = (first?.message ?? '-').replace(`${each.peer ?? '-'} is `, '')
+    assert.ok(!isReachable && verdict.includes(`through: ${why}.`), verdict)
   })
 }
 

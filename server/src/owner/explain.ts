@@ -72,7 +72,7 @@ export class ExplainVerb {
     const kept = await this.keptFor(address)
     const tunnel = kept === undefined || kept.tunnel === '' ? undefined : await this.options.tunnel(kept.tunnel)
     const checks = [
-      nameCheck(address, kept),
+      nameCheck(address, kept, kept === undefined ? await this.ofTunnel(text.trim()) : []),
       ...(await this.dnsChecks(address)),
       this.portCheck(address),
       this.certificateCheck(address),
@@ -82,12 +82,14 @@ export class ExplainVerb {
       targetCheck(tunnel),
     ]
     const first = checks.find(({ state }) => state === 'failed')
-    const who = visitor === '' ? 'A visitor who is allowed' : visitor
-    const verdict =
-      first === undefined
-        ? `${who} reaches ${tunnel?.target ?? 'the target'}.`
-        : `${who} does not get through: ${first.message}.`
+    const verdict = verdictOf(visitor === '' ? 'A visitor who is allowed' : visitor, tunnel, first)
     return { checks, verdict, isReachable: first === undefined }
+  }
+
+  /** The ports of a tunnel with this name. */
+  private async ofTunnel(name: string): Promise<readonly string[]> {
+    const all = await this.options.addresses()
+    return all.filter(({ tunnel }) => tunnel === name).map(({ address }) => address)
   }
 
   /** A name that is kept goes before a wildcard that stands for it. */
@@ -177,8 +179,21 @@ export class ExplainVerb {
 
 const NOT_RUNNING = 'no server runs on this data directory'
 
-function nameCheck(address: Address, kept: KeptAddress | undefined): Check {
+function verdictOf(who: string, tunnel: ExplainedTunnel | undefined, stop: Check | undefined): string {
+  if (stop === undefined) return `${who} reaches ${tunnel?.target ?? 'the target'}.`
+  // Whom it is about is said once.
+  const why = stop.message.startsWith(`${who} is `) ? stop.message.slice(`${who} is `.length) : stop.message
+  return `${who} does not get through: ${why}${/[.?!]$/.test(why) ? '' : '.'}`
+}
+
+/** `others`: what a tunnel that is called so has instead. */
+function nameCheck(address: Address, kept: KeptAddress | undefined, others: readonly string[]): Check {
   const step = 'name'
+  const [other] = others
+  if (kept === undefined && other !== undefined) {
+    const message = `no visitor comes by the name ${address.text}: the tunnel "${address.text}" has ${others.join(', ')}`
+    return { step, state: 'failed', message, cure: `ask for ${other} instead` }
+  }
   if (kept === undefined) {
     const what =
       'number' in address ? `${address.kind.toUpperCase()} port ${address.number}` : `the name ${address.text}`
@@ -258,7 +273,9 @@ function clientCheck(tunnel: ExplainedTunnel | undefined, isServed: boolean): Ch
     }
   }
   if (state === 'offline') {
-    const message = `${who} is not connected${reason === '' ? '' : `: ${reason}`}`
+    const message = reason.startsWith(`${who} is `)
+      ? reason
+      : `${who} is not connected${reason === '' ? '' : `: ${reason}`}`
     return { step, state: 'failed', message, cure: `run its command again on ${who}` }
   }
   if (state === 'killed') return notChecked(step, 'the tunnel is ended')

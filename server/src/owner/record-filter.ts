@@ -13,7 +13,7 @@ export interface RecordFilter {
   readonly statuses?: readonly number[]
   /** An address, or a block of them such as 203.0.113.0/24. */
   readonly peer?: string
-  /** Part of method, host and path; capitals are as small letters. */
+  /** Part of the tunnel's name, or of method and path; capitals are as small letters. */
   readonly text?: string
   /** Only those that were refused or incomplete. */
   readonly hasReason?: boolean
@@ -71,7 +71,7 @@ export function matcherOf(filter: RecordFilter): Matcher {
       (kinds.length === 0 || kinds.includes(record.kind)) &&
       (statuses.length === 0 || statuses.some(status => isOf(record.status, status))) &&
       (!hasReason || record.reason !== '') &&
-      (text === '' || record.summary.toLowerCase().includes(text)) &&
+      (text === '' || [record.summary, record.tunnel].some(field => field.toLowerCase().includes(text))) &&
       (isFrom === undefined || isFrom(record.visitor)),
   }
 }

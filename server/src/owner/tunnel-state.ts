@@ -10,6 +10,8 @@ export type TunnelState = 'online' | 'awaited' | 'offline' | 'paused' | 'killed'
 export interface AboutTunnel {
   readonly kept: KeptTunnel
   readonly live: LiveTunnelView | undefined
+  /** Its client has a link, whatever it serves. */
+  readonly isClientThere: boolean
   /** Its client was there when the server stopped, and is expected back. */
   readonly isAwaited: boolean
   /** Why it went offline, where that is known. */
@@ -41,7 +43,7 @@ export function stateOf(about: AboutTunnel): StateInWords {
   return { state: 'paused', reason: `paused by the owner: visitors are turned away${also}`, since: steeredAt }
 }
 
-function stateOfClient({ kept, live, isAwaited, end, isServerRunning }: AboutTunnel): StateInWords {
+function stateOfClient({ kept, live, isClientThere, isAwaited, end, isServerRunning }: AboutTunnel): StateInWords {
   const client = live?.clientLabel || kept.clientLabel || 'its client'
   if (live !== undefined) {
     const { since, health, target } = live
@@ -52,5 +54,6 @@ function stateOfClient({ kept, live, isAwaited, end, isServerRunning }: AboutTun
   const since = end?.at ?? kept.lastOnlineAt
   if (!isServerRunning) return { state: 'offline', reason: 'no server runs', since }
   if (isAwaited) return { state: 'awaited', reason: `${client} is expected back after a restart of the server`, since }
+  if (isClientThere) return { state: 'offline', reason: `${client} is connected and does not open it`, since }
   return { state: 'offline', reason: `${client} is away${end === undefined ? '' : `: ${end.reason}`}`, since }
 }

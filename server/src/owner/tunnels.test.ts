@@ -28,12 +28,14 @@ async function setUp(t: TestContext, isServerRunning = true) {
   const told: Happening[] = []
   const views = new Map<string, LiveTunnelView>()
   const awaited = new Set<string>()
+  const there = new Set<string>()
   const started: string[] = []
   const ended: string[] = []
   const live: LiveTunnelsOf = {
     tunnels: () => views,
     endOf: () => undefined,
     isAwaited: address => awaited.has(address),
+    isConnected: clientId => there.has(clientId),
     connections: tunnel => (tunnel === undefined || tunnel === 'app' ? [OPEN] : []),
     end: id => {
       ended.push(id)
@@ -58,7 +60,7 @@ async function setUp(t: TestContext, isServerRunning = true) {
     tell: happening => void told.push(happening),
   })
   const kinds = () => told.splice(0).map(({ kind }) => kind)
-  return { store, verbs, kinds, views, awaited, started, ended, steps, told }
+  return { store, verbs, kinds, views, awaited, there, started, ended, steps, told }
 }
 
 function liveView(more: Partial<LiveTunnelView> = {}): LiveTunnelView {
@@ -68,12 +70,14 @@ function liveView(more: Partial<LiveTunnelView> = {}): LiveTunnelView {
 }
 
 test('a tunnel is shown with its state, since when and why, its addresses and its client', async t => {
-  const { verbs, views, awaited } = await setUp(t)
+  const { verbs, views, awaited, there } = await setUp(t)
   const state = async () => {
     const { state, reason } = await verbs.get('app')
     return [state, reason]
   }
   assert.deepEqual(await state(), ['offline', 'nas is away'])
+  there.add('m.1')
+  assert.deepEqual(await state(), ['offline', 'nas is connected and does not open it'])
   awaited.add('app')
   assert.deepEqual(await state(), ['awaited', 'nas is expected back after a restart of the server'])
   views.set('app', liveView({ isConnected: false }))

@@ -17,6 +17,8 @@ export interface LiveTunnelsOf {
   tunnels(): ReadonlyMap<string, LiveTunnelView>
   endOf(tunnel: string): { readonly reason: string; readonly at: Date } | undefined
   isAwaited(address: string): boolean
+  /** Whether a client has a link. */
+  isConnected(clientId: string): boolean
   connections(tunnel?: string): LiveConnection[]
   end(id: string, message: string): LiveConnection | undefined
   start(clientId: string, tunnel: string): boolean
@@ -182,7 +184,10 @@ export class TunnelVerbs {
     const { live: server, waitingAt, figures } = this.options
     const { name, kind, createdAt } = kept
     const isAwaited = addresses.some(({ address }) => server?.isAwaited(address) === true)
-    const about = { kept, live, isAwaited, end: server?.endOf(name), isServerRunning: server !== undefined }
+    const about = {
+      ...{ kept, live, isAwaited, end: server?.endOf(name), isServerRunning: server !== undefined },
+      isClientThere: server?.isConnected(kept.clientId) ?? false,
+    }
     return {
       ...{ name, kind, createdAt, ...stateOf(about) },
       addresses: addresses.map(address => {

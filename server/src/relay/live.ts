@@ -88,6 +88,11 @@ export class LiveTunnels {
     return this.options.addresses.isAwaited(address)
   }
 
+  /** Whether a client has a link, whatever it serves. */
+  isConnected(clientId: string): boolean {
+    return this.options.sessions.ofClient(clientId)?.isAttached ?? false
+  }
+
   /** What is open, of one tunnel or, for undefined, of all; the oldest first. */
   connections(tunnel?: string): LiveConnection[] {
     const found: LiveConnection[] = []

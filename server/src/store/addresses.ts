@@ -189,7 +189,7 @@ export class AddressTable implements AddressStore, AddressRecords {
 
   /** Prisma would ask for each relation with all ids in one statement, which SQLite does not take. */
   private async tunnels() {
-    return await this.prisma.tunnel.findMany({ select: { id: true, name: true, allow: true } })
+    return await this.prisma.tunnel.findMany({ select: { id: true, name: true, allow: true, lastOnlineAt: true } })
   }
 
   /** By the address's id. */
@@ -222,7 +222,11 @@ function entryOf({ block, note, endsAt }: AllowlistEntry): ListEntry {
   return { block, note, endsAt: endsAt ?? undefined }
 }
 
-function kept(row: Address, tunnel: Pick<Tunnel, 'name' | 'allow'> | undefined, entries: ListEntry[]): KeptAddress {
+function kept(
+  row: Address,
+  tunnel: Pick<Tunnel, 'name' | 'allow' | 'lastOnlineAt'> | undefined,
+  entries: ListEntry[],
+): KeptAddress {
   const { address, access, target, isExpected, isMapped, note, createdAt, lastUsedAt } = row
   return {
     address,
@@ -235,7 +239,8 @@ function kept(row: Address, tunnel: Pick<Tunnel, 'name' | 'allow'> | undefined, 
     clientBlocks: wordsIn(tunnel?.allow ?? ''),
     note,
     createdAt,
-    lastUsedAt: lastUsedAt ?? undefined,
+    // When it was asked for last, and until when its tunnel had it.
+    lastUsedAt: later(lastUsedAt, tunnel?.lastOnlineAt),
   }
 }
 
@@ -249,4 +254,10 @@ function wordsIn(text: string): string[] {
 
 function kindOf(address: string): string {
   return /^(tcp|udp):/.exec(address)?.[1] ?? 'http'
+}
+
+/** Undefined where the first one is null: it was never asked for. */
+function later(one: Date | null, other: Date | undefined): Date | undefined {
+  if (one === null) return undefined
+  return other !== undefined && other > one ? other : one
 }

@@ -44,9 +44,13 @@ export class TunnelTable implements TunnelRecords, SteeringStore {
 
   /** It stays down until `start`, and its client is not expected back. False when there is no such tunnel. */
   async kill(name: string): Promise<boolean> {
+    const now = new Date()
+    // Those that a client had until now.
+    const had = { tunnel: { name }, isExpected: true }
     const [{ count }] = await this.prisma.$transaction([
-      this.prisma.tunnel.updateMany({ where: { name }, data: { isKilled: true, steeredAt: new Date() } }),
-      this.prisma.address.updateMany({ where: { tunnel: { name } }, data: { isExpected: false } }),
+      this.prisma.tunnel.updateMany({ where: { name }, data: { isKilled: true, steeredAt: now } }),
+      this.prisma.tunnel.updateMany({ where: { name, addresses: { some: had } }, data: { lastOnlineAt: now } }),
+      this.prisma.address.updateMany({ where: had, data: { isExpected: false } }),
     ])
     return count === 1
   }

@@ -157,7 +157,7 @@ test('metrics are drawn with their figures as a table; explain says who stops a 
   assert.deepEqual(await inaccessible(page), [])
   await picture(page, 'explain-refused-light-1440')
   await page.getByRole('button', { name: 'Allow for 8 hours' }).click()
-  await page.getByText('127.0.0.1 may come in now.').waitFor()
+  await page.getByText(/lets 127\.0\.0\.1 in until \d\d:\d\d/).waitFor()
   await page.getByRole('heading', { name: /reaches/ }).waitFor()
   await page.getByLabel('Address', { exact: true }).fill('a b')
   await page.keyboard.press('Enter')

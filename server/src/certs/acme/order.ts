@@ -309,8 +309,8 @@ export class Order {
     await changed()
     if (!isThere) return // it was removed meanwhile
     const { type, message } = change.problem
-    // Waiting for the owner is told once, whatever DNS says each time.
-    if (domain.problem?.message === message) return
+    // Waiting for the owner is told once, whatever DNS says each time; how an order ended, which was told when it began, each time.
+    if (change.state !== 'error' && domain.problem?.message === message) return
     log.warn('no new certificate', {
       names: keyOf(domain.names),
       type,

@@ -128,7 +128,7 @@ export type RecordFilter = Message<"pbt.admin.v1.RecordFilter"> & {
   peer: string;
 
   /**
-   * Part of method, host and path, whatever its capitals.
+   * Part of the tunnel's name, or of method and path, whatever its capitals.
    *
    * @generated from field: string text = 5;
    */
