@@ -197,12 +197,13 @@ interface AnswerProps {
 
 function Answer({ answer, address, from, again }: AnswerProps) {
   const { checks, verdict, isReachable } = answer
-  const paused = useLive(live => pausedAt(live, address)) ?? ''
+  const kept = useLive(live => keptAddress(live, address)) ?? address
+  const paused = useLive(live => pausedAt(live, kept)) ?? ''
   const stop = checks.findIndex(({ state }) => state === Check_State.FAILED)
   const steps = checks.map((check, index) => stepOf(check, stop >= 0 && index > stop))
   const failed = checks[stop]
   if (failed?.step === 'allowlist' && from !== '') {
-    const more = <Allow address={address} peer={from} done={again} />
+    const more = <Allow address={kept} peer={from} done={again} />
     steps[stop] = { ...stepOf(failed, false), more }
   }
   if (failed?.step === 'tunnel' && paused !== '')
@@ -229,6 +230,11 @@ function Answer({ answer, address, from, again }: AnswerProps) {
       </div>
     </>
   )
+}
+
+/** What the server explains: the name of a tunnel stands for its address. */
+function keptAddress({ addresses, tunnels }: Live, asked: string): string {
+  return addresses.has(asked) ? asked : (tunnels.get(asked)?.addresses[0]?.address ?? asked)
 }
 
 /** The tunnel of an address, when it is paused; '' when it is not. */

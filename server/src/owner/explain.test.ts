@@ -53,7 +53,6 @@ test('a way on which all is well has eight steps in its order, and ends at the t
 const listed = { access: 'listed', entries: [{ block: '198.51.100.0/24', note: '', endsAt: undefined }] } as const
 const FAILURES: readonly (readonly [step: string, each: Case, message: RegExp, cure: RegExp])[] = [
   ['name', { address: 'other' }, /no tunnel|nobody/, /pbt http PORT --domain other/],
-  ['name', { address: 'game', kept: { address: 'udp:20007', tunnel: 'game' } }, /"game" has udp:20007/, /udp:20007/],
   [
     'dns',
     { options: { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) } },
@@ -121,6 +120,8 @@ test('a visitor whom an entry lets in is told which, a wildcard answers for its 
   assert.match(checks.find(({ step }) => step === 'allowlist')?.message ?? '', /198\.51\.100\.0\/24/)
   const wild = await explained({ address: `a.app.${BASE}`, kept: { address: '*.app' } })
   assert.match(wild.checks[0]?.message ?? '', /by \*\.app/)
+  const byTunnel = await explained({ address: 'game', kept: { address: 'udp:20007', tunnel: 'game' } })
+  assert.deepEqual([byTunnel.isReachable, byTunnel.checks[0]?.message], [true, 'udp:20007 is kept'], 'by its tunnel')
   for (const wrong of [{ address: 'no/name' }, { peer: 'no address' }, { peer: '203.0.113.0/24' }])
     await assert.rejects(explained(wrong), { code: 'usage' })
 })

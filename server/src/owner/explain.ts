@@ -64,15 +64,18 @@ export class ExplainVerb {
     this.options = options
   }
 
-  /** `text`: an address or a URL. `peer`: the visitor's address, '' for one that may come. Rejects with Failure `usage`. */
+  /** `text`: an address or a URL, or the name of a tunnel that has another address. `peer`: the visitor's address, '' for one that may come. Rejects with Failure `usage`. */
   async explain(text: string, peer = ''): Promise<Explained> {
-    const address = inUsage(() => parseAddress(text, this.options.baseDomain))
+    const asked = inUsage(() => parseAddress(text, this.options.baseDomain))
     const visitor = bareAddress(peer.trim())
     if (peer !== '') checkPeer(visitor)
-    const kept = await this.keptFor(address)
+    const all = await this.options.addresses()
+    const other = this.keptFor(asked, all) === undefined ? all.find(({ tunnel }) => tunnel === text.trim()) : undefined
+    const address = other === undefined ? asked : parseAddress(other.address, this.options.baseDomain)
+    const kept = this.keptFor(address, all)
     const tunnel = kept === undefined || kept.tunnel === '' ? undefined : await this.options.tunnel(kept.tunnel)
     const checks = [
-      nameCheck(address, kept, kept === undefined ? await this.ofTunnel(text.trim()) : []),
+      nameCheck(address, kept),
       ...(await this.dnsChecks(address)),
       this.portCheck(address),
       this.certificateCheck(address),
@@ -86,15 +89,8 @@ export class ExplainVerb {
     return { checks, verdict, isReachable: first === undefined }
   }
 
-  /** The ports of a tunnel with this name. */
-  private async ofTunnel(name: string): Promise<readonly string[]> {
-    const all = await this.options.addresses()
-    return all.filter(({ tunnel }) => tunnel === name).map(({ address }) => address)
-  }
-
   /** A name that is kept goes before a wildcard that stands for it. */
-  private async keptFor(address: Address): Promise<KeptAddress | undefined> {
-    const all = await this.options.addresses()
+  private keptFor(address: Address, all: readonly KeptAddress[]): KeptAddress | undefined {
     const exact = all.find(each => each.address === address.text)
     if (exact !== undefined || 'number' in address) return exact
     const { baseDomain } = this.options
@@ -186,14 +182,8 @@ function verdictOf(who: string, tunnel: ExplainedTunnel | undefined, stop: Check
   return `${who} does not get through: ${why}${/[.?!]$/.test(why) ? '' : '.'}`
 }
 
-/** `others`: what a tunnel that is called so has instead. */
-function nameCheck(address: Address, kept: KeptAddress | undefined, others: readonly string[]): Check {
+function nameCheck(address: Address, kept: KeptAddress | undefined): Check {
   const step = 'name'
-  const [other] = others
-  if (kept === undefined && other !== undefined) {
-    const message = `no visitor comes by the name ${address.text}: the tunnel "${address.text}" has ${others.join(', ')}`
-    return { step, state: 'failed', message, cure: `ask for ${other} instead` }
-  }
   if (kept === undefined) {
     const what =
       'number' in address ? `${address.kind.toUpperCase()} port ${address.number}` : `the name ${address.text}`
