@@ -22,6 +22,7 @@ import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
 import { counted, howLong, moment } from '../words/time'
+import { standingOf } from '../words/tunnel'
 import { NoteDialog } from './note-dialog'
 import { ReleaseDialog } from './release-dialog'
 import { Reserve } from './reserve'
@@ -107,7 +108,7 @@ function HeadActs({ reserve }: { reserve: () => void }) {
       <Button kind="primary" icon="plus" className="only-phone" onClick={reserve}>
         Reserve
       </Button>
-      <Link className="btn" href="/domains">
+      <Link className="btn" href="/domains?open=add">
         <Icon name="globe" small />
         Add a domain
       </Link>
@@ -175,9 +176,11 @@ function Kind({ row: { address, kindWord, tunnels, note } }: { row: AddressRow }
 }
 
 function troubleOf({ tunnels, domains }: Live, address: string, tunnel: string): string {
-  const state = tunnels.get(tunnel)?.state
+  const served = tunnels.get(tunnel)
+  const state = served?.state
   if (state === TunnelState.PAUSED) return 'paused'
   if (state === TunnelState.KILLED) return 'killed'
+  if (served !== undefined && standingOf(served).kind === 'target') return 'target refuses'
   const domain = domains.get(address)
   return domain !== undefined && domain.certificate === undefined ? 'no certificate' : ''
 }
@@ -198,11 +201,14 @@ function UsedBy({ row }: { row: AddressRow }) {
   )
 }
 
-function LastUsed({ row: { isInUse, lastUsed }, now }: { row: AddressRow; now: number }) {
+function LastUsed({ row: { isInUse, lastUsed, tunnels }, now }: { row: AddressRow; now: number }) {
+  // In use, though perhaps nobody gets through.
+  const tunnel = useLive(live => live.tunnels.get(tunnels[0] ?? ''))
+  const { mark, tone } = tunnel === undefined ? ({ mark: 'ok', tone: 'ok' } as const) : standingOf(tunnel)
   if (isInUse) {
     return (
       <span className="row">
-        <Mark name="ok" tone="ok" />
+        <Mark name={mark} tone={tone} />
         now
       </span>
     )

@@ -22,7 +22,7 @@ type Protocols = 'tcp' | 'udp' | 'tcp+udp'
 
 export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
   const wish = useWish()
-  const { kind, typed, address, what, note, setNote } = wish
+  const { kind, address, what, note, setNote } = wish
   const free = useFree(address)
   const { busy, reserve, nextFree } = useReserving(wish, close)
   return (
@@ -39,7 +39,7 @@ export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
           ]}
         />
         {kind === 'name' ? <NameField wish={wish} /> : <PortFields wish={wish} nextFree={nextFree} />}
-        <p className="state small" id="free" aria-live="polite">
+        <p className="state small one-high" id="free" aria-live="polite">
           {address !== '' && <Free free={free} />}
         </p>
         <NoteField note={note} setNote={setNote} />
@@ -53,12 +53,9 @@ export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
         >
           {`Reserve ${what}`}
         </Button>
-        {typed !== '' && (
-          <>
-            <p className="small muted">Then, on the machine that has the service:</p>
-            <Command line={commandFor(wish)} />
-          </>
-        )}
+        {/* There from the beginning: on a phone the button would move from under the finger. */}
+        <p className="small muted">Then, on the machine that has the service:</p>
+        <Command line={commandFor(wish)} />
       </form>
     </PhoneSheet>
   )
@@ -82,7 +79,7 @@ function useWish() {
   }
 }
 
-function useReserving({ address, what, protocols, setPort, note, setNote }: Wish, close: () => void) {
+function useReserving({ address, what, protocols, setName, setPort, note, setNote }: Wish, close: () => void) {
   const { busy, run } = useAct()
   const reserve = (event: FormEvent) => {
     event.preventDefault()
@@ -91,7 +88,7 @@ function useReserving({ address, what, protocols, setPort, note, setNote }: Wish
       'Reserving',
       () => addresses.reserveAddress({ address, note: note.trim() }),
       () => {
-        setNote('')
+        for (const empty of [setName, setPort, setNote]) empty('')
         close()
         const release = () => addresses.releaseAddress({ address }).catch(() => {})
         return { text: `${what} is reserved`, undo: { word: 'Undo', run: release } }
@@ -180,7 +177,8 @@ function NoteField({ note, setNote }: { note: string; setNote: (note: string) =>
   )
 }
 
-function commandFor({ kind, typed, protocols }: Wish): string {
+function commandFor({ kind, typed: wanted, protocols }: Wish): string {
+  const typed = wanted || '…'
   if (kind === 'name') return `pbt http 3000 --domain ${typed}`
   if (protocols === 'tcp+udp') return `pbt up tcp:${typed},port=${typed} udp:${typed},port=${typed}`
   return `pbt ${protocols} ${typed} --reserve-port ${typed}`

@@ -2,6 +2,7 @@
 // A dialog: its title is the question, Esc cancels, the focus comes back. On a phone it is a sheet from below.
 import { type ComponentType, type ReactNode, useEffect, useState } from 'react'
 import { type Kept, useLoaded } from './loaded'
+import { useHush } from './toast'
 
 const BASE: Kept<ComponentType<DialogProps>> = {}
 const loadBase = () => import('./dialog-base').then(({ DialogBase }) => DialogBase)
@@ -23,6 +24,7 @@ export function Dialog(props: DialogProps) {
   useEffect(() => {
     if (isOpen) setWasOpen(true)
   }, [isOpen])
+  useHush(isOpen)
   const Base = useLoaded(isOpen, BASE, loadBase)
   if (Base === undefined || (!isOpen && !wasOpen)) return null
   return <Base {...props} />

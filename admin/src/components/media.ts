@@ -2,7 +2,8 @@
 // What the browser is like: a phone draws lists of cards in place of tables.
 import { useCallback, useSyncExternalStore } from 'react'
 
-const PHONE = '(max-width: 720px)'
+/** A phone on its side is one too. The styles say the same. */
+const PHONE = '(max-width: 720px), (max-width: 960px) and (max-height: 480px)'
 
 /** Whether a media query holds now; false where there is no browser. */
 export function useMedia(query: string): boolean {

@@ -5,12 +5,18 @@ import { Button } from './button'
 import { Dialog } from './dialog'
 import { Icon } from './icon'
 import { useLogout } from './logout'
+import { leaving, useBackCloses } from './over'
 import { PAGES } from './pages'
 import { Tally } from './tally'
 
 export function MoreSheet({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOpen: boolean) => void }) {
   const logout = useLogout()
   const close = () => setOpen(false)
+  useBackCloses(isOpen, close)
+  const leave = () => {
+    leaving()
+    close()
+  }
   return (
     <Dialog
       isOpen={isOpen}
@@ -21,7 +27,7 @@ export function MoreSheet({ isOpen, setOpen }: { isOpen: boolean; setOpen: (isOp
     >
       <nav className="nav tall" aria-label="More">
         {PAGES.filter(page => !page.isTab).map(page => (
-          <Link href={page.href} key={page.href} onClick={close}>
+          <Link href={page.href} replace key={page.href} onClick={leave}>
             <Icon name={page.icon} />
             <span>{page.title}</span>
             <Tally page={page} />

@@ -9,6 +9,7 @@ import { useTunnelActs } from '../tunnel/acts'
 import { find, type Hit } from '../words/find'
 import { Icon, Mark } from './icon'
 import { useLogout } from './logout'
+import { useMedia } from './media'
 import { toggleTheme } from './theme'
 import { useSay } from './toast'
 
@@ -26,7 +27,12 @@ export function Ask(props: AskProps) {
   const live = useLive(all)
   const [typed, setTyped] = useState(() => props.early.current)
   const [at, setAt] = useState(0)
-  const hits = useMemo(() => find(live, typed), [live, typed])
+  // Where there is a finger and no pointer there are no keys.
+  const hasKeys = useMedia('(any-hover: hover)')
+  const hits = useMemo(
+    () => find(live, typed).filter(({ act }) => hasKeys || act?.kind !== 'keys'),
+    [live, typed, hasKeys],
+  )
   const chosen = Math.min(at, hits.length - 1)
   const list = useRef<HTMLDivElement>(null)
   const open = useOpen(props)
@@ -143,7 +149,7 @@ function HitRow({ hit, typed, id, isChosen, open }: HitRowProps) {
         </span>{' '}
         <span className="muted">{hit.detail}</span>
       </span>
-      {isChosen && <span className="kbd push">↵</span>}
+      {isChosen && <span className="kbd push hide-phone">↵</span>}
     </div>
   )
 }

@@ -8,8 +8,16 @@ import { Icon, Mark, type MarkName, type Tone } from './icon'
 /** A tick stands so long after copying, milliseconds. */
 const COPIED_MS = 1_500
 
-/** Puts a text on the clipboard and says so. */
-export function Copy({ text, label = `Copy ${text}` }: { text: string; label?: string }) {
+/** Puts a text on the clipboard and says so; `stays`: for as long as it is shown, for what is shown only once. */
+export function Copy({
+  text,
+  label = `Copy ${text}`,
+  stays = false,
+}: {
+  text: string
+  label?: string
+  stays?: boolean
+}) {
   const [isCopied, setCopied] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
@@ -19,7 +27,7 @@ export function Copy({ text, label = `Copy ${text}` }: { text: string; label?: s
         setCopied(true)
         announce('Copied')
         clearTimeout(timer.current)
-        timer.current = setTimeout(() => setCopied(false), COPIED_MS)
+        if (!stays) timer.current = setTimeout(() => setCopied(false), COPIED_MS)
       },
       () => setCopied(false),
     )
@@ -66,11 +74,11 @@ export function Ip({ text }: { text: string }) {
 }
 
 /** A line to run. */
-export function Command({ line }: { line: string }) {
+export function Command({ line, stays }: { line: string; stays?: boolean }) {
   return (
     <div className="cmd">
       <span>{line}</span>
-      <Copy text={line} />
+      <Copy text={line} stays={stays} />
     </div>
   )
 }

@@ -3,6 +3,8 @@
 import { type ReactNode, useLayoutEffect, useRef } from 'react'
 import { Icon } from './icon'
 import { useIsPhone } from './media'
+import { useBackCloses } from './over'
+import { useHush } from './toast'
 
 export interface PhoneSheetProps {
   /** Of its heading. */
@@ -16,6 +18,8 @@ export interface PhoneSheetProps {
 export function PhoneSheet({ id, title, isUp, close, children }: PhoneSheetProps) {
   const isSheet = useIsPhone() && isUp
   const sheet = useSheetFocus(isSheet, close)
+  useBackCloses(isSheet, close)
+  useHush(isSheet)
   return (
     <>
       {isSheet && <div className="sheet-veil" onClick={close} aria-hidden="true" />}
@@ -46,12 +50,12 @@ function useSheetFocus(isSheet: boolean, close: () => void) {
   useLayoutEffect(() => {
     if (!isSheet) return
     const opener = document.activeElement
-    sheet.current?.focus()
+    sheet.current?.focus({ preventScroll: true })
     const onKey = ({ key }: KeyboardEvent) => key === 'Escape' && closing.current()
     document.addEventListener('keydown', onKey)
     return () => {
       document.removeEventListener('keydown', onKey)
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true })
     }
   }, [isSheet])
   return sheet

@@ -3,7 +3,9 @@
 import { useQueryClient } from '@tanstack/react-query'
 import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
-import { type ReactNode, Suspense, useCallback, useEffect, useState } from 'react'
+
+import { type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react'
+
 import { LiveProvider, useContact, useLive } from '../live/live'
 import { clockWithSeconds, howLong, millis } from '../words/time'
 import { useCloseOnBack } from './address-bar'
@@ -41,6 +43,7 @@ function Frame({ children }: { children: ReactNode }) {
   const isLost = useIsLost()
   useCommonKeys()
   useKeptFocus()
+  useTopOfPage()
   const find = () => setFinding(true)
   useCloseOnBack(useCallback(() => setFinding(false), []))
   return (
@@ -68,6 +71,23 @@ function Frame({ children }: { children: ReactNode }) {
       <Palette isOpen={isFinding} setOpen={setFinding} />
     </>
   )
+}
+
+/** Another page begins at its top, whatever lay over the one before; Back and Forward lead to where it was left. */
+function useTopOfPage(): void {
+  const path = usePathname()
+  const known = useRef(path)
+  useEffect(() => {
+    const onPop = () => {
+      known.current = location.pathname
+    }
+    addEventListener('popstate', onPop)
+    return () => removeEventListener('popstate', onPop)
+  }, [])
+  useEffect(() => {
+    if (known.current !== path) scrollTo(0, 0)
+    known.current = path
+  }, [path])
 }
 
 /** Back to the same page after the login. */
@@ -194,7 +214,6 @@ function PhoneBar({ find }: { find: () => void }) {
 
 function TabBar() {
   const [isOpen, setOpen] = useState(false)
-  useCloseOnBack(useCallback(() => setOpen(false), []))
   const path = usePathname()
   const isBehind = PAGES.some(({ href, isTab }) => !isTab && href === path)
   return (

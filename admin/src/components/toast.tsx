@@ -1,6 +1,17 @@
 'use client'
 // One short message at a time, with Undo where the API can undo. It stays while it is hovered or has the focus.
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
+import { usePathname } from 'next/navigation'
+import {
+  createContext,
+  type PointerEvent,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import { troubleOf } from '../live/transport'
 import { sentence } from '../words/sentence'
 
@@ -11,25 +22,38 @@ interface Message {
   readonly undo?: { readonly word: string; readonly run: () => void }
 }
 
-const Say = createContext<(message: Message) => void>(() => {})
+interface Voice {
+  readonly say: (message: Message) => void
+  /** What was said is not shown any longer. */
+  readonly hush: () => void
+}
+
+const Say = createContext<Voice>({ say: () => {}, hush: () => {} })
 
 export function Toasts({ children }: { children: ReactNode }) {
   const [message, setMessage] = useState<Message>()
   const [isHeld, setHeld] = useState(false)
-  const say = useCallback((next: Message) => setMessage(next), [])
+  const hush = useCallback(() => {
+    setMessage(undefined)
+    setHeld(false)
+  }, [])
+  const voice = useMemo(() => ({ say: setMessage, hush }), [hush])
+  const path = usePathname()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was said on one page is not for the next
+  useEffect(hush, [path])
   useEffect(() => {
     if (message === undefined || isHeld) return
     const timer = setTimeout(() => setMessage(undefined), SHOWN_MS)
     return () => clearTimeout(timer)
   }, [message, isHeld])
   return (
-    <Say value={say}>
+    <Say value={voice}>
       {children}
       <div
         role="status"
         className={message ? 'toast' : 'sr'}
-        onMouseEnter={() => setHeld(true)}
-        onMouseLeave={() => setHeld(false)}
+        onPointerEnter={(event: PointerEvent) => event.pointerType === 'mouse' && setHeld(true)}
+        onPointerLeave={() => setHeld(false)}
         onFocus={() => setHeld(true)}
         onBlur={() => setHeld(false)}
       >
@@ -39,8 +63,7 @@ export function Toasts({ children }: { children: ReactNode }) {
             type="button"
             onClick={() => {
               message.undo?.run()
-              setMessage(undefined)
-              setHeld(false)
+              hush()
             }}
           >
             {message.undo.word}
@@ -52,7 +75,15 @@ export function Toasts({ children }: { children: ReactNode }) {
 }
 
 export function useSay(): (message: Message) => void {
-  return useContext(Say)
+  return useContext(Say).say
+}
+
+/** What lies over the page, when it comes, takes the place of what was said before. */
+export function useHush(isOver: boolean): void {
+  const { hush } = useContext(Say)
+  useEffect(() => {
+    if (isOver) hush()
+  }, [isOver, hush])
 }
 
 /** Runs an act: the word while it runs, what to say when it is done, and the error with its cure when it is not. */

@@ -1,7 +1,10 @@
 'use client'
 // What needs the owner, each with its cure; not there at all when all is well.
 import Link from 'next/link'
+import { useState } from 'react'
+import { Button } from '../components/button'
 import { Mark } from '../components/icon'
+import { useIsPhone } from '../components/media'
 import { Card, Copy } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
@@ -9,26 +12,31 @@ import type { Live } from '../live/state'
 import { needsOf } from '../words/needs'
 
 const NUMBERS = ['No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine']
-/** The others are named by their number: a list of what is wrong has to be read. */
+/** The others come by a press: a list of what is wrong has to be read, and the tunnels stand below it. */
 const SHOWN = 6
+const SHOWN_ON_PHONE = 3
 
 const all = (live: Live) => live
 
 export function Needs() {
   const live = useLive(all)
   const now = useSeconds(10_000)
+  const most = useIsPhone() ? SHOWN_ON_PHONE : SHOWN
+  const [isWhole, setWhole] = useState(false)
   const needs = live === undefined ? [] : needsOf(live, now)
   if (needs.length === 0) return null
+  // One more would take as much room as the button.
+  const shown = isWhole || needs.length === most + 1 ? needs.length : most
   const count = NUMBERS[needs.length] ?? String(needs.length)
   return (
     <Card id="needs" title={needs.length === 1 ? 'One thing needs you' : `${count} things need you`}>
       <ul className="needs">
-        {needs.slice(0, SHOWN).map(({ key, mark, tone, title, detail, command, link }) => (
+        {needs.slice(0, shown).map(({ key, mark, tone, title, detail, command, link }) => (
           <li key={key} data-row>
             <Mark name={mark} tone={tone} />
             <div>
               <b>{title}</b>
-              <p>
+              <p className={command ? '' : 'brief'}>
                 {detail}
                 {command && (
                   <>
@@ -48,7 +56,13 @@ export function Needs() {
           </li>
         ))}
       </ul>
-      {needs.length > SHOWN && <p className="card-foot">And {needs.length - SHOWN} more of the same kind.</p>}
+      {needs.length > shown && (
+        <p className="card-foot">
+          <Button small kind="quiet" onClick={() => setWhole(true)}>
+            {needs.length - shown} more
+          </Button>
+        </p>
+      )}
     </Card>
   )
 }

@@ -214,7 +214,7 @@ function RateCell({ tunnel, acts }: { tunnel: Tunnel; acts: TunnelActs }) {
   const now = rate(rateOf(tunnel))
   return (
     <div className="rate">
-      <span className={isQuiet ? 'faint' : ''}>{isQuiet ? 'none' : now}</span>
+      <span className={isQuiet ? 'faint hide-phone' : ''}>{isQuiet ? 'none' : now}</span>
       {!isQuiet && <Spark values={recentBytes} label={`traffic of ${name} in the last 10 minutes, now ${now}`} />}
     </div>
   )

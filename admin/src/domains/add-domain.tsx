@@ -5,6 +5,7 @@ import { useRouter } from 'next/navigation'
 import { type FormEvent, useState } from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
+import { leaving } from '../components/over'
 import { PhoneSheet } from '../components/phone-sheet'
 import { Segments } from '../components/segments'
 import { TextField } from '../components/text-field'
@@ -87,8 +88,8 @@ function useAdding({ typed, isWild, isByRecord, setName }: Wish, close: () => vo
       () => domains.addDomain({ domain: typed, also, proof: isByRecord ? Domain_Proof.DELEGATED : Domain_Proof.HTTP }),
       ({ domain }) => {
         setName('')
+        if (domain !== undefined) router[leaving()](domainHref(domain.domain))
         close()
-        if (domain !== undefined) router.push(domainHref(domain.domain))
         return { text: `${typed} is added` }
       },
     )
@@ -112,7 +113,8 @@ function Choices({ wish: { isWild, setWild, proof, setProof } }: { wish: Wish })
         />
       </div>
       {!isWild && (
-        <div>
+        <div className="field">
+          <span className="lab">How it is proved that it is yours</span>
           <Segments
             label="Proof"
             className="even"

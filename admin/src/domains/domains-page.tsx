@@ -51,7 +51,8 @@ interface ListProps {
 
 function List({ domains, remove }: ListProps) {
   const { data } = useQuery(DomainService.method.listDomains, {}, { retry: false })
-  const [isAdding, setAdding] = useState(false)
+  const [open] = useParam('open')
+  const [isAdding, setAdding] = useState(open === 'add')
   const now = Date.now()
   const offReason = data?.offReason ?? ''
   return (

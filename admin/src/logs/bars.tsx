@@ -10,7 +10,20 @@ import { outcomesOf } from './outcomes'
 const BARS = 72
 const AGAIN_MS = 15_000
 
-export function Bars({ tunnel, start, end, word }: { tunnel: string; start: number; end?: number; word: string }) {
+export type Ending = 'refused' | 'failed'
+
+export interface BarsProps {
+  readonly tunnel: string
+  readonly start: number
+  readonly end?: number
+  /** Of the time. */
+  readonly word: string
+  /** How those ended that are listed below. */
+  readonly chosen: Ending | undefined
+  readonly choose: (ending: Ending | undefined) => void
+}
+
+export function Bars({ tunnel, start, end, word, chosen, choose }: BarsProps) {
   const { data } = useQuery(
     MetricsService.method.getSeries,
     { tunnel, startTime: timestamp(start), ...(end !== undefined && { endTime: timestamp(end) }), maxPoints: BARS },
@@ -26,9 +39,10 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
   return (
     <section className="card bars" aria-label="Visits over time">
       <div className="row between small">
-        <p>
-          <b>{counted(all, 'visit')}</b>{' '}
-          <span className="muted">{sentence.slice(sentence.indexOf(' ', sentence.indexOf(' ') + 1))}</span>
+        <p className="endings">
+          <b>{counted(all, 'visit')}</b> <span className="muted">{word}</span>
+          <Count count={refused} word="turned away" ending="refused" {...{ chosen, choose }} />
+          <Count count={failed} word="failed" ending="failed" {...{ chosen, choose }} />
         </p>
         <p className="key hide-phone">
           <span>
@@ -56,6 +70,24 @@ export function Bars({ tunnel, start, end, word }: { tunnel: string; start: numb
         <span>{clock(until)}</span>
       </div>
     </section>
+  )
+}
+
+interface CountProps extends Pick<BarsProps, 'chosen' | 'choose'> {
+  readonly count: number
+  readonly word: string
+  readonly ending: Ending
+}
+
+/** So many; a press lists them alone, and another one all again. */
+function Count({ count, word, ending, chosen, choose }: CountProps) {
+  const text = `${figure(count)} ${word}`
+  const isChosen = chosen === ending
+  if (count === 0 && !isChosen) return <span className="muted"> {text}</span>
+  return (
+    <button type="button" aria-pressed={isChosen} onClick={() => choose(isChosen ? undefined : ending)}>
+      {text}
+    </button>
   )
 }
 

@@ -10,7 +10,7 @@ export interface Filter {
   readonly judge: ((record: LogRecord) => boolean) | undefined
   /** Tokens that mean nothing, for people. */
   readonly wrong: readonly string[]
-  /** Nothing but a tunnel is asked for: then the figures by minute say the same. */
+  /** Nothing but a tunnel, and how it ended, is asked for: then the figures by minute say the same. */
   readonly isOfTunnel: boolean
 }
 
@@ -21,6 +21,8 @@ const KINDS = new Set(['http', 'websocket', 'upgrade', 'tcp', 'udp'])
 export const REFUSED: ReadonlySet<string> = new Set(['not-allowed', 'paused', 'limited', 'offline', 'unknown-host'])
 /** What the server takes; a beginning of an address is judged here. */
 const WHOLE_PEER = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f]*:[\da-f:.]*)(?:\/\d{1,3})?$/i
+/** Turned away, and broken off or answered with 5xx. */
+export const ENDINGS = { refused: 'answer:refused', failed: 'answer:failed' } as const
 const TOKEN = /^(-?)(tunnel|from|answer|host|kind):(.+)$/
 
 /** Words and tokens, as they stand in the field. */
@@ -43,8 +45,8 @@ export function filterOf(text: string): Filter {
     if (isOut) judges.push(record => !judge(record))
     else if (!ask(asked, key, key === '' ? token : value)) judges.push(judge)
   }
-  const isOfTunnel =
-    judges.length === 0 && tokensOf(text).every(token => token.startsWith('tunnel:')) && wrong.length === 0
+  const others = tokensOf(text).filter(token => token !== ENDINGS.refused && token !== ENDINGS.failed)
+  const isOfTunnel = others.length <= 1 && others.every(token => token.startsWith('tunnel:')) && wrong.length === 0
   return {
     asked,
     judge: judges.length === 0 ? undefined : record => judges.every(judge => judge(record)),
@@ -60,7 +62,8 @@ function ask(asked: Asked, key: string, value: string): boolean {
   else if (key === 'kind') asked.kinds.push(value)
   else if (key === 'answer' && /^\d/.test(value)) asked.statuses.push(statusOf(value))
   else if (key === 'answer') {
-    asked.withReason = true
+    // What failed may have been answered, with 500.
+    if (value !== 'failed') asked.withReason = true
     return false
   } else if ((key === '' || key === 'host') && asked.text === '') asked.text = value
   else return false
@@ -99,6 +102,7 @@ function answerJudge(value: string): Judge | undefined {
     if (Number.isNaN(wanted)) return undefined
     return ({ status }) => status === wanted || Math.floor(status / 100) === wanted
   }
+  if (value === 'failed') return ({ reason, status }) => !REFUSED.has(reason) && (reason !== '' || status >= 500)
   return value === 'refused' ? ({ reason }) => REFUSED.has(reason) : ({ reason }) => reason === value
 }
 

@@ -8,11 +8,11 @@ import { useKeys } from '../components/keys'
 import { PageHead } from '../components/page-head'
 import { useAct } from '../components/toast'
 import { clockWithSeconds, counted } from '../words/time'
-import { Bars } from './bars'
+import { Bars, type Ending } from './bars'
 import { exportRecords, MOST } from './export'
 import { Feed, type Row } from './feed'
 import { Field } from './field'
-import { filterOf } from './filter'
+import { ENDINGS, filterOf, tokensOf } from './filter'
 import { RecordSheet } from './record'
 import { Rows } from './rows'
 
@@ -110,6 +110,11 @@ export function Logs() {
     setText(text.split(/\s+/).includes(token) ? text : `${text} ${token}`.trim())
     close()
   }
+  const chosen = endingIn(text)
+  const choose = (ending: Ending | undefined) => {
+    const others = tokensOf(text).filter(token => token !== ENDINGS.refused && token !== ENDINGS.failed)
+    setText([...others, ...(ending === undefined ? [] : [ENDINGS[ending]])].join(' '))
+  }
   return (
     <>
       <PageHead
@@ -129,6 +134,7 @@ export function Logs() {
           tunnel={filter.asked.tunnel ?? ''}
           start={start}
           {...(heldAt !== undefined && { end: heldAt })}
+          {...{ chosen, choose }}
           word={`in the ${RANGES[range]?.[1] ?? ''}`}
         />
       )}
@@ -145,9 +151,15 @@ export function Logs() {
   )
 }
 
+function endingIn(text: string): Ending | undefined {
+  const tokens = tokensOf(text)
+  return tokens.includes(ENDINGS.refused) ? 'refused' : tokens.includes(ENDINGS.failed) ? 'failed' : undefined
+}
+
 /** There, newer rows come in by themselves. */
 function toTop(): void {
   document.querySelector('.vlog-frame')?.scrollTo(0, 0)
+  scrollTo(0, 0)
 }
 
 function numberIn(text: string): number | undefined {
@@ -199,8 +211,8 @@ function Wrong({ tokens }: { tokens: readonly string[] }) {
       {tokens.map(token => (
         <code key={token}>{token} </code>
       ))}
-      means nothing here: after answer: comes 404, 4xx or a code such as not-allowed; after kind: http, websocket,
-      upgrade, tcp or udp.
+      means nothing here: after answer: comes 404, 4xx, refused, failed or a code such as not-allowed; after kind: http,
+      websocket, upgrade, tcp or udp.
     </p>
   )
 }

@@ -3,8 +3,17 @@
 // biome-ignore-all lint/a11y/useKeyWithClickEvents: the button in the row is for keys
 'use client'
 // The rows of the log: only those that are seen are drawn. New ones come in at the top while that is looked at.
-import { defaultRangeExtractor, type Range, useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type ReactNode, type RefObject, useCallback, useEffect, useRef, useState } from 'react'
+import { defaultRangeExtractor, type Range, useVirtualizer, useWindowVirtualizer } from '@tanstack/react-virtual'
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react'
 import { Button } from '../components/button'
 import { Mark } from '../components/icon'
 import { useIsPhone } from '../components/media'
@@ -19,6 +28,8 @@ const ROW_PX = 32
 const PHONE_ROW_PX = 56
 /** So many rows before the end, more are asked for. */
 const AHEAD = 40
+/** The bar at the top of a phone. */
+const BAR_PX = 52
 /** Scrolled further than that, newer rows wait, so that nothing shifts under the eye. */
 const TOP_PX = 4
 
@@ -36,7 +47,8 @@ export interface RowsProps {
 export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsProps) {
   const { rows } = feed
   const frame = useRef<HTMLDivElement>(null)
-  const { virtual, seen, height, setFocused } = useDrawn(rows, frame)
+  const { virtual, seen, height, top, setFocused } = useDrawn(rows, frame)
+  useTop(top, onTop)
   useMore(feed, virtual.range?.endIndex ?? 0, goOn)
   const show = (index: number) => {
     virtual.scrollToIndex(index, { align: 'auto' })
@@ -59,7 +71,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsP
           onKeyDown={onKeyDown}
           onPointerDown={press}
           onBlur={() => setFocused(undefined)}
-          onScroll={() => onTop((frame.current?.scrollTop ?? 0) <= TOP_PX)}
+          onScroll={() => top === undefined && onTop((frame.current?.scrollTop ?? 0) <= TOP_PX)}
         >
           <div className="vlog-all" role="presentation" style={{ height: virtual.getTotalSize() }}>
             {seen.map(({ index, start, key }) => {
@@ -70,7 +82,7 @@ export function Rows({ feed, open, setOpen, onTop, goOn, onPress, newer }: RowsP
                     className={`vlog-row ${row.kind} ${row.key === open ? 'open' : ''}`}
                     role="row"
                     aria-rowindex={index + 2}
-                    style={{ transform: `translateY(${start}px)`, height }}
+                    style={{ transform: `translateY(${start - (top ?? 0)}px)`, height }}
                     onClick={() => row.kind === 'record' && isClick() && setOpen(row.key)}
                     onFocus={() => setFocused(row.key)}
                     key={key}
@@ -97,6 +109,28 @@ function isClick(): boolean {
 
 type Frame = RefObject<HTMLDivElement | null>
 
+/** On a phone the page scrolls, and the list with it: whether its first row is seen. */
+function useTop(top: number | undefined, onTop: (isAtTop: boolean) => void): void {
+  const tell = useRef(onTop)
+  tell.current = onTop
+  useEffect(() => {
+    if (top === undefined) return
+    const onScroll = () => tell.current(scrollY + BAR_PX <= top + TOP_PX)
+    addEventListener('scroll', onScroll, { passive: true })
+    return () => removeEventListener('scroll', onScroll)
+  }, [top])
+}
+
+/** Where the list begins in the page, where the page is what scrolls; else undefined. */
+function usePlace(frame: Frame, isPhone: boolean): number | undefined {
+  const [top, setTop] = useState(0)
+  // After each change: what stands above it comes and goes.
+  useLayoutEffect(() => {
+    if (isPhone && frame.current !== null) setTop(Math.round(frame.current.getBoundingClientRect().top + scrollY))
+  })
+  return isPhone ? top : undefined
+}
+
 /** Those that are seen, a few around them, and the one with the focus. */
 function useDrawn(rows: readonly Row[], frame: Frame) {
   const isPhone = useIsPhone()
@@ -113,17 +147,17 @@ function useDrawn(rows: readonly Row[], frame: Frame) {
     },
     [rows, focused],
   )
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => frame.current,
-    estimateSize: () => height,
-    getItemKey: keyOf,
-    rangeExtractor: rangeOf,
-    overscan: 12,
-  })
+  const top = usePlace(frame, isPhone)
+  const options = {
+    ...{ count: rows.length, estimateSize: () => height },
+    ...{ getItemKey: keyOf, rangeExtractor: rangeOf, overscan: 12 },
+  }
+  const framed = useVirtualizer({ ...options, getScrollElement: () => frame.current, enabled: !isPhone })
+  const paged = useWindowVirtualizer({ ...options, scrollMargin: top ?? 0, enabled: isPhone })
+  const virtual = isPhone ? paged : framed
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are known, and others at another width
   useEffect(() => virtual.measure(), [height])
-  return { virtual, seen: virtual.getVirtualItems(), height, setFocused }
+  return { virtual, seen: virtual.getVirtualItems(), height, top, setFocused }
 }
 
 /** Asks for more when the last row that is seen is near the end. */
@@ -222,7 +256,7 @@ function RowCells({ row, setOpen }: { row: Row; setOpen: (key: string) => void }
   const { record, key } = row
   const { tunnel, peer, bytesOut } = record
   const ended = endOf(record)
-  const { text, mark, tone } = endingOf(record)
+  const { text, status = text, reason, mark, tone } = endingOf(record)
   const what = whatOf(record)
   return (
     <>
@@ -231,7 +265,7 @@ function RowCells({ row, setOpen }: { row: Row; setOpen: (key: string) => void }
         <span className="faint ms">.{String(ended % 1_000).padStart(3, '0')}</span>
       </span>
       <span role="cell" className="v-tunnel" title={tunnel}>
-        {readable(tunnel) || <span className="faint">none</span>}
+        {readable(tunnel) || <span className="faint">no tunnel</span>}
       </span>
       <code role="cell" className="v-visitor" title={peer}>
         {peer}
@@ -242,8 +276,11 @@ function RowCells({ row, setOpen }: { row: Row; setOpen: (key: string) => void }
         </button>
       </span>
       <span role="cell" className="v-answer">
-        {mark && <Mark name={mark} tone={tone} />}
-        {text}
+        <span className="v-status">
+          {mark && <Mark name={mark} tone={tone} />}
+          {status}
+        </span>
+        {reason && <span className="v-reason">{reason}</span>}
       </span>
       <span role="cell" className="v-took">
         {tookOf(record)}

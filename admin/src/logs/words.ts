@@ -13,6 +13,9 @@ export function whatOf({ kind, summary }: LogRecord): string {
 
 export interface Ending {
   readonly text: string
+  /** Its parts, where it has both. */
+  readonly status?: string
+  readonly reason?: string
   readonly mark?: MarkName
   readonly tone: Tone
 }
@@ -21,7 +24,8 @@ export interface Ending {
 export function endingOf({ status, reason, kind }: LogRecord): Ending {
   const number = status === 0 ? '' : String(status)
   if (REFUSED.has(reason)) return { text: reason, mark: 'none', tone: '' }
-  if (reason !== '') return { text: `${number} ${reason}`.trim(), mark: 'bad', tone: 'bad' }
+  if (reason !== '' && number === '') return { text: reason, mark: 'bad', tone: 'bad' }
+  if (reason !== '') return { text: `${number} ${reason}`, status: number, reason, mark: 'bad', tone: 'bad' }
   if (status >= 500) return { text: number, mark: 'bad', tone: 'bad' }
   return { text: number || (kind === 'tcp' || kind === 'udp' ? 'closed' : 'complete'), tone: '' }
 }

@@ -331,19 +331,22 @@ function Figures({ title, times, lines, word }: ChartProps) {
           </tr>
         </thead>
         <tbody>
-          {times.map((time, index) => (
-            <tr key={time}>
-              <th scope="row">{moment(time)}</th>
-              {lines.map(line => {
-                const value = line.values[index]
-                return (
-                  <td className="num" key={line.title}>
-                    {value === null || value === undefined ? 'none' : word(value)}
-                  </td>
-                )
-              })}
-            </tr>
-          ))}
+          {/* The newest first: that is what is looked for. */}
+          {times
+            .map((time, index) => (
+              <tr key={time}>
+                <th scope="row">{moment(time)}</th>
+                {lines.map(line => {
+                  const value = line.values[index]
+                  return (
+                    <td className="num" key={line.title}>
+                      {value === null || value === undefined ? 'none' : word(value)}
+                    </td>
+                  )
+                })}
+              </tr>
+            ))
+            .reverse()}
         </tbody>
       </table>
     </section>

@@ -18,10 +18,10 @@ export function NewToken({ secret, forget }: { secret: string; forget: () => voi
       <div className="pad stack-sm">
         <div className="cmd bare">
           <span>{secret}</span>
-          <Copy text={secret} label="Copy the token" />
+          <Copy text={secret} label="Copy the token" stays />
         </div>
         <p className="small gap-top">For a machine that did not get it by itself, run there once:</p>
-        <Command line={`pbt init ${secret} --server ${server?.baseDomain ?? ''}${port}`} />
+        <Command line={`pbt init ${secret} --server ${server?.baseDomain ?? ''}${port}`} stays />
         <div className="row gap-top">
           <Button kind="primary" onClick={forget}>
             I have kept it

@@ -8,6 +8,7 @@ import { Button } from '../components/button'
 import { Icon, Mark } from '../components/icon'
 import { useKeys } from '../components/keys'
 import { Loading } from '../components/loading'
+import { useIsPhone } from '../components/media'
 import { PageHead, useTabTitle } from '../components/page-head'
 import { Address, Card, Command } from '../components/parts'
 import { useSeconds } from '../components/seconds'
@@ -61,6 +62,17 @@ function Known({ tunnel }: { tunnel: Tunnel }) {
   const { name, addresses } = tunnel
   const isHttp = tunnel.kind === TunnelKind.HTTP
   const client = useLive(live => live.clients.get(tunnel.clientId) ?? null) ?? undefined
+  const isPhone = useIsPhone()
+  // Beside what goes on; on a phone before it.
+  const what = (
+    <div className="stack">
+      <Addresses tunnel={tunnel} />
+      {addresses.map(address => (
+        <AllowlistCard address={address} isAlone={addresses.length === 1} key={address.address} />
+      ))}
+      <ServedBy tunnel={tunnel} client={client} />
+    </div>
+  )
   return (
     <>
       <Crumb name={name} />
@@ -69,6 +81,7 @@ function Known({ tunnel }: { tunnel: Tunnel }) {
         <Away tunnel={tunnel} client={client} />
         <Way stations={stationsOf(tunnel, client)} />
         <div className="cols">
+          {isPhone && what}
           <div className="stack">
             <History tunnel={tunnel} />
             {isHttp && <Requests tunnel={tunnel} />}
@@ -76,13 +89,7 @@ function Known({ tunnel }: { tunnel: Tunnel }) {
             {/* Each connection that ends is a row more here: below, it does not move those that are open. */}
             {!isHttp && <Requests tunnel={tunnel} />}
           </div>
-          <div className="stack">
-            <Addresses tunnel={tunnel} />
-            {addresses.map(address => (
-              <AllowlistCard address={address} isAlone={addresses.length === 1} key={address.address} />
-            ))}
-            <ServedBy tunnel={tunnel} client={client} />
-          </div>
+          {!isPhone && what}
         </div>
       </div>
     </>

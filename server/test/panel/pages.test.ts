@@ -49,7 +49,7 @@ async function tooSmall(page: Page): Promise<string[]> {
     .map(each => each.outerHTML.slice(0, 120))`)
 }
 
-/** Sheets of a phone: as wide as the page, closed by Esc, and then what opened them has the focus. */
+/** Sheets of a phone: as wide as the page, closed by Esc, and then what opened them has the focus; by Back or a press beside them too. */
 async function openSheets(page: Page, origin: string): Promise<string[]> {
   const wrong: string[] = []
   const look = async (name: string, opener: string, sheet: string) => {
@@ -70,6 +70,16 @@ async function openSheets(page: Page, origin: string): Promise<string[]> {
   await look('More', 'More', '[role=dialog]')
   await look('the palette', 'Go to or do', '[role=dialog]')
   await look('Reserve', 'Reserve', '.sheet-on-phone.up')
+  const sheet = page.locator('.sheet-on-phone.up')
+  const reserve = page.getByRole('button', { name: 'Reserve', exact: true })
+  await reserve.click()
+  await page.locator('.sheet-veil').click({ position: { x: 160, y: 20 } })
+  await sheet.waitFor({ state: 'hidden' })
+  await reserve.click()
+  await sheet.waitFor()
+  await page.goBack()
+  await sheet.waitFor({ state: 'hidden' })
+  if (!page.url().endsWith('/addresses')) wrong.push(`Back has left the page for ${page.url()}`)
   return wrong
 }
 

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { AddressService, Allowlist_Access, PanelService } from '@pbt/proto/admin/v1'
+import { AddressService, Allowlist_Access, MetricsService, PanelService } from '@pbt/proto/admin/v1'
 import type { Page } from 'playwright-core'
 import { apiClient } from '../support/api-client.ts'
 import { INSTALL_MS } from '../support/browser.ts'
+import { until } from '../support/daemon.ts'
 import { inaccessible, openPanel, picture } from '../support/panel.ts'
 import { startClient, startServer } from '../support/programs.ts'
 import { httpTarget, rawTarget } from '../support/targets.ts'
@@ -68,6 +69,22 @@ test('a link logs in where the login is open; refused visitors are let in from t
     await sheet.getByText(`${OTHER} may come in now`).waitFor()
     await sheet.getByText('It is on the list of app.').waitFor()
     await page.keyboard.press('Escape')
+  })
+
+  await t.test('the count of who was turned away lists them alone, and all again', async () => {
+    const figures = apiClient(t, server, MetricsService)
+    await until(
+      async () => (await figures.getTotals({})).totals?.refused === 2n,
+      () => 'the figures',
+    )
+    await page.goto(`${origin}/logs`)
+    const count = page.getByRole('button', { name: '2 turned away' })
+    await count.click()
+    await page.waitForURL(/q=answer%3Arefused/)
+    await page.getByRole('button', { name: '/third' }).waitFor()
+    await page.getByRole('button', { name: '/second' }).waitFor({ state: 'detached' })
+    await count.click()
+    await page.getByRole('button', { name: '/second' }).waitFor()
   })
 
   await t.test('one who goes leaves a grey row, and the others where they are, until the pointer leaves', async () => {
