@@ -3,8 +3,10 @@
 import { useQuery } from '@connectrpc/connect-query'
 import { type Client, Client_State, ClientService, TunnelState } from '@pbt/proto/admin/v1'
 import { useState } from 'react'
+import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { Dialog } from '../components/dialog'
+import { Filter } from '../components/filter'
 import { Mark } from '../components/icon'
 import { Loading } from '../components/loading'
 import { PageHead } from '../components/page-head'
@@ -13,6 +15,7 @@ import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
+import { hasWords } from '../words/has-words'
 import { readable } from '../words/idn'
 import { listed } from '../words/sentence'
 import { stripOf } from '../words/strip'
@@ -26,6 +29,7 @@ const clientsOf = (live: Live) => live.clients
 export function ClientsPage() {
   const known = useLive(clientsOf)
   const tunnels = useLive(live => live.tunnels)
+  const [words, setWords] = useParam('q')
   const [isNew, setNew] = useState(false)
   if (known === undefined || tunnels === undefined) return <Loading title="Clients" />
   const clients = withoutReplaced(known, tunnels).toSorted(
@@ -53,9 +57,15 @@ export function ClientsPage() {
         }
       />
       <div className="stack">
-        {clients.map(client => (
-          <ClientCard client={client} key={client.id} />
-        ))}
+        {clients.length > 1 && (
+          <div className="filters">
+            <Filter value={words} onChange={setWords} placeholder="Filter by machine, address, tunnel" />
+          </div>
+        )}
+        {clients.map(client => isLike(client, words) && <ClientCard client={client} key={client.id} />)}
+        {clients.length > 0 && !clients.some(client => isLike(client, words)) && (
+          <p className="muted small">None is like that.</p>
+        )}
         {clients.length > 0 ? (
           <ClientHistory clients={clients} />
         ) : (
@@ -69,6 +79,10 @@ export function ClientsPage() {
       <Connect isOpen={isNew} setOpen={setNew} />
     </>
   )
+}
+
+function isLike({ label, agent, publicAddress, tunnels }: Client, words: string): boolean {
+  return hasWords([label, agent, publicAddress, ...tunnels, ...tunnels.map(readable)], words)
 }
 
 /** One may run several commands. */

@@ -4,6 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { readable } from '../words/idn.ts'
 import { announce } from './announce'
 import { Icon, Mark, type MarkName, type Tone } from './icon'
+import { useSay } from './toast'
 
 /** A tick stands so long after copying, milliseconds. */
 const COPIED_MS = 1_500
@@ -20,6 +21,7 @@ export function Copy({
 }) {
   const [isCopied, setCopied] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const say = useSay()
   useEffect(() => () => clearTimeout(timer.current), [])
   const copy = () => {
     navigator.clipboard.writeText(text).then(
@@ -29,7 +31,10 @@ export function Copy({
         clearTimeout(timer.current)
         if (!stays) timer.current = setTimeout(() => setCopied(false), COPIED_MS)
       },
-      () => setCopied(false),
+      () => {
+        setCopied(false)
+        say({ text: 'The browser does not let this page copy: mark it and copy by hand' })
+      },
     )
   }
   return (

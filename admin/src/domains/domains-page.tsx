@@ -8,6 +8,7 @@ import { useState } from 'react'
 import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { useNoContact } from '../components/contact'
+import { Filter } from '../components/filter'
 import { Mark } from '../components/icon'
 import { Loading } from '../components/loading'
 import { Menu, type MenuItem } from '../components/menu'
@@ -17,6 +18,7 @@ import { type Column, Table } from '../components/table'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
 import { domainHref, domainStanding, domainsLead, hasTrouble, lifeLeft, nextText } from '../words/domain'
+import { hasWords } from '../words/has-words'
 import { readable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { AddDomain } from './add-domain'
@@ -53,6 +55,8 @@ function List({ domains, remove }: ListProps) {
   const { data } = useQuery(DomainService.method.listDomains, {}, { retry: false })
   const [open] = useParam('open')
   const [isAdding, setAdding] = useState(open === 'add')
+  const [words, setWords] = useParam('q')
+  const rows = domains.filter(domain => isLike(domain, words))
   const now = Date.now()
   const offReason = data?.offReason ?? ''
   return (
@@ -72,11 +76,16 @@ function List({ domains, remove }: ListProps) {
           {domains.filter(hasTrouble).map(domain => (
             <Trouble domain={domain} now={now} key={domain.domain} />
           ))}
+          {domains.length > 1 && (
+            <div className="filters">
+              <Filter value={words} onChange={setWords} placeholder="Filter by name, state, tunnel" />
+            </div>
+          )}
           <section className="card" aria-label="All domains">
-            {domains.length === 0 ? (
-              <p className="pad muted small">None yet.</p>
+            {rows.length === 0 ? (
+              <p className="pad muted small">{domains.length === 0 ? 'None yet.' : 'None is like that.'}</p>
             ) : (
-              <Rows domains={domains} remove={remove} now={now} />
+              <Rows domains={rows} remove={remove} now={now} />
             )}
           </section>
         </div>
@@ -84,6 +93,11 @@ function List({ domains, remove }: ListProps) {
       </div>
     </>
   )
+}
+
+function isLike(domain: Domain, words: string): boolean {
+  const { domain: name, names, tunnel } = domain
+  return hasWords([name, readable(name), ...names, tunnel, domainStanding(domain).word], words)
 }
 
 function Rows({ domains, remove, now }: ListProps & { now: number }) {

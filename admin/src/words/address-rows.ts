@@ -1,5 +1,6 @@
 // The list of addresses: tcp and udp of one number are one row.
 import { type Address, Allowlist_Access } from '@pbt/proto/admin/v1'
+import { hasWords } from './has-words.ts'
 import { counted, millis } from './time.ts'
 
 export type AddressKind = 'name' | 'port' | 'domain'
@@ -75,9 +76,5 @@ export function isUnused({ isInUse, lastUsed }: AddressRow, now: number): boolea
 
 /** Whether a row is what is looked for. */
 export function isFound({ address, url, tunnels, note, holder }: AddressRow, words: string): boolean {
-  const text = [address, url, ...tunnels, note, holder].join(' ').toLowerCase()
-  return words
-    .toLowerCase()
-    .split(/\s+/)
-    .every(word => text.includes(word))
+  return hasWords([address, url, ...tunnels, note, holder], words)
 }

@@ -24,6 +24,7 @@ import { addressRows, isFound, isUnused } from './address-rows.ts'
 import { withoutReplaced } from './client.ts'
 import { eventLines } from './events.ts'
 import { find } from './find.ts'
+import { hasWords } from './has-words.ts'
 import { headlineOf, whyNot } from './headline.ts'
 import { readable } from './idn.ts'
 import { needsOf } from './needs.ts'
@@ -173,6 +174,12 @@ test('a machine that does not keep its new token over a restart needs the owner 
   assert.deepEqual(titles(taken), ['nas will not have the new token after a restart'])
   assert.deepEqual(titles({ kind: 'client.connected', fields: { client: 'n' } }, taken), [])
   assert.deepEqual(titles({ ...taken, fields: { client: 'n', token: '2' } }), [])
+})
+
+test('a filter finds what has each of its words somewhere, whatever its capitals', () => {
+  const fields = ['nas', 'pbt/0.1.0', 'Bücher']
+  const found = ['', 'NAS', 'bü nas', 'nas x', 'x'].map(words => hasWords(fields, words))
+  assert.deepEqual(found, [true, true, true, false, false])
 })
 
 test('times of the server are told by the clock of the browser, and commands stay as they are typed', () => {
