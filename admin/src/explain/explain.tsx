@@ -18,7 +18,7 @@ import type { Live } from '../live/state'
 import { troubleOf } from '../live/transport'
 import { useTunnelActs } from '../tunnel/acts'
 import { checkTitle } from '../words/domain'
-import { readable } from '../words/idn'
+import { readable, withReadable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
 import { sentence, withClock } from '../words/sentence'
@@ -213,7 +213,7 @@ function Answer({ answer, address, from, again }: AnswerProps) {
       <div className="verdict" role="status">
         <Mark name={isReachable ? 'ok' : 'bad'} tone={isReachable ? 'ok' : 'bad'} />
         <div>
-          <h2>{withClock(verdict)}</h2>
+          <h2>{withReadable(withClock(verdict))}</h2>
           <p className="muted">
             {isReachable
               ? 'Every step that can be seen from the server is fine.'
@@ -244,7 +244,7 @@ function pausedAt({ addresses, tunnels }: Live, address: string): string {
 }
 
 function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
-  const common = { key: step, title: TITLES[step] ?? checkTitle(step), detail: withClock(message) }
+  const common = { key: step, title: TITLES[step] ?? checkTitle(step), detail: withReadable(withClock(message)) }
   if (isBehind && state !== Check_State.NOT_CHECKED) return { ...common, state: 'skips', word: 'not reached' }
   if (state === Check_State.OK) return { ...common, state: 'fine', word: 'fine' }
   if (state === Check_State.FAILED)

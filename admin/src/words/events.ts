@@ -1,6 +1,7 @@
 // Events as lines for people; a client that flaps is one line, not fourteen.
 import type { Event } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
+import { withReadable } from './idn.ts'
 import { listed, sentence, withClock } from './sentence.ts'
 import { millis } from './time.ts'
 
@@ -66,7 +67,13 @@ function lineOf(event: Event, together: readonly Event[]): EventLine {
     together.map(each => each.subject),
     2,
   )} are ${kind === 'tunnel.online' ? 'online' : 'offline'}`
-  return { key: String(number), at: millis(time) ?? 0, mark, tone, text: together.length === 1 ? one : many }
+  return {
+    key: String(number),
+    at: millis(time) ?? 0,
+    mark,
+    tone,
+    text: withReadable(together.length === 1 ? one : many),
+  }
 }
 
 /** Tunnels of one kind of event that came with this one. */

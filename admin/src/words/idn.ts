@@ -65,3 +65,8 @@ function isSafe(points: readonly number[]): boolean {
   if (/^[асеорхуіјѕһԁԛԝӏαοрνι\d-]+$/u.test(text) && isOther) return false
   return true
 }
+
+/** The same for each name within a sentence. What is to be typed, such as a DNS record, stays as it is. */
+export function withReadable(text: string): string {
+  return text.replace(/(?:[a-z0-9-]+\.)*xn--[a-z0-9-]+(?:\.[a-z0-9-]+)*/g, readable)
+}

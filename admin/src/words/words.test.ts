@@ -26,7 +26,7 @@ import { eventLines } from './events.ts'
 import { find } from './find.ts'
 import { hasWords } from './has-words.ts'
 import { headlineOf, whyNot } from './headline.ts'
-import { readable } from './idn.ts'
+import { readable, withReadable } from './idn.ts'
 import { needsOf } from './needs.ts'
 import { sentence } from './sentence.ts'
 import { stripOf } from './strip.ts'
@@ -281,6 +281,7 @@ test('what is typed finds tunnels with their acts, pages, and what an address ge
 })
 
 test('names of other scripts are read as they are meant, look-alikes as they are written', () => {
+  assert.equal(withReadable('xn--bcher-kva.mine.uk and app: xn--bcher-kva.'), 'bücher.mine.uk and app: bücher.')
   assert.equal(readable('xn--bcher-kva.mine.uk'), 'bücher.mine.uk')
   assert.equal(readable('xn--r8jz45g.xn--zckzah'), '例え.テスト')
   assert.equal(readable('xn--80ak6aa92e.com'), 'xn--80ak6aa92e.com', 'аррӏе')
