@@ -22,7 +22,7 @@ type Protocols = 'tcp' | 'udp' | 'tcp+udp'
 
 export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
   const wish = useWish()
-  const { kind, address, what, note, setNote } = wish
+  const { kind, typed, address, what, note, setNote } = wish
   const free = useFree(address)
   const { busy, reserve, nextFree } = useReserving(wish, close)
   return (
@@ -54,8 +54,10 @@ export function Reserve({ isUp, close }: { isUp: boolean; close: () => void }) {
           {`Reserve ${what}`}
         </Button>
         {/* There from the beginning: on a phone the button would move from under the finger. */}
-        <p className="small muted">Then, on the machine that has the service:</p>
-        <Command line={commandFor(wish)} />
+        <div className={`stack-sm ${typed === '' ? 'only-phone' : ''}`}>
+          <p className="small muted">Then, on the machine that has the service:</p>
+          <Command line={commandFor(wish)} />
+        </div>
       </form>
     </PhoneSheet>
   )

@@ -12,7 +12,7 @@ export function useBackCloses(isUp: boolean, close: () => void): void {
   closing.current = close
   useEffect(() => {
     if (!isUp || isOver) return
-    const { pathname } = location
+    const { href } = location
     history.pushState(null, '')
     isOver = true
     const onPop = () => {
@@ -22,8 +22,8 @@ export function useBackCloses(isUp: boolean, close: () => void): void {
     addEventListener('popstate', onPop)
     return () => {
       removeEventListener('popstate', onPop)
-      // A page that has come meanwhile is not to be left.
-      if (isOver && !isLeaving && location.pathname === pathname) history.back()
+      // A page or a filter that has come meanwhile is not to be left.
+      if (isOver && !isLeaving && location.href === href) history.back()
       isOver = false
       isLeaving = false
     }

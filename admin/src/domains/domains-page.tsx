@@ -4,7 +4,7 @@ import { useQuery } from '@connectrpc/connect-query'
 import { type Domain, Domain_State, DomainService } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { useRouter } from 'next/navigation'
-import { useState } from 'react'
+import { useLayoutEffect, useState } from 'react'
 import { useParam } from '../components/address-bar'
 import { Button } from '../components/button'
 import { useNoContact } from '../components/contact'
@@ -53,10 +53,12 @@ interface ListProps {
 
 function List({ domains, remove }: ListProps) {
   const { data } = useQuery(DomainService.method.listDomains, {}, { retry: false })
-  const [open] = useParam('open')
+  const [open, setOpen] = useParam('open')
   const [isAdding, setAdding] = useState(open === 'add')
   const [words, setWords] = useParam('q')
   const rows = domains.filter(domain => isLike(domain, words))
+  // Asked for once: who comes back to this page wants the list.
+  useLayoutEffect(() => setOpen(''), [setOpen])
   const now = Date.now()
   const offReason = data?.offReason ?? ''
   return (

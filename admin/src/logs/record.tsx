@@ -3,6 +3,8 @@
 import Link from 'next/link'
 import { useLayoutEffect } from 'react'
 import { Icon } from '../components/icon'
+import { useMedia } from '../components/media'
+import { useBackCloses } from '../components/over'
 import { Copy, Ip } from '../components/parts'
 import { useLive } from '../live/live'
 import { bytes } from '../words/bytes'
@@ -12,6 +14,9 @@ import { endOf, type Row } from './feed'
 import { REFUSED } from './filter'
 import { TurnedAway } from './turned-away'
 import { endingOf, jsonOf, titleOf, tookOf, whatOf } from './words'
+
+/** Else it stands beside the list. */
+const OVER_THE_PAGE = '(max-width: 1180px)'
 
 export interface RecordProps {
   readonly row: Extract<Row, { kind: 'record' }>
@@ -24,6 +29,7 @@ export interface RecordProps {
 export function RecordSheet({ row: { record }, close, walk, narrow }: RecordProps) {
   const { tunnel, peer } = record
   useEscape(close)
+  useBackCloses(useMedia(OVER_THE_PAGE), close)
   const json = jsonOf(record)
   return (
     <aside className="sheet" id="record" aria-labelledby="record-title">

@@ -78,13 +78,22 @@ test('a link logs in where the login is open; refused visitors are let in from t
       () => 'the figures',
     )
     await page.goto(`${origin}/logs`)
+    const sheet = page.locator('#record')
     const count = page.getByRole('button', { name: '2 turned away' })
     await count.click()
     await page.waitForURL(/q=answer%3Arefused/)
     await page.getByRole('button', { name: '/third' }).waitFor()
     await page.getByRole('button', { name: '/second' }).waitFor({ state: 'detached' })
     await count.click()
-    await page.getByRole('button', { name: '/second' }).waitFor()
+    const second = page.getByRole('button', { name: '/second' })
+    await second.waitFor()
+    await page.setViewportSize({ width: 390, height: 844 })
+    await second.click()
+    await sheet.waitFor()
+    await page.goBack()
+    await sheet.waitFor({ state: 'detached' })
+    assert.equal(page.url(), `${origin}/logs`)
+    await page.setViewportSize({ width: 1440, height: 900 })
   })
 
   await t.test('one who goes leaves a grey row, and the others where they are, until the pointer leaves', async () => {
