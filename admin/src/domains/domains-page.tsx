@@ -58,7 +58,9 @@ function List({ domains, remove }: ListProps) {
   const [words, setWords] = useParam('q')
   const rows = domains.filter(domain => isLike(domain, words))
   // Asked for once: who comes back to this page wants the list.
-  useLayoutEffect(() => setOpen(''), [setOpen])
+  useLayoutEffect(() => {
+    if (open !== '') setOpen('')
+  }, [open, setOpen])
   const now = Date.now()
   const offReason = data?.offReason ?? ''
   return (
