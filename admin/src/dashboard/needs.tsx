@@ -58,7 +58,7 @@ export function Needs() {
       </ul>
       {needs.length > shown && (
         <p className="card-foot">
-          <Button small kind="quiet" onClick={() => setWhole(true)}>
+          <Button small onClick={() => setWhole(true)}>
             {needs.length - shown} more
           </Button>
         </p>

@@ -2,8 +2,10 @@
 // Every setting and where its value is from, health and versions. Settings are changed in the file, not here.
 import { useQuery } from '@connectrpc/connect-query'
 import { type Check, Check_State, type GetServerInfoResponse, ServerService, type Setting } from '@pbt/proto/admin/v1'
+import { useState } from 'react'
 import { Button } from '../components/button'
 import { Loading } from '../components/loading'
+import { useIsPhone } from '../components/media'
 import { PageHead } from '../components/page-head'
 import { Card, Command, State } from '../components/parts'
 import { useLive } from '../live/live'
@@ -52,11 +54,17 @@ function groupOf(name: string): string {
 }
 
 function Group({ title, settings }: { title: string; settings: readonly Setting[] }) {
+  // On a phone those that are as they came are screens to scroll past.
+  const isBrief = useIsPhone()
+  const [isWhole, setWhole] = useState(false)
   if (settings.length === 0) return null
+  const own = settings.filter(({ source }) => source !== 'default')
+  const shown = isBrief && !isWhole ? own : settings
+  const others = settings.length - shown.length
   return (
     <Card id={`set-${title.replaceAll(/\W+/g, '-')}`} title={title}>
       <ul className="settings">
-        {settings.map(({ name, value, source, defaultValue, doc }) => (
+        {shown.map(({ name, value, source, defaultValue, doc }) => (
           <li key={name}>
             <div>
               <b>{name}</b>
@@ -70,6 +78,13 @@ function Group({ title, settings }: { title: string; settings: readonly Setting[
           </li>
         ))}
       </ul>
+      {others > 0 && (
+        <p className="card-foot">
+          <Button small onClick={() => setWhole(true)}>
+            {`${others} ${own.length > 0 ? 'more, ' : ''}at ${others === 1 ? 'its default' : 'their defaults'}`}
+          </Button>
+        </p>
+      )}
     </Card>
   )
 }
