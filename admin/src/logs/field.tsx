@@ -4,7 +4,7 @@ import { type FocusEvent, type KeyboardEvent, useMemo, useRef, useState } from '
 import { Icon } from '../components/icon'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
-import { ENDINGS, tokensOf } from './filter'
+import { ENDINGS, isEnding, tokensOf } from './filter'
 import { type Hint, hintsFor } from './hints'
 
 export interface FieldProps {
@@ -27,12 +27,25 @@ export function Field({ text, setText, wrong }: FieldProps) {
     setText(tokens.filter((_token, at) => at !== index).join(' '))
     input.current?.focus()
   }
+  const giveUp = () => {
+    isGivenUp.current = true
+    input.current?.blur()
+  }
   const take = (words = draft) => {
     setOpen(false)
     setDraft('')
     // The panel's own words, as they stand beside the figures.
     const asked = tokensOf(words.replace(/\bturned away\b/gi, ENDINGS.refused))
-    if (asked.length > 0) setText([...tokens, ...asked].join(' '))
+    // Nothing is both turned away and failed.
+    const kept = asked.some(isEnding) ? tokens.filter(token => !isEnding(token)) : tokens
+    if (asked.length > 0) setText([...kept, ...asked].join(' '))
+    // The keyboard of a phone would hide what was found.
+    if (isByFinger() && document.activeElement === input.current) giveUp()
+  }
+  const choose = (token: string) => {
+    // Chosen by keys, it goes, and the focus with it.
+    input.current?.focus()
+    take(token)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Enter' || (event.key === ' ' && draft.includes(':'))) {
@@ -42,8 +55,7 @@ export function Field({ text, setText, wrong }: FieldProps) {
       event.preventDefault()
       without(tokens.length - 1)
     } else if (event.key === 'Escape') {
-      isGivenUp.current = true
-      input.current?.blur()
+      giveUp()
     }
   }
   const onBlur = ({ relatedTarget }: FocusEvent) => {
@@ -78,9 +90,13 @@ export function Field({ text, setText, wrong }: FieldProps) {
         />
         <span className="kbd hide-phone">/</span>
       </div>
-      {isOpen && <Hints draft={draft} tokens={tokens} choose={take} />}
+      {isOpen && <Hints draft={draft} tokens={tokens} choose={choose} />}
     </div>
   )
+}
+
+function isByFinger(): boolean {
+  return matchMedia('(pointer: coarse)').matches
 }
 
 interface HintsProps {

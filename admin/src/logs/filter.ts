@@ -25,6 +25,11 @@ const WHOLE_PEER = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f]*:[\da-f:.]*)(?:\/\d{1,3}
 export const ENDINGS = { refused: 'answer:refused', failed: 'answer:failed' } as const
 const TOKEN = /^(-?)(tunnel|from|answer|host|kind):(.+)$/
 
+/** One of `ENDINGS`. */
+export function isEnding(token: string): boolean {
+  return token === ENDINGS.refused || token === ENDINGS.failed
+}
+
 /** Words and tokens, as they stand in the field. */
 export function tokensOf(text: string): string[] {
   return text.split(/\s+/).filter(token => token !== '')
@@ -45,7 +50,7 @@ export function filterOf(text: string): Filter {
     if (isOut) judges.push(record => !judge(record))
     else if (!ask(asked, key, key === '' ? token : value)) judges.push(judge)
   }
-  const others = tokensOf(text).filter(token => token !== ENDINGS.refused && token !== ENDINGS.failed)
+  const others = tokensOf(text).filter(token => !isEnding(token))
   const isOfTunnel = others.length <= 1 && others.every(token => token.startsWith('tunnel:')) && wrong.length === 0
   return {
     asked,

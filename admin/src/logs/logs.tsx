@@ -12,7 +12,7 @@ import { Bars, type Ending } from './bars'
 import { exportRecords, MOST } from './export'
 import { Feed, type Row } from './feed'
 import { Field } from './field'
-import { ENDINGS, filterOf, tokensOf } from './filter'
+import { ENDINGS, filterOf, isEnding, tokensOf } from './filter'
 import { RecordSheet } from './record'
 import { Rows } from './rows'
 
@@ -112,7 +112,7 @@ export function Logs() {
   }
   const chosen = endingIn(text)
   const choose = (ending: Ending | undefined) => {
-    const others = tokensOf(text).filter(token => token !== ENDINGS.refused && token !== ENDINGS.failed)
+    const others = tokensOf(text).filter(token => !isEnding(token))
     setText([...others, ...(ending === undefined ? [] : [ENDINGS[ending]])].join(' '))
   }
   return (
