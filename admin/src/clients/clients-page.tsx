@@ -14,12 +14,13 @@ import { Command, Ip, State } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
 import type { Live } from '../live/state'
-import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
+import { clientStanding, isOut, roundTrip, withoutReplaced } from '../words/client'
 import { hasWords } from '../words/has-words'
 import { readable } from '../words/idn'
 import { listed } from '../words/sentence'
 import { stripOf } from '../words/strip'
 import { clock, counted, millis, moment } from '../words/time'
+import { tokenStanding } from '../words/token'
 import { ClientDialog } from './client-dialog'
 import { ClientHistory } from './history'
 import { StripPicture } from './strip-picture'
@@ -128,12 +129,16 @@ function ClientCard({ client }: { client: Client }) {
   const isGone = client.state === Client_State.GONE
   const offline = useLive(live => offlineOf(live, client.id))
   const without = offline ? `, so ${offline} offline` : ''
+  const mustInit = useLive(live => isOut(client, live.tokens, now))
+  const back = mustInit
+    ? 'Its token has ended: run pbt init on it, with the new one.'
+    : 'It comes back by itself when it is switched on.'
   const serves = client.tunnels.length === 0 ? 'serves nothing' : `serves ${counted(client.tunnels.length, 'tunnel')}`
   return (
     <section className="card">
       <div className="card-head one-row roomy">
         <State mark={mark} tone={tone} word={client.label}>
-          {isGone ? `${since}${without}. It comes back by itself when it is switched on.` : `${since}, ${serves}`}
+          {isGone ? `${since}${without}. ${back}` : `${since}, ${serves}`}
         </State>
         <div className="row push">
           <Button
@@ -180,6 +185,7 @@ function Facts({ client }: { client: Client }) {
   const { state, publicAddress, agent, isOutdated, tokenId } = client
   const token = useLive(live => live.tokens.find(({ id }) => id === tokenId))
   const end = millis(token?.endTime)
+  const standing = tokenStanding(token, useSeconds())
   return (
     <dl className="facts four">
       <dt>{state === Client_State.CONNECTED ? 'Now at' : 'Last at'}</dt>
@@ -192,16 +198,16 @@ function Facts({ client }: { client: Client }) {
       </dd>
       <dt>Token</dt>
       <dd className="row">
-        {end === undefined ? (
-          token === undefined ? (
-            'one that has ended'
-          ) : (
+        {standing !== 'ending' ? (
+          standing === 'valid' ? (
             'the valid one'
+          ) : (
+            'one that has ended'
           )
         ) : (
           <>
             <Mark name="warn" tone="warn" />
-            old one, ends {moment(end)}
+            old one{end !== undefined && `, ends ${moment(end)}`}
           </>
         )}
       </dd>

@@ -4,12 +4,13 @@ import Link from 'next/link'
 import { Card, State } from '../components/parts'
 import { useSeconds } from '../components/seconds'
 import { useLive } from '../live/live'
-import { clientStanding, roundTrip, withoutReplaced } from '../words/client'
+import { clientStanding, isOut, roundTrip, withoutReplaced } from '../words/client'
 
 /** The machines, shortly: there or away, and what brings them back. */
 export function ClientList() {
   const [known, tunnels] = [useLive(live => live.clients), useLive(live => live.tunnels)]
   const clients = known === undefined || tunnels === undefined ? [] : withoutReplaced(known, tunnels)
+  const tokens = useLive(live => live.tokens) ?? []
   const now = useSeconds()
   return (
     <Card
@@ -31,7 +32,8 @@ export function ClientList() {
                 {since}
                 {client.state === Client_State.GONE ? (
                   <>
-                    . Next: switch it on, or run <code>pbt daemon start</code> there
+                    . Next: {isOut(client, tokens, now) ? 'its token has ended, run ' : 'switch it on, or run '}
+                    <code>{isOut(client, tokens, now) ? 'pbt init' : 'pbt daemon start'}</code> there
                   </>
                 ) : (
                   ` · ${client.publicAddress}`

@@ -1,7 +1,14 @@
 'use client'
 // What a visitor meets on the way to an address, step by step; the cure stands inside the step that stops them.
 import { useQuery } from '@connectrpc/connect-query'
-import { type Check, Check_State, type ExplainResponse, ServerService, TunnelState } from '@pbt/proto/admin/v1'
+import {
+  type Check,
+  Check_State,
+  type ExplainResponse,
+  ServerService,
+  type Tunnel,
+  TunnelState,
+} from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { type FormEvent, type RefObject, useEffect, useId, useRef } from 'react'
 import { useParam } from '../components/address-bar'
@@ -22,7 +29,7 @@ import { readable, withReadable } from '../words/idn'
 import { tunnelHref } from '../words/links'
 import { explain } from '../words/needs'
 import { sentence, withClock } from '../words/sentence'
-import { standingOf } from '../words/tunnel'
+import { commandOf, standingOf } from '../words/tunnel'
 
 /** More are asked for by name. */
 const OFFERED = 12
@@ -198,7 +205,7 @@ interface AnswerProps {
 function Answer({ answer, address, from, again }: AnswerProps) {
   const { checks, verdict, isReachable } = answer
   const kept = useLive(live => keptAddress(live, address)) ?? address
-  const paused = useLive(live => pausedAt(live, kept)) ?? ''
+  const stopped = useLive(live => stoppedAt(live, kept)) ?? undefined
   const stop = checks.findIndex(({ state }) => state === Check_State.FAILED)
   const steps = checks.map((check, index) => stepOf(check, stop >= 0 && index > stop))
   const failed = checks[stop]
@@ -206,8 +213,8 @@ function Answer({ answer, address, from, again }: AnswerProps) {
     const more = <Allow address={kept} peer={from} done={again} />
     steps[stop] = { ...stepOf(failed, false), more }
   }
-  if (failed?.step === 'tunnel' && paused !== '')
-    steps[stop] = { ...stepOf(failed, false), more: <Resume name={paused} done={again} /> }
+  if (failed?.step === 'tunnel' && stopped !== undefined)
+    steps[stop] = { ...stepOf(failed, false), more: <Steer tunnel={stopped} done={again} /> }
   return (
     <>
       <div className="verdict" role="status">
@@ -237,10 +244,10 @@ function keptAddress({ addresses, tunnels }: Live, asked: string): string {
   return addresses.has(asked) ? asked : (tunnels.get(asked)?.addresses[0]?.address ?? asked)
 }
 
-/** The tunnel of an address, when it is paused; '' when it is not. */
-function pausedAt({ addresses, tunnels }: Live, address: string): string {
+/** The tunnel of an address, when the owner has paused or killed it. */
+function stoppedAt({ addresses, tunnels }: Live, address: string): Tunnel | null {
   const tunnel = tunnels.get(addresses.get(address)?.tunnel ?? '')
-  return tunnel?.state === TunnelState.PAUSED ? tunnel.name : ''
+  return tunnel?.state === TunnelState.PAUSED || tunnel?.state === TunnelState.KILLED ? tunnel : null
 }
 
 function stepOf({ step, state, message, cure }: Check, isBehind: boolean): Step {
@@ -274,16 +281,20 @@ function Allow({ address, peer, done }: { address: string; peer: string; done: (
 }
 
 /** Visitors are turned away because the owner said so. */
-function Resume({ name, done }: { name: string; done: () => void }) {
+function Steer({ tunnel, done }: { tunnel: Tunnel; done: () => void }) {
+  const { name, state } = tunnel
   const acts = useTunnelActs()
   const because = useNoContact()
+  const common = { kind: 'primary', icon: 'play', busy: acts.busy, ...(because && { because }) } as const
+  if (state === TunnelState.PAUSED)
+    return <Button {...common} onClick={() => acts.resume(name, done)}>{`Resume ${readable(name)}`}</Button>
   return (
-    <Button
-      kind="primary"
-      icon="play"
-      busy={acts.busy}
-      {...(because && { because })}
-      onClick={() => acts.resume(name, done)}
-    >{`Resume ${readable(name)}`}</Button>
+    <div className="stack-xs">
+      <div>
+        <Button {...common} onClick={() => acts.start(name, done)}>{`Start ${readable(name)} again`}</Button>
+      </div>
+      <p>{`Where no daemon serves it, run then on ${tunnel.clientLabel || 'its machine'}:`}</p>
+      <Command line={commandOf(tunnel)} />
+    </div>
   )
 }

@@ -22,6 +22,7 @@ test('tokens become the question to the server, and what it cannot ask for is ju
     withReason: false,
   })
   assert.deepEqual([judge, isOfTunnel], [undefined, false])
+  assert.equal(filterOf('tunnel:bücher').asked.tunnel, 'xn--bcher-kva', 'as it is shown')
   assert.deepEqual([filterOf('').isOfTunnel, filterOf('tunnel:app').isOfTunnel], [true, true])
   const named = filterOf('answer:not-allowed')
   assert.equal(named.asked.withReason, true)

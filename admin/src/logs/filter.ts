@@ -1,6 +1,7 @@
 // The filter field of the log: tokens such as tunnel:app and words; - before one leaves out what it names. No network.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Record as LogRecord, RecordFilterSchema } from '@pbt/proto/admin/v1'
+import { asciiName } from '../words/idn.ts'
 
 /** What a text asks for. */
 export interface Filter {
@@ -40,7 +41,8 @@ export function filterOf(text: string): Filter {
   const judges: Judge[] = []
   const wrong: string[] = []
   for (const token of tokensOf(text)) {
-    const [, minus = '', key = '', value = ''] = TOKEN.exec(token) ?? []
+    const [, minus = '', key = '', typed = ''] = TOKEN.exec(token) ?? []
+    const value = key === 'tunnel' ? asciiName(typed) : typed
     const isOut = minus === '-' || (key === '' && token.length > 1 && token.startsWith('-'))
     const judge = judgeOf(key, key === '' ? token.replace(/^-/, '') : value)
     if (judge === undefined) {

@@ -7,8 +7,6 @@ import { Dialog } from '../components/dialog'
 import { listed } from '../words/sentence'
 import type { Rotation } from './rotate'
 
-const DAY_S = 86_400
-
 const GRACES = [
   [0, 'Not at all', 'Rotate, old one ends now'],
   [900, '15 minutes', 'Rotate, old one ends in 15 minutes'],
@@ -83,8 +81,6 @@ function whatHappens(seconds: number, clients: readonly Client[]): string {
   const second =
     away.length === 0
       ? ''
-      : seconds < DAY_S
-        ? `${listed(away, 4)} ${verb} away and would need pbt init.`
-        : `${listed(away, 4)} ${verb} away: the new one comes by itself if back by then, else run pbt init.`
+      : `${listed(away, 4)} ${verb} away: the new one comes by itself if back by then, else run pbt init.`
   return [first, second].filter(Boolean).join(' ')
 }

@@ -55,7 +55,7 @@ function Holder({ client, tokens, now }: { client: Client; tokens: readonly Toke
     return (
       <li>
         <State mark="warn" tone="warn" word={client.label}>
-          has the valid one, and will not have it after a restart. {sentence(notStored)}
+          has the valid one, and will not have it after a restart. {sentence(notStored)} Put the new one there before.
         </State>
       </li>
     )
@@ -63,7 +63,7 @@ function Holder({ client, tokens, now }: { client: Client; tokens: readonly Toke
     const at = millis(taken?.time)
     return (
       <li>
-        <State mark="ok" tone="ok" word={client.label}>
+        <State {...(isAway ? ({ mark: 'off' } as const) : ({ mark: 'ok', tone: 'ok' } as const))} word={client.label}>
           {isAway ? 'away; ' : ''}has the valid one{at === undefined ? '' : `, took it ${atMoment(at)}`}
         </State>
       </li>
@@ -125,7 +125,7 @@ function EndDialog({ token, clients, close }: { token: Token; clients: readonly 
         </li>
         <li>
           <Mark name="none" />
-          <span>Sessions of this panel that began with it end too</span>
+          <span>Other sessions of this panel that began with it end too; yours goes on</span>
         </li>
       </ul>
     </Dialog>

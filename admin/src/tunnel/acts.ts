@@ -12,7 +12,8 @@ export interface TunnelActs {
   pause(name: string): void
   /** `done`: called when visitors are let in again. */
   resume(name: string, done?: () => void): void
-  start(name: string): void
+  /** `done`: called when it may start, or has started. */
+  start(name: string, done?: () => void): void
 }
 
 /** The same object as long as nothing is under way. */
@@ -40,16 +41,19 @@ function actsWith(busy: string | false, run: ReturnType<typeof useAct>['run']): 
         undo: { word: 'Undo', run: () => resume(name) },
       }),
     )
-  const start = (name: string) =>
+  const start = (name: string, done = () => {}) =>
     run(
       'Starting',
       () => tunnels.startTunnel({ name }),
-      ({ isOpening, tunnel }) => ({
-        text:
-          isOpening || tunnel === undefined
-            ? `${readable(name)} starts again`
-            : `${readable(name)} may start again. Run on ${tunnel.clientLabel || 'its machine'}: ${commandOf(tunnel)}`,
-      }),
+      ({ isOpening, tunnel }) => {
+        done()
+        return {
+          text:
+            isOpening || tunnel === undefined
+              ? `${readable(name)} starts again`
+              : `${readable(name)} may start again. Run on ${tunnel.clientLabel || 'its machine'}: ${commandOf(tunnel)}`,
+        }
+      },
     )
   return { busy, pause, resume, start }
 }

@@ -1,12 +1,12 @@
 'use client'
-import type { Client, Tunnel } from '@pbt/proto/admin/v1'
+import { type Client, type Tunnel, TunnelState } from '@pbt/proto/admin/v1'
 import Link from 'next/link'
 import { Card } from '../components/parts'
 import { millis, moment } from '../words/time'
 
 /** The machine and the target behind a tunnel. */
 export function ServedBy({ tunnel, client }: { tunnel: Tunnel; client: Client | undefined }) {
-  const { target, clientLabel, clientBlocks } = tunnel
+  const { target, clientLabel, clientBlocks, state } = tunnel
   const created = millis(tunnel.createTime)
   const online = millis(tunnel.lastOnlineTime)
   return (
@@ -33,7 +33,7 @@ export function ServedBy({ tunnel, client }: { tunnel: Tunnel; client: Client | 
           {online !== undefined && (
             <>
               <dt>Last online</dt>
-              <dd>{moment(online)}</dd>
+              <dd>{state === TunnelState.ONLINE ? 'now' : moment(online)}</dd>
             </>
           )}
           {created !== undefined && (

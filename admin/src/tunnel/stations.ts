@@ -79,5 +79,5 @@ function target({ target: name, health }: Tunnel): Station {
   if (health?.state === TargetHealth_State.ANSWERS) {
     return { key: 'target', mark: 'ok', tone: 'ok', title: name, detail: `answered${seen}`, stops: false }
   }
-  return { key: 'target', mark: 'none', tone: '', title: name, detail: 'not checked: nobody came yet', stops: false }
+  return { key: 'target', mark: 'none', tone: '', title: name, detail: 'not checked yet', stops: false }
 }

@@ -139,8 +139,17 @@ function Head({ tunnel }: { tunnel: Tunnel }) {
 
 /** What brings it back, where the panel cannot. */
 function Away({ tunnel, client }: { tunnel: Tunnel; client: Client | undefined }) {
-  if (tunnel.state !== TunnelState.OFFLINE) return null
   const machine = tunnel.clientLabel || 'its machine'
+  if (tunnel.state === TunnelState.KILLED)
+    return (
+      <div className="note next">
+        <div className="grow">
+          <p>"Start again" lets it come back: a daemon on {machine} opens it at once; where none runs, run there:</p>
+          <Command line={commandOf(tunnel)} />
+        </div>
+      </div>
+    )
+  if (tunnel.state !== TunnelState.OFFLINE) return null
   if (client?.state === Client_State.CONNECTED)
     return (
       <div className="note next">

@@ -1,7 +1,8 @@
 // How a client stands, in words.
-import { type Client, Client_State, type Tunnel } from '@pbt/proto/admin/v1'
+import { type Client, Client_State, type Token, type Tunnel } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import { howLong, lengthOf, millis, moment } from './time.ts'
+import { tokenOf, tokenStanding } from './token.ts'
 
 export interface ClientStanding {
   readonly mark: MarkName
@@ -24,6 +25,11 @@ export function clientStanding({ state, stateTime, lastSeenTime }: Client, now =
   }
   const left = since ?? millis(lastSeenTime)
   return { mark: 'off', tone: '', word: 'Away', since: left === undefined ? 'Away' : `Away since ${moment(left, now)}` }
+}
+
+/** It is let in no more, whether it is switched on or not; where no token is known nothing is. */
+export function isOut(client: Client, tokens: readonly Token[], now: number): boolean {
+  return tokens.length > 0 && tokenStanding(tokenOf(client, tokens), now) === 'ended'
 }
 
 /** Without those that have gone and serve nothing, while another client of the same machine is there: a command that was replaced. */

@@ -70,3 +70,10 @@ function isSafe(points: readonly number[]): boolean {
 export function withReadable(text: string): string {
   return text.replace(/(?:[a-z0-9-]+\.)*xn--[a-z0-9-]+(?:\.[a-z0-9-]+)*/g, readable)
 }
+
+/** As computers write it (bücher: xn--bcher-kva); what is no name stays as it is. */
+export function asciiName(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (/^[\x00-\x7f]*$/.test(name)) return name
+  return URL.parse(`http://${name}`)?.hostname || name
+}

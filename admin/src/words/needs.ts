@@ -11,6 +11,7 @@ import {
 } from '@pbt/proto/admin/v1'
 import type { MarkName, Tone } from '../components/icon'
 import type { Live } from '../live/state.ts'
+import { isOut } from './client.ts'
 import { domainHref, lifeLeft } from './domain.ts'
 import { readable } from './idn.ts'
 import { listed, sentence } from './sentence.ts'
@@ -129,10 +130,10 @@ function awayNeed(client: Client, { tunnels, clients, tokens }: Household, now: 
     isItself ||
     clients.some(({ machineId, state }) => machineId === client.machineId && state === Client_State.CONNECTED)
   const when = since === undefined ? '' : ` since ${moment(since, now)}`
-  const isOut = tokens.length > 0 && tokenStanding(tokenOf(client, tokens), now) === 'ended'
-  const away = isOut ? 'pbt init' : 'pbt daemon start'
+  const mustInit = isOut(client, tokens, now)
+  const away = mustInit ? 'pbt init' : 'pbt daemon start'
   const command = !isThere ? away : served.length === 1 ? commandOf(first) : ''
-  const back = isOut
+  const back = mustInit
     ? 'Its token has ended, so it is not let in: run there once, with the new one:'
     : 'It comes back by itself when it is switched on; else run there:'
   const there = `The machine is connected, but nothing there opens ${it} now.`

@@ -109,8 +109,10 @@ export class View {
 
   private async readNotice(event: KeptEvent): Promise<Notice> {
     const { owner } = this.options
-    const { client = '', address = '', tunnel = '' } = event.fields
+    const { client = '', tunnel = '' } = event.fields
     const [subject] = event.kind.split('.')
+    // A domain is an address too: that it is kept, and what visitors there wait for, changes with it.
+    const address = subject === 'domain' ? event.subject : (event.fields.address ?? '')
     const notice: Notice = { event: eventMessage(event) }
     const gone: string[] = []
     if (client !== '' && subject !== 'visitor') {
@@ -124,7 +126,7 @@ export class View {
       if (found === undefined) gone.push(event.subject)
       else notice.domains = [domainMessage(found, owner.urlOf)]
     }
-    if (/^(client|tunnel|address|allowlist)$/.test(subject ?? '')) {
+    if (/^(client|tunnel|address|allowlist|domain)$/.test(subject ?? '')) {
       const { tunnels, addresses } = await this.listsAt(event.number)
       const held = addresses.filter(each => each.address === address || (tunnel !== '' && each.tunnel === tunnel))
       const names = new Set([tunnel, ...held.map(each => each.tunnel)])
@@ -133,7 +135,8 @@ export class View {
       )
       notice.addresses = held.map(each => addressMessage(each, owner.urlOf(each.address)))
       notice.tunnels = concerned.map(view => tunnelMessage(view, owner.urlOf))
-      if (address !== '' && !addresses.some(each => each.address === address)) gone.push(address)
+      const isGone = address !== '' && !addresses.some(each => each.address === address)
+      if (isGone && subject !== 'domain') gone.push(address)
     }
     return { ...notice, gone }
   }

@@ -145,6 +145,10 @@ async function isAdded(panel: PanelPage): Promise<void> {
   await page.goto(`${origin}/domains`)
   await page.getByText('None yet. Add one', { exact: false }).waitFor()
   await add(panel, NAME)
+  // It is an address of the owner at once, wherever addresses are shown.
+  await page.getByRole('link', { name: 'Addresses' }).first().click()
+  await page.getByRole('button', { name: 'Domains 1', exact: true }).waitFor()
+  await page.goBack()
   await page.getByRole('heading', { name: '0 of 1 record seen' }).waitFor()
   await page.getByText('Not seen yet.').waitFor()
   await page.getByText(`Create ${NAME} A ${HERE}.`).first().waitFor()

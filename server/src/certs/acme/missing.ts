@@ -21,9 +21,9 @@ export class Missing {
     for (const domain of domains) for (const name of domain.names) this.byName.set(name, domain)
   }
 
-  /** Of all domains. */
+  /** Of the domains that have a certificate, and so lead here. */
   get names(): string[] {
-    return [...this.byName.keys()]
+    return [...this.byName].filter(([, { state }]) => state === 'issued' || state === 'renewing').map(([name]) => name)
   }
 
   /** Whether a certificate is to come for it. */

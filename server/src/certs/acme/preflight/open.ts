@@ -22,7 +22,7 @@ export interface PreflightParts {
     | 'acmeDirectory'
     | 'acmeCa'
   >
-  /** Names that lead here or are to, for "did you mean". */
+  /** Names that lead here, for "did you mean". */
   readonly ownNames: () => readonly string[]
   /** The account's URL at the CA; '' when there is none yet, or it is not known. */
   readonly accountUrl: () => string

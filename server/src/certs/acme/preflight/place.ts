@@ -12,7 +12,7 @@ export interface Place {
   /** The ports that this server can be reached at from outside; 0: off. The CA comes to 80 and 53 only. */
   readonly httpPort: number
   readonly dnsPort: number
-  /** Names that lead here or are to: for "did you mean". */
+  /** Names that lead here: for "did you mean". */
   readonly ownNames: () => readonly string[]
 }
 
