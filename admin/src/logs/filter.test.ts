@@ -45,6 +45,7 @@ test('- leaves out, a second word narrows further, and what means nothing is tol
   assert.deepEqual([fits('-tunnel:app'), fits('-path'), fits('-other')], [false, false, true])
   assert.equal(filterOf('-answer:404').asked.statuses?.length, 0)
   assert.deepEqual([fits('get path'), fits('get nothing')], [true, false])
+  assert.deepEqual([fits('get app'), fits('-app')], [true, false], 'a word may be in the name of the tunnel')
   assert.deepEqual(filterOf('answer:9xx kind:smoke answer:4').wrong, ['answer:9xx', 'kind:smoke'])
   assert.equal(filterOf('tunnel:app tunnel:other').isOfTunnel, false)
   // A beginning of an address is no block.

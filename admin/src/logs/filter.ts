@@ -99,7 +99,7 @@ function judgeOf(key: string, value: string): Judge | undefined {
     case 'answer':
       return answerJudge(small)
     default:
-      return ({ summary }) => summary.toLowerCase().includes(small)
+      return ({ summary, tunnel }) => [summary, tunnel].some(field => field.toLowerCase().includes(small))
   }
 }
 
