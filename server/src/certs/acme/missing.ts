@@ -21,7 +21,7 @@ export class Missing {
     for (const domain of domains) for (const name of domain.names) this.byName.set(name, domain)
   }
 
-  /** Of the domains that have a certificate, and so lead here. */
+  /** Of the domains whose certificates are in order, and which so lead here. */
   get names(): string[] {
     return [...this.byName].filter(([, { state }]) => state === 'issued' || state === 'renewing').map(([name]) => name)
   }
